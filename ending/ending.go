@@ -1,0 +1,231 @@
+// Package ending says how a WebSocket ended: one closed set of kinds, and one
+// function from the error of a read to a kind.
+//
+//	_, _, err := conn.Read(ctx)
+//	end := ending.Of(err)
+//	log.Print(end.Kind, end.By, end.Code, end.Reason)
+//	if ending.Gone(err) { // gorilla's IsCloseError(err, 1001, 1006)
+//		return nil
+//	}
+//
+// Only the error of a read knows how a connection ended. A write or a ping that
+// fails says that something is wrong, not what: its error is never a close
+// error, and the write to a peer that is long gone succeeds.
+//
+// github.com/coder/websocket alone cannot tell a message that was cut short
+// from a whole one. On the client's side dial through [RoundTripper]; on the
+// server's side package server does the like. Without that, [Of] is right about
+// every error that it is given, but some endings never show up as an error.
+//
+// The package does not read, write or close anything.
+package ending
+
+import (
+	"strconv"
+
+	"github.com/coder/websocket"
+)
+
+// A Kind is one way in which a WebSocket can end. The set is closed: a switch
+// over it can be complete, and a counter for each is bounded.
+type Kind uint8
+
+const (
+	// Open is the zero value: there is no ending yet.
+	Open Kind = iota
+
+	// The peer said goodbye: it sent a close frame.
+
+	Normal    // with 1000 or without a code
+	GoingAway // with 1001
+	PeerCode  // with any other code, see Ending.Code
+
+	// The peer or the network ended it without a close frame.
+
+	Abnormal // end of stream, whether between messages or inside one; RFC 6455's and gorilla's 1006
+	Reset    // the peer's system answered with RST, or one's own write met a closed socket
+	Lost     // the path is gone: the kernel gave up (keepalive, retransmission), or no route is left
+	Cut      // TLS ended inside a record, which may be an attack (truncation)
+
+	// This side could not go on with the peer as it was.
+
+	NoPong       // nothing was heard within the heartbeat's budget
+	WriteStalled // the kernel took no byte of ours for the write timeout
+	Protocol     // a violation of RFC 6455 or 7692; 1002
+	InvalidUTF8  // a text or a close reason that is not UTF-8; 1007
+	TooBig       // a message over the read limit; 1009
+	TooSlow      // a message took longer than the message timeout; 1008
+	Flood        // tiny fragments or control frames without end; 1008
+	NoMemory     // the server's budget for messages is spent; 1013
+
+	// This side ended it for reasons of its own.
+
+	Done     // the handler returned without an error; 1000
+	Failed   // the handler returned an error; 1011
+	Panicked // the handler panicked; 1011
+	Drained  // the server shuts down; 1001
+	Aged     // the connection reached its maximum age; 1001
+	Idle     // no message for the idle timeout; 1001
+	Local    // closed here by hand: a context ended, or Close or CloseNow was called
+
+	// Unknown is an error that this package has no name for.
+	Unknown
+
+	numKinds
+)
+
+// kinds holds what each kind is called and the close code that this side sends
+// for it, 0 where there is nothing to say or nobody to say it to.
+var kinds = [numKinds]struct {
+	name string
+	code websocket.StatusCode
+	by   Side
+}{
+	Open:         {"open", 0, Nobody},
+	Normal:       {"normal", 0, Peer},
+	GoingAway:    {"going away", 0, Peer},
+	PeerCode:     {"peer code", 0, Peer},
+	Abnormal:     {"abnormal", 0, Peer},
+	Reset:        {"reset", 0, Peer},
+	Lost:         {"lost", 0, Network},
+	Cut:          {"cut", 0, Network},
+	NoPong:       {"no pong", websocket.StatusGoingAway, Us},
+	WriteStalled: {"write stalled", 0, Us},
+	Protocol:     {"protocol", websocket.StatusProtocolError, Us},
+	InvalidUTF8:  {"invalid utf-8", websocket.StatusInvalidFramePayloadData, Us},
+	TooBig:       {"too big", websocket.StatusMessageTooBig, Us},
+	TooSlow:      {"too slow", websocket.StatusPolicyViolation, Us},
+	Flood:        {"flood", websocket.StatusPolicyViolation, Us},
+	NoMemory:     {"no memory", websocket.StatusTryAgainLater, Us},
+	Done:         {"done", websocket.StatusNormalClosure, Us},
+	Failed:       {"failed", websocket.StatusInternalError, Us},
+	Panicked:     {"panicked", websocket.StatusInternalError, Us},
+	Drained:      {"drained", websocket.StatusGoingAway, Us},
+	Aged:         {"aged", websocket.StatusGoingAway, Us},
+	Idle:         {"idle", websocket.StatusGoingAway, Us},
+	Local:        {"local", 0, Us},
+	Unknown:      {"unknown", 0, Nobody},
+}
+
+// String returns the kind's name, in lower case, the same from release to
+// release.
+func (k Kind) String() string {
+	if k >= numKinds {
+		return "kind " + strconv.Itoa(int(k))
+	}
+	return kinds[k].name
+}
+
+// Code returns the close code that this side sends when it ends a connection
+// for reason k (RFC 6455, section 7.4.1), or 0 where it sends none: the peer
+// began, or nothing can be said any more.
+func (k Kind) Code() websocket.StatusCode {
+	if k >= numKinds {
+		return 0
+	}
+	return kinds[k].code
+}
+
+// By returns the side that began an ending of this kind.
+func (k Kind) By() Side {
+	if k >= numKinds {
+		return Nobody
+	}
+	return kinds[k].by
+}
+
+// Abnormal reports whether the connection ended without a goodbye from either
+// side. It is wider than gorilla's 1006, which is Kind Abnormal alone.
+func (k Kind) Abnormal() bool {
+	switch k {
+	case Abnormal, Reset, Lost, Cut, NoPong, WriteStalled:
+		return true
+	}
+	return false
+}
+
+// Kinds returns every kind that an ended connection can have, in order.
+func Kinds() []Kind {
+	all := make([]Kind, 0, numKinds-1)
+	for k := Open + 1; k < numKinds; k++ {
+		all = append(all, k)
+	}
+	return all
+}
+
+// A Side is who began an ending.
+type Side uint8
+
+const (
+	Nobody  Side = iota // not ended, or not known
+	Peer                // the other end
+	Us                  // this end
+	Network             // neither: the path between them
+)
+
+// String returns "peer", "us", "network" or "".
+func (s Side) String() string {
+	switch s {
+	case Peer:
+		return "peer"
+	case Us:
+		return "us"
+	case Network:
+		return "network"
+	}
+	return ""
+}
+
+// An Ending is how one connection ended. The zero Ending is a connection that
+// has not.
+type Ending struct {
+	Kind Kind
+	// Code is the close code that began the ending: the peer's where it sent a
+	// close frame (1005 where that had none), otherwise what this side sends for
+	// the kind; 0 where neither says anything.
+	Code websocket.StatusCode
+	// Reason is the text beside Code, at most 123 bytes. From a peer it is
+	// anything at all: quote it.
+	Reason string
+	By     Side
+	Cause  error // the error that told, for people; nil where there is none
+}
+
+// An Error is an error that knows which ending it is. Package server's
+// connections return it from reads, and a handler may return one to choose how
+// its connection ends. [Of] finds it in any chain of wrapped errors.
+type Error struct {
+	Kind   Kind
+	Code   websocket.StatusCode // 0: the kind's own
+	Reason string               // sent to the peer beside the code, so at most 123 bytes; empty: none
+	Cause  error                // nil: none
+}
+
+// Error returns the kind, the reason and the cause.
+func (e *Error) Error() string {
+	s := e.Kind.String()
+	if e.Reason != "" {
+		s += ": " + e.Reason
+	}
+	if e.Cause != nil {
+		s += ": " + e.Cause.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Timeout reports whether something was waited for in vain, as net.Error has it.
+func (e *Error) Timeout() bool {
+	return e.Kind == NoPong || e.Kind == WriteStalled || e.Kind == TooSlow || e.Kind == Idle
+}
+
+// Ending returns the ending that e describes.
+func (e *Error) Ending() Ending {
+	end := Ending{Kind: e.Kind, Code: e.Code, Reason: e.Reason, By: e.Kind.By(), Cause: e.Cause}
+	if end.Code == 0 {
+		end.Code = e.Kind.Code()
+	}
+	return end
+}
