@@ -1,0 +1,52 @@
+package wstest
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// ReadResponse reads an HTTP response, sets Response to it and returns it. A
+// body is still to be read, within the Timeout that began with this call.
+func (p *Peer) ReadResponse() (*http.Response, error) {
+	p.conn.SetReadDeadline(p.deadline())
+	// No request: it would only tell that the method was GET.
+	r, err := http.ReadResponse(p.br, nil)
+	if err != nil {
+		return nil, err
+	}
+	p.Response = r
+	return r, nil
+}
+
+// ReadRequest reads an HTTP request, sets Request to it and returns it. A body
+// is still to be read, within the Timeout that began with this call.
+func (p *Peer) ReadRequest() (*http.Request, error) {
+	p.conn.SetReadDeadline(p.deadline())
+	r, err := http.ReadRequest(p.br)
+	if err != nil {
+		return nil, err
+	}
+	p.Request = r
+	return r, nil
+}
+
+// Accept answers the opening handshake on a server's side: it reads the request
+// and writes a [Response] with header, which accepts no subprotocol and no
+// extension unless header does. A request that is no handshake is answered with
+// 400 and is an error.
+func (p *Peer) Accept(header http.Header) error {
+	r, err := p.ReadRequest()
+	if err != nil {
+		return fmt.Errorf("reading the handshake: %w", err)
+	}
+	key := r.Header.Get("Sec-WebSocket-Key")
+	if r.Method != http.MethodGet ||
+		!hasToken(r.Header, "Upgrade", "websocket") ||
+		!hasToken(r.Header, "Connection", "upgrade") ||
+		r.Header.Get("Sec-WebSocket-Version") != "13" ||
+		key == "" {
+		p.SendRaw([]byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
+		return fmt.Errorf("%s %s is no opening handshake", r.Method, r.RequestURI)
+	}
+	return p.SendRaw(Response(key, header))
+}

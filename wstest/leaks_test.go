@@ -1,0 +1,74 @@
+package wstest
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// tests is an M.
+type tests func() int
+
+func (t tests) Run() int { return t() }
+
+func leakyGoroutine(c chan bool) { <-c }
+
+func TestVerify(t *testing.T) {
+	release := make(chan bool)
+	defer close(release)
+	late := func() int {
+		go time.Sleep(20 * time.Millisecond)
+		return 0
+	}
+	leaky := func(code int) func() int {
+		return func() int {
+			go leakyGoroutine(release)
+			return code
+		}
+	}
+	for _, test := range []struct {
+		name string
+		run  tests
+		code int
+		want string
+	}{
+		{"nothing", func() int { return 0 }, 0, ""},
+		{"gone in time", late, 0, ""},
+		{"goroutine", leaky(0), 1, "leakyGoroutine"},
+		{"tests have failed", leaky(3), 3, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var stderr bytes.Buffer
+			if got := verify(test.run, 100*time.Millisecond, &stderr); got != test.code {
+				t.Errorf("got exit code %d, want %d", got, test.code)
+			}
+			if got := stderr.String(); !strings.Contains(got, test.want) || test.want == "" && got != "" {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestVerifyDescriptors(t *testing.T) {
+	if len(openDescriptors()) == 0 {
+		t.Skip("no /proc/self/fd here")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	var leak *os.File
+	var stderr bytes.Buffer
+	code := verify(tests(func() int {
+		r.Close()
+		leak, _ = os.Open(os.DevNull)
+		return 0
+	}), 20*time.Millisecond, &stderr)
+	defer leak.Close()
+	if code != 1 || !strings.Contains(stderr.String(), os.DevNull) {
+		t.Errorf("got %d, %q, want 1 and %s", code, &stderr, os.DevNull)
+	}
+}

@@ -1,0 +1,240 @@
+package wstest
+
+import (
+	"bufio"
+	"cmp"
+	"crypto/rand"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// DefaultTimeout is what a zero Timeout stands for.
+const DefaultTimeout = 5 * time.Second
+
+// A Peer is one end of a WebSocket, frame by frame. It comes from [Dial],
+// [RawDial], [Serve], [Client] and the like.
+//
+// One goroutine may read while others write and close; the exported fields are
+// to be set before. A read that times out has lost nothing: the next one goes
+// on where it stopped, even inside a frame.
+type Peer struct {
+	// Timeout bounds each call that reads or writes and has no bound of its
+	// own. Zero is DefaultTimeout, negative is no bound.
+	Timeout time.Duration
+
+	// NoMask makes Send leave frames unmasked that are not Masked. It is set
+	// for the peers of a server.
+	NoMask bool
+
+	// Request is the client's handshake as a server read it, Response the
+	// server's answer as a client read it. Nil before.
+	Request  *http.Request
+	Response *http.Response
+
+	server bool
+	wire   *wire
+	tls    *tls.Conn // nil without TLS
+	conn   net.Conn  // tls or else wire
+	br     *bufio.Reader
+
+	writing   sync.Mutex // held for a whole Send, SendRaw or Drip
+	sentClose bool       // under writing
+
+	in reading
+
+	closing  sync.Once
+	closed   chan struct{}
+	closeErr error
+}
+
+// reading is the state of whoever reads.
+type reading struct {
+	frame    Frame // with as much of the payload as has come
+	length   uint64
+	inFrame  bool // the header of frame was read, its payload is not complete
+	notified bool // TLS ended with close_notify
+
+	message   []byte // RecvMessage: the fragments so far
+	opcode    byte
+	inMessage bool
+
+	gotClose bool
+	code     uint16
+	reason   string
+}
+
+// Client returns the client's end over c, which it owns, without a handshake. c
+// may be a net.Pipe: then RST and FIN are errors.ErrUnsupported, and the end of
+// the pipe counts as FIN. So does the end of TLS if c is a *tls.Conn: to look
+// beneath TLS, use [RawDial].
+func Client(c net.Conn) *Peer { return newPeer(c, nil, false) }
+
+// Server returns the server's end over c, like [Client].
+func Server(c net.Conn) *Peer { return newPeer(c, nil, true) }
+
+// newPeer returns a peer over c, or over TLS if secure is not nil.
+func newPeer(c net.Conn, secure func(net.Conn) *tls.Conn, server bool) *Peer {
+	p := &Peer{NoMask: server, server: server, closed: make(chan struct{})}
+	p.wire = &wire{Conn: c}
+	p.conn = p.wire
+	if secure != nil {
+		p.tls = secure(p.wire)
+		p.conn = p.tls
+	}
+	p.br = bufio.NewReaderSize(p.conn, 16<<10)
+	return p
+}
+
+// NetConn returns the connection: a *tls.Conn with TLS. Reading from it misses
+// what the peer has in its buffer.
+func (p *Peer) NetConn() net.Conn {
+	if p.tls != nil {
+		return p.tls
+	}
+	return p.wire.Conn
+}
+
+// Send writes the frames with a single write. A client masks those that are not
+// Masked with a random key, unless NoMask is set.
+func (p *Peer) Send(frames ...Frame) error {
+	b, closes := p.encode(frames)
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	p.sentClose = p.sentClose || closes
+	return p.write(b)
+}
+
+// encode returns the frames as Send writes them and whether one is a close frame.
+func (p *Peer) encode(frames []Frame) (b []byte, closes bool) {
+	for _, f := range frames {
+		if !f.Masked && !p.NoMask {
+			f.Masked = true
+			rand.Read(f.Key[:])
+		}
+		b = f.Append(b)
+		closes = closes || f.Opcode == Close
+	}
+	return b, closes
+}
+
+// SendRaw writes b as it is, with a single write.
+func (p *Peer) SendRaw(b []byte) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	return p.write(b)
+}
+
+// Drip writes b one byte at a time with a pause after each but the last. It
+// returns early with an error when a write fails or the peer is closed. Other
+// writes wait until it is done.
+func (p *Peer) Drip(b []byte, every time.Duration) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for i := range b {
+		if i > 0 {
+			pause.Reset(every)
+			select {
+			case <-pause.C:
+			case <-p.closed:
+				return net.ErrClosed
+			}
+		}
+		if err := p.write(b[i : i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Peer) write(b []byte) error {
+	p.conn.SetWriteDeadline(p.deadline())
+	_, err := p.conn.Write(b)
+	return err
+}
+
+// deadline is when a call that begins now times out; zero for never.
+func (p *Peer) deadline() time.Time {
+	timeout := cmp.Or(p.Timeout, DefaultTimeout)
+	if timeout < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(timeout)
+}
+
+// Recv returns the next frame, unmasked if it was masked. The error is io.EOF
+// if the stream ended between two frames, io.ErrUnexpectedEOF if it did inside
+// one, and os.ErrDeadlineExceeded after Timeout.
+func (p *Peer) Recv() (Frame, error) {
+	p.conn.SetReadDeadline(p.deadline())
+	return p.next()
+}
+
+// next reads a frame under the deadline that is set.
+func (p *Peer) next() (Frame, error) {
+	in := &p.in
+	if !in.inFrame {
+		if err := p.readHeader(); err != nil {
+			return Frame{}, p.ended(err)
+		}
+	}
+	for have := uint64(len(in.frame.Payload)); have < in.length; {
+		// The length may lie: memory grows with what comes, not with what is
+		// promised.
+		chunk := int(min(in.length-have, 64<<10))
+		in.frame.Payload = slices.Grow(in.frame.Payload, chunk)
+		n, err := p.br.Read(in.frame.Payload[have : have+uint64(chunk)])
+		have += uint64(n)
+		in.frame.Payload = in.frame.Payload[:have]
+		if err != nil {
+			return Frame{}, p.ended(err)
+		}
+	}
+	f := in.frame
+	in.frame, in.inFrame = Frame{}, false
+	if f.Masked {
+		mask(f.Payload, f.Key)
+	}
+	if f.Opcode == Close && !in.gotClose {
+		in.gotClose = true
+		in.code, in.reason = ParseClose(f.Payload)
+	}
+	return f, nil
+}
+
+// readHeader reads the header of a frame, all of it or nothing.
+func (p *Peer) readHeader() error {
+	b, size := []byte(nil), 2
+	for len(b) < size {
+		var err error
+		if b, err = p.br.Peek(size); err != nil {
+			if err == io.EOF && len(b) > 0 {
+				return io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		p.in.frame, p.in.length, size = parseHeader(b)
+	}
+	p.in.frame.Payload = []byte{}
+	p.in.inFrame = true
+	p.br.Discard(size)
+	return nil
+}
+
+// ended returns the error for a read that failed with err, and keeps in mind
+// whether it was a close_notify that ended the stream.
+func (p *Peer) ended(err error) error {
+	if err == io.EOF && p.tls != nil && p.wire.end() == nil {
+		p.in.notified = true
+	}
+	if err == io.EOF && p.in.inFrame {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

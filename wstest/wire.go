@@ -1,0 +1,62 @@
+package wstest
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+)
+
+// wire is the TCP connection, beneath TLS if there is any. It remembers how the
+// stream from the peer ended: the kernel reports a reset once, to whichever
+// read or write comes first, and crypto/tls returns the same io.EOF for a
+// close_notify and for a FIN between two records.
+type wire struct {
+	net.Conn
+
+	mu    sync.Mutex
+	ended error // io.EOF after FIN, a reset after RST, nil before
+	reset error // a reset that a write has met
+}
+
+func (w *wire) Read(b []byte) (int, error) {
+	if err := w.end(); err != nil {
+		return 0, err
+	}
+	n, err := w.Conn.Read(b)
+	if err == io.EOF || isReset(err) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.reset != nil {
+			err = w.reset
+		}
+		w.ended = err
+	}
+	return n, err
+}
+
+func (w *wire) Write(b []byte) (int, error) {
+	n, err := w.Conn.Write(b)
+	// What had arrived before the reset can still be read, so this is not yet
+	// the end. EPIPE does not count: it also follows a FIN of our own.
+	if isReset(err) {
+		w.mu.Lock()
+		w.reset = err
+		w.mu.Unlock()
+	}
+	return n, err
+}
+
+// end returns io.EOF if a FIN was read, a reset after RST, nil before.
+func (w *wire) end() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended
+}
+
+// isReset reports whether err says that the peer sent RST.
+func isReset(err error) bool {
+	const wsaeconnreset = syscall.Errno(10054) // Windows; no errno elsewhere
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaeconnreset)
+}
