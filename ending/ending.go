@@ -144,6 +144,10 @@ func (k Kind) Abnormal() bool {
 	return false
 }
 
+// Gone reports whether k is one of the two endings that gorilla/websocket's
+// IsCloseError(err, 1001, 1006) is true for; see the function [Gone].
+func (k Kind) Gone() bool { return k == GoingAway || k == Abnormal }
+
 // Kinds returns every kind that an ended connection can have, in order.
 func Kinds() []Kind {
 	all := make([]Kind, 0, numKinds-1)
@@ -188,7 +192,9 @@ type Ending struct {
 	// anything at all: quote it.
 	Reason string
 	By     Side
-	Cause  error // the error that told, for people; nil where there is none
+	// Cause is the error that told, for people; nil where there is none. It may be
+	// less than what told: do not ask Of or Gone about it, ask Kind.
+	Cause error
 }
 
 // An Error is an error that knows which ending it is. Package server's

@@ -112,7 +112,4 @@ func isProtocol(text string) bool {
 // stream ended without a close frame (1006). A reset, a path that is lost and a
 // missed pong are not among them in gorilla either; [Kind.Abnormal] has those
 // too.
-func Gone(readErr error) bool {
-	end := Of(readErr)
-	return end.Kind == GoingAway || end.Kind == Abnormal
-}
+func Gone(readErr error) bool { return Of(readErr).Kind.Gone() }
