@@ -1,0 +1,530 @@
+package heartbeat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/wsecho/heartbeat"
+)
+
+// Each sign of life comes once in every interval and nothing else does. Not one
+// miss is forgiven.
+func TestSignsOfLife(t *testing.T) {
+	e := new(evidence)
+	signs := map[string]func(m *heartbeat.Monitor){
+		"foreign pong": func(m *heartbeat.Monitor) { m.OnPong(context.Background(), []byte("mine")) },
+		"empty pong":   func(m *heartbeat.Monitor) { m.OnPong(context.Background(), nil) },
+		"Heard":        func(m *heartbeat.Monitor) { m.Heard() },
+		"ping": func(m *heartbeat.Monitor) {
+			if !m.OnPing(context.Background(), []byte("x")) {
+				t.Error("OnPing forbids the pong")
+			}
+		},
+		"a byte heard": func(*heartbeat.Monitor) { e.do(func(e *evidence) { e.heard = time.Now() }) },
+		"bytes taken":  func(*heartbeat.Monitor) { e.do(func(e *evidence) { e.unsent-- }) },
+	}
+	for name, sign := range signs {
+		for _, after := range []time.Duration{1, timeout - 1, timeout + 1, interval - 1} {
+			t.Run(fmt.Sprint(name, " after ", after), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					*e = evidence{reading: time.Now()}
+					if name == "bytes taken" {
+						e.unsent = 1000
+					}
+					o := heartbeat.Options{Evidence: e, MaxMissed: -1}
+					late := after > timeout
+					if late {
+						o.MaxMissed = 1 // the miss has to be counted before the sign comes
+					}
+					m := newMonitor(t, o)
+					p := &pinger{answer: e.pass}
+					ctx, cancel := context.WithCancel(t.Context())
+					r := start(ctx, m, p)
+					for n := range 10 {
+						at(p.asked(n + 1).Add(after))
+						sign(m)
+					}
+					at(p.asked(11)) // the tick sees what came late
+					s := m.Stats()
+					cancel()
+					if err := r.wait(t); err != nil {
+						t.Fatal(err)
+					}
+					pong := name == "foreign pong" || name == "empty pong"
+					want := heartbeat.Stats{State: heartbeat.Late, Late: 10, Sent: 11}
+					switch {
+					case late && name == "bytes taken":
+						want.Stalled, want.Late, want.State = 10, 0, heartbeat.WriteStalled
+					case late:
+						want.Missed = 10
+					case pong:
+						want.State, want.Answered, want.Late = heartbeat.Alive, 10, 0
+					}
+					got := s
+					got.LastHeard, got.RTT = time.Time{}, heartbeat.RTT{}
+					if got != want {
+						t.Errorf("got  %+v\nwant %+v", got, want)
+					}
+					if pong && s.RTT.Count == 0 || !pong && s.RTT.Count != 0 {
+						t.Errorf("%+v", s.RTT)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A sign of life in the instant of the ping is older than the ping.
+func TestHeardBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &evidence{reading: time.Now()}
+		m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: -1})
+		p := &pinger{answer: func(ctx context.Context, n int) error {
+			e.do(func(e *evidence) { e.heard = time.Now() })
+			return e.pass(ctx, n)
+		}}
+		r := start(t.Context(), m, p)
+		r.verdict(t)
+		if got := r.ended.Sub(p.sent[0]); got != timeout {
+			t.Errorf("given up after %v, want %v", got, timeout)
+		}
+	})
+}
+
+// What the transport says decides what an unanswered ping is.
+func TestUnanswered(t *testing.T) {
+	const half = timeout / 2
+	tests := []struct {
+		name          string
+		left, reading time.Duration // after the ping was asked for; negative: never
+		unsent        int
+		want          heartbeat.State // what is counted; Late stands for unread
+	}{
+		{"seen off", 0, 0, 0, heartbeat.Dead},
+		{"left and read in the first half", half, half, 0, heartbeat.Dead},
+		{"never left", -1, 0, 0, heartbeat.WriteStalled},
+		{"left in the second half", half + 1, 0, 0, heartbeat.WriteStalled},
+		{"left behind others that did not", 0, 0, 1, heartbeat.WriteStalled},
+		{"never read", 0, -1, 0, heartbeat.Late},
+		{"read in the second half", 0, half + 1, 0, heartbeat.Late},
+		{"neither left nor read", -1, -1, 0, heartbeat.WriteStalled},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := &evidence{left: time.Now()} // some older ping
+				m := newMonitor(t, heartbeat.Options{MaxMissed: 1000})
+				m.Use(e)
+				p := &pinger{answer: func(ctx context.Context, _ int) error {
+					asked := time.Now()
+					e.do(func(e *evidence) { e.unsent, e.reading = tt.unsent, time.Time{} })
+					if tt.left >= 0 {
+						time.AfterFunc(tt.left, func() { e.do(func(e *evidence) { e.left = asked.Add(tt.left) }) })
+					}
+					if tt.reading >= 0 {
+						time.AfterFunc(tt.reading, func() { e.do(func(e *evidence) { e.reading = asked.Add(tt.reading) }) })
+					}
+					return silence(ctx)
+				}}
+				ctx, cancel := context.WithCancel(t.Context())
+				r := start(ctx, m, p)
+				for n := range 5 {
+					at(p.asked(n + 1).Add(timeout))
+				}
+				cancel()
+				if err := r.wait(t); err != nil {
+					t.Fatal(err)
+				}
+				want := heartbeat.Stats{Sent: 5, State: heartbeat.Late}
+				switch tt.want {
+				case heartbeat.Dead:
+					want.Missed = 5
+				case heartbeat.WriteStalled:
+					want.Stalled, want.State = 5, heartbeat.WriteStalled
+				case heartbeat.Late:
+					want.Unread = 5
+				}
+				if got := m.Stats(); got != want {
+					t.Errorf("got  %+v\nwant %+v", got, want)
+				}
+			})
+		})
+	}
+}
+
+// Any sign of life in time makes the misses before it good.
+func TestMissesMadeGood(t *testing.T) {
+	e := new(evidence)
+	tests := []struct {
+		name           string
+		sign           func(m *heartbeat.Monitor)
+		answered, late uint64
+	}{
+		{"pong", func(m *heartbeat.Monitor) { m.OnPong(context.Background(), nil) }, 1, 0},
+		{"Heard", func(m *heartbeat.Monitor) { m.Heard() }, 0, 1},
+		{"bytes taken", func(*heartbeat.Monitor) { e.do(func(e *evidence) { e.unsent = 0 }) }, 0, 1},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			*e = evidence{reading: time.Now()}
+			m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: 2})
+			p := &pinger{answer: e.pass}
+			r := start(t.Context(), m, p)
+			at(p.asked(2).Add(timeout + 1)) // two were missed
+			e.do(func(e *evidence) { e.unsent = 1 })
+			at(p.asked(3).Add(timeout - 1))
+			tt.sign(m)
+			e.do(func(e *evidence) { e.unsent = 0 })
+			v := r.verdict(t)
+			s := m.Stats()
+			if v.Missed != 3 || s.Sent != 6 || s.Missed != 5 || s.Late != tt.late || s.Answered != tt.answered {
+				t.Errorf("%s: %+v after %+v", tt.name, v, s)
+			}
+		})
+	}
+}
+
+// What is no miss does not make the earlier misses good either.
+func TestMissesInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := new(evidence)
+		m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: 1})
+		r := start(t.Context(), m, &pinger{answer: func(ctx context.Context, n int) error {
+			e.do(func(e *evidence) { e.reading = time.Now() })
+			switch n {
+			case 2: // unread
+				e.do(func(e *evidence) { e.reading = time.Time{} })
+			case 3: // stalled
+				return silence(ctx)
+			}
+			return e.pass(ctx, n)
+		}})
+		v := r.verdict(t)
+		if s := m.Stats(); v.Missed != 2 || s.Sent != 4 || s.Missed != 2 || s.Unread != 1 || s.Stalled != 1 {
+			t.Errorf("%+v after %+v", v, s)
+		}
+	})
+}
+
+// Nobody reads: there is no verdict, ever.
+func TestNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := new(evidence)
+		m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: -1})
+		p := &pinger{answer: e.pass}
+		r := start(t.Context(), m, p)
+		time.Sleep(1000 * interval)
+		if !r.isRunning() {
+			t.Fatal(r.err)
+		}
+		// A read begins and waits through one whole ping.
+		next := p.asked(p.pings() + 1)
+		e.do(func(e *evidence) { e.reading = time.Now() })
+		r.verdict(t)
+		if got := r.ended.Sub(next); got != timeout {
+			t.Errorf("given up %v after the ping, want %v", got, timeout)
+		}
+	})
+}
+
+// No ping is sent behind a write that is stuck, and the verdict takes its time.
+func TestWriteStalled(t *testing.T) {
+	for _, maxMissed := range []int{-1, 1, 2, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			bound := time.Duration(max(0, maxMissed)+1)*interval + timeout
+			e := &evidence{reading: time.Now()}
+			m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: maxMissed})
+			p := &pinger{answer: func(ctx context.Context, n int) error {
+				e.do(func(e *evidence) { e.left = time.Now() })
+				m.OnPong(ctx, nil)
+				return nil
+			}}
+			r := start(t.Context(), m, p)
+			first := p.asked(1)
+
+			e.do(func(e *evidence) { e.writing, e.unsent = true, 1<<20 })
+			if got := m.Stats().State; got != heartbeat.Alive {
+				t.Errorf("%v before the tick", got)
+			}
+			at(first.Add(interval))
+			if got := m.Stats().State; got != heartbeat.WriteStalled {
+				t.Errorf("%v at the tick", got)
+			}
+
+			// The kernel takes a byte just before the end: it all begins anew.
+			at(first.Add(interval + bound - 1))
+			e.do(func(e *evidence) { e.unsent-- })
+			stalled := first.Add(interval + bound - timeout + interval)
+			at(stalled.Add(bound - 1))
+			if !r.isRunning() {
+				t.Fatalf("%v too early", r.err)
+			}
+			v := r.verdict(t)
+			if got := r.ended.Sub(stalled); got != bound || v.State != heartbeat.WriteStalled || v.Missed != 0 || !v.LastHeard.Equal(first) {
+				t.Errorf("%+v after %v, want %v", v, got, bound)
+			}
+			if s := m.Stats(); s.Sent != 1 || p.pings() != 1 || s.State != heartbeat.WriteStalled || s.Missed != 0 {
+				t.Errorf("%d pings, %+v", p.pings(), s)
+			}
+		})
+	}
+}
+
+// Stalls that a ping gets through between are not one long stall.
+func TestStallsInARow(t *testing.T) {
+	for _, unread := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			e := &evidence{reading: time.Now()}
+			m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: 1}) // three are the end
+			p := &pinger{answer: func(ctx context.Context, n int) error {
+				if n != 3 {
+					return silence(ctx) // it does not leave
+				}
+				if unread {
+					e.do(func(e *evidence) { e.reading = time.Time{} })
+				}
+				return e.pass(ctx, n)
+			}}
+			r := start(t.Context(), m, p)
+			v := r.verdict(t)
+			if s := m.Stats(); v.State != heartbeat.WriteStalled || s.Stalled != 5 || s.Unread+s.Missed != 1 || (s.Unread == 1) != unread {
+				t.Errorf("%+v after %+v", v, s)
+			}
+		})
+	}
+}
+
+// An interval without a ping holds no miss, even if some other ping leaves in it.
+func TestNoPingNoMiss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &evidence{reading: time.Now(), writing: true}
+		m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: -1})
+		ctx, cancel := context.WithCancel(t.Context())
+		r := start(ctx, m, new(pinger))
+		for m.Stats().State != heartbeat.WriteStalled {
+			time.Sleep(time.Second)
+		}
+		e.do(func(e *evidence) { e.left, e.writing = time.Now(), false })
+		time.Sleep(timeout)
+		if s := m.Stats(); !r.isRunning() || s.Stalled != 1 || s.Missed != 0 {
+			t.Errorf("%v, %+v", r.err, s)
+		}
+		cancel()
+		r.wait(t)
+	})
+}
+
+// As long as the kernel takes something, a stall is no reason to give up; when
+// it is over, pings go on.
+func TestWriteStallRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &evidence{reading: time.Now(), writing: true, unsent: 1000}
+		m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: -1})
+		p := &pinger{answer: func(ctx context.Context, n int) error {
+			e.do(func(e *evidence) { e.left = time.Now() })
+			time.Sleep(time.Second)
+			m.OnPong(ctx, nil)
+			return nil
+		}}
+		ctx, cancel := context.WithCancel(t.Context())
+		r := start(ctx, m, p)
+		for range 500 {
+			time.Sleep(interval + timeout/2) // less than the bound, out of step with the ticks
+			e.do(func(e *evidence) { e.unsent-- })
+		}
+		if s := m.Stats(); !r.isRunning() || s.State != heartbeat.WriteStalled || s.Sent != 0 {
+			t.Fatalf("%v, %+v", r.err, s)
+		}
+		e.do(func(e *evidence) { e.unsent, e.writing = 0, false })
+		at(p.asked(1).Add(time.Second))
+		if s := m.Stats(); s.State != heartbeat.Alive || s.Answered != 1 {
+			t.Errorf("%+v", s)
+		}
+		cancel()
+		if err := r.wait(t); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A write that is stuck at the tick and over at the timeout is no stall if there
+// was a sign of life; one that is still stuck is, although the peer lives.
+func TestShortStall(t *testing.T) {
+	for _, over := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			e := &evidence{reading: time.Now(), unsent: 10, writing: true}
+			m := newMonitor(t, heartbeat.Options{Evidence: e})
+			ctx, cancel := context.WithCancel(t.Context())
+			r := start(ctx, m, new(pinger))
+			for m.Stats().State != heartbeat.WriteStalled {
+				time.Sleep(time.Second)
+			}
+			e.do(func(e *evidence) { e.unsent, e.writing = 0, !over })
+			time.Sleep(timeout)
+			s := m.Stats()
+			if (s.State == heartbeat.Alive) != over || (s.State == heartbeat.WriteStalled) == over || s.Sent != 0 || s.Stalled != 0 {
+				t.Errorf("over %v: %+v", over, s)
+			}
+			cancel()
+			r.wait(t)
+		})
+	}
+}
+
+// A ping that fails could not be written: that is never a miss, and bounded.
+func TestPingFails(t *testing.T) {
+	tests := map[string]func(ctx context.Context) error{
+		// As coder/websocket does it when another write holds the lock.
+		"inner deadline": func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+			defer cancel()
+			return silence(ctx)
+		},
+		"broken pipe": func(context.Context) error { return syscall.EPIPE },
+		"canceled":    func(context.Context) error { return context.Canceled },
+	}
+	for name, ping := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMonitor(t, heartbeat.Options{MaxMissed: -1}) // and without Evidence
+				p := &pinger{answer: func(ctx context.Context, _ int) error { return ping(ctx) }}
+				r := start(t.Context(), m, p)
+				v := r.verdict(t)
+				if got := r.ended.Sub(p.sent[0]); v.State != heartbeat.WriteStalled || got != interval+timeout {
+					t.Errorf("%+v after %v, want %v", v, got, interval+timeout)
+				}
+				if s := m.Stats(); s.Missed != 0 || s.Stalled != 2 {
+					t.Errorf("%+v", s)
+				}
+			})
+		})
+	}
+}
+
+// The failure of a ping that is no longer the last one says nothing of the last.
+func TestPingFailsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMonitor(t, heartbeat.Options{Interval: 2 * time.Second, Timeout: time.Second})
+		p := &pinger{answer: func(ctx context.Context, n int) error {
+			if n == 1 {
+				time.Sleep(2500 * time.Millisecond)
+				return syscall.EPIPE
+			}
+			return silence(ctx)
+		}}
+		r := start(t.Context(), m, p)
+		if v := r.verdict(t); v.State != heartbeat.Dead || v.Missed != 3 || m.Stats().Stalled != 0 {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// That the connection is closed is for the reader to explain.
+func TestClosed(t *testing.T) {
+	for _, after := range []time.Duration{0, 1, timeout - 1, timeout, interval - 1} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMonitor(t, heartbeat.Options{Interval: interval, Timeout: interval})
+			p := &pinger{answer: func(ctx context.Context, n int) error {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(after):
+					return fmt.Errorf("failed to ping: %w", net.ErrClosed)
+				}
+			}}
+			r := start(t.Context(), m, p)
+			if err := r.wait(t); err != nil {
+				t.Errorf("closed after %v: %v, want nil", after, err)
+			}
+			if got := r.ended.Sub(p.sent[0]); got != after {
+				t.Errorf("Run ended %v after the ping, want %v", got, after)
+			}
+		})
+	}
+}
+
+func TestCancel(t *testing.T) {
+	const settle = 100 * time.Millisecond
+	tests := []struct{ after, want time.Duration }{
+		{-1, -1}, // before the first ping
+		{0, settle},
+		{settle / 2, settle}, // it may not be written yet
+		{settle, settle},
+		{time.Second, time.Second},
+		{timeout, timeout},
+		{timeout + 1, timeout + 1},
+	}
+	for _, tt := range tests {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMonitor(t, heartbeat.Options{})
+			p := new(pinger)
+			ctx, cancel := context.WithCancel(t.Context())
+			r := start(ctx, m, p)
+			if tt.after < 0 {
+				synctest.Wait()
+				p.sent = append(p.sent, time.Now().Add(1))
+			} else {
+				at(p.asked(1).Add(tt.after))
+			}
+			cancel()
+			if err := r.wait(t); err != nil {
+				t.Error(err)
+			}
+			if got := r.ended.Sub(p.sent[0]); got != tt.want {
+				t.Errorf("cancelled %v after the ping, Run ended at %v, want %v", tt.after, got, tt.want)
+			}
+		})
+	}
+
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		p := new(pinger)
+		begin := time.Now()
+		if err := newMonitor(t, heartbeat.Options{}).Run(ctx, p); err != nil || time.Since(begin) != 0 || p.pings() != 0 {
+			t.Errorf("Run with a context that is over: %v after %v and %d pings", err, time.Since(begin), p.pings())
+		}
+	})
+}
+
+// With a Timeout as long as the Interval the weighing and the next ping are due
+// in the same instant.
+func TestTimeoutIsInterval(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMonitor(t, heartbeat.Options{Interval: interval, Timeout: interval})
+			p := new(pinger)
+			r := start(t.Context(), m, p)
+			v := r.verdict(t)
+			if got := r.ended.Sub(p.sent[0]); got != 3*interval || v.Missed != 3 || p.pings() != 3 {
+				t.Errorf("%+v after %v and %d pings", v, got, p.pings())
+			}
+		})
+	}
+}
+
+// Options at the end of their range neither overflow nor panic.
+func TestHuge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const year = 365 * 24 * time.Hour
+		m := newMonitor(t, heartbeat.Options{Interval: 290 * year, Timeout: 290 * year, MaxMissed: int(^uint(0) >> 1)})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*year)
+		defer cancel()
+		if err := m.Run(ctx, new(pinger)); err != nil {
+			t.Error(err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		m := newMonitor(t, heartbeat.Options{Interval: 1})
+		var v *heartbeat.Verdict
+		if err := m.Run(t.Context(), new(pinger)); !errors.As(err, &v) {
+			t.Error(err)
+		}
+	})
+}

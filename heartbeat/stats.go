@@ -1,0 +1,138 @@
+package heartbeat
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"example.com/wsecho/ending"
+)
+
+// A State is what is known of the peer.
+type State uint8
+
+const (
+	Alive        State = iota // it answered the last ping in time, or none has been due yet
+	Late                      // its pong is overdue, but it is not given up
+	WriteStalled              // no ping can be sent; the peer may live
+	Dead                      // given up: MaxMissed was exceeded
+)
+
+// String returns the state's name, in lower case.
+func (s State) String() string {
+	switch s {
+	case Alive:
+		return "alive"
+	case Late:
+		return "late"
+	case WriteStalled:
+		return "write stalled"
+	case Dead:
+		return "dead"
+	}
+	return "state " + strconv.Itoa(int(s))
+}
+
+// A Verdict is the error with which a Monitor gives a peer up. [errors.As] finds
+// an [*ending.Error] in it, of kind [ending.NoPong] or [ending.WriteStalled].
+type Verdict struct {
+	State     State         // Dead or WriteStalled
+	LastHeard time.Time     // zero: never
+	Silent    time.Duration // from LastHeard, or else from the start of Run, to the verdict
+	Missed    int           // misses in a row
+}
+
+// Error returns the kind of ending and the silence that led to it.
+func (v *Verdict) Error() string { return "heartbeat: " + v.Unwrap().Error() }
+
+// Unwrap returns the verdict as an [*ending.Error], whose Reason tells the peer
+// what was waited for.
+func (v *Verdict) Unwrap() error {
+	silent := v.Silent.Round(time.Millisecond)
+	if v.State == WriteStalled {
+		return &ending.Error{Kind: ending.WriteStalled,
+			Reason: fmt.Sprintf("no ping could be sent, nothing heard for %v", silent)}
+	}
+	return &ending.Error{Kind: ending.NoPong,
+		Reason: fmt.Sprintf("pings missed in a row: %d, nothing heard for %v", v.Missed, silent)}
+}
+
+// Timeout returns true, as net.Error has it: something was waited for in vain.
+func (v *Verdict) Timeout() bool { return true }
+
+// Stats are the counts of one Monitor since it was made. What becomes of a ping
+// is counted when its Timeout has passed.
+type Stats struct {
+	State     State
+	LastHeard time.Time // the last sign of life; zero: none yet
+	RTT       RTT
+
+	Sent     uint64 // pings asked for
+	Answered uint64 // a pong came in time
+	Late     uint64 // another sign of life came in time, or any after a miss and before the next ping
+	Missed   uint64 // no sign of life came in time
+	Unread   uint64 // nobody was reading when the pong could have come
+	Stalled  uint64 // it did not leave, or was not even asked for behind a stuck write
+}
+
+// RTT says how long pongs take, those that come after the Timeout included. The
+// time runs from when the ping left, if the Evidence tells, or else from when it
+// was asked for. A pong is left out if it may be that of an earlier ping.
+type RTT struct {
+	Count                uint64 // of pongs measured; 0: the rest is 0
+	Last, Min, Mean, Max time.Duration
+	Deviation            time.Duration // standard deviation of the sample; 0 for fewer than 2
+}
+
+// Stats returns the counts as they are now. Any goroutine may call it at any
+// time; it costs about as much as reading the clock.
+func (m *Monitor) Stats() Stats {
+	heard := m.lastHeard()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.stats
+	s.LastHeard = heard
+	s.RTT = m.rtt.stats()
+	return s
+}
+
+func (m *Monitor) lastHeard() time.Time {
+	var last time.Time
+	if m.evidence != nil {
+		last = m.evidence.LastHeard()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.heard.After(last) {
+		last = m.heard
+	}
+	return last
+}
+
+// welford keeps a mean and a variance without keeping the samples, and without
+// the cancellation that a sum of squares suffers.
+type welford struct {
+	n              uint64
+	last, min, max time.Duration
+	mean, m2       float64 // m2: sum of the squared distances from the mean
+}
+
+func (w *welford) add(d time.Duration) {
+	if w.n == 0 {
+		w.min = d
+	}
+	w.n++
+	w.last, w.min, w.max = d, min(w.min, d), max(w.max, d)
+	delta := float64(d) - w.mean
+	w.mean += delta / float64(w.n)
+	w.m2 += delta * (float64(d) - w.mean)
+}
+
+func (w *welford) stats() RTT {
+	r := RTT{Count: w.n, Last: w.last, Min: w.min, Mean: time.Duration(w.mean), Max: w.max}
+	if w.n > 1 {
+		r.Deviation = time.Duration(math.Sqrt(w.m2 / float64(w.n-1)))
+	}
+	return r
+}
