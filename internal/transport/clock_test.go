@@ -1,0 +1,420 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+)
+
+// TestMessageTimeout sends the parts, one after every pause of three seconds,
+// with ten seconds to a message.
+func TestMessageTimeout(t *testing.T) {
+	m := text("hello, world")
+	var drip [][]byte
+	for i := range m {
+		drip = append(drip, m[i:i+1])
+	}
+	ping := frame(finBit|opPing, []byte("ping, ping"))
+	var dripped [][]byte
+	for i := range ping {
+		dripped = append(dripped, ping[i:i+1])
+	}
+	part := frame(opText, []byte("a"))
+	for _, test := range []struct {
+		name  string
+		parts [][]byte
+		want  time.Duration // until the read fails
+		kind  ending.Kind
+	}{
+		{"between messages", [][]byte{nil, m, nil, nil, nil, nil, nil, m, nil, nil, nil}, 33 * time.Second, ending.Abnormal},
+		{"one byte", [][]byte{m[:1]}, 10 * time.Second, ending.TooSlow},
+		{"header", [][]byte{m[:6]}, 10 * time.Second, ending.TooSlow},
+		{"dripped", drip, 10 * time.Second, ending.TooSlow},
+		{"dripped after another", append([][]byte{m}, drip...), 13 * time.Second, ending.TooSlow},
+		{"dripped behind another", append([][]byte{cat(m, m[:1])}, drip[1:]...), 10 * time.Second, ending.TooSlow},
+		{"dripped ping", dripped, 10 * time.Second, ending.TooSlow},
+		{"fragments", [][]byte{part, frame(0, nil), frame(0, nil), frame(0, nil), frame(0, nil)}, 10 * time.Second, ending.TooSlow},
+		{"pings between", [][]byte{part, ping, ping, ping, ping}, 10 * time.Second, ending.TooSlow},
+		{"just in time", [][]byte{part, nil, nil, frame(finBit, nil), part, nil, nil, frame(finBit, nil)}, 24 * time.Second, ending.Abnormal},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, client := net.Pipe()
+				o := options()
+				o.MessageTimeout = 10 * time.Second
+				c := New(server, nil, o)
+				ws := accept(t, c)
+				start := time.Now()
+				go io.Copy(io.Discard, client)
+				sent := make(chan bool)
+				go func() {
+					defer close(sent)
+					for _, p := range test.parts {
+						if p != nil {
+							if _, err := client.Write(p); err != nil {
+								return
+							}
+						}
+						time.Sleep(3 * time.Second)
+					}
+					if test.kind == ending.Abnormal {
+						client.Close()
+					}
+				}()
+				err := echo(ws)
+				if got := time.Since(start); got != test.want || kindOf(err) != test.kind {
+					t.Errorf("got %v after %v, want %v after %v", err, got, test.kind, test.want)
+				}
+				if c.ReadingSince() != (time.Time{}) {
+					t.Error("still reading")
+				}
+				_ = ws.CloseNow()
+				c.Hangup()
+				client.Close()
+				<-sent
+			})
+		})
+	}
+}
+
+// TestSlowHandler takes longer than the message timeout over what has come: that
+// is not the peer's time.
+func TestSlowHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		o := options()
+		o.MessageTimeout = 10 * time.Second
+		c := New(server, nil, o)
+		ws := accept(t, c)
+		go func() {
+			_, _ = client.Write(frame(opText, []byte("a")))
+			_, _ = client.Write(frame(finBit, []byte("b")))
+		}()
+		_, r, err := ws.Reader(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got, err := io.ReadAll(r); err != nil || string(got) != "ab" {
+			t.Errorf("got %q, %v, want ab", got, err)
+		}
+		c.Abort()
+		_ = ws.CloseNow()
+		c.Hangup()
+		client.Close()
+	})
+}
+
+func TestCloseBy(t *testing.T) {
+	const s = time.Second
+	for _, test := range []struct {
+		name   string
+		set    []time.Duration // one CloseBy a second
+		inside bool            // a message has begun at once
+		want   time.Duration
+		kind   ending.Kind
+	}{
+		{"parked read", []time.Duration{5 * s}, false, 5 * s, ending.Local},
+		{"brought forward", []time.Duration{8 * s, 4 * s}, false, 4 * s, ending.Local},
+		{"not put off", []time.Duration{5 * s, 9 * s}, false, 5 * s, ending.Local},
+		{"past", []time.Duration{-s}, false, 0, ending.Local},
+		{"before the message timeout", []time.Duration{5 * s}, true, 5 * s, ending.Local},
+		{"after the message timeout", []time.Duration{20 * s}, true, 10 * s, ending.TooSlow},
+	} {
+		t.Run("read/"+test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, client := net.Pipe()
+				o := options()
+				o.MessageTimeout = 10 * s
+				c := New(server, nil, o)
+				start := time.Now()
+				go func() {
+					if test.inside {
+						_, _ = client.Write(text("a")[:3])
+					}
+					for _, d := range test.set {
+						synctest.Wait()
+						c.CloseBy(start.Add(d))
+						time.Sleep(s)
+					}
+				}()
+				_, err := c.Read(make([]byte, 100))
+				if got := time.Since(start); got != test.want || kindOf(err) != test.kind {
+					t.Errorf("got %v after %v, want %v after %v", err, got, test.kind, test.want)
+				}
+				_, again := c.Read(make([]byte, 100))
+				if again != err {
+					t.Errorf("got %v after %v, want the same", again, err)
+				}
+				time.Sleep(2 * s)
+				c.Hangup()
+				client.Close()
+			})
+		})
+	}
+	for _, test := range []struct {
+		name   string
+		set    []time.Duration
+		closed bool // coder has closed after the first of them
+		want   time.Duration
+	}{
+		{"stalled write", []time.Duration{5 * s}, false, 5 * s},
+		{"brought forward", []time.Duration{8 * s, 4 * s}, false, 4 * s},
+		{"not put off", []time.Duration{5 * s, 9 * s}, false, 5 * s},
+		{"after the write timeout", []time.Duration{20 * s}, false, 10 * s},
+		{"after a close", []time.Duration{20 * s, 9 * s}, true, 0},
+	} {
+		t.Run("write/"+test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, client := net.Pipe()
+				o := options()
+				o.WriteTimeout = 10 * s
+				c := New(server, nil, o)
+				start := time.Now()
+				go func() {
+					for _, d := range test.set {
+						synctest.Wait()
+						c.CloseBy(start.Add(d))
+						if test.closed {
+							_ = c.Close()
+							c.CloseBy(start.Add(d / 2))
+						}
+						time.Sleep(s)
+					}
+				}()
+				_, err := c.Write([]byte("\x81\x01a"))
+				if got := time.Since(start); got != test.want || err == nil {
+					t.Errorf("got %v after %v, want an error after %v", err, got, test.want)
+				}
+				time.Sleep(2 * s)
+				c.Hangup()
+				client.Close()
+			})
+		})
+	}
+}
+
+// TestWriteTimeout has a peer that reads one byte after every pause.
+func TestWriteTimeout(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		pause time.Duration
+		reads int
+		want  time.Duration // until the write ends
+		ok    bool
+	}{
+		{"all at once", 0, 5, 0, true},
+		{"progress", 6 * time.Second, 5, 30 * time.Second, true},
+		{"none", time.Hour, 0, 10 * time.Second, false},
+		// A plain write is seen to progress only when it has ended.
+		{"none any more", 6 * time.Second, 3, 30 * time.Second, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, client := net.Pipe()
+				o := options()
+				o.WriteTimeout = 10 * time.Second
+				c := New(server, nil, o)
+				ws := accept(t, c)
+				start := time.Now()
+				go func() {
+					for range test.reads {
+						time.Sleep(test.pause)
+						_, _ = client.Read(make([]byte, 1))
+					}
+				}()
+				read := make(chan error, 1)
+				go func() {
+					_, err := message(ws)
+					read <- err
+				}()
+				err := ws.Write(context.Background(), websocket.MessageText, []byte("abc"))
+				if got := time.Since(start); got != test.want || (err == nil) != test.ok {
+					t.Errorf("got %v after %v, want ok %v after %v", err, got, test.ok, test.want)
+				}
+				if test.ok {
+					c.Fail(&ending.Error{Kind: ending.Local})
+				} else if e := new(ending.Error); !errors.As(err, &e) || e.Kind != ending.WriteStalled {
+					t.Errorf("got %v, want a stalled write", err)
+				}
+				if got, want := kindOf(<-read), kindOf(c.Err()); got != want || !test.ok && got != ending.WriteStalled {
+					t.Errorf("got read %v, want %v", got, want)
+				}
+				if got := time.Since(start); got != test.want {
+					t.Errorf("the read ended after %v, want %v", got, test.want)
+				}
+				_ = ws.CloseNow()
+				c.Hangup()
+				client.Close()
+			})
+		})
+	}
+}
+
+// TestFail wakes a read that waits; what had come before is handed on first.
+func TestFail(t *testing.T) {
+	for _, kind := range []string{"tcp", "tls", "pipe"} {
+		server, client := over(t, kind)
+		c := New(server, text("a"), options())
+		reason := errors.New("reason")
+		read := make(chan error, 1)
+		var got []byte
+		go func() {
+			var err error
+			got, err = io.ReadAll(c)
+			read <- err
+		}()
+		eventually(t, "a read waits", func() bool { return !c.ReadingSince().IsZero() })
+		c.Fail(reason)
+		c.Fail(errors.New("another"))
+		if err := within(t, read); err != reason || frames(t, got) != "1:a" {
+			t.Errorf("%s: got %q, %v, want the message and the reason", kind, got, err)
+		}
+		if !c.ReadingSince().IsZero() || c.Err() != reason {
+			t.Errorf("%s: got %v, reading %v", kind, c.Err(), c.ReadingSince())
+		}
+		_ = c.Close()
+		if _, err := c.Write([]byte("\x81\x01a")); err == nil {
+			t.Errorf("%s: a write after Close succeeded", kind)
+		}
+		client.Close()
+		c.Hangup()
+	}
+}
+
+// TestWakes closes or fails a Conn at the moment when a read begins to wait: none
+// may be missed.
+func TestWakes(t *testing.T) {
+	for _, kind := range kinds {
+		server, client := over(t, kind)
+		done := make(chan error, 1)
+		for i := range 200 {
+			c := New(server, nil, Options{Read: NewPool(0), Write: NewPool(0), MessageTimeout: time.Hour})
+			_ = server.SetDeadline(time.Time{})
+			go func() {
+				_, err := c.Read(make([]byte, 1))
+				done <- err
+			}()
+			for range i % 50 {
+				_ = c.now()
+			}
+			go c.CloseBy(time.Now().Add(time.Hour))
+			switch i % 3 {
+			case 0:
+				c.Fail(net.ErrClosed)
+			case 1:
+				_ = c.Close()
+			case 2:
+				c.CloseBy(time.Now())
+			}
+			if err := within(t, done); !errors.Is(err, net.ErrClosed) {
+				t.Fatalf("%s: got %v, want closed", kind, err)
+			}
+		}
+		client.Close()
+	}
+}
+
+// TestWriteStallRaw is the clock of the path by hand, once in real time.
+func TestWriteStallRaw(t *testing.T) {
+	for _, kind := range []string{"tcp", "tls"} {
+		t.Run(kind, func(t *testing.T) {
+			server, client := over(t, kind)
+			shrink(client)
+			o := options()
+			o.WriteTimeout = 300 * time.Millisecond
+			c := New(server, nil, o)
+			read := make(chan error, 1)
+			go func() {
+				_, err := c.Read(make([]byte, 1))
+				read <- err
+			}()
+			written := make(chan error, 1)
+			start := time.Now()
+			go func() { written <- fill(c) }()
+			eventually(t, "the write is stuck", c.Writing)
+			if n := c.Unsent(); n <= int(c.out.pending.Load()) && haveQueue {
+				t.Errorf("got %d unsent, want more than the %d pending", n, c.out.pending.Load())
+			}
+			err := within(t, written)
+			took := time.Since(start)
+			if kindOf(err) != ending.WriteStalled || kindOf(within(t, read)) != ending.WriteStalled || kindOf(c.Err()) != ending.WriteStalled {
+				t.Errorf("got %v, %v, want a stalled write", err, c.Err())
+			}
+			if took < 300*time.Millisecond {
+				t.Errorf("it took %v only", took)
+			}
+			if c.Writing() {
+				t.Error("still writing")
+			}
+			c.Hangup()
+		})
+	}
+}
+
+// TestSlowPeer takes so little at a time that the kernel, which wants a third of
+// its buffer free, asks for no more within the write timeout.
+func TestSlowPeer(t *testing.T) {
+	if !haveQueue {
+		t.Skip("what the kernel holds is not known here")
+	}
+	for _, kind := range []string{"tcp", "tls"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			server, client := over(t, kind)
+			o := options()
+			o.WriteTimeout = 600 * time.Millisecond
+			c := New(server, nil, o)
+			written := make(chan error, 1)
+			go func() { written <- fill(c) }()
+			eventually(t, "the write is stuck", c.Writing)
+			beneath := client
+			if kind == "tls" {
+				beneath = client.(interface{ NetConn() net.Conn }).NetConn()
+			}
+			b := make([]byte, 100_000)
+			for range 30 { // 3 MB in 1.5 s
+				time.Sleep(50 * time.Millisecond)
+				_, _ = io.ReadFull(beneath, b)
+				select {
+				case err := <-written:
+					t.Fatalf("got %v though the peer reads", err)
+				default:
+				}
+			}
+			if err := within(t, written); kindOf(err) != ending.WriteStalled {
+				t.Errorf("got %v, want a stalled write when it reads no more", err)
+			}
+			c.Hangup()
+		})
+	}
+}
+
+// shrink makes what the kernel takes for a peer small.
+func shrink(client net.Conn) {
+	if t, ok := client.(interface{ NetConn() net.Conn }); ok {
+		client = t.NetConn()
+	}
+	_ = client.(*net.TCPConn).SetReadBuffer(4096)
+}
+
+// fill writes one endless frame until that fails.
+func fill(c *Conn) error {
+	if _, err := c.Write([]byte("\x82\x7f\x00\xff\xff\xff\xff\xff\xff\xff")); err != nil {
+		return err
+	}
+	b := make([]byte, 64<<10)
+	for {
+		if _, err := c.Write(b); err != nil {
+			return err
+		}
+	}
+}

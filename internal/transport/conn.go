@@ -1,0 +1,301 @@
+// Package transport is the net.Conn under a server's WebSocket. It stands
+// between github.com/coder/websocket and the socket, and it does there what
+// cannot be done above:
+//
+//   - Truth. An end of stream is an error of its own and never an io.EOF, which
+//     coder would take for the end of a message.
+//   - Bounds. Every wait for the peer inside a message, every write and every
+//     close has an end. A violation of the protocol is found before coder sees
+//     it, so that it is answered with a close code and not with a dead socket.
+//   - Economy. A connection that waits holds no buffer; see read.go and write.go.
+//   - Evidence for the heartbeat: last heard, whether a read is waiting, whether
+//     the ping has left, what the kernel still holds.
+//
+// Only package server uses it.
+package transport
+
+import (
+	"crypto/tls"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// Options are the bounds of a Conn. The server fills them in; zero timeouts are
+// no timeouts.
+type Options struct {
+	Read, Write    *Pool         // where buffers come from while there is something in them
+	ReadLimit      int64         // bytes of one message's payload on the wire; negative: none
+	Deflate        bool          // permessage-deflate was negotiated: RSV1 may be set
+	MessageTimeout time.Duration // time waited for the rest of a message that has begun
+	WriteTimeout   time.Duration // how long neither the kernel nor the peer may take a byte
+	Hold           bool          // keep replies back while more input is in hand
+
+	OnPing func()               // called by the reader for each ping, which is answered; nil: not called
+	OnPong func(payload []byte) // called by the reader for each pong; nil: not called
+}
+
+// A Conn is the stream that coder/websocket reads and writes. Read is called by
+// one goroutine at a time, as coder's locks see to; everything else may be
+// called by any.
+type Conn struct {
+	opts Options
+	sock net.Conn        // what net/http accepted: TCP, TLS, a unix socket, a pipe
+	base net.Conn        // the connection beneath TLS; sock itself elsewhere
+	raw  syscall.RawConn // of sock, where its reads and writes may be done by hand; else nil
+	born time.Time
+
+	mu      sync.Mutex // guards what follows
+	failed  error      // why reads end; the first reason stays
+	closeBy time.Time  // nothing waits for the peer beyond this; zero: not closing
+	early   bool       // it is Wait that waits, if anybody does
+	armed   time.Time  // the read deadline that is set now
+	writeBy time.Time  // the write deadline that is set now
+	closed  bool       // coder has closed: nothing is written any more
+
+	reset atomic.Pointer[error] // that a write has met: the kernel tells it once
+
+	closing atomic.Bool // CloseBy has been called
+
+	in  input  // of the reading goroutine
+	out output // under out.mu
+
+	heard   atomic.Int64 // when the last byte came; nanoseconds since born, 0 never
+	waiting atomic.Int64 // since when a read waits; 0 none does
+	stuck   atomic.Int64 // since when a write waits; 0 none does
+	pinged  atomic.Int64 // when the newest ping left
+	count   counters
+}
+
+type counters struct {
+	messagesIn, messagesOut, bytesIn, bytesOut atomic.Int64
+}
+
+// New returns a Conn over sock that begins with the bytes in first, which
+// net/http had read before the connection was taken from it.
+func New(sock net.Conn, first []byte, o Options) *Conn {
+	c := &Conn{opts: o, sock: sock, base: sock, born: time.Now()}
+	if s, ok := sock.(*tls.Conn); ok {
+		c.base = s.NetConn()
+	}
+	c.raw = rawOf(sock)
+	c.in.init(c)
+	c.out.init(c)
+	if len(first) > 0 {
+		c.in.begin(first)
+	}
+	c.heard.Store(c.now())
+	return c
+}
+
+// rawOf returns the way to do the reads and writes of sock by hand, nil if there
+// is none.
+func rawOf(sock net.Conn) (raw syscall.RawConn) {
+	if !haveRaw {
+		return nil
+	}
+	switch s := sock.(type) {
+	// These two exactly: a type that embeds one may have a Read of its own.
+	case *net.TCPConn:
+		raw, _ = s.SyscallConn()
+	case *net.UnixConn:
+		raw, _ = s.SyscallConn()
+	}
+	return raw
+}
+
+// now is the time since the connection began, never 0.
+func (c *Conn) now() int64 { return max(1, int64(time.Since(c.born))) }
+
+// Began returns when the connection was taken over from net/http.
+func (c *Conn) Began() time.Time { return c.born }
+
+func (c *Conn) at(v *atomic.Int64) time.Time {
+	if d := v.Load(); d != 0 {
+		return c.born.Add(time.Duration(d))
+	}
+	return time.Time{}
+}
+
+// Fail ends all waiting for input with err, now: a read that waits returns it,
+// and so does every later one, once it has handed on what had already come. The
+// first reason stays.
+func (c *Conn) Fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fail(err)
+}
+
+func (c *Conn) fail(err error) {
+	if c.failed == nil {
+		c.failed = err
+		c.arm(longAgo)
+	}
+}
+
+// Err returns why reads end, nil as long as they do not.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
+}
+
+// CloseBy bounds every wait for the peer from here on. It can be brought
+// forward, not put off.
+func (c *Conn) CloseBy(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closeBy.IsZero() && !t.Before(c.closeBy) {
+		return
+	}
+	c.closeBy = t
+	c.closing.Store(true)
+	if c.early {
+		c.arm(longAgo)
+	} else if c.armed.IsZero() || t.Before(c.armed) {
+		c.arm(t)
+	}
+	if c.writeBy.IsZero() || t.Before(c.writeBy) {
+		c.armWrite(t)
+	}
+}
+
+// Close is coder's: it ends reads and writes and leaves the socket to Hangup,
+// since closing with unread input would destroy the close frame on its way.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stuckFor(time.Second) {
+		// coder gives up a control frame that it cannot write after five
+		// seconds, and closes. Nobody else would know why.
+		c.fail(c.stalled())
+	}
+	c.fail(net.ErrClosed)
+	c.closed = true
+	c.armWrite(longAgo)
+	return nil
+}
+
+// Hangup ends the connection, by CloseBy's time or a second from now, whichever
+// is first: it sends FIN, reads off what the peer still sends, and closes the
+// socket beneath any TLS. It is called once, at the end; reads and writes that are
+// still under way then are woken by the close, and it waits for them.
+func (c *Conn) Hangup() {
+	limit := time.Now().Add(lingerTime)
+	c.mu.Lock()
+	if !c.closeBy.IsZero() && c.closeBy.Before(limit) {
+		limit = c.closeBy
+	}
+	c.mu.Unlock()
+	defer c.out.end()
+	defer c.in.end()
+	defer c.base.Close()
+	half, ok := c.sock.(interface{ CloseWrite() error })
+	if !ok || !time.Now().Before(limit) {
+		return
+	}
+	// tls.Conn.CloseWrite sets deadlines of its own: only a close of the
+	// connection beneath is sure to end it.
+	timer := time.AfterFunc(time.Until(limit), func() { c.base.Close() })
+	defer timer.Stop()
+	_ = c.base.SetDeadline(limit)
+	if half.CloseWrite() != nil {
+		return
+	}
+	if half, ok := c.base.(interface{ CloseWrite() error }); ok && c.base != c.sock {
+		_ = half.CloseWrite() // TLS has sent its close_notify, and no FIN
+	}
+	discard(c.base, c.opts.Read, limit)
+}
+
+// Abort closes the socket at once, whoever is using it. Hangup must still be
+// called.
+func (c *Conn) Abort() {
+	c.Fail(net.ErrClosed)
+	c.base.Close()
+}
+
+// PeerClose returns the code and reason of the close frame that the peer has
+// sent; code 0 means that it has sent none. It may be asked when reading is over.
+func (c *Conn) PeerClose() (websocket.StatusCode, string) {
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
+	return c.in.closeCode, c.in.closeReason
+}
+
+// CloseSent reports whether a close frame of ours went to the kernel whole.
+func (c *Conn) CloseSent() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.closeSent
+}
+
+// Counts returns the whole data messages and their payload bytes on the wire,
+// each way.
+func (c *Conn) Counts() (messagesIn, bytesIn, messagesOut, bytesOut int64) {
+	n := &c.count
+	return n.messagesIn.Load(), n.bytesIn.Load(), n.messagesOut.Load(), n.bytesOut.Load()
+}
+
+// LastHeard returns when the last byte came from the peer; that of the handshake
+// counts.
+func (c *Conn) LastHeard() time.Time { return c.at(&c.heard) }
+
+// ReadingSince returns since when a read has been waiting for the peer; zero:
+// none is.
+func (c *Conn) ReadingSince() time.Time { return c.at(&c.waiting) }
+
+// PingLeft returns when the newest ping was taken by the kernel; zero: never.
+func (c *Conn) PingLeft() time.Time { return c.at(&c.pinged) }
+
+// Writing reports whether a write is waiting for the kernel, and not just
+// passing through.
+func (c *Conn) Writing() bool { return c.stuckFor(passing) }
+
+func (c *Conn) stuckFor(d time.Duration) bool {
+	s := c.stuck.Load()
+	return s != 0 && c.now()-s >= int64(d)
+}
+
+// Unsent returns the bytes that were written and have not left: those which
+// wait for the kernel, and on Linux those which the kernel has and could not yet
+// send because the peer does not take them.
+func (c *Conn) Unsent() int {
+	return int(c.out.pending.Load()) + notSent(c.base)
+}
+
+// arm sets the read deadline; zero clears it. c.mu is held.
+func (c *Conn) arm(t time.Time) {
+	if !t.Equal(c.armed) {
+		c.armed = t
+		_ = c.sock.SetReadDeadline(t) // fails only where the socket is closed: the read will say
+	}
+}
+
+// armWrite sets the write deadline in the same way.
+func (c *Conn) armWrite(t time.Time) {
+	if !t.Equal(c.writeBy) {
+		c.writeBy = t
+		_ = c.sock.SetWriteDeadline(t) // as above: the write will say
+	}
+}
+
+func (c *Conn) LocalAddr() net.Addr  { return c.sock.LocalAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.sock.RemoteAddr() }
+
+// The deadlines of a Conn are its own: nobody above sets any.
+func (c *Conn) SetDeadline(time.Time) error      { return nil }
+func (c *Conn) SetReadDeadline(time.Time) error  { return nil }
+func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
+
+// lingerTime is how long a close waits for the peer's FIN, so that what the peer
+// has sent meanwhile does not make the kernel answer with a reset.
+const lingerTime = time.Second
+
+var longAgo = time.Unix(1, 0)
+
+var _ net.Conn = (*Conn)(nil)

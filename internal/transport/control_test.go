@@ -1,0 +1,125 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/wstest"
+)
+
+// decoded is the frames of b.
+func decoded(tb testing.TB, b []byte) (all []wstest.Frame) {
+	tb.Helper()
+	for len(b) > 0 {
+		f, rest, err := wstest.Decode(b)
+		if err != nil {
+			tb.Fatalf("%v in %x", err, b)
+		}
+		all = append(all, f)
+		b = rest
+	}
+	return all
+}
+
+// TestControlUnderWrite has pings come and go while a frame is being written to
+// a peer that takes nothing. They must neither wait for it nor break into it, and
+// of the pings that came, the newest is answered.
+func TestControlUnderWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, client := net.Pipe()
+		o := options()
+		var pings, pongs int
+		o.OnPing = func() { pings++ }
+		o.OnPong = func([]byte) { pongs++ }
+		c := New(server, nil, o)
+		ws := accept(t, c)
+		written := make(chan error, 1)
+		payload := bytes.Repeat([]byte("x"), 5000)
+		go func() { written <- ws.Write(context.Background(), websocket.MessageBinary, payload) }()
+		read := make(chan error, 1)
+		go func() { _, _, err := ws.Read(context.Background()); read <- err }()
+		synctest.Wait()
+
+		if _, err := client.Write(cat(frame(finBit|opPing, []byte("old")), frame(finBit|opPing, []byte("new")), frame(finBit|opPong, nil))); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // nothing waits for the write but the write
+		if pings != 2 || pongs != 1 {
+			t.Fatalf("got %d pings and %d pongs while a write waits, want 2 and 1", pings, pongs)
+		}
+		c.Ping([]byte("ours"))
+		if !c.PingLeft().IsZero() {
+			t.Error("a ping behind a write has left already")
+		}
+		time.Sleep(time.Second)
+		asked := time.Now()
+
+		all := drained(client)
+		if err := <-written; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if left := c.PingLeft(); left.Before(asked) {
+			t.Errorf("the ping left at %v, want it after the write, %v", left, asked)
+		}
+		go c.Abort()
+		<-read
+		_ = ws.CloseNow()
+		c.base = nopCloser{server}
+		c.Hangup()
+		got := decoded(t, <-all)
+		if len(got) != 3 || !bytes.Equal(got[0].Payload, payload) ||
+			got[1].Opcode != opPong || string(got[1].Payload) != "new" || got[2].Opcode != opPing || string(got[2].Payload) != "ours" {
+			t.Errorf("got %v, want the message, the pong of the newest ping, and the ping", got)
+		}
+	})
+}
+
+// TestControlAfterClose sends nothing behind a close frame.
+func TestControlAfterClose(t *testing.T) {
+	server, client := over(t, "tcp")
+	c := New(server, nil, options())
+	ws := accept(t, c)
+	all := drained(client)
+	c.CloseBy(time.Now().Add(100 * time.Millisecond))
+	_ = ws.Close(1001, "")
+	c.Ping([]byte("late"))
+	c.Hangup()
+	if got := decoded(t, <-all); len(got) != 1 || got[0].Opcode != opClose {
+		t.Errorf("got %v, want a close frame and nothing more", got)
+	}
+}
+
+// TestPingFlood answers every ping of a peer that reads, in order.
+func TestPingFlood(t *testing.T) {
+	const n = 5000
+	for _, kind := range kinds {
+		server, client := over(t, kind)
+		c := New(server, nil, options())
+		ws := accept(t, c)
+		done := make(chan error, 1)
+		go func() { done <- echo(ws) }()
+		var in, want []byte
+		for i := range n {
+			p := []byte{byte(i >> 8), byte(i)}
+			in = append(in, frame(finBit|opPing, p)...)
+			want = wstest.Frame{Fin: true, Opcode: opPong, Payload: p}.Append(want)
+		}
+		go client.Write(in)
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: the pongs are not those of the pings (%v)", kind, err)
+		}
+		client.Close()
+		<-done
+		_ = ws.CloseNow()
+		c.Hangup()
+	}
+}

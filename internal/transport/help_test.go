@@ -1,0 +1,182 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/wstest"
+)
+
+func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
+
+// kinds are the streams that a Conn may be over: the first by hand, the others
+// on the plain path.
+var kinds = []string{"tcp", "pipe", "tls"}
+
+// over returns the two ends of a stream. The test closes what is left open.
+func over(tb testing.TB, kind string) (server, client net.Conn) {
+	tb.Helper()
+	if kind == "pipe" {
+		server, client = net.Pipe()
+	} else {
+		server, client = loopback(tb)
+	}
+	if kind == "tls" {
+		s, c := wstest.TLS()
+		c.ServerName = "localhost"
+		ts, tc := tls.Server(server, s), tls.Client(client, c)
+		done := make(chan error, 1)
+		go func() { done <- tc.Handshake() }()
+		if err := errors.Join(ts.Handshake(), <-done); err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { server.Close(); client.Close() })
+		return ts, tc
+	}
+	tb.Cleanup(func() { server.Close(); client.Close() })
+	return server, client
+}
+
+func loopback(tb testing.TB) (server, client net.Conn) {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		tb.Fatal(err)
+	}
+	if server, err = l.Accept(); err != nil {
+		tb.Fatal(err)
+	}
+	return server, client
+}
+
+// options are those of most tests: no clocks, the smallest buffers.
+func options() Options {
+	return Options{Read: NewPool(0), Write: NewPool(0), ReadLimit: -1}
+}
+
+// accept puts coder over c as package server does.
+func accept(tb testing.TB, c *Conn) *websocket.Conn {
+	tb.Helper()
+	r, _ := http.NewRequest("GET", "http://localhost/", nil)
+	r.Header = http.Header{
+		"Connection":            {"Upgrade"},
+		"Upgrade":               {"websocket"},
+		"Sec-Websocket-Version": {"13"},
+		"Sec-Websocket-Key":     {wstest.SampleKey},
+	}
+	h := &hijacked{conn: c, br: bufio.NewReaderSize(c, 16)}
+	ws, err := websocket.Accept(h, r, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	h.br.Reset(c)
+	ws.SetReadLimit(-1)
+	return ws
+}
+
+type hijacked struct {
+	conn   *Conn
+	br     *bufio.Reader
+	header http.Header
+}
+
+func (h *hijacked) Header() http.Header {
+	if h.header == nil {
+		h.header = make(http.Header)
+	}
+	return h.header
+}
+func (h *hijacked) Write(p []byte) (int, error) { return len(p), nil }
+func (h *hijacked) WriteHeader(int)             {}
+func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.conn, bufio.NewReadWriter(h.br, bufio.NewWriterSize(h.conn, 16)), nil
+}
+
+// echo sends every message back whole until a read fails, which it returns.
+func echo(ws *websocket.Conn) error {
+	var b bytes.Buffer
+	for {
+		typ, r, err := ws.Reader(context.Background())
+		if err != nil {
+			return err
+		}
+		b.Reset()
+		if _, err := b.ReadFrom(r); err != nil {
+			return err
+		}
+		if err := ws.Write(context.Background(), typ, b.Bytes()); err != nil {
+			return err
+		}
+	}
+}
+
+// key masks the frames of these tests, unless they are random.
+var key = [4]byte{0x12, 0xf4, 0x56, 0x9a}
+
+// frame returns a client's frame with this first byte.
+func frame(first byte, payload []byte) []byte {
+	return wstest.Frame{Fin: first&finBit != 0, Rsv: first >> 4 & 7, Opcode: first & 0xf,
+		Masked: true, Key: key, Payload: payload}.Append(nil)
+}
+
+func text(s string) []byte { return frame(finBit|opText, []byte(s)) }
+
+func closing(code uint16, reason string) []byte {
+	return frame(finBit|opClose, wstest.CloseBody(code, reason))
+}
+
+// message reads one whole message off coder.
+func message(ws *websocket.Conn) ([]byte, error) {
+	_, p, err := ws.Read(context.Background())
+	return p, err
+}
+
+// drained reads c in a goroutine until it ends, closes it and gives what came.
+func drained(c net.Conn) <-chan []byte {
+	all := make(chan []byte, 1)
+	go func() {
+		b, _ := io.ReadAll(c)
+		c.Close()
+		all <- b
+	}()
+	return all
+}
+
+// within fails the test if ch gives nothing for a long time.
+func within[T any](tb testing.TB, ch <-chan T) (v T) {
+	tb.Helper()
+	select {
+	case v = <-ch:
+	case <-time.After(20 * time.Second):
+		tb.Fatal("nothing came in time")
+	}
+	return v
+}
+
+// eventually waits until ok says so.
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	for start := time.Now(); !ok(); time.Sleep(time.Millisecond) {
+		if time.Since(start) > 20*time.Second {
+			tb.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+func kindOf(err error) ending.Kind { return ending.Of(err).Kind }

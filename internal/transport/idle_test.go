@@ -1,0 +1,228 @@
+package transport
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"example.com/wsecho/wstest"
+)
+
+// TestIdle looks at what a connection keeps while it waits, after input that ends
+// at all the awkward places.
+func TestIdle(t *testing.T) {
+	whole := func(n int) []byte { return frame(finBit|opBinary, make([]byte, n-8)) }
+	for _, test := range []struct {
+		name string
+		in   []byte
+		kept int
+	}{
+		{"nothing", nil, 0},
+		{"a message", text("a"), 0},
+		{"one byte", text("a")[:1], 1},
+		{"a header but its last", text("a")[:5], 5},
+		{"a header", text("a")[:6], 0},
+		{"a long header but its last", lie(finBit|opText, 1<<20, 64)[:13], 13},
+		{"part of a payload", whole(1000)[:700], 0},
+		{"part of a ping", frame(finBit|opPing, make([]byte, 125))[:130], 130},
+		// What fills the first, small buffer of the plain path may be all.
+		{"256 bytes", whole(256), 0},
+		{"256 bytes and a part", cat(whole(250), text("abc")[:6]), 0},
+		{"a full buffer", cat(whole(256), whole(512-headroom)), 0},
+		{"two full buffers", cat(whole(256), whole(512-headroom), whole(512-headroom)), 0},
+	} {
+		for _, kind := range kinds {
+			t.Run(test.name+"/"+kind, func(t *testing.T) {
+				server, client := over(t, kind)
+				asked := &asked{Conn: server}
+				if kind == "pipe" { // and so what is under any plain path
+					server = asked
+				}
+				c := New(server, nil, options())
+				done := make(chan bool)
+				go func() {
+					defer close(done)
+					_, _ = io.Copy(io.Discard, c)
+				}()
+				if len(test.in) > 0 { // a pipe would give it to the read
+					_, _ = client.Write(test.in)
+				}
+				time.Sleep(2*fullWait + 20*time.Millisecond)
+				eventually(t, "the read waits", func() bool { return !c.ReadingSince().IsZero() })
+				if n := asked.last.Load(); n > partSize {
+					t.Errorf("a read waits with a buffer of %d bytes", n)
+				}
+				_ = c.Close() // what is looked at now was kept until then
+				<-done
+				if got := len(c.in.part); got != test.kept || cap(c.in.part) > partSize {
+					t.Errorf("got %d bytes kept of %d, want %d", got, cap(c.in.part), test.kept)
+				}
+				if c.in.buf != nil || c.out.buf != nil {
+					t.Error("a buffer is left over")
+				}
+				client.Close()
+				c.Hangup()
+			})
+		}
+	}
+}
+
+// asked is a socket that tells how many bytes the newest Read asked for.
+type asked struct {
+	net.Conn
+	last atomic.Int64
+}
+
+func (a *asked) Read(p []byte) (int, error) {
+	a.last.Store(int64(len(p)))
+	return a.Conn.Read(p)
+}
+
+func TestEvidence(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			server, client := over(t, kind)
+			o := options()
+			pinged := make(chan string, 1)
+			o.OnPong = func(p []byte) { <-pinged; pinged <- string(p) }
+			c := New(server, nil, o)
+			if c.LastHeard().Before(c.Began()) || !c.ReadingSince().IsZero() || !c.PingLeft().IsZero() || c.Writing() || c.Unsent() != 0 {
+				t.Error("got evidence of what has not been")
+			}
+			ws := accept(t, c)
+			read := make(chan error, 1)
+			go func() { read <- echo(ws) }()
+			eventually(t, "the read waits", func() bool { return !c.ReadingSince().IsZero() })
+			began, heard := c.ReadingSince(), c.LastHeard()
+			p := wstest.Client(client)
+			pinged <- "nothing"
+			go c.Ping([]byte("1"))
+			f, err := p.Recv()
+			if err != nil || f.Opcode != opPing {
+				t.Fatal(f, err)
+			}
+			eventually(t, "the ping has left", func() bool { return !c.PingLeft().IsZero() })
+			if got := c.ReadingSince(); !got.Equal(began) {
+				t.Errorf("got reading since %v, want %v still", got, began)
+			}
+			if !c.LastHeard().Equal(heard) {
+				t.Error("heard what was not sent")
+			}
+			if err := p.Send(wstest.PongFrame(string(f.Payload))); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the read waits again", func() bool { return c.ReadingSince().After(began) })
+			if got := <-pinged; got != "1" || !c.LastHeard().After(heard) {
+				t.Errorf("heard the pong %q, want 1", got)
+			}
+			client.Close()
+			<-read
+			if !c.ReadingSince().IsZero() {
+				t.Error("a read waits after the end")
+			}
+			_ = ws.CloseNow()
+			c.Hangup()
+		})
+	}
+}
+
+// bench echoes messages of one size through coder.
+func bench(b *testing.B, kind string, size, flight int) {
+	server, client := over(b, kind)
+	o := options()
+	o.Read, o.Write = NewPool(64<<10+headroom), NewPool(64<<10+headroom)
+	o.Hold, o.MessageTimeout, o.WriteTimeout = true, 30*time.Second, 10*time.Second
+	c := New(server, nil, o)
+	ws := accept(b, c)
+	done := make(chan error, 1)
+	go func() { done <- echo(ws) }()
+	in := bytes.Repeat(frame(finBit|opBinary, make([]byte, size)), flight)
+	out := make([]byte, flight*len(wstest.BinaryFrame(make([]byte, size)).Append(nil)))
+	trip := func() {
+		if _, err := client.Write(in); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(client, out); err != nil {
+			b.Fatal(err)
+		}
+	}
+	trip()
+	b.SetBytes(int64(flight * size))
+	b.ReportAllocs()
+	for b.Loop() {
+		trip()
+	}
+	b.StopTimer()
+	client.Close()
+	<-done
+	_ = ws.CloseNow()
+	c.Hangup()
+}
+
+func BenchmarkEcho(b *testing.B) {
+	for _, kind := range []string{"tcp", "tls"} {
+		for _, size := range []int{5, 125, 4 << 10, 64 << 10} {
+			b.Run(fmt.Sprintf("%s/%d", kind, size), func(b *testing.B) { bench(b, kind, size, 1) })
+		}
+	}
+	for _, size := range []int{5, 4 << 10} {
+		b.Run(fmt.Sprintf("tcp/%d/16 in flight", size), func(b *testing.B) { bench(b, "tcp", size, 16) })
+	}
+}
+
+// TestNoAllocations is the transport's own share of an echoed message.
+func TestNoAllocations(t *testing.T) {
+	if race {
+		t.Skip("sync.Pool drops some of what it is given under the race detector")
+	}
+	// The deadlines of a net.Pipe allocate, and so does crypto/tls.
+	for _, kind := range []string{"tcp"} {
+		for _, size := range []int{5, 125, 4 << 10, 60 << 10} {
+			server, client := over(t, kind)
+			o := options()
+			o.Read, o.Write = NewPool(64<<10), NewPool(64<<10)
+			o.Hold, o.MessageTimeout, o.WriteTimeout = true, 30*time.Second, 10*time.Second
+			c := New(server, nil, o)
+			in := frame(finBit|opBinary, make([]byte, size))
+			back := wstest.BinaryFrame(make([]byte, size)).Append(nil)
+			b := make([]byte, len(in))
+			out := make([]byte, len(back))
+			sent := make(chan bool)
+			got := make(chan bool)
+			go func() {
+				for range sent {
+					_, _ = client.Write(in)
+					_, _ = io.ReadFull(client, out)
+					got <- true
+				}
+			}()
+			allocs := testing.AllocsPerRun(200, func() {
+				sent <- true
+				// A frame that comes in pieces grows by their headers.
+				for _, _, m, _ := c.Counts(); c.in.messages == m; {
+					if _, err := c.Read(b); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for c.in.r < c.in.ready {
+					_, _ = c.Read(b)
+				}
+				if _, err := c.Write(back); err != nil {
+					t.Fatal(err)
+				}
+				<-got
+			})
+			if allocs > 0 {
+				t.Errorf("%s, %d bytes: got %v allocations, want none", kind, size, allocs)
+			}
+			close(sent)
+			client.Close()
+			_ = c.Close()
+			c.Hangup()
+		}
+	}
+}

@@ -1,0 +1,14 @@
+//go:build !unix
+
+package transport
+
+import "errors"
+
+// haveRaw says that sockets cannot be read and written by hand here: the plain
+// path does everything.
+const haveRaw = false
+
+var errAgain = errors.New("transport: no input yet")
+
+func sysRead(uintptr, []byte) (int, error)  { panic("transport: no raw reads here") }
+func sysWrite(uintptr, []byte) (int, error) { panic("transport: no raw writes here") }

@@ -1,0 +1,28 @@
+//go:build unix && !linux
+
+package transport
+
+import "syscall"
+
+// haveRaw says that sockets can be read and written by hand here.
+const haveRaw = true
+
+const errAgain = syscall.EAGAIN
+
+func sysRead(fd uintptr, p []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(fd), p)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
+func sysWrite(fd uintptr, p []byte) (int, error) {
+	for {
+		n, err := syscall.Write(int(fd), p)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}

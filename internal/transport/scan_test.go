@@ -1,0 +1,256 @@
+package transport
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/wstest"
+)
+
+// lie returns a client's frame header that may lie about its length.
+func lie(first byte, length uint64, bits int) []byte {
+	return wstest.Header(first, true, key, length, bits)
+}
+
+func cat(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+
+// source is a Conn over a stream of in, then its end: in at once, or byte by byte.
+func source(t *testing.T, in []byte, o Options, single bool) *Conn {
+	server, client := over(t, "pipe")
+	var first []byte
+	if !single {
+		in, first = nil, in
+	}
+	go io.Copy(io.Discard, client) // pongs
+	go func() {
+		for i := range in {
+			if _, err := client.Write(in[i : i+1]); err != nil {
+				return
+			}
+		}
+		client.Close()
+	}()
+	return New(server, first, o)
+}
+
+// frames parses what was handed on, unmasked, with the fragments of a message
+// put together, since where a message is cut is of no account.
+func frames(t *testing.T, b []byte) string {
+	t.Helper()
+	var out []string
+	var open string
+	for len(b) > 0 {
+		f, rest, err := wstest.Decode(b)
+		if err != nil {
+			t.Fatalf("half a frame was handed on: %x", b)
+		}
+		b = rest
+		switch {
+		case f.Opcode >= opClose:
+			out = append(out, fmt.Sprintf("%x:%q", f.Opcode, f.Payload))
+			continue
+		case f.Opcode != opContinuation:
+			open = fmt.Sprintf("%x:", f.Opcode+f.Rsv<<4)
+		}
+		open += string(f.Payload)
+		if f.Fin {
+			out, open = append(out, open), ""
+		}
+	}
+	if open != "" {
+		out = append(out, open+"…")
+	}
+	return strings.Join(out, " ")
+}
+
+func TestScan(t *testing.T) {
+	big := strings.Repeat("x", 125)
+	empty := func(n int) (b []byte) {
+		b = frame(opText, nil)
+		for range n - 1 {
+			b = append(b, frame(opContinuation, nil)...)
+		}
+		return b
+	}
+	deflate := func(o *Options) { o.Deflate = true }
+	limit := func(n int64) func(*Options) { return func(o *Options) { o.ReadLimit = n } }
+	ok := ending.Abnormal // what a stream that just ends says
+	for _, test := range []struct {
+		name string
+		in   []byte
+		set  func(*Options)
+		out  string
+		kind ending.Kind
+	}{
+		{"nothing", nil, nil, "", ok},
+		{"messages", cat(text("a"), text(""), frame(finBit|opBinary, []byte("b"))), nil, "1:a 1: 2:b", ok},
+		{"fragments", cat(frame(opText, []byte("a")), frame(finBit|9, []byte("p")), frame(0, nil), frame(finBit, []byte("b"))), nil, "ping 1:ab", ok},
+		{"half", text("abc")[:7], nil, "1:a…", ok},
+		{"half a header", cat(text("a"), text("abc")[:5]), nil, "1:a", ok},
+		{"half a ping", cat(text("a"), frame(finBit|9, []byte("pp"))[:7]), nil, "1:a", ok},
+
+		{"RSV1", frame(finBit|opText|0x40, nil), nil, "", ending.Protocol},
+		{"RSV2", frame(finBit|opText|0x20, nil), nil, "", ending.Protocol},
+		{"RSV3", frame(finBit|opText|0x10, nil), nil, "", ending.Protocol},
+		{"RSV1 deflated", frame(finBit|opText|0x40, []byte("z")), deflate, "41:z", ok},
+		{"RSV1 deflated, fragments", cat(frame(opText|0x40, []byte("y")), frame(finBit, []byte("z"))), deflate, "41:yz", ok},
+		{"RSV1 on continuation", cat(frame(opText|0x40, nil), frame(finBit|0x40, nil)), deflate, "41:…", ending.Protocol},
+		{"RSV1 on ping", frame(finBit|9|0x40, nil), deflate, "", ending.Protocol},
+		{"RSV2 deflated", frame(finBit|opText|0x60, nil), deflate, "", ending.Protocol},
+		{"opcode 3", frame(finBit|3, nil), nil, "", ending.Protocol},
+		{"opcode 7", frame(finBit|7, nil), nil, "", ending.Protocol},
+		{"opcode B", frame(finBit|0xb, nil), nil, "", ending.Protocol},
+		{"opcode F", frame(finBit|0xf, nil), nil, "", ending.Protocol},
+		{"opcode in one byte", cat(text("a"), []byte{finBit | 3}), nil, "1:a", ending.Protocol},
+		{"unmasked", cat(text("a"), []byte{finBit | opText, 0}), nil, "1:a", ending.Protocol},
+		{"ping of 126", lie(finBit|9, 126, 16), nil, "", ending.Protocol},
+		{"ping of 125", frame(finBit|9, []byte(big)), nil, "ping", ok},
+		{"pong of 125", frame(finBit|0xa, []byte(big)), nil, `pong "` + big + `"`, ok},
+		{"ping without FIN", frame(9, nil), nil, "", ending.Protocol},
+		{"close without FIN", frame(opClose, nil), nil, "", ending.Protocol},
+		{"continuation of nothing", cat(text("a"), frame(finBit, nil)), nil, "1:a", ending.Protocol},
+		{"message in a message", cat(frame(opText, []byte("a")), text("b")), nil, "1:a…", ending.Protocol},
+		{"top bit", lie(finBit|opBinary, 1<<63, 64), nil, "", ending.Protocol},
+		{"all bits", lie(finBit|opBinary, 1<<64-1, 64), nil, "", ending.Protocol},
+		{"5 in 16 bits", lie(finBit|opText, 5, 16), nil, "", ending.Protocol},
+		{"125 in 64 bits", lie(finBit|opText, 125, 64), nil, "", ending.Protocol},
+		{"65535 in 64 bits", lie(finBit|opText, 65535, 64), nil, "", ending.Protocol},
+
+		{"2^62 without a limit", lie(finBit|opText, 1<<62, 64), nil, "", ok},
+		{"2^63-1 over a limit", lie(finBit|opText, 1<<63-1, 64), limit(5), "", ending.TooBig},
+		{"at the limit", text("abcde"), limit(5), "1:abcde", ok},
+		{"over the limit", cat(text("a"), text("abcdef")), limit(5), "1:a", ending.TooBig},
+		{"announced over it", lie(finBit|opText, 6, 0), limit(5), "", ending.TooBig},
+		{"fragments at it", cat(frame(opText, []byte("abc")), frame(finBit, []byte("de")), text("abcde")), limit(5), "1:abcde 1:abcde", ok},
+		{"fragments over it", cat(frame(opText, []byte("abc")), frame(finBit, []byte("def"))), limit(5), "1:abc…", ending.TooBig},
+		{"2^63-1 after some", cat(frame(opText, []byte("abc")), lie(finBit, 1<<63-1, 64)), limit(5), "1:abc…", ending.TooBig},
+		{"limit 0", cat(text(""), text("a")), limit(0), "1:", ending.TooBig},
+		{"deflated a little over it", frame(finBit|opText|0x40, []byte("abcdef")), func(o *Options) { o.Deflate, o.ReadLimit = true, 5 }, "41:abcdef", ok},
+
+		{"1024 empty fragments", empty(1024), nil, "1:…", ok},
+		{"1025 empty fragments", empty(1025), nil, "1:…", ending.Flood},
+
+		{"close", closing(1000, "bye"), nil, `8:"\x03\xe8bye"`, ok},
+		{"close without a code", closing(0, ""), nil, `8:""`, ok},
+		{"close of one byte", frame(finBit|opClose, []byte{3}), nil, "", ending.Protocol},
+		{"close in a message", cat(frame(opText, []byte("a")), closing(1001, "")), nil, `8:"\x03\xe9" 1:a…`, ok},
+		{"close reason not UTF-8", closing(1000, "\xff"), nil, "", ending.InvalidUTF8},
+		{"close reason cut", closing(1000, "\xc3"), nil, "", ending.InvalidUTF8},
+		{"close reason of 123", closing(1000, big[:123]), nil, `8:"\x03\xe8` + big[:123] + `"`, ok},
+		{"data after close", cat(closing(1000, ""), text("a")), nil, `8:"\x03\xe8"`, ending.Local},
+		{"garbage after close", cat(closing(1000, ""), []byte("\xff\xff")), nil, `8:"\x03\xe8"`, ending.Local},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, single := range []bool{false, true} {
+				o := options()
+				if test.set != nil {
+					test.set(&o)
+				}
+				var heard []string
+				o.OnPing = func() { heard = append(heard, "ping") }
+				o.OnPong = func(p []byte) { heard = append(heard, fmt.Sprintf("pong %q", p)) }
+				c := source(t, test.in, o, single)
+				all, err := io.ReadAll(c)
+				if got := kindOf(err); got != test.kind {
+					t.Errorf("byte by byte %v: got kind %v (%v), want %v", single, got, err, test.kind)
+				}
+				if f := frames(t, all); f != "" {
+					heard = append(heard, f)
+				}
+				if got := strings.Join(heard, " "); got != test.out {
+					t.Errorf("byte by byte %v: got %s, want %s", single, got, test.out)
+				}
+				_, again := c.Read(make([]byte, 1))
+				if again != err {
+					t.Errorf("got %v and then %v, want the same", err, again)
+				}
+				c.Hangup()
+			}
+		})
+	}
+}
+
+func TestCloseCodes(t *testing.T) {
+	for code := range 1 << 16 {
+		var s scanner
+		var body [2]byte
+		binary.BigEndian.PutUint16(body[:], uint16(code))
+		err := s.close(body[:], 0)
+		legal := code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 || code >= 3000 && code <= 4999
+		if legal != (err == nil) || legal != (s.closeCode != 0) {
+			t.Errorf("code %d: got %v, want legal %v", code, err, legal)
+		}
+	}
+}
+
+// TestHonestFragments has the smallest fragments that anyone sends of a large
+// message.
+func TestHonestFragments(t *testing.T) {
+	for _, test := range []struct {
+		size, n int
+		kind    ending.Kind
+	}{
+		{64, 4 << 20 / 64, ending.Open},
+		{8, 100_000, ending.Open},
+		{7, 100_000, ending.Flood},
+		{1, 100_000, ending.Flood},
+		{0, 100_000, ending.Flood},
+	} {
+		s := scanner{limit: 4 << 20}
+		f := frame(opContinuation, make([]byte, test.size))
+		got := ending.Open
+		for i := range test.n {
+			f[0] = opContinuation
+			if i == 0 {
+				f[0] = opBinary
+			}
+			if _, _, err := s.next(f, 0); err != nil {
+				got = err.Kind
+				break
+			}
+		}
+		if got != test.kind {
+			t.Errorf("%d fragments of %d: got %v, want %v", test.n, test.size, got, test.kind)
+		}
+	}
+}
+
+// TestResume cuts frames of every form of the length at every place near the
+// ends, and puts the pieces together again.
+func TestResume(t *testing.T) {
+	for _, size := range []int{1, 2, 125, 126, 127, 300, 65535, 65536, 70000} {
+		payload := make([]byte, size)
+		for i := range payload {
+			payload[i] = byte(i * 7)
+		}
+		wire := frame(finBit|opBinary, payload)
+		for _, cut := range []int{1, 2, 3, 4, 5, 125, 126, 65535, 65536, size - 1} {
+			if cut >= size || cut < 1 {
+				continue
+			}
+			s := scanner{limit: -1}
+			head := len(wire) - size
+			a := bytes.Clone(wire[:head+cut])
+			end, _, err := s.next(a, 0)
+			if err != nil || end != len(a) {
+				t.Fatalf("got %d, %v, want %d", end, err, len(a))
+			}
+			b := append(make([]byte, headroom), wire[head+cut:]...)
+			from, to := s.resume(b, headroom, len(b))
+			f, rest, err1 := wstest.Decode(a)
+			g, rest2, err2 := wstest.Decode(b[from:to])
+			if err1 != nil || err2 != nil || len(rest)+len(rest2) > 0 || f.Fin || !g.Fin || g.Opcode != opContinuation ||
+				!bytes.Equal(cat(f.Payload, g.Payload), payload) {
+				t.Errorf("%d cut at %d: got %v and %v", size, cut, f, g)
+			}
+			if s.inside() || s.messages != 1 || s.bytes != int64(size) {
+				t.Errorf("%d cut at %d: got %d messages of %d bytes, inside %v", size, cut, s.messages, s.bytes, s.inside())
+			}
+		}
+	}
+}

@@ -1,0 +1,350 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/wstest"
+)
+
+// beneath is the TCP connection of a peer.
+func beneath(c net.Conn) *net.TCPConn {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = t.NetConn()
+	}
+	return c.(*net.TCPConn)
+}
+
+// TestTruncated ends the stream at every byte of a message: it never becomes a
+// whole one.
+func TestTruncated(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		in   []byte
+	}{
+		{"plain", text("hello")},
+		{"medium", frame(finBit|opBinary, make([]byte, 126))},
+		{"fragments", cat(frame(opText, []byte("he")), frame(finBit|opPing, []byte("p")), frame(0, nil), frame(finBit, []byte("llo")))},
+	} {
+		for _, kind := range kinds {
+			t.Run(test.name+"/"+kind, func(t *testing.T) {
+				for n := 0; n <= len(test.in); n += max(1, len(test.in)/40) {
+					server, client := over(t, kind)
+					c := New(server, nil, options())
+					ws := accept(t, c)
+					got := drained(client)
+					go func() {
+						if n > 0 { // a pipe would give it to the read
+							_, _ = client.Write(test.in[:n])
+						}
+						if half, ok := client.(interface{ CloseWrite() error }); ok {
+							half.CloseWrite()
+						} else {
+							client.Close()
+						}
+					}()
+					p, err := message(ws)
+					if n == len(test.in) && err == nil {
+						_, err = message(ws)
+					}
+					if err == nil {
+						t.Fatalf("%d of %d bytes gave a message of %d", n, len(test.in), len(p))
+					}
+					if kindOf(err) != ending.Abnormal || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || !ending.Gone(err) {
+						t.Errorf("%d of %d bytes: got %v, want abnormal", n, len(test.in), err)
+					}
+					_ = ws.CloseNow()
+					c.Hangup()
+					<-got
+				}
+			})
+		}
+	}
+}
+
+func TestEnds(t *testing.T) {
+	m := text("hello")
+	for _, test := range []struct {
+		name string
+		kind string
+		end  func(t *testing.T, client net.Conn)
+		want ending.Kind
+	}{
+		{"FIN", "tcp", func(t *testing.T, c net.Conn) { beneath(c).CloseWrite() }, ending.Abnormal},
+		{"FIN", "tls", func(t *testing.T, c net.Conn) { beneath(c).CloseWrite() }, ending.Abnormal},
+		{"RST", "tcp", reset, ending.Reset},
+		{"RST", "tls", reset, ending.Reset},
+		{"inside a record", "tls", func(t *testing.T, c net.Conn) {
+			// A record's header and a part of it, beneath TLS.
+			_, _ = beneath(c).Write([]byte{23, 3, 3, 0, 100, 1, 2, 3})
+			beneath(c).CloseWrite()
+		}, ending.Cut},
+		{"inside a record's header", "tls", func(t *testing.T, c net.Conn) {
+			_, _ = beneath(c).Write([]byte{23, 3})
+			beneath(c).CloseWrite()
+		}, ending.Cut},
+	} {
+		for _, n := range []int{0, 1, 6, 8, len(m)} {
+			t.Run(fmt.Sprintf("%s/%s/%d", test.kind, test.name, n), func(t *testing.T) {
+				server, client := over(t, test.kind)
+				c := New(server, nil, options())
+				ws := accept(t, c)
+				if _, err := client.Write(m[:n]); err != nil {
+					t.Fatal(err)
+				}
+				done := make(chan error, 1)
+				go func() {
+					_, err := message(ws)
+					if n == len(m) && err == nil {
+						_, err = message(ws)
+					}
+					done <- err
+				}()
+				// A reset may overtake what was sent.
+				eventually(t, "the read waits for more", func() bool { return !c.ReadingSince().IsZero() })
+				test.end(t, client)
+				err := within(t, done)
+				if got := kindOf(err); got != test.want {
+					t.Errorf("got %v, want %v", err, test.want)
+				}
+				_ = ws.CloseNow()
+				client.Close()
+				c.Hangup()
+			})
+		}
+	}
+}
+
+func reset(t *testing.T, c net.Conn) {
+	_ = beneath(c).SetLinger(0)
+	beneath(c).Close()
+}
+
+// TestHangup floods without ever looking whether anyone listens: the close frame
+// still arrives, and no reset with it.
+func TestHangup(t *testing.T) {
+	for _, kind := range []string{"tcp", "tls"} {
+		t.Run(kind, func(t *testing.T) {
+			server, client := over(t, kind)
+			c := New(server, nil, options())
+			ws := accept(t, c)
+			bad := make(chan bool)
+			go func() {
+				defer close(bad)
+				junk := frame(finBit|opBinary, make([]byte, 10_000))
+				for range 300 {
+					if _, err := client.Write(junk); err != nil {
+						t.Errorf("got %v, want all to be read off", err)
+						return
+					}
+				}
+				beneath(client).CloseWrite()
+			}()
+			for range 3 {
+				if _, err := message(ws); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// As package server does for a violation.
+			c.CloseBy(time.Now().Add(5 * time.Second))
+			c.Fail(&ending.Error{Kind: ending.Protocol})
+			_ = ws.Close(websocket.StatusProtocolError, "no")
+			done := make(chan bool)
+			go func() { c.Hangup(); close(done) }()
+			<-bad
+			b, err := io.ReadAll(client)
+			if err != nil || frames(t, b) != `8:"\x03\xeano"` {
+				t.Errorf("got %q, %v, want the close frame and the end", b, err)
+			}
+			within(t, done)
+		})
+	}
+}
+
+// TestHangupBound has peers that do nothing: it ends in about a second, or at
+// CloseBy's time.
+func TestHangupBound(t *testing.T) {
+	for _, test := range []struct {
+		kind    string
+		stalled bool
+		by      time.Duration
+		want    time.Duration
+	}{
+		{"tcp", false, 0, time.Second},
+		{"tls", false, 0, time.Second},
+		{"tcp", false, 100 * time.Millisecond, 100 * time.Millisecond},
+		{"tls", false, 100 * time.Millisecond, 100 * time.Millisecond},
+		{"tcp", true, 100 * time.Millisecond, 100 * time.Millisecond},
+		{"tls", true, 100 * time.Millisecond, 100 * time.Millisecond},
+		{"tls", true, 0, time.Second},
+		{"pipe", true, 0, 0},
+		{"tls", true, -1, 0},
+	} {
+		t.Run(fmt.Sprintf("%s/%v/%v", test.kind, test.stalled, test.by), func(t *testing.T) {
+			t.Parallel()
+			server, client := over(t, test.kind)
+			o := options()
+			c := New(server, nil, o)
+			if test.stalled {
+				if test.kind != "pipe" {
+					shrink(client)
+				}
+				go fill(c) // left behind
+				eventually(t, "the write is stuck", c.Writing)
+			}
+			go func() { _, _ = c.Read(make([]byte, 1)) }() // left behind as well
+			if test.by != 0 {
+				c.CloseBy(time.Now().Add(test.by))
+			}
+			start := time.Now()
+			c.Hangup()
+			if took := time.Since(start); took < test.want*9/10 || took > test.want+5*time.Second || test.want == 0 && took > time.Second {
+				t.Errorf("it took %v, want about %v", took, test.want)
+			}
+			c.in.mu.Lock()
+			c.out.mu.Lock()
+			if c.in.buf != nil || c.out.buf != nil {
+				t.Error("a buffer is left over")
+			}
+			c.out.mu.Unlock()
+			c.in.mu.Unlock()
+			if _, err := c.Write([]byte("\x81\x00")); err == nil {
+				t.Error("a write after Hangup succeeded")
+			}
+			if _, err := c.Read(make([]byte, 1)); err == nil {
+				t.Error("a read after Hangup succeeded")
+			}
+		})
+	}
+}
+
+// TestHangupFIN has a TLS peer that looks at TCP alone: it need not wait until
+// the time is over.
+func TestHangupFIN(t *testing.T) {
+	for _, kind := range []string{"tcp", "tls"} {
+		server, client := over(t, kind)
+		c := New(server, nil, options())
+		_ = c.Close()
+		done := make(chan bool)
+		go func() { c.Hangup(); close(done) }()
+		start := time.Now()
+		_, err := io.Copy(io.Discard, beneath(client))
+		if took := time.Since(start); err != nil || took > lingerTime*8/10 {
+			t.Errorf("%s: got FIN after %v, %v", kind, took, err)
+		}
+		client.Close()
+		within(t, done)
+	}
+}
+
+// TestLeftBehind has a reader and a writer that still work when the connection is
+// hung up and its buffers go back: nobody else's bytes may be touched.
+func TestLeftBehind(t *testing.T) {
+	for range 30 {
+		server, client := over(t, "tcp")
+		o := options()
+		c := New(server, nil, o)
+		got := drained(client)
+		go func() {
+			for {
+				if _, err := client.Write(text("hello")); err != nil {
+					return
+				}
+			}
+		}()
+		ended := make(chan bool, 2)
+		go func() {
+			defer func() { ended <- true }()
+			for b := make([]byte, 100); ; {
+				if _, err := c.Read(b); err != nil {
+					return
+				}
+			}
+		}()
+		go func() {
+			defer func() { ended <- true }()
+			for {
+				if _, err := c.Write([]byte("\x81\x01a")); err != nil {
+					return
+				}
+			}
+		}()
+		time.Sleep(time.Millisecond)
+		c.Abort()
+		c.Hangup()
+		a, b := o.Read.get(), o.Read.get()
+		if a == b {
+			t.Fatal("the pool has lent a buffer twice")
+		}
+		within(t, ended)
+		within(t, ended)
+		<-got
+	}
+}
+
+// TestLikeServer goes through the end as package server does it, on both sides'
+// initiative, with messages in flight.
+func TestLikeServer(t *testing.T) {
+	for _, kind := range kinds {
+		for _, ours := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/ours=%v", kind, ours), func(t *testing.T) {
+				server, client := over(t, kind)
+				o := options()
+				o.Hold = true
+				c := New(server, nil, o)
+				ws := accept(t, c)
+				done := make(chan error, 1)
+				go func() { done <- echo(ws) }()
+				p := wstest.Client(client)
+				for range 10 {
+					if err := p.Send(wstest.TextFrame("x")); err != nil {
+						t.Fatal(err)
+					}
+					if f, err := p.Recv(); err != nil || string(f.Payload) != "x" {
+						t.Fatal(f, err)
+					}
+				}
+				answered := make(chan error, 1)
+				if ours {
+					go func() {
+						_, err := p.Answer(context.Background(), wstest.AnswerOptions{})
+						answered <- err
+					}()
+					c.CloseBy(time.Now().Add(5 * time.Second))
+					if err := ws.Close(1001, "bye"); err != nil {
+						t.Error(err)
+					}
+				} else {
+					go func() {
+						answered <- p.Send(wstest.CloseFrame(1001, "bye"))
+						code, _, err := p.Await(5 * time.Second)
+						if code != 1001 || err != nil {
+							t.Errorf("got %d, %v, want 1001", code, err)
+						}
+						answered <- err
+					}()
+				}
+				err := within(t, done)
+				if code, _ := c.PeerClose(); code != 1001 || !c.CloseSent() {
+					t.Errorf("got %v, peer's close %d, ours sent %v", err, code, c.CloseSent())
+				}
+				hung := make(chan bool)
+				go func() { c.Hangup(); close(hung) }()
+				within(t, answered)
+				if !ours {
+					within(t, answered)
+				}
+				p.Close()
+				within(t, hung)
+			})
+		}
+	}
+}

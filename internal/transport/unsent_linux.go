@@ -1,0 +1,39 @@
+package transport
+
+import (
+	"net"
+	"syscall"
+	"unsafe"
+)
+
+// haveQueue says that what the kernel holds is known here.
+const haveQueue = true
+
+// notSent returns the bytes in the socket's send queue that have not been sent
+// once, because the peer's window or the path does not allow it: SIOCOUTQNSD.
+func notSent(sock net.Conn) int { return max(0, sendQueue(sock, 0x894B)) }
+
+// notAcked returns the bytes in the socket's send queue, sent or not: SIOCOUTQ.
+// It is negative where that is not known.
+func notAcked(sock net.Conn) int { return sendQueue(sock, 0x5411) }
+
+func sendQueue(sock net.Conn, request uintptr) int {
+	tcp, ok := sock.(*net.TCPConn)
+	if !ok {
+		return -1
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return -1
+	}
+	var n int32
+	err = raw.Control(func(fd uintptr) {
+		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, request, uintptr(unsafe.Pointer(&n))); errno != 0 {
+			n = -1
+		}
+	})
+	if err != nil {
+		return -1
+	}
+	return int(n)
+}

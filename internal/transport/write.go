@@ -1,0 +1,386 @@
+package transport
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"example.com/wsecho/ending"
+)
+
+// output is the writing half. coder writes a frame in pieces; they leave in one
+// write when the frame is whole, or later with others where replies are held.
+type output struct {
+	c  *Conn
+	mu sync.Mutex // guards all but the atomics
+
+	framer
+	buf *block // nil while there is nothing in it
+	n   int
+	err error // of a write; final
+
+	ping      bool         // a ping is among what has not left
+	held      atomic.Bool  // whole frames are kept back in buf
+	closeSent bool         // a close frame has left
+	pending   atomic.Int64 // bytes that wait for the kernel
+
+	owes atomic.Bool // there is something in owed
+	owed owed
+
+	rest []byte             // what writeSome still has to write
+	some func(uintptr) bool // writeSome, made once
+	werr error              // its error
+
+	look   *time.Timer // calls watch while a write waits; nil until one has
+	queued int         // in the kernel when that last looked, -1 not yet; under c.mu
+}
+
+func (o *output) init(c *Conn) {
+	o.c = c
+	o.some = o.writeSome
+}
+
+// Write takes a piece of a frame. It waits only while the kernel takes nothing.
+func (c *Conn) Write(p []byte) (int, error) {
+	o := &c.out
+	o.mu.Lock()
+	defer o.unlock()
+	if o.err != nil {
+		return 0, o.err
+	}
+	o.follow(p)
+	o.add(p)
+	if o.whole() && !o.hold() {
+		o.leave()
+	}
+	if o.err != nil {
+		return 0, o.err
+	}
+	return len(p), nil
+}
+
+// add puts p into the buffer. When that is full it is sent.
+func (o *output) add(p []byte) {
+	for len(p) > 0 && o.err == nil {
+		if o.buf == nil {
+			o.buf = o.c.opts.Write.get()
+		}
+		n := copy(o.buf.b[o.n:], p)
+		o.n += n
+		p = p[n:]
+		if len(p) == 0 {
+			return
+		}
+		o.send(o.buf.b[:o.n])
+		if len(p) >= len(o.buf.b) { // no use copying it
+			o.send(p)
+			return
+		}
+	}
+}
+
+// hold reports whether what is in the buffer waits for the reader to go on. The
+// order of held and more matters: the reader sets more and then looks at held.
+func (o *output) hold() bool {
+	if !o.c.opts.Hold || o.closing {
+		return false
+	}
+	o.held.Store(true)
+	return o.c.in.more.Load()
+}
+
+// flush is the reader's: what is held leaves, with the beginning of a frame
+// behind it whose rest may be long in coming.
+func (o *output) flush() {
+	if !o.held.Load() {
+		return
+	}
+	o.mu.Lock()
+	defer o.unlock()
+	if o.err == nil {
+		o.leave()
+	}
+}
+
+// end gives the buffer back for good.
+func (o *output) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.free()
+	if o.err == nil {
+		o.err = net.ErrClosed
+	}
+}
+
+// leave sends the buffer and gives it back.
+func (o *output) leave() {
+	o.held.Store(false)
+	if o.n > 0 {
+		o.send(o.buf.b[:o.n])
+	}
+	o.free()
+	if o.err != nil {
+		return
+	}
+	c := o.c
+	c.count.messagesOut.Store(o.messages)
+	c.count.bytesOut.Store(o.bytes)
+	if o.ping {
+		o.ping = false
+		c.pinged.Store(c.now())
+	}
+	o.closeSent = o.closing
+}
+
+func (o *output) free() {
+	if o.buf != nil {
+		o.c.opts.Write.put(o.buf)
+		o.buf, o.n = nil, 0
+	}
+}
+
+// send writes p to the socket, whole or with an error for good. It ends when the
+// kernel has taken no byte for the write timeout.
+func (o *output) send(p []byte) {
+	if o.err != nil {
+		return
+	}
+	c := o.c
+	o.n = 0
+	o.pending.Store(int64(len(p)))
+	var err error
+	if c.raw != nil {
+		err = o.sendRaw(p)
+	} else {
+		err = o.sendPlain(p)
+	}
+	if err == nil {
+		o.pending.Store(0)
+		return
+	}
+	o.err = err
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		if errors.Is(err, syscall.ECONNRESET) {
+			reset := err // a copy, so that err itself need not be on the heap
+			c.reset.Store(&reset)
+		}
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed != nil {
+		o.err = c.failed
+		return
+	}
+	o.err = c.stalled()
+	if c.closeBy.IsZero() {
+		c.fail(o.err)
+	}
+}
+
+// sendRaw writes by hand, so that a write that does not wait costs nothing more
+// than itself, and progress is seen.
+func (o *output) sendRaw(p []byte) error {
+	c := o.c
+	o.rest, o.werr = p, nil
+	err := c.raw.Write(o.some)
+	o.rest = nil
+	if c.stuck.Load() != 0 {
+		o.unstick()
+	}
+	if err == nil {
+		err = o.werr
+	}
+	return err
+}
+
+func (o *output) writeSome(fd uintptr) bool {
+	before := len(o.rest)
+	for len(o.rest) > 0 {
+		n, err := sysWrite(fd, o.rest)
+		if n > 0 {
+			o.rest = o.rest[n:]
+			o.pending.Store(int64(len(o.rest)))
+			continue
+		}
+		if err == errAgain {
+			if len(o.rest) < before || o.c.stuck.Load() == 0 {
+				o.stick() // it was here that the kernel took bytes last
+			}
+			return false
+		}
+		o.werr = os.NewSyscallError("write", err)
+		break
+	}
+	return true
+}
+
+// sendPlain writes where progress is seen only between writes: under TLS in
+// whole records.
+func (o *output) sendPlain(p []byte) error {
+	c := o.c
+	// TLS writes on its own account too: it must not meet an old deadline.
+	defer o.unstick()
+	for len(p) > 0 {
+		o.stick()
+		n, err := c.sock.Write(p[:min(len(p), plainPiece)])
+		p = p[n:]
+		o.pending.Store(int64(len(p)))
+		if err != nil && !(n > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
+			return err
+		}
+	}
+	return nil
+}
+
+// plainPiece is the payload of the largest TLS record.
+const plainPiece = 16 << 10
+
+// stick notes that a write is about to wait, and sets its deadline.
+func (o *output) stick() {
+	c := o.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stuck.Store(c.now())
+	c.armWrite(c.writeLimit(true))
+	if _, ok := c.base.(*net.TCPConn); !ok || !haveQueue || c.opts.WriteTimeout <= 0 {
+		return
+	}
+	o.queued = -1
+	first := min(passing, c.opts.WriteTimeout/watches)
+	if o.look == nil {
+		o.look = time.AfterFunc(first, o.watch)
+	} else {
+		o.look.Reset(first)
+	}
+}
+
+// unstick notes that no write waits any more.
+func (o *output) unstick() {
+	c := o.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o.look != nil {
+		o.look.Stop()
+	}
+	c.stuck.Store(0)
+	c.armWrite(c.writeLimit(false))
+}
+
+// watch puts off the deadline of a write while the peer takes what the kernel
+// has. The kernel asks for more only when a third of its buffer is free, which on
+// a slow path takes longer than any sensible write timeout.
+func (o *output) watch() {
+	c := o.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stuck.Load() == 0 {
+		return
+	}
+	n := notAcked(c.base)
+	if o.queued >= 0 && n != o.queued {
+		c.armWrite(c.writeLimit(true))
+	}
+	o.queued = n
+	o.look.Reset(c.opts.WriteTimeout / watches)
+}
+
+// watches is how often the kernel's queue is looked at within the write timeout,
+// passing how long a write may take that is not called waiting.
+const (
+	watches = 4
+	passing = 20 * time.Millisecond
+)
+
+// writeLimit is the write deadline: the write timeout from now, if a write is
+// about to wait, and never beyond closeBy. c.mu is held.
+func (c *Conn) writeLimit(wait bool) time.Time {
+	limit := c.closeBy
+	if wait && c.opts.WriteTimeout > 0 {
+		if end := time.Now().Add(c.opts.WriteTimeout); limit.IsZero() || end.Before(limit) {
+			limit = end
+		}
+	}
+	if c.closed {
+		limit = longAgo
+	}
+	return limit
+}
+
+// stalled is the error of a write that the kernel takes nothing of.
+func (c *Conn) stalled() *ending.Error {
+	return &ending.Error{Kind: ending.WriteStalled, Cause: fmt.Errorf("%d bytes could not be written", c.out.pending.Load())}
+}
+
+// A framer follows the frames that coder writes, to know where one ends.
+type framer struct {
+	head [10]byte
+	have int   // bytes of head that are there
+	left int64 // bytes of payload to come
+
+	closing  bool  // a close frame has been written: nothing may follow it
+	messages int64 // whole messages
+	bytes    int64 // of payload
+}
+
+// follow takes the next bytes.
+func (f *framer) follow(p []byte) {
+	for len(p) > 0 {
+		if f.left > 0 {
+			n := min(f.left, int64(len(p)))
+			f.left -= n
+			p = p[n:]
+			if f.left == 0 {
+				f.end()
+			}
+			continue
+		}
+		f.head[f.have] = p[0]
+		f.have++
+		p = p[1:]
+		f.begin()
+	}
+}
+
+// begin looks whether the header is whole.
+func (f *framer) begin() {
+	if f.have < 2 {
+		return
+	}
+	length := int64(f.head[1])
+	switch {
+	case length == 126 && f.have == 4:
+		length = int64(binary.BigEndian.Uint16(f.head[2:]))
+	case length == 127 && f.have == 10:
+		length = int64(binary.BigEndian.Uint64(f.head[2:]))
+	case length >= 126:
+		return
+	}
+	f.have = 0
+	f.left = length
+	if f.head[0]&0xf < opClose {
+		f.bytes += length
+	}
+	if length == 0 {
+		f.end()
+	}
+}
+
+// end counts the frame that is whole now.
+func (f *framer) end() {
+	switch op := f.head[0] & 0xf; {
+	case op == opClose:
+		f.closing = true
+	case op < opClose && f.head[0]&finBit != 0:
+		f.messages++
+	}
+}
+
+// whole reports whether the last byte was the last of a frame.
+func (f *framer) whole() bool { return f.have == 0 && f.left == 0 }

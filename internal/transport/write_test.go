@@ -1,0 +1,332 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/wstest"
+)
+
+// recorder is a socket that notes what is done to it. Its input is one chunk for
+// each Read; when there are no more, it tells parked and waits for Close.
+type recorder struct {
+	net.Conn // nil
+
+	mu     sync.Mutex
+	input  [][]byte
+	log    []string
+	writes [][]byte
+	limit  time.Time // the write deadline
+	parked chan bool
+	closed chan bool
+}
+
+func newRecorder(input ...[]byte) *recorder {
+	return &recorder{input: input, parked: make(chan bool, 1), closed: make(chan bool)}
+}
+
+func (r *recorder) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	if len(r.input) == 0 {
+		r.log = append(r.log, "wait")
+		r.mu.Unlock()
+		r.parked <- true
+		<-r.closed
+		return 0, net.ErrClosed
+	}
+	defer r.mu.Unlock()
+	r.log = append(r.log, "read")
+	n := copy(p, r.input[0])
+	if r.input[0] = r.input[0][n:]; len(r.input[0]) == 0 {
+		r.input = r.input[1:]
+	}
+	return n, nil
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.log = append(r.log, fmt.Sprintf("write %d", len(p)))
+	r.writes = append(r.writes, bytes.Clone(p))
+	return len(p), nil
+}
+
+func (r *recorder) Close() error                    { close(r.closed); return nil }
+func (r *recorder) SetReadDeadline(time.Time) error { return nil }
+func (r *recorder) SetWriteDeadline(t time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.limit = t
+	return nil
+}
+
+func (r *recorder) seen() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.log)
+}
+
+func TestOneWrite(t *testing.T) {
+	for _, test := range []struct {
+		size int
+		want []string
+	}{
+		{0, []string{"write 2"}},
+		{125, []string{"write 127"}},
+		{126, []string{"write 130"}},
+		{4092, []string{"write 4096"}},
+		{4093, []string{"write 4096", "write 1"}},
+		{9000, []string{"write 4096", "write 4908"}},
+	} {
+		r := newRecorder()
+		o := options()
+		o.Write, o.WriteTimeout = NewPool(4096), time.Minute
+		c := New(r, nil, o)
+		ws := accept(t, c)
+		if err := ws.Write(context.Background(), websocket.MessageBinary, make([]byte, test.size)); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.seen(); !slices.Equal(got, test.want) {
+			t.Errorf("%d bytes: got %v, want %v", test.size, got, test.want)
+		}
+		if _, _, m, b := c.Counts(); m != 1 || b != int64(test.size) {
+			t.Errorf("got %d messages of %d bytes, want 1 of %d", m, b, test.size)
+		}
+		if c.out.buf != nil || c.Writing() || !c.PingLeft().IsZero() || c.CloseSent() {
+			t.Error("something is left over")
+		}
+		// TLS writes when it reads: an old deadline would end the connection.
+		if !r.limit.IsZero() {
+			t.Errorf("%d bytes: the write deadline was left at %v", test.size, r.limit)
+		}
+		_ = ws.CloseNow()
+		c.Hangup()
+	}
+}
+
+// TestHold has replies wait for the input that is in hand and no longer.
+func TestHold(t *testing.T) {
+	three := cat(text("a"), text("b"), text("c"))
+	ping := frame(finBit|opPing, []byte("p"))
+	for _, test := range []struct {
+		name  string
+		hold  bool
+		input [][]byte
+		want  []string
+	}{
+		{"off", false, [][]byte{three}, []string{"read", "write 3", "write 3", "write 3", "wait"}},
+		{"three", true, [][]byte{three}, []string{"read", "write 9", "wait"}},
+		{"one", true, [][]byte{text("a")}, []string{"read", "write 3", "wait"}},
+		{"partial header behind", true, [][]byte{cat(three, text("d")[:1]), text("d")[1:]}, []string{"read", "write 9", "read", "write 3", "wait"}},
+		{"partial message behind", true, [][]byte{cat(three, text("d")[:6])}, []string{"read", "write 9", "wait"}},
+		{"partial payload behind", true, [][]byte{cat(three, text("dd")[:7])}, []string{"read", "write 9", "wait"}},
+		{"ping", true, [][]byte{cat(text("a"), ping, text("b"), text("c"))}, []string{"read", "write 12", "wait"}},
+		{"ping, no hold", false, [][]byte{cat(text("a"), ping, text("b"))}, []string{"read", "write 3", "write 3", "write 3", "wait"}},
+		{"pong last", true, [][]byte{cat(three, frame(finBit|opPong, nil))}, []string{"read", "write 9", "wait"}},
+		{"close", true, [][]byte{cat(three, closing(1000, ""))}, []string{"read", "write 13"}},
+		{"data after close", true, [][]byte{cat(three, closing(1000, ""), text("d"))}, []string{"read", "write 13"}},
+		{"violation", true, [][]byte{cat(three, []byte{0xff})}, []string{"read", "write 9"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRecorder(test.input...)
+			o := options()
+			o.Hold = test.hold
+			c := New(r, nil, o)
+			ws := accept(t, c)
+			done := make(chan error, 1)
+			go func() { done <- echo(ws) }()
+			select {
+			case <-r.parked:
+			case err := <-done:
+				done <- err
+			}
+			if got := r.seen(); !slices.Equal(got, test.want) {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+			c.Abort()
+			<-done
+			_ = ws.CloseNow()
+			c.base = nopCloser{r} // closed already
+			c.Hangup()
+		})
+	}
+}
+
+type nopCloser struct{ net.Conn }
+
+func (nopCloser) Close() error { return nil }
+
+// TestHoldRaw counts what leaves together by what arrives together: the reader
+// must find all replies as soon as it finds one.
+func TestHoldRaw(t *testing.T) {
+	server, client := over(t, "tcp")
+	o := options()
+	o.Hold = true
+	c := New(server, bytes.Repeat(text("x"), 50), o) // of one read
+	ws := accept(t, c)
+	done := make(chan error, 1)
+	go func() { done <- echo(ws) }()
+	b := make([]byte, 1000)
+	n, err := client.Read(b)
+	if err != nil || n != 150 {
+		t.Errorf("got %d bytes, %v, want 150", n, err)
+	}
+	client.Close()
+	<-done
+	_ = ws.CloseNow()
+	c.Hangup()
+}
+
+// TestHeldBehindPart has a writer that has begun a message and dawdles, in front
+// of which a reply was held.
+func TestHeldBehindPart(t *testing.T) {
+	r := newRecorder(cat(text("a"), text("b")))
+	o := options()
+	o.Hold = true
+	c := New(r, nil, o)
+	ws := accept(t, c)
+	if _, err := message(ws); err != nil {
+		t.Fatal(err)
+	}
+	if err := ws.Write(context.Background(), websocket.MessageText, []byte("a")); err != nil {
+		t.Fatal(err)
+	}
+	w, _ := ws.Writer(context.Background(), websocket.MessageText)
+	_, _ = w.Write(make([]byte, 30))
+	if got := r.seen(); !slices.Equal(got, []string{"read"}) {
+		t.Fatalf("got %v, want the reply held", got)
+	}
+	go func() {
+		for {
+			if _, err := message(ws); err != nil {
+				return
+			}
+		}
+	}()
+	<-r.parked
+	r.mu.Lock()
+	got := cat(r.writes...)
+	r.mu.Unlock()
+	if !bytes.HasPrefix(got, []byte("\x81\x01a")) {
+		t.Errorf("got %x before the reader waited, want the reply first", got)
+	}
+	_ = w.Close()
+	r.mu.Lock()
+	got = cat(r.writes...)
+	r.mu.Unlock()
+	want := cat([]byte("\x81\x01a\x01\x1e"), make([]byte, 30), []byte("\x80\x00"))
+	if !bytes.Equal(got, want) {
+		t.Errorf("got %x, want %x", got, want)
+	}
+	c.Abort()
+	_ = ws.CloseNow()
+	c.base = nopCloser{r}
+	c.Hangup()
+}
+
+// TestNotHeldForLong has the reader and a writer meet at every step: whatever was
+// written has left when the reader waits.
+func TestNotHeldForLong(t *testing.T) {
+	for range 300 {
+		r := newRecorder(cat(text("a"), text("b")))
+		o := options()
+		o.Hold = true
+		c := New(r, nil, o)
+		go func() {
+			b := make([]byte, 100)
+			for {
+				if _, err := c.Read(b); err != nil {
+					return
+				}
+			}
+		}()
+		const n = 5
+		for range n {
+			_, _ = c.Write([]byte("\x81\x01a"))
+		}
+		<-r.parked
+		r.mu.Lock()
+		if got := len(cat(r.writes...)); got != 3*n {
+			t.Errorf("got %d bytes written when all wait, want %d", got, 3*n)
+		}
+		r.mu.Unlock()
+		r.Close()
+		c.base = nopCloser{r}
+		c.Hangup()
+	}
+}
+
+func TestFramer(t *testing.T) {
+	var stream []byte
+	type end struct {
+		at             int
+		closing        bool
+		messages, size int64
+	}
+	var ends []end
+	var e end
+	for _, f := range []wstest.Frame{
+		wstest.TextFrame("a"), wstest.TextFrame(""), wstest.TextFrame("abc").Open(),
+		{Payload: make([]byte, 126)}, wstest.PingFrame("p"), wstest.PongFrame(""),
+		{Fin: true, Payload: make([]byte, 65536)}, wstest.BinaryFrame(make([]byte, 65535)), wstest.CloseFrame(1000, ""),
+	} {
+		stream = f.Append(stream)
+		e.at = len(stream)
+		e.closing = f.Opcode == opClose
+		if f.Opcode < opClose {
+			e.size += int64(len(f.Payload))
+			if f.Fin {
+				e.messages++
+			}
+		}
+		ends = append(ends, e)
+	}
+	for _, step := range []int{1, 2, 3, 7, 1000, 1 << 20} {
+		var f framer
+		next := 0
+		for at := 0; at < len(stream); {
+			n := min(step, len(stream)-at)
+			f.follow(stream[at : at+n])
+			at += n
+			for next < len(ends) && ends[next].at < at {
+				next++
+			}
+			boundary := ends[next].at == at
+			if f.whole() != boundary {
+				t.Fatalf("steps of %d: at %d: got whole %v", step, at, f.whole())
+			}
+			got := end{at, f.closing, f.messages, f.bytes}
+			if boundary && got != ends[next] {
+				t.Errorf("steps of %d: got %v, want %v", step, got, ends[next])
+			}
+		}
+	}
+}
+
+// TestPongFails has a peer that asks and goes: what it said last is still read.
+func TestPongFails(t *testing.T) {
+	for _, kind := range kinds {
+		server, client := over(t, kind)
+		in := cat(frame(finBit|opPing, nil), text("last"), frame(finBit|opPing, nil))
+		client.Close()
+		c := New(server, in, options())
+		ws := accept(t, c)
+		if got, err := message(ws); err != nil || string(got) != "last" {
+			t.Errorf("%s: got %q, %v, want the last message", kind, got, err)
+		}
+		_, err := message(ws)
+		if k := kindOf(err).String(); k != "abnormal" && k != "reset" {
+			t.Errorf("%s: got %v, want the end of the stream", kind, err)
+		}
+		_ = ws.CloseNow()
+		c.Hangup()
+	}
+}
