@@ -1,0 +1,165 @@
+package echo_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/ending"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+func TestNewBudget(t *testing.T) {
+	for _, n := range []int64{0, -1, -1 << 63} {
+		if b, err := echo.NewBudget(n); b != nil || err == nil || !strings.Contains(err.Error(), "budget") {
+			t.Errorf("%d: got %v, %v", n, b, err)
+		}
+	}
+}
+
+// TestBudgetIsGivenBack ends an echo in every way there is inside it.
+func TestBudgetIsGivenBack(t *testing.T) {
+	const large = 100_000 // of more than one buffer's size
+	whole := func() io.Reader { return strings.NewReader(strings.Repeat("x", large)) }
+	bad := errors.New("bad")
+	for name, tt := range map[string]struct {
+		limit int64
+		conn  script
+		want  error // nil: of kind NoMemory
+	}{
+		"whole messages": {1 << 20, script{readers: []io.Reader{whole(), strings.NewReader(""), whole()}}, errOver},
+		"byte by byte":   {1 << 20, script{readers: []io.Reader{iotest.OneByteReader(whole())}}, errOver},
+		"data with EOF":  {1 << 20, script{readers: []io.Reader{iotest.DataErrReader(whole())}}, errOver},
+		"read fails":     {1 << 20, script{readers: []io.Reader{io.MultiReader(whole(), iotest.ErrReader(bad))}}, bad},
+		"fails with data": {1 << 20, script{readers: []io.Reader{
+			iotest.DataErrReader(io.MultiReader(whole(), iotest.ErrReader(bad)))}}, bad},
+		"write fails": {1 << 20, script{readers: []io.Reader{whole()}, write: bad}, bad},
+		"spent":       {100_000, script{readers: []io.Reader{whole()}}, nil},
+		"spent at 1":  {1, script{readers: []io.Reader{whole()}}, nil},
+		"small":       {1, script{readers: []io.Reader{strings.NewReader(strings.Repeat("x", 16<<10))}}, errOver},
+	} {
+		budget, err := echo.NewBudget(tt.limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := echo.Echo{Budget: budget}
+		err = e.Serve(context.Background(), &tt.conn)
+		if tt.want == nil {
+			if end := ending.Of(err); end.Kind != ending.NoMemory || end.Code != 1013 {
+				t.Errorf("%s: got %v", name, err)
+			}
+		} else if !errors.Is(err, tt.want) {
+			t.Errorf("%s: got %v, want %v", name, err, tt.want)
+		}
+		if n := budget.Used(); n != 0 {
+			t.Errorf("%s: %d bytes were not given back", name, n)
+		}
+	}
+}
+
+// TestPanicGivesBack panics where the application is called.
+func TestPanicGivesBack(t *testing.T) {
+	budget, err := echo.NewBudget(1 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := echo.Echo{Budget: budget, OnMessage: func(echo.Conn, websocket.MessageType, []byte) { panic("oh") }}
+	func() {
+		defer func() { _ = recover() }()
+		_ = e.Serve(context.Background(), &script{readers: []io.Reader{strings.NewReader(strings.Repeat("x", 50_000))}})
+	}()
+	if n := budget.Used(); n != 0 {
+		t.Errorf("%d bytes were not given back", n)
+	}
+}
+
+// TestBudgetSpent: who asks for what is not there is told 1013; the others go on,
+// and so does the next one when it has been given back.
+func TestBudgetSpent(t *testing.T) {
+	budget, err := echo.NewBudget(256 << 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, ends := start(t, &echo.Echo{Budget: budget}, server.Options{})
+	holder, other := dial(t, url, wstest.DialOptions{}), dial(t, url, wstest.DialOptions{})
+	half := random(40_000) // takes a buffer of 64 KiB
+	if err := holder.Send(wstest.BinaryFrame(half).Open()); err != nil {
+		t.Fatal(err)
+	}
+	for budget.Used() != 64<<10 {
+		if t.Context().Err() != nil {
+			return
+		}
+	}
+	asks := dial(t, url, wstest.DialOptions{})
+	go func() { _ = asks.Send(wstest.BinaryFrame(random(200_000)), wstest.CloseFrame(1013, "")) }()
+	if code, reason, err := asks.Await(soon); code != 1013 || reason == "" {
+		t.Errorf("got %d %q, %v", code, reason, err)
+	}
+	_ = asks.Close()
+	if o := <-ends; o.Kind != ending.NoMemory || o.By != ending.Us {
+		t.Errorf("got %v by %v", o.Kind, o.By)
+	}
+	if n := budget.Used(); n != 64<<10 {
+		t.Errorf("%d bytes are taken, want those of the one that holds", n)
+	}
+	for _, p := range []*wstest.Peer{other, holder} {
+		last := wstest.TextFrame("small")
+		if p == holder {
+			last = wstest.Frame{Fin: true}
+		}
+		if err := p.Send(last); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := p.RecvMessage(); err != nil {
+			t.Error(err)
+		}
+	}
+	next := dial(t, url, wstest.DialOptions{})
+	go func() { _ = next.Send(wstest.BinaryFrame(half)) }()
+	if _, got, err := next.RecvMessage(); len(got) != len(half) {
+		t.Errorf("got %d bytes, %v", len(got), err)
+	}
+}
+
+// TestEndingsGiveBack ends connections in the middle of a large message.
+func TestEndingsGiveBack(t *testing.T) {
+	for name, do := range map[string]func(p *wstest.Peer){
+		"FIN":    func(p *wstest.Peer) { _ = p.FIN() },
+		"RST":    func(p *wstest.Peer) { _ = p.RST() },
+		"close":  func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1000, "")) },
+		"broken": func(p *wstest.Peer) { _ = p.SendRaw([]byte("\xff\xff")) },
+		"large":  func(p *wstest.Peer) { _ = p.Send(wstest.Frame{Payload: random(200_000)}) },
+		"late":   func(p *wstest.Peer) {}, // the drain at the end of the test
+	} {
+		t.Run(name, func(t *testing.T) {
+			budget, err := echo.NewBudget(1 << 20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			url, ends := start(t, &echo.Echo{Budget: budget}, server.Options{ReadLimit: 150_000})
+			p := dial(t, url, wstest.DialOptions{})
+			if err := p.Send(wstest.BinaryFrame(random(100_000)).Open()); err != nil {
+				t.Fatal(err)
+			}
+			do(p)
+			if name == "late" {
+				return
+			}
+			if name != "RST" {
+				_, _ = p.End(soon)
+			}
+			_ = p.Close()
+			if <-ends; budget.Used() != 0 {
+				t.Errorf("%d bytes were not given back", budget.Used())
+			}
+		})
+	}
+}

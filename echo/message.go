@@ -1,0 +1,106 @@
+package echo
+
+import (
+	"io"
+	"sync"
+)
+
+// firstSize is the buffer that every message begins in. It is not taken from the
+// budget: a connection holds one at most, and only while it has a message.
+const firstSize = 16 << 10
+
+// pools hold buffers of firstSize, four times that and so on: what is likely to
+// be wanted again. Four and not two, for fewer copies.
+var pools [5]sync.Pool
+
+const largestPooled = firstSize << (2 * (len(pools) - 1)) // 4 MiB
+
+// sizeOf is the size of the buffers of a class. Those too large to be pooled
+// double, so that no more than half of one is ever unused.
+func sizeOf(class int) int {
+	if class < len(pools) {
+		return firstSize << (2 * class)
+	}
+	return largestPooled << (class - len(pools) + 1)
+}
+
+// A message is the buffer of the message in flight on one connection.
+type message struct {
+	budget *Budget
+	class  int // of buf's size
+	buf    *[]byte
+	taken  int64   // from the budget
+	spare  [1]byte // to see that a message ends where its buffer does
+}
+
+// read reads r to its end. The result is valid until release.
+func (m *message) read(r io.Reader) ([]byte, error) {
+	if m.buf == nil {
+		m.class = 0
+		m.buf = get(0)
+	}
+	for n := 0; ; {
+		b := *m.buf
+		into := b[n:]
+		if n == len(b) {
+			into = m.spare[:]
+		}
+		got, err := r.Read(into)
+		if n == len(b) && got > 0 {
+			if err := m.grow(); err != nil {
+				return nil, err
+			}
+			(*m.buf)[n] = m.spare[0]
+		}
+		n += got
+		switch {
+		case err == io.EOF:
+			return (*m.buf)[:n], nil
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+// grow moves what has been read, a buffer full, to a larger one. The budget
+// gives at once or not at all: who waited would hold what others wait for.
+func (m *message) grow() error {
+	size := int64(sizeOf(m.class + 1))
+	if !m.budget.take(size) {
+		return noMemory()
+	}
+	next := get(m.class + 1)
+	copy(*next, *m.buf)
+	put(m.class, m.buf)
+	m.budget.give(m.taken)
+	m.class++
+	m.buf, m.taken = next, size
+	return nil
+}
+
+// release gives the buffer and its memory back.
+func (m *message) release() {
+	if m.buf == nil {
+		return
+	}
+	put(m.class, m.buf)
+	m.buf = nil
+	m.budget.give(m.taken)
+	m.taken = 0
+}
+
+func get(class int) *[]byte {
+	if class < len(pools) {
+		if b, ok := pools[class].Get().(*[]byte); ok {
+			return b
+		}
+	}
+	b := make([]byte, sizeOf(class))
+	return &b
+}
+
+func put(class int, b *[]byte) {
+	if class < len(pools) {
+		pools[class].Put(b)
+	}
+}

@@ -1,0 +1,254 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.com/wsecho/ending"
+)
+
+// A tally counts how the connections of a drain took it.
+type tally struct {
+	acknowledged   int // answered our close frame
+	unacknowledged int // were sent one, and did not answer in time
+	unwritable     int // could not be sent one
+}
+
+func (t *tally) add(o Outcome) {
+	switch {
+	case o.Kind != ending.Drained:
+	case o.Sent == 0:
+		t.unwritable++
+	case o.Received == 0:
+		t.unacknowledged++
+	default:
+		t.acknowledged++
+	}
+}
+
+// Shutdown drains the server: /readyz turns 503, after the drain delay nobody
+// is let in any more, every connection is told 1001, and Shutdown returns when
+// the last has ended. Where there are many, they are told one after the other,
+// so that not all come back at once; nobody waits for another's answer. What is
+// left when ctx is over, or the drain timeout, is cut.
+//
+// It returns nil if all ended in time, and otherwise an error that says how many
+// were cut, or that a handler has not returned. It may be called more than once.
+// It does not close a listener that it does not know: under a server of one's
+// own, shut that down too.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.limp()
+	s.delay(ctx)
+	return s.drain(ctx)
+}
+
+// limp makes /readyz say 503.
+func (s *Server) limp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lame = true
+}
+
+func (s *Server) delay(ctx context.Context) {
+	s.mu.Lock()
+	over := s.draining // by an earlier call
+	s.mu.Unlock()
+	if s.opts.DrainDelay == 0 || over {
+		return
+	}
+	s.log.Info("draining soon", "delay", s.opts.DrainDelay)
+	t := time.NewTimer(s.opts.DrainDelay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func (s *Server) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.DrainTimeout)
+	defer cancel()
+	s.mu.Lock()
+	if !s.draining {
+		s.draining = true
+		if s.places == 0 {
+			close(s.empty)
+		}
+	}
+	s.mu.Unlock()
+	conns := s.snapshot()
+	s.log.Info("draining", "connections", len(conns), "timeout", s.opts.DrainTimeout)
+
+	var group errgroup.Group
+	s.ask(ctx, conns, &group)
+	var err error
+	select {
+	case <-s.empty:
+	case <-ctx.Done():
+		if s.isEmpty() { // both were there to choose from
+			break
+		}
+		left := len(s.snapshot())
+		s.cut()
+		err = fmt.Errorf("server: %d connections were cut at the end of the drain: %w", left, context.Cause(ctx))
+		if stuck := s.await(s.opts.CloseTimeout + time.Second); stuck > 0 {
+			return fmt.Errorf("server: %d handlers have not returned though their context is over", stuck)
+		}
+	}
+	_ = group.Wait()
+	s.mu.Lock()
+	t := s.tally
+	s.mu.Unlock()
+	s.log.LogAttrs(context.Background(), slog.LevelInfo, "drained", slog.Int("acknowledged", t.acknowledged),
+		slog.Int("unacknowledged", t.unacknowledged), slog.Int("unwritable", t.unwritable))
+	return err
+}
+
+func (s *Server) isEmpty() bool {
+	select {
+	case <-s.empty:
+		return true
+	default:
+		return false
+	}
+}
+
+// await waits for the last connection to end and returns how many there are
+// still after d.
+func (s *Server) await(d time.Duration) int {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-s.empty:
+		return 0
+	case <-t.C:
+		return len(s.snapshot())
+	}
+}
+
+// ask begins the drain of each connection, at a pace.
+func (s *Server) ask(ctx context.Context, conns []*Conn, group *errgroup.Group) {
+	gap := s.pace(len(conns))
+	start := time.Now()
+	t := time.NewTimer(0)
+	defer t.Stop()
+	for i, c := range conns {
+		if wait := time.Until(start.Add(time.Duration(i) * gap)); wait > 0 {
+			t.Reset(wait)
+			select {
+			case <-t.C:
+			case <-ctx.Done():
+				return // they are cut
+			}
+		}
+		group.Go(func() error { c.drain(); return nil })
+	}
+}
+
+// askGap is the time from one connection's close frame to the next: two thousand
+// a second.
+const askGap = 500 * time.Microsecond
+
+// pace is askGap, or less where the last would be asked too late: half of the
+// drain timeout is for asking, after what each goodbye may take.
+func (s *Server) pace(n int) time.Duration {
+	if n < 2 {
+		return 0
+	}
+	room := (s.opts.DrainTimeout - s.opts.CloseTimeout - s.opts.DrainNotice) / 2
+	return max(0, min(askGap, room/time.Duration(n)))
+}
+
+// Serve accepts connections from l until ctx is cancelled, and then does what
+// Shutdown does. It returns nil when the last connection has ended, whether it
+// was cut or not; an error if l fails, which drains too; and an error if a
+// handler does not return. It closes l. After a drain it serves nothing: the
+// error is [http.ErrServerClosed].
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	hs := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: within(s.opts.HandshakeTimeout),
+		ReadTimeout:       within(s.opts.HandshakeTimeout),
+		WriteTimeout:      within(s.opts.HandshakeTimeout),
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return context.WithValue(context.Background(), ownKey{}, s) },
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			return context.WithValue(ctx, acceptedKey{}, &accepted{at: time.Now()})
+		},
+	}
+	if s.ending() {
+		_ = l.Close()
+		return fmt.Errorf("server: %w", http.ErrServerClosed)
+	}
+	serving := make(chan error, 1)
+	go func() { serving <- hs.Serve(l) }()
+	select {
+	case err := <-serving:
+		err = errors.Join(fmt.Errorf("server: accepting: %w", err), s.Shutdown(ctx))
+		_ = hs.Close() // not before: it would cut handshakes that have been answered
+		return err
+	case <-ctx.Done():
+	}
+	ctx = context.WithoutCancel(ctx)
+	s.limp()
+	s.delay(ctx)
+
+	// Shutdown closes l at once, and then waits for requests, not for what has
+	// been taken from it.
+	stopping, stop := context.WithTimeout(ctx, s.opts.DrainTimeout)
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error { return hs.Shutdown(stopping) })
+	err := s.drain(ctx)
+	if group.Wait() != nil {
+		_ = hs.Close()
+	}
+	<-serving
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil // it took as long as it may, and the log has the count
+	}
+	return err
+}
+
+const (
+	idleTimeout = 30 * time.Second // of an HTTP connection between plain requests
+	// net/http reads 4 KiB more than it is told before it answers 431.
+	maxHeaderBytes = 16<<10 - 4<<10
+)
+
+type (
+	ownKey      struct{}
+	acceptedKey struct{}
+)
+
+// owned is the Server whose Serve r came through, nil if it is another server.
+func owned(r *http.Request) *Server {
+	s, _ := r.Context().Value(ownKey{}).(*Server)
+	return s
+}
+
+// accepted is when a TCP connection was accepted.
+type accepted struct {
+	at   time.Time
+	used bool // for its first request
+}
+
+// handshakeStart is when the first byte of r can have come, for the first
+// request of a connection; for others it is now.
+func handshakeStart(r *http.Request) time.Time {
+	a, ok := r.Context().Value(acceptedKey{}).(*accepted)
+	if !ok || a.used {
+		return time.Now()
+	}
+	a.used = true
+	return a.at
+}

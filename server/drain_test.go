@@ -1,0 +1,225 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// A sheet is a log that may be read while it is written.
+type sheet struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *sheet) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *sheet) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func (s *sheet) logger() *slog.Logger { return slog.New(slog.NewTextHandler(s, nil)) }
+
+// TestDrain drains peers that answer, that do not, and that cannot be told.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	var log sheet
+	s := serve(t, func(ctx context.Context, c *server.Conn) error {
+		if c.Info().URI == "/stalled" {
+			return stall(ctx, c)
+		}
+		return echoes(ctx, c)
+	}, server.Options{Logger: log.logger()})
+	const good, silent, stalled = 30, 15, 3
+	codes := make(chan wstest.End, good)
+	for range good {
+		p := s.dial(t, wstest.DialOptions{})
+		go func() {
+			e, _ := p.Answer(context.Background(), wstest.AnswerOptions{})
+			_ = p.Close()
+			codes <- e
+		}()
+	}
+	var quiet []*wstest.Peer
+	for range silent {
+		quiet = append(quiet, s.dial(t, wstest.DialOptions{}))
+	}
+	url := s.url
+	s.url += "stalled"
+	for range stalled {
+		s.dial(t, wstest.DialOptions{RcvBuf: 4096})
+	}
+	s.url = url
+	eventually(t, "all are open", func() bool { return s.open() == good+silent+stalled })
+	time.Sleep(100 * time.Millisecond)
+	start := time.Now()
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(start); d > 6*grace {
+		t.Errorf("the drain took %v", d)
+	}
+	for range good {
+		if e := <-codes; e.Code != 1001 || e.Reason == "" || !e.FIN {
+			t.Errorf("got %v", e)
+		}
+	}
+	for _, p := range quiet {
+		finish(t, p, 1001)
+	}
+	for range good + silent + stalled {
+		wantKind(t, s.end(t), ending.Drained)
+	}
+	want := fmt.Sprintf("msg=drained acknowledged=%d unacknowledged=%d unwritable=%d", good, silent, stalled)
+	if got := log.String(); !strings.Contains(got, want) {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestDrainDelay says 503 at readyz and still lets in; then it does not.
+func TestDrainDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const delay = 30 * time.Second
+		l := newPipes()
+		s := serveOn(t, l, echoes, server.Options{DrainDelay: delay, PingInterval: -1})
+		get := func(path string) int {
+			p := wstest.Client(l.dial())
+			defer p.Close()
+			r, _ := ask(t, p, "GET /"+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			return r.StatusCode
+		}
+		if n := get("readyz"); n != 200 {
+			t.Errorf("before: got %d", n)
+		}
+		first := l.upgrade(t, "/")
+		start := time.Now()
+		done := make(chan error, 1)
+		go func() { done <- s.stop() }()
+		time.Sleep(delay - time.Second)
+		if ready, health := get("readyz"), get("healthz"); ready != 503 || health != 200 {
+			t.Errorf("got readyz %d, healthz %d", ready, health)
+		}
+		second := l.upgrade(t, "/")
+		for _, p := range []*wstest.Peer{first, second} {
+			send(t, p, wstest.TextFrame("x"))
+			hear(t, p, wstest.Text, "x")
+		}
+		var wg sync.WaitGroup
+		for _, p := range []*wstest.Peer{first, second} {
+			wg.Go(func() {
+				e, err := p.Answer(context.Background(), wstest.AnswerOptions{})
+				if e.Code != 1001 || err != nil || time.Since(start) < delay {
+					t.Errorf("got %v, %v, after %v", e, err, time.Since(start))
+				}
+				_ = p.Close()
+			})
+		}
+		wg.Wait()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-l.done:
+		default:
+			t.Error("the listener is open after the drain")
+		}
+	})
+}
+
+// TestDraining lets handlers finish by themselves.
+func TestDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const notice = 5 * time.Second
+		l := newPipes()
+		s := serveOn(t, l, func(ctx context.Context, c *server.Conn) error {
+			<-c.Draining()
+			if err := c.Write(ctx, websocket.MessageText, []byte("last words")); err != nil {
+				return err
+			}
+			if c.Info().URI == "/leaves" {
+				return nil
+			}
+			return readAll(ctx, c)
+		}, server.Options{DrainNotice: notice, PingInterval: -1})
+		peers := map[uint16]*wstest.Peer{1000: l.upgrade(t, "/leaves"), 1001: l.upgrade(t, "/")}
+		start := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = s.stop() })
+		for code, p := range peers {
+			wg.Go(func() {
+				hear(t, p, wstest.Text, "last words")
+				e, err := p.Answer(context.Background(), wstest.AnswerOptions{})
+				if e.Code != code || err != nil {
+					t.Errorf("got %v, %v, want %d", e, err, code)
+				}
+				if d := time.Since(start); (code == 1001) != (d >= notice) {
+					t.Errorf("%d after %v", code, d)
+				}
+				_ = p.Close()
+			})
+		}
+		wg.Wait()
+	})
+}
+
+// TestPeerClosesFirst closes, and drains as soon as the peer has its answer: the
+// drain came too late to be the reason.
+func TestPeerClosesFirst(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		s := serve(t, echoes, server.Options{})
+		p := s.dial(t, wstest.DialOptions{})
+		send(t, p, wstest.CloseFrame(4000, "mine"))
+		if code, _, err := p.Await(soon); code != 4000 {
+			t.Fatalf("got %d, %v", code, err)
+		}
+		go func() { _, _ = p.End(soon); _ = p.Close() }()
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+		o := s.end(t)
+		if o.Kind != ending.PeerCode || o.By != ending.Peer || o.Reason != "mine" || o.Sent != 4000 || o.Received != 4000 {
+			t.Errorf("got %v by %v, %q, sent %d, received %d", o.Kind, o.By, o.Reason, o.Sent, o.Received)
+		}
+	}
+}
+
+// TestDrainTimeout cuts what has not ended in time.
+func TestDrainTimeout(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{DrainTimeout: 50 * time.Millisecond, CloseTimeout: 5 * time.Second})
+	p := s.dial(t, wstest.DialOptions{})
+	start := time.Now()
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(start); d > 2*time.Second {
+		t.Errorf("the drain took %v", d)
+	}
+	if e, err := p.End(soon); err != nil || e.Code != 1001 {
+		t.Errorf("the peer got %v, %v", e, err)
+	}
+	o := s.end(t)
+	wantKind(t, o, ending.Drained)
+	if o.Sent != 1001 {
+		t.Errorf("sent: got %d", o.Sent)
+	}
+}

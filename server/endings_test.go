@@ -1,0 +1,284 @@
+package server_test
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// A faulty listener gives connections whose reads can be made to fail.
+type faulty struct {
+	net.Listener
+	err atomic.Pointer[error]
+}
+
+type faultyConn struct {
+	net.Conn
+	l *faulty
+}
+
+func (l *faulty) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return faultyConn{c, l}, nil
+}
+
+func (c faultyConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if e := c.l.err.Load(); e != nil && n > 0 {
+		return 0, &net.OpError{Op: "read", Net: "tcp", Err: *e}
+	}
+	return n, err
+}
+
+// An act is how a kind of ending is brought about.
+type act struct {
+	kind    ending.Kind
+	name    string
+	handler server.Handler // nil: echoes
+	opts    server.Options
+	tls     bool
+	lose    bool // the next read fails
+	cause   error
+	dial    wstest.DialOptions
+	do      func(t *testing.T, s *site, p *wstest.Peer)
+
+	code     websocket.StatusCode // Outcome.Code
+	wire     uint16               // the close code that the peer gets; 0: none
+	received websocket.StatusCode
+	silent   bool // the peer does not read: what it gets is not looked at
+	in, out  int64
+}
+
+var acts = []act{
+	{kind: ending.Normal, do: frames(wstest.TextFrame("hi"), wstest.CloseFrame(1000, "bye")), code: 1000, wire: 1000, received: 1000, in: 1, out: 1},
+	{kind: ending.Normal, name: "no code", do: frames(wstest.CloseFrame(0, "")), code: 1005, wire: wstest.NoStatus, received: 1005},
+	{kind: ending.GoingAway, do: frames(wstest.CloseFrame(1001, "")), code: 1001, wire: 1001, received: 1001},
+	{kind: ending.PeerCode, do: frames(wstest.CloseFrame(4999, "mine")), code: 4999, wire: 4999, received: 4999},
+	{kind: ending.PeerCode, name: "1011", do: frames(wstest.CloseFrame(1011, "")), code: 1011, wire: 1011, received: 1011},
+	{kind: ending.Abnormal, do: func(t *testing.T, s *site, p *wstest.Peer) { _ = p.FIN() }},
+	{kind: ending.Abnormal, name: "in a message", do: func(t *testing.T, s *site, p *wstest.Peer) {
+		send(t, p, wstest.TextFrame("half").Open())
+		_ = p.FIN()
+	}},
+	{kind: ending.Abnormal, name: "in a frame", do: func(t *testing.T, s *site, p *wstest.Peer) {
+		_ = p.SendRaw(append(wstest.Header(0x81, true, [4]byte{}, 100, 0), "half"...))
+		_ = p.FIN()
+	}},
+	{kind: ending.Abnormal, name: "TLS, with close_notify", tls: true, do: func(t *testing.T, s *site, p *wstest.Peer) { _ = p.FIN() }},
+	{kind: ending.Reset, do: reset, silent: true, in: 1, out: 1},
+	{kind: ending.Reset, name: "TLS", tls: true, do: reset, silent: true, in: 1, out: 1},
+	{kind: ending.Lost, lose: true, cause: syscall.ETIMEDOUT, do: frames(wstest.TextFrame("hi")), silent: true},
+	{kind: ending.Cut, tls: true, do: func(t *testing.T, s *site, p *wstest.Peer) {
+		// A record that announces more than there is.
+		conn := p.NetConn().(interface{ NetConn() net.Conn }).NetConn()
+		_, _ = conn.Write([]byte{23, 3, 3, 0, 200, 1, 2, 3})
+		_ = p.CutTLS()
+	}, silent: true},
+	{kind: ending.NoPong, opts: server.Options{PingInterval: 60 * time.Millisecond, MaxMissed: 1, CloseTimeout: 100 * time.Millisecond}, code: 1001, wire: 1001},
+	{kind: ending.WriteStalled, opts: server.Options{WriteTimeout: 200 * time.Millisecond, PingInterval: -1},
+		handler: stall, dial: wstest.DialOptions{RcvBuf: 4096}, silent: true},
+	{kind: ending.Protocol, do: frames(wstest.TextFrame("x").WithRsv(wstest.RSV2)), code: 1002, wire: 1002},
+	{kind: ending.InvalidUTF8, do: frames(wstest.TextFrame("\xff")), code: 1007, wire: 1007, in: 1},
+	{kind: ending.InvalidUTF8, name: "in a frame that has not arrived", do: func(t *testing.T, s *site, p *wstest.Peer) {
+		_ = p.SendRaw(append(wstest.Header(0x81, true, [4]byte{}, 1000, 0), "ok\xc0"...))
+	}, code: 1007, wire: 1007},
+	{kind: ending.InvalidUTF8, name: "close reason", do: frames(wstest.CloseFrame(1000, "\xff")), code: 1007, wire: 1007},
+	{kind: ending.TooBig, opts: server.Options{ReadLimit: 10}, do: frames(wstest.TextFrame("0123456789a")), code: 1009, wire: 1009},
+	{kind: ending.TooBig, name: "announced", opts: server.Options{ReadLimit: 10}, do: func(t *testing.T, s *site, p *wstest.Peer) {
+		_ = p.SendRaw(wstest.Header(0x82, true, [4]byte{}, 1<<62, 64))
+	}, code: 1009, wire: 1009},
+	{kind: ending.TooSlow, opts: server.Options{MessageTimeout: 100 * time.Millisecond}, do: frames(wstest.TextFrame("x").Open()), code: 1008, wire: 1008},
+	{kind: ending.TooSlow, name: "pings in between", opts: server.Options{MessageTimeout: 100 * time.Millisecond}, do: func(t *testing.T, s *site, p *wstest.Peer) {
+		send(t, p, wstest.TextFrame("x").Open())
+		for range 1000 {
+			if p.Send(wstest.PingFrame("still here")) != nil {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+			if s.open() == 0 {
+				return
+			}
+		}
+	}, code: 1008, wire: 1008},
+	{kind: ending.Flood, do: func(t *testing.T, s *site, p *wstest.Peer) {
+		send(t, p, wstest.TextFrame("").Open())
+		empty := wstest.Frame{Masked: true}.Append(nil)
+		var b []byte
+		for range 2000 {
+			b = append(b, empty...)
+		}
+		_ = p.SendRaw(b)
+	}, code: 1008, wire: 1008},
+	{kind: ending.NoMemory, handler: returns(&ending.Error{Kind: ending.NoMemory, Reason: "none left"}), code: 1013, wire: 1013, received: 1013},
+	{kind: ending.Done, handler: returns(nil), code: 1000, wire: 1000, received: 1000},
+	{kind: ending.Done, name: "its own code", handler: returns(fmt.Errorf("so: %w", &ending.Error{Kind: ending.Done, Code: 4000, Reason: "enough"})), code: 4000, wire: 4000, received: 4000},
+	{kind: ending.Failed, handler: returns(errors.New("no")), code: 1011, wire: 1011, received: 1011},
+	{kind: ending.Failed, name: "io.EOF of its own", handler: returns(io.EOF), code: 1011, wire: 1011, received: 1011},
+	{kind: ending.Failed, name: "another connection's ending", handler: returns(&ending.Error{Kind: ending.Abnormal}), code: 1011, wire: 1011, received: 1011},
+	{kind: ending.Failed, name: "a zero Error", handler: returns(&ending.Error{}), code: 1011, wire: 1011, received: 1011},
+	{kind: ending.Panicked, handler: func(context.Context, *server.Conn) error { panic("oh") }, code: 1011, wire: 1011, received: 1011},
+	{kind: ending.Panicked, name: "Goexit", handler: func(context.Context, *server.Conn) error { runtime.Goexit(); return nil }, code: 1011, wire: 1011, received: 1011},
+	{kind: ending.Drained, do: func(t *testing.T, s *site, p *wstest.Peer) { go func() { _ = s.stop() }() }, code: 1001, wire: 1001, received: 1001},
+	{kind: ending.Aged, opts: server.Options{MaxAge: 30 * time.Millisecond}, code: 1001, wire: 1001, received: 1001},
+	{kind: ending.Idle, opts: server.Options{IdleTimeout: 30 * time.Millisecond}, code: 1001, wire: 1001, received: 1001},
+	{kind: ending.Local, name: "Close", handler: func(ctx context.Context, c *server.Conn) error {
+		if err := c.Close(3000, "enough"); err != nil {
+			return err
+		}
+		return readAll(ctx, c)
+	}, code: 3000, wire: 3000, received: 3000},
+	{kind: ending.Local, name: "CloseNow", handler: func(ctx context.Context, c *server.Conn) error {
+		if err := c.CloseNow(); err != nil {
+			return err
+		}
+		return readAll(ctx, c)
+	}},
+	{kind: ending.Local, name: "cancelled context", handler: func(ctx context.Context, c *server.Conn) error {
+		mine, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(20*time.Millisecond, cancel)
+		return readAll(mine, c)
+	}, wire: 1001},
+	{kind: ending.Local, name: "deadline", handler: func(ctx context.Context, c *server.Conn) error {
+		mine, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		defer cancel()
+		return readAll(mine, c)
+	}, wire: 1001},
+	{kind: ending.Unknown, lose: true, cause: syscall.EIO, do: frames(wstest.TextFrame("hi")), silent: true},
+	{kind: ending.Failed, name: "the message before was not read", handler: func(ctx context.Context, c *server.Conn) error {
+		for {
+			if _, _, err := c.Reader(ctx); err != nil {
+				return err
+			}
+		}
+	}, do: frames(wstest.TextFrame("a"), wstest.TextFrame("b")), code: 1011, wire: 1011, received: 1011, in: 2},
+	{kind: ending.Protocol, name: "deflate ends before its message", opts: server.Options{Compression: websocket.CompressionNoContextTakeover},
+		dial: wstest.DialOptions{Extensions: "permessage-deflate"},
+		// A final, empty, stored block.
+		do:   frames(wstest.BinaryFrame([]byte{1, 0, 0, 0xff, 0xff}).WithRsv(wstest.RSV1).Open(), wstest.Frame{Payload: []byte("more")}),
+		code: 1002, wire: 1002, out: 1},
+}
+
+func frames(f ...wstest.Frame) func(*testing.T, *site, *wstest.Peer) {
+	return func(t *testing.T, s *site, p *wstest.Peer) { send(t, p, f...) }
+}
+
+// reset waits for an echo before it resets: net/http, which gives the connection
+// away at about the time of its answer, may hear of an earlier one in our place.
+func reset(t *testing.T, s *site, p *wstest.Peer) {
+	send(t, p, wstest.TextFrame("hi"))
+	hear(t, p, wstest.Text, "hi")
+	_ = p.RST()
+}
+
+func returns(err error) server.Handler {
+	return func(context.Context, *server.Conn) error { return err }
+}
+
+// stall writes until it fails.
+func stall(ctx context.Context, c *server.Conn) error {
+	for p := make([]byte, 1<<20); ; {
+		if err := c.Write(ctx, websocket.MessageBinary, p); err != nil {
+			return err
+		}
+	}
+}
+
+// TestEndings brings about every kind there is and looks at it from both ends.
+func TestEndings(t *testing.T) {
+	t.Parallel()
+	for _, a := range acts {
+		t.Run(a.kind.String()+"/"+a.name, func(t *testing.T) {
+			t.Parallel()
+			handler := a.handler
+			if handler == nil {
+				handler = echoes
+			}
+			// Nobody waits for it here, and a busy machine needs it.
+			a.opts.CloseTimeout = cmp.Or(a.opts.CloseTimeout, server.MaxCloseTimeout)
+			var s *site
+			switch {
+			case a.tls:
+				s = serveTLS(t, handler, a.opts)
+			case a.lose:
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				broken := &faulty{Listener: l}
+				s = serveOn(t, broken, handler, a.opts)
+				do := a.do
+				a.do = func(t *testing.T, s *site, p *wstest.Peer) {
+					broken.err.Store(&a.cause)
+					do(t, s, p)
+				}
+			default:
+				s = serve(t, handler, a.opts)
+			}
+			p := s.dial(t, a.dial)
+			if a.do != nil {
+				a.do(t, s, p)
+			}
+			if !a.silent {
+				answer := wstest.AnswerOptions{NoPong: a.kind == ending.NoPong, NoClose: a.received == 0}
+				ctx, cancel := context.WithTimeout(context.Background(), soon)
+				defer cancel()
+				e, err := p.Answer(ctx, answer)
+				if err != nil || e.Code != a.wire || !e.FIN && a.name != "CloseNow" {
+					t.Errorf("the peer got %v, %v, want code %d and FIN", e, err, a.wire)
+				}
+				if e.After > 5*time.Second {
+					t.Errorf("it took %v", e.After)
+				}
+				_ = p.Close()
+			}
+			o := s.end(t)
+			wantKind(t, o, a.kind)
+			if o.By != a.kind.By() {
+				t.Errorf("by: got %v, want %v", o.By, a.kind.By())
+			}
+			if a.kind == ending.Unknown {
+				return
+			}
+			if o.Code != a.code || o.Received != a.received || uint16(o.Sent) != a.wire {
+				t.Errorf("got code %d, sent %d, received %d, want %d, %d, %d", o.Code, o.Sent, o.Received, a.code, a.wire, a.received)
+			}
+			if a.kind != ending.WriteStalled && (o.MessagesIn != a.in || o.MessagesOut != a.out) {
+				t.Errorf("messages: got %d in, %d out, want %d, %d", o.MessagesIn, o.MessagesOut, a.in, a.out)
+			}
+			if o.Ended.Before(o.Since) || o.LastHeard.IsZero() || o.RemoteAddr == "" || o.Host == "" || o.URI != "/" {
+				t.Errorf("got %+v", o)
+			}
+			eventually(t, "the connection is no longer listed", func() bool { return s.open() == 0 })
+		})
+	}
+}
+
+// TestEveryKind fails when a kind is added without a row in TestEndings.
+func TestEveryKind(t *testing.T) {
+	have := make(map[ending.Kind]bool)
+	for _, a := range acts {
+		have[a.kind] = true
+	}
+	for _, k := range ending.Kinds() {
+		if !have[k] {
+			t.Errorf("no test brings about %v", k)
+		}
+	}
+}

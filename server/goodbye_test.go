@@ -1,0 +1,177 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// over TCP and TLS.
+func both(t *testing.T, f func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site)) {
+	t.Run("TCP", func(t *testing.T) { t.Parallel(); f(t, serve) })
+	t.Run("TLS", func(t *testing.T) { t.Parallel(); f(t, serveTLS) })
+}
+
+// TestHugeFrame announces a frame that never comes: the end does not wait for it.
+func TestHugeFrame(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+		s := serve(t, echoes, server.Options{ReadLimit: -1})
+		p := s.dial(t, wstest.DialOptions{})
+		_ = p.SendRaw(append(wstest.Header(0x82, true, [4]byte{}, 1<<40, 64), make([]byte, 40_000)...))
+		eventually(t, "the bytes have come", func() bool {
+			for i := range s.Connections() {
+				return i.BytesIn == 40_000
+			}
+			return false
+		})
+		start := time.Now()
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(start); d > 4*grace {
+			t.Errorf("the drain took %v", d)
+		}
+		finish(t, p, 1001)
+		o := s.end(t)
+		wantKind(t, o, ending.Drained)
+		if o.Sent != 1001 || o.Received != 0 || o.MessagesIn != 0 {
+			t.Errorf("got %+v", o)
+		}
+	})
+}
+
+// TestRefusedInMidFlood goes on sending while it is refused: the close frame must
+// arrive all the same.
+func TestRefusedInMidFlood(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+		s := serve(t, echoes, server.Options{ReadLimit: 1000, MaxConns: -1})
+		for range 10 {
+			p := s.dial(t, wstest.DialOptions{})
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				finish(t, p, 1009)
+			}()
+			junk := make([]byte, 64<<10)
+			_ = p.SendRaw(wstest.Header(0x82, true, [4]byte{}, 1<<30, 64))
+			for range 20 { // 1.25 MiB, which is read off
+				if p.SendRaw(junk) != nil {
+					break
+				}
+			}
+			<-ended
+			_ = p.Close()
+			o := s.end(t)
+			wantKind(t, o, ending.TooBig)
+			if o.Sent != 1009 {
+				t.Errorf("sent: got %d", o.Sent)
+			}
+		}
+	})
+}
+
+// TestEndlessFlood never stops sending and never closes.
+func TestEndlessFlood(t *testing.T) {
+	t.Parallel()
+	for name, h := range map[string]server.Handler{"refused": echoes, "done": returns(nil)} {
+		s := serve(t, h, server.Options{ReadLimit: 1000})
+		p := s.dial(t, wstest.DialOptions{})
+		go func() {
+			b := wstest.Frame{Fin: true, Opcode: wstest.Binary, Masked: true, Payload: make([]byte, 2000)}.Append(nil)
+			for b = bytes.Repeat(b, 30); p.SendRaw(b) == nil; {
+			}
+		}()
+		start := time.Now()
+		o := s.end(t)
+		if d := time.Since(start); d > 4*grace || o.Sent == 0 {
+			t.Errorf("%s: ended after %v: %+v", name, d, o)
+		}
+		_ = p.Close()
+	}
+}
+
+// TestNeverCloses answers the close frame and leaves TCP open; and does nothing
+// at all.
+func TestNeverCloses(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+		for _, answers := range []bool{true, false} {
+			s := serve(t, returns(nil), server.Options{})
+			p := s.dial(t, wstest.DialOptions{})
+			if answers {
+				send(t, p, wstest.CloseFrame(1000, ""))
+			}
+			start := time.Now()
+			wantKind(t, s.end(t), ending.Done)
+			if d := time.Since(start); d > 4*grace {
+				t.Errorf("answers %v: ended after %v", answers, d)
+			}
+			finish(t, p, 1000)
+		}
+	})
+}
+
+// TestCloseWhileStalled lets the peer stop reading: no goodbye gets through, and
+// no end waits for it.
+func TestCloseWhileStalled(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+		s := serve(t, stall, server.Options{})
+		p := s.dial(t, wstest.DialOptions{RcvBuf: 4096})
+		stalled := func() (n int64) {
+			for i := range s.Connections() {
+				n = i.BytesOut + i.MessagesOut
+			}
+			return n
+		}
+		for last := int64(-1); last != stalled(); time.Sleep(50 * time.Millisecond) {
+			last = stalled()
+		}
+		start := time.Now()
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(start); d > 4*grace {
+			t.Errorf("the drain took %v", d)
+		}
+		o := s.end(t)
+		wantKind(t, o, ending.Drained)
+		if o.Sent != 0 {
+			t.Errorf("sent: got %d, want none", o.Sent)
+		}
+		_ = p.Close()
+	})
+}
+
+// TestPingWhileStalled pings a server whose write is stuck. It lives, and the
+// write goes on when the peer reads again.
+func TestPingWhileStalled(t *testing.T) {
+	t.Parallel()
+	const size = 8 << 20
+	wrote := make(chan error, 1)
+	s := serve(t, func(ctx context.Context, c *server.Conn) error {
+		go func() { wrote <- c.Write(ctx, websocket.MessageBinary, make([]byte, size)) }()
+		return readAll(ctx, c)
+	}, server.Options{})
+	p := s.dial(t, wstest.DialOptions{RcvBuf: 4096})
+	time.Sleep(100 * time.Millisecond)
+	send(t, p, wstest.PingFrame("are you there?"))
+	time.Sleep(100 * time.Millisecond)
+	p.Timeout = soon
+	hear(t, p, wstest.Binary, string(make([]byte, size)))
+	if err := <-wrote; err != nil {
+		t.Error(err)
+	}
+	send(t, p, wstest.CloseFrame(1000, ""))
+	finish(t, p, 1000)
+	wantKind(t, s.end(t), ending.Normal)
+}

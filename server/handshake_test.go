@@ -1,0 +1,199 @@
+package server_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// ask sends bytes and reads an answer.
+func ask(t *testing.T, p *wstest.Peer, request string) (*http.Response, string) {
+	t.Helper()
+	if err := p.SendRaw([]byte(request)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.ReadResponse()
+	if err != nil {
+		t.Fatalf("%.60q: %v", request, err)
+	}
+	if r.StatusCode == http.StatusSwitchingProtocols {
+		return r, ""
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, string(b)
+}
+
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{About: "what this is"})
+	for _, path := range []string{"", "ws", "echo", "healthz", "readyz", "a/b?c=d"} {
+		p, err := wstest.Dial(s.url+path, wstest.DialOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		send(t, p, wstest.TextFrame(path), wstest.BinaryFrame([]byte(path)))
+		hear(t, p, wstest.Text, path)
+		hear(t, p, wstest.Binary, path)
+		_ = p.Close()
+		if o := s.end(t); o.URI != "/"+path {
+			t.Errorf("got URI %q, want %q", o.URI, "/"+path)
+		}
+	}
+	for _, tt := range []struct {
+		request string
+		status  int
+		body    string
+	}{
+		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 200, "what this is\n"},
+		{"GET /?q HTTP/1.1\r\nHost: x\r\n\r\n", 200, "what this is\n"},
+		{"GET / HTTP/1.0\r\n\r\n", 200, "what this is\n"},
+		{"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 200, "ok\n"},
+		{"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n", 200, "ok\n"},
+		{"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", 426, "only a WebSocket handshake is answered here\n"},
+		{"POST /ws HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi", 426, "only a WebSocket handshake is answered here\n"},
+		{"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n", 426, "only a WebSocket handshake is answered here\n"},
+		{"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\r\n", 426, "only a WebSocket handshake is answered here\n"},
+		{"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 426, "only a WebSocket handshake is answered here\n"},
+	} {
+		r, body := ask(t, s.raw(t), tt.request)
+		if r.StatusCode != tt.status || body != tt.body {
+			t.Errorf("%q: got %d %q, want %d %q", tt.request, r.StatusCode, body, tt.status, tt.body)
+		}
+	}
+	r, err := http.Head("http" + s.url[2:])
+	if err != nil || r.StatusCode != 200 {
+		t.Errorf("HEAD: got %v, %v", r, err)
+	}
+	_ = r.Body.Close()
+}
+
+func TestBadHandshakes(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{})
+	for _, tt := range []struct {
+		line   string
+		header http.Header
+		status int
+		says   string
+		field  string // that the answer must have
+		value  string
+	}{
+		{"", http.Header{"Sec-WebSocket-Version": {"8"}}, 400, "version", "Sec-WebSocket-Version", "13"},
+		{"", http.Header{"Sec-WebSocket-Version": {}}, 400, "version", "Sec-WebSocket-Version", "13"},
+		{"", http.Header{"Sec-WebSocket-Key": {}}, 400, "missing Sec-WebSocket-Key", "", ""},
+		{"", http.Header{"Sec-WebSocket-Key": {"c2hvcnQ="}}, 400, "invalid Sec-WebSocket-Key", "", ""},
+		{"", http.Header{"Sec-WebSocket-Key": {"\xff\x1b[31m"}}, 400, "", "", ""},
+		{"", http.Header{"Sec-WebSocket-Key": {wstest.SampleKey, wstest.SampleKey}}, 400, "multiple", "", ""},
+		{"POST / HTTP/1.1", http.Header{"Content-Length": {"0"}}, 405, "method", "Allow", "GET"},
+		{"GET / HTTP/1.0", nil, 426, "HTTP/1.1", "Upgrade", "websocket"},
+		{"", http.Header{"Connection": {"keep-alive"}}, 200, "", "", ""}, // a plain GET of /
+		{"GET /ws HTTP/1.1", http.Header{"Upgrade": {"websockets"}}, 426, "", "Upgrade", "websocket"},
+	} {
+		request := string(wstest.Request(s.url, "", tt.header))
+		if tt.line != "" {
+			request = strings.Replace(request, "GET / HTTP/1.1", tt.line, 1)
+		}
+		r, body := ask(t, s.raw(t), request)
+		if r.StatusCode != tt.status || !strings.Contains(body, tt.says) || strings.ContainsAny(body, "\x1b\xff") {
+			t.Errorf("%s %v: got %d %q, want %d and %q", tt.line, tt.header, r.StatusCode, body, tt.status, tt.says)
+		}
+		if tt.field != "" && r.Header.Get(tt.field) != tt.value {
+			t.Errorf("%s %v: got %v, want %s: %s", tt.line, tt.header, r.Header, tt.field, tt.value)
+		}
+		if tt.status == 426 && !strings.Contains(tt.line, "1.0") && (r.Header.Get("Sec-Websocket-Version") != "13" || !strings.EqualFold(strings.Split(r.Header.Get("Connection"), ",")[0], "upgrade")) {
+			t.Errorf("%s %v: got %v", tt.line, tt.header, r.Header)
+		}
+	}
+	if n := s.open(); n != 0 {
+		t.Errorf("%d connections are open", n)
+	}
+}
+
+func TestHeaderBytes(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{})
+	for _, tt := range []struct {
+		header http.Header
+		status int
+	}{
+		{http.Header{"X": {strings.Repeat("x", 11<<10)}}, 101},
+		{http.Header{"X": {strings.Repeat("x", 17<<10)}}, 431},
+		{http.Header{"X": {strings.Repeat("x", 64<<10)}}, 431},
+		{http.Header{"X": strings.Split(strings.Repeat("x ", 4000), " ")}, 431},
+		{http.Header{"Sec-WebSocket-Protocol": {strings.Repeat(" ,", 5<<10)}}, 101},
+		{http.Header{"Sec-WebSocket-Extensions": {strings.Repeat(";, ", 3<<10)}}, 101},
+	} {
+		p := s.raw(t)
+		go func() { _ = p.SendRaw(wstest.Request(s.url, "", tt.header)) }()
+		r, err := p.ReadResponse()
+		if err != nil || r.StatusCode != tt.status {
+			t.Errorf("got %v, %v, want %d", r, err, tt.status)
+		}
+		if r != nil && tt.status != 101 {
+			_ = r.Body.Close()
+		}
+	}
+}
+
+// TestErrorHook gives the refusal to somebody else to write.
+func TestErrorHook(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{
+		Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
+			w.Header().Set("X-Path", r.URL.Path)
+			w.WriteHeader(status)
+			fmt.Fprintf(w, "{%q: %d}", reason, status)
+		},
+	})
+	r, body := ask(t, s.raw(t), "GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+	if r.StatusCode != 426 || r.Header.Get("X-Path") != "/x" || body != `{"only a WebSocket handshake is answered here": 426}` {
+		t.Errorf("got %d, %v, %s", r.StatusCode, r.Header, body)
+	}
+	if status, body := s.status(t, http.Header{"Origin": {"null"}}); status != 403 || !strings.HasSuffix(body, ": 403}") {
+		t.Errorf("got %d, %s", status, body)
+	}
+}
+
+// TestSlowHandshake sends a part of a request, or none, and waits.
+func TestSlowHandshake(t *testing.T) {
+	const timeout = time.Second
+	t.Parallel()
+	s := serve(t, echoes, server.Options{HandshakeTimeout: timeout, PingInterval: -1})
+	good := s.dial(t, wstest.DialOptions{})
+	var wg sync.WaitGroup
+	for _, part := range []string{"", "GET / HT", "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"} {
+		p := s.raw(t)
+		wg.Go(func() {
+			_ = p.SendRaw([]byte(part))
+			_ = p.NetConn().SetReadDeadline(time.Now().Add(soon))
+			if _, err := io.Copy(io.Discard, p.NetConn()); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%q: not closed", part)
+			}
+		})
+	}
+	p := s.raw(t)
+	wg.Go(func() {
+		if err := p.Drip(wstest.Request(s.url, "", nil), timeout/20); err != nil {
+			return
+		}
+		if r, err := p.ReadResponse(); err == nil && r.StatusCode == 101 {
+			t.Error("a handshake byte by byte was accepted after its time")
+		}
+	})
+	wg.Wait()
+	send(t, good, wstest.TextFrame("the timeout is not the connection's"))
+	hear(t, good, wstest.Text, "the timeout is not the connection's")
+}

@@ -1,0 +1,269 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+	"golang.org/x/sync/errgroup"
+
+	"example.com/wsecho/ending"
+)
+
+// run is a connection's whole life. parent ends when the server cuts what is
+// left. The handler runs on this goroutine, the heartbeat on the group's.
+func (c *Conn) run(parent context.Context) {
+	ctx, cancel := context.WithCancel(parent)
+	c.stop, c.cancel = ctx.Done(), cancel
+	var group errgroup.Group
+	var err error
+	panicked := true
+	unwatch := context.AfterFunc(parent, c.cut)
+	timers := c.limits()
+	defer func() { // also where the handler ends its goroutine
+		if panicked {
+			err = c.recovered(recover())
+		}
+		c.finish(err)
+		for _, t := range timers {
+			t.Stop()
+		}
+		cancel()
+		_ = group.Wait() // what the heartbeat found is noted
+		unwatch()
+		// Where CloseNow or cut was first, coder has not heard of it yet: without
+		// this it would never be freed, and might still be reading.
+		_ = c.ws.CloseNow()
+		c.tr.Hangup()
+		c.tell()
+	}()
+
+	late := c.srv.add(c)
+	c.srv.log.Debug("began", "id", c.id, "remote", c.remote, "host", quote(c.host), "uri", quote(c.uri), "subprotocol", c.subprotocol)
+	if late {
+		group.Go(func() error { c.drain(); return nil })
+	}
+	if c.beat != nil {
+		group.Go(func() error {
+			err := c.beat.Run(ctx, c)
+			if err != nil {
+				c.conclude(ending.Of(err))
+			}
+			return err
+		})
+	}
+	err = c.srv.handler(ctx, c)
+	panicked = false
+}
+
+// limits starts the clocks of age and idleness.
+func (c *Conn) limits() []*time.Timer {
+	var timers []*time.Timer
+	o := &c.srv.opts
+	if o.MaxAge > 0 {
+		age := time.Duration(float64(o.MaxAge) * (0.9 + 0.2*rand.Float64()))
+		timers = append(timers, time.AfterFunc(age, func() {
+			c.conclude((&ending.Error{Kind: ending.Aged, Reason: "maximum age reached"}).Ending())
+		}))
+	}
+	if o.IdleTimeout > 0 {
+		c.lastMessage.Store(time.Now().UnixNano())
+		var t *time.Timer
+		ready := make(chan struct{})
+		t = time.AfterFunc(o.IdleTimeout, func() {
+			<-ready
+			left := o.IdleTimeout - time.Since(time.Unix(0, c.lastMessage.Load()))
+			if left > 0 {
+				t.Reset(left)
+				return
+			}
+			c.conclude((&ending.Error{Kind: ending.Idle, Reason: "no message for too long"}).Ending())
+		})
+		close(ready)
+		timers = append(timers, t)
+	}
+	return timers
+}
+
+// recovered is the error of a handler that has not returned.
+func (c *Conn) recovered(v any) error {
+	if v == nil {
+		return &ending.Error{Kind: ending.Panicked, Cause: fmt.Errorf("the handler ended its goroutine")}
+	}
+	c.srv.log.Error("handler panicked", "id", c.id, "remote", c.remote, "panic", quote(fmt.Sprint(v)), "stack", string(debug.Stack()))
+	return &ending.Error{Kind: ending.Panicked, Cause: fmt.Errorf("panic: %v", v)}
+}
+
+// finish ends the connection, unless it has ended, as the handler's error says.
+func (c *Conn) finish(err error) {
+	if failed := c.writeFailed.Load(); failed != nil && !c.noted() {
+		c.learn()
+	}
+	switch {
+	case err == nil:
+		c.conclude(ending.Ending{Kind: ending.Done, Code: websocket.StatusNormalClosure, By: ending.Us})
+	default:
+		c.conclude(ofHandler(err))
+	}
+	<-c.over
+}
+
+// learn finds out why a write has failed: it did not say, but what the peer or
+// the kernel has to tell is there to be read. Where a goroutine of the handler's
+// is still reading, it is the one that finds out.
+func (c *Conn) learn() {
+	c.tr.CloseBy(time.Now().Add(learnTime))
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	r := c.msg.r
+	if c.msg.err != nil {
+		r = nil
+	}
+	for !c.noted() {
+		var err error
+		if r != nil {
+			_, err = io.Copy(io.Discard, r)
+		}
+		if err == nil {
+			_, r, err = c.ws.Reader(context.Background())
+		}
+		if err != nil {
+			_ = c.readFailed(err) // notes it, and the loop ends
+		}
+	}
+}
+
+// learnTime is how long that may take.
+const learnTime = time.Second
+
+// ofHandler is the ending that the error of a handler asks for.
+func ofHandler(err error) ending.Ending {
+	// What the peer or the network has done, the reader knows. An error that says
+	// so now is of something else that the handler uses.
+	if known, ok := asError(err); ok && known.Kind.By() == ending.Us {
+		end := known.Ending()
+		end.By, end.Cause = ending.Us, err
+		return end
+	}
+	return ending.Ending{Kind: ending.Failed, Code: websocket.StatusInternalError, By: ending.Us, Cause: err}
+}
+
+// note records why the connection ends, if nothing is recorded yet.
+func (c *Conn) note(end ending.Ending) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end.Kind != ending.Open {
+		return false
+	}
+	c.end = end
+	c.ended = time.Now()
+	return true
+}
+
+func (c *Conn) noted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end.Kind != ending.Open
+}
+
+// conclude ends the connection for a reason, unless it has one already, and
+// reports whether it did. It says goodbye where there is something to say, which
+// takes the close timeout at most, and then ends the handler's context.
+func (c *Conn) conclude(end ending.Ending) bool {
+	if end.Kind == ending.Open || !c.note(end) {
+		return false
+	}
+	defer c.cancel()
+	defer close(c.over)
+	c.tr.CloseBy(time.Now().Add(c.srv.opts.CloseTimeout))
+	code := goodbye(end)
+	if code == 0 {
+		_ = c.ws.CloseNow() // the reason is known
+		return true
+	}
+	// The peer may have closed and been answered, and the reader not have come to
+	// say so. Then there is nothing of ours on the wire, and tell tells the truth.
+	c.answered = !refuses(end.Kind) && c.tr.CloseSent()
+	if refuses(end.Kind) {
+		// There is nothing that the peer could still say: it hears why, and what
+		// it goes on sending is read off by Hangup.
+		c.tr.Fail(&ending.Error{Kind: end.Kind, Reason: end.Reason})
+	}
+	// Whether the frame left and was answered, the transport has seen.
+	_ = c.ws.Close(code, cutReason(strings.ToValidUTF8(end.Reason, "\uFFFD")))
+	return true
+}
+
+// refuses reports whether what the peer has sent ends the connection.
+func refuses(k ending.Kind) bool {
+	switch k {
+	case ending.Protocol, ending.InvalidUTF8, ending.TooBig, ending.TooSlow, ending.Flood:
+		return true
+	}
+	return false
+}
+
+// goodbye is the code of the close frame that this side has to send, 0 if none.
+func goodbye(end ending.Ending) websocket.StatusCode {
+	switch {
+	case end.By == ending.Peer, end.By == ending.Network, end.Kind == ending.WriteStalled:
+		return 0
+	case mayBeSent(end.Code):
+		return end.Code
+	case end.Kind == ending.Local:
+		return websocket.StatusGoingAway
+	}
+	return websocket.StatusInternalError
+}
+
+// mayBeSent is RFC 6455, section 7.4: what may stand in a close frame.
+func mayBeSent(c websocket.StatusCode) bool {
+	switch c {
+	case 1004, websocket.StatusNoStatusRcvd, websocket.StatusAbnormalClosure:
+		return false
+	}
+	return c >= 1000 && c <= 1014 || c >= 3000 && c <= 4999
+}
+
+// cutReason cuts a reason to what a close frame can hold. A longer one would
+// make coder send no frame at all.
+func cutReason(s string) string {
+	const most = 123
+	if len(s) <= most {
+		return s
+	}
+	for n := most; n > most-utf8.UTFMax; n-- {
+		if utf8.RuneStart(s[n]) {
+			return s[:n]
+		}
+	}
+	return s[:most]
+}
+
+// cut ends the connection at once: the server has waited long enough.
+func (c *Conn) cut() {
+	if c.note((&ending.Error{Kind: ending.Drained, Reason: "cut at the end of the drain"}).Ending()) {
+		close(c.over)
+	}
+	c.tr.Abort()
+}
+
+// drain asks the handler to finish and then ends the connection.
+func (c *Conn) drain() {
+	c.drainOnce.Do(func() { close(c.draining) })
+	if d := c.srv.opts.DrainNotice; d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-c.stop:
+		}
+	}
+	c.conclude((&ending.Error{Kind: ending.Drained, Reason: "the server is going away"}).Ending())
+}

@@ -1,0 +1,119 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// full dials and wants to be told that there is no room.
+func (s *site) full(t *testing.T, o wstest.DialOptions) {
+	t.Helper()
+	p, err := wstest.Dial(s.url, o)
+	if err == nil {
+		_ = p.Close()
+	}
+	bad := (*wstest.HandshakeError)(nil)
+	if !errors.As(err, &bad) || bad.Response.StatusCode != 503 || bad.Response.Header.Get("Retry-After") == "" {
+		t.Errorf("got %v, want 503 with Retry-After", err)
+	}
+}
+
+func TestMaxConns(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]server.Options{
+		"in all":      {MaxConns: 2},
+		"per address": {MaxConnsPerIP: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, echoes, o)
+			first, second := s.dial(t, wstest.DialOptions{}), s.dial(t, wstest.DialOptions{})
+			s.full(t, wstest.DialOptions{})
+			// A place that a bad handshake has taken is given back.
+			if status, _ := s.status(t, http.Header{"Sec-WebSocket-Version": {"8"}}); status != 503 {
+				t.Errorf("got %d", status)
+			}
+			r, err := http.Get("http" + s.url[2:] + "healthz")
+			if err != nil || r.StatusCode != 200 {
+				t.Errorf("healthz: got %v, %v", r, err)
+			}
+			_ = r.Body.Close()
+			_ = first.Close()
+			s.end(t)
+			for range 5 {
+				if status, _ := s.status(t, http.Header{"Sec-WebSocket-Version": {"8"}}); status != 400 {
+					t.Errorf("a place is free: got %d, want 400", status)
+				}
+			}
+			third := s.dial(t, wstest.DialOptions{})
+			s.full(t, wstest.DialOptions{})
+			send(t, second, wstest.TextFrame("2"))
+			hear(t, second, wstest.Text, "2")
+			send(t, third, wstest.TextFrame("3"))
+			hear(t, third, wstest.Text, "3")
+		})
+	}
+}
+
+// TestMaxConnsAtOnce dials many at once: never are there more than there may be.
+func TestMaxConnsAtOnce(t *testing.T) {
+	t.Parallel()
+	const most = 5
+	var now, peak, in atomic.Int64
+	s := serve(t, func(ctx context.Context, c *server.Conn) error {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for p := peak.Load(); n > p && !peak.CompareAndSwap(p, n); p = peak.Load() {
+		}
+		return echoes(ctx, c)
+	}, server.Options{MaxConns: most})
+	var wg sync.WaitGroup
+	for range 40 {
+		wg.Go(func() {
+			p, err := wstest.Dial(s.url, wstest.DialOptions{})
+			if err != nil {
+				return
+			}
+			in.Add(1)
+			_ = p.Send(wstest.CloseFrame(1000, ""))
+			_, _ = p.End(soon)
+			_ = p.Close()
+		})
+	}
+	wg.Wait()
+	if peak.Load() > most || in.Load() < most {
+		t.Errorf("got %d at once and %d in all, want at most and at least %d", peak.Load(), in.Load(), most)
+	}
+	for range in.Load() {
+		wantKind(t, s.end(t), ending.Normal)
+	}
+}
+
+// TestPanickingOptions shows that a function of the Options that panics costs no
+// place.
+func TestPanickingOptions(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{
+		MaxConns: 1,
+		Keep: func(r *http.Request) any {
+			if r.URL.Path == "/panic" {
+				panic("in Keep")
+			}
+			return r.URL.Path
+		},
+	})
+	for range 3 {
+		if p, err := wstest.Dial(s.url+"panic", wstest.DialOptions{}); err == nil {
+			_ = p.Close()
+			t.Fatal("a panic in Keep was no refusal")
+		}
+	}
+	s.dial(t, wstest.DialOptions{})
+}

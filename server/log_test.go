@@ -1,0 +1,142 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+const hostile = "a\n\x1b[31m\u202eb"
+
+// TestLogQuotes sends what would break or turn a line of the log.
+func TestLogQuotes(t *testing.T) {
+	t.Parallel()
+	for name, handler := range map[string]func(*sheet) slog.Handler{
+		"text": func(s *sheet) slog.Handler {
+			return slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})
+		},
+		"JSON": func(s *sheet) slog.Handler {
+			return slog.NewJSONHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})
+		},
+	} {
+		var log sheet
+		s := serve(t, echoes, server.Options{Logger: slog.New(handler(&log)), Hosts: []string{"good"}})
+		p, err := wstest.Dial(s.url, wstest.DialOptions{Header: http.Header{"Host": {"good"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		send(t, p, wstest.CloseFrame(4000, hostile))
+		finish(t, p, 4000)
+		_ = p.Close()
+		if o := s.end(t); o.Reason != hostile {
+			t.Errorf("%s: the outcome has %q", name, o.Reason)
+		}
+		for _, request := range []string{
+			"GET /\u202e\xff HTTP/1.1\r\nHost: good\r\n",
+			"GET / HTTP/1.1\r\nHost: \u202ebad\r\n",
+			"GET / HTTP/1.1\r\nHost: good\r\nOrigin: http://\u202e\xff\r\n",
+		} {
+			c := s.raw(t)
+			_ = c.SendRaw([]byte(request + "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + wstest.SampleKey + "\r\n\r\n"))
+			if r, err := c.ReadResponse(); err == nil {
+				_ = r.Body.Close()
+			}
+			_ = c.Close()
+		}
+		_ = s.stop()
+		text := log.String()
+		if strings.ContainsAny(text, "\x1b\u202e\xff") {
+			t.Errorf("%s: not quoted: %q", name, text)
+		}
+		for line := range strings.Lines(text) {
+			if name == "JSON" && !json.Valid([]byte(line)) || name == "text" && !strings.HasPrefix(line, "time=") {
+				t.Errorf("%s: a broken line: %q", name, line)
+			}
+		}
+		if !strings.Contains(text, "31m") || strings.Count(text, "msg=ended")+strings.Count(text, `"msg":"ended"`) < 1 {
+			t.Errorf("%s: got %s", name, text)
+		}
+	}
+}
+
+// TestLogLines counts the lines that a peer can provoke at info and above: one
+// for each connection that ended.
+func TestLogLines(t *testing.T) {
+	t.Parallel()
+	var log sheet
+	s := serve(t, echoes, server.Options{Logger: log.logger(), MaxConns: 5})
+	garbage := []string{
+		"", "\x00\x01\x02", "GET", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01",
+		"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+		"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+	}
+	for _, b := range garbage {
+		c := s.raw(t)
+		_ = c.SendRaw([]byte(b))
+		_ = c.FIN()
+		_, _ = c.End(soon)
+		_ = c.Close()
+	}
+	const conns = 6
+	for i := range conns {
+		p := s.dial(t, wstest.DialOptions{})
+		for range 50 {
+			_ = p.Send(wstest.PingFrame("x"), wstest.PongFrame("y"), wstest.TextFrame("z"))
+		}
+		if i%2 == 0 {
+			_ = p.SendRaw([]byte("\xff\xff\xff"))
+		}
+		_ = p.RST()
+		s.end(t)
+	}
+	_ = s.stop()
+	counts := make(map[string]int)
+	for line := range strings.Lines(log.String()) {
+		_, msg, _ := strings.Cut(line, "msg=")
+		counts[strings.Fields(msg)[0]]++
+	}
+	if counts["ended"] != conns || counts["draining"] != 1 || counts["drained"] != 1 || len(counts) != 3 {
+		t.Errorf("got %v, want %d ended, draining, drained: %s", counts, conns, log.String())
+	}
+}
+
+// TestLogPanic logs the panic, once, and goes on.
+func TestLogPanic(t *testing.T) {
+	t.Parallel()
+	var log sheet
+	s := serve(t, func(ctx context.Context, c *server.Conn) error {
+		_, p, err := c.Read(ctx)
+		if err != nil {
+			return err
+		}
+		panic(string(p))
+	}, server.Options{Logger: log.logger()})
+	ctx, cancel := context.WithTimeout(context.Background(), soon)
+	defer cancel()
+	for range 2 {
+		c, _, err := websocket.Dial(ctx, s.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Write(ctx, websocket.MessageText, []byte("oh "+hostile)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.Read(ctx); websocket.CloseStatus(err) != 1011 {
+			t.Errorf("got %v", err)
+		}
+		s.end(t)
+	}
+	_ = s.stop()
+	if text := log.String(); strings.Count(text, "level=ERROR") != 2 || strings.ContainsAny(text, "\x1b\u202e") || !strings.Contains(text, "log_test.go") {
+		t.Errorf("got %s", text)
+	}
+}

@@ -1,0 +1,244 @@
+package server_test
+
+import (
+	"bytes"
+	"cmp"
+	"compress/flate"
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/ending"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// They wait for most of the time, so there may be more at once than processors.
+	// For fuzzing the flag is the number of processes.
+	if f := flag.Lookup("test.fuzz"); f == nil || f.Value.String() == "" {
+		if err := flag.Set("test.parallel", "12"); err != nil {
+			panic(err)
+		}
+	}
+	os.Exit(wstest.VerifyNoLeaks(m))
+}
+
+// soon is how long a test waits for what must happen. It is never waited out by
+// a test that passes.
+const soon = 20 * time.Second
+
+// grace is the close timeout of the servers in these tests.
+const grace = 500 * time.Millisecond
+
+func echoes(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }
+
+// A site is a Server on a listener, for one test.
+type site struct {
+	*server.Server
+	url  string
+	ends chan server.Outcome
+	stop func() error // cancels Serve's context; returns what Serve does
+
+	mu   sync.Mutex
+	seen map[uint64]int // outcomes by connection
+}
+
+// serve runs a Server on loopback for the rest of the test. At its end the Server
+// has to drain well, and no connection may have had more than one Outcome.
+func serve(tb testing.TB, h server.Handler, o server.Options) *site {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return serveOn(tb, l, h, o)
+}
+
+func serveTLS(tb testing.TB, h server.Handler, o server.Options) *site {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	config, _ := wstest.TLS()
+	s := serveOn(tb, tls.NewListener(l, config), h, o)
+	s.url = "wss" + s.url[len("ws"):]
+	return s
+}
+
+func serveOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *site {
+	tb.Helper()
+	s := &site{ends: make(chan server.Outcome, 20_000), seen: make(map[uint64]int), url: "ws://" + l.Addr().String() + "/"}
+	o.CloseTimeout = cmp.Or(o.CloseTimeout, grace)
+	onEnd := o.OnEnd
+	o.OnEnd = func(end server.Outcome) {
+		s.mu.Lock()
+		s.seen[end.ID]++
+		s.mu.Unlock()
+		if onEnd != nil {
+			onEnd(end)
+		}
+		s.ends <- end
+	}
+	var err error
+	if s.Server, err = server.New(h, o); err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan struct{})
+	var serveErr error
+	go func() {
+		defer close(served)
+		serveErr = s.Serve(ctx, l)
+	}()
+	s.stop = func() error {
+		cancel()
+		<-served
+		return serveErr
+	}
+	tb.Cleanup(func() {
+		if err := s.stop(); err != nil && !errors.Is(err, errExpected) {
+			tb.Errorf("Serve: got %v, want nil", err)
+		}
+		for c := range s.Connections() {
+			tb.Errorf("still open after Serve: %+v", c)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for id, n := range s.seen {
+			if n != 1 {
+				tb.Errorf("connection %d: got %d outcomes, want 1", id, n)
+			}
+		}
+	})
+	return s
+}
+
+// errExpected is wrapped by what a test's listener fails with on purpose.
+var errExpected = errors.New("on purpose")
+
+// dial opens a connection that is closed at the end of the test.
+func (s *site) dial(tb testing.TB, o wstest.DialOptions) *wstest.Peer {
+	tb.Helper()
+	if o.TLS == nil {
+		_, o.TLS = wstest.TLS()
+	}
+	p, err := wstest.Dial(s.url, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// raw opens a connection without the opening handshake.
+func (s *site) raw(tb testing.TB) *wstest.Peer {
+	tb.Helper()
+	_, config := wstest.TLS()
+	p, err := wstest.RawDial(s.url, wstest.DialOptions{TLS: config})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// end waits for the next Outcome.
+func (s *site) end(tb testing.TB) server.Outcome {
+	tb.Helper()
+	select {
+	case o := <-s.ends:
+		return o
+	case <-time.After(soon):
+		tb.Fatalf("no connection ended within %v", soon)
+		panic("unreachable")
+	}
+}
+
+// open is how many connections there are.
+func (s *site) open() (n int) {
+	for range s.Connections() {
+		n++
+	}
+	return n
+}
+
+func send(tb testing.TB, p *wstest.Peer, frames ...wstest.Frame) {
+	tb.Helper()
+	if err := p.Send(frames...); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// hear reads a message and compares it.
+func hear(tb testing.TB, p *wstest.Peer, opcode byte, text string) {
+	tb.Helper()
+	op, got, err := p.RecvMessage()
+	if err != nil || op != opcode || string(got) != text {
+		tb.Fatalf("got opcode %d, %.60q (%d bytes), %v, want opcode %d, %.60q (%d bytes)", op, got, len(got), err, opcode, text, len(text))
+	}
+}
+
+// finish reads to the end of the stream and compares the close code; FIN must
+// come, and no RST.
+func finish(tb testing.TB, p *wstest.Peer, code uint16) wstest.End {
+	tb.Helper()
+	e, err := p.End(soon)
+	if err != nil || e.Code != code || !e.FIN {
+		tb.Errorf("the peer got %v, %v, want code %d and FIN", e, err, code)
+	}
+	return e
+}
+
+// eventually waits for ok.
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	for start := time.Now(); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Since(start) > soon {
+			tb.Fatalf("not within %v: %s", soon, what)
+		}
+	}
+}
+
+func wantKind(tb testing.TB, o server.Outcome, k ending.Kind) {
+	tb.Helper()
+	if o.Kind != k {
+		tb.Errorf("got %v by %v, code %d, cause %v, want %v", o.Kind, o.By, o.Code, o.Cause, k)
+	}
+}
+
+// readAll reads until the connection ends.
+func readAll(ctx context.Context, c *server.Conn) error {
+	for {
+		_, r, err := c.Reader(ctx)
+		if err == nil {
+			_, err = io.Copy(io.Discard, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// deflate compresses as RFC 7692, section 7.2.1, has it.
+func deflate(tb testing.TB, text string) []byte {
+	tb.Helper()
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestCompression)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, _ = io.WriteString(w, text)
+	_ = w.Flush()
+	return bytes.TrimSuffix(b.Bytes(), []byte{0, 0, 0xff, 0xff})
+}

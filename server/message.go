@@ -1,0 +1,90 @@
+package server
+
+import (
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"example.com/wsecho/ending"
+)
+
+// A message is the reader of one message's payload.
+type message struct {
+	c       *Conn
+	r       io.Reader
+	text    bool
+	plain   bool  // not compressed: what is read is what was on the wire
+	size    int64 // read so far
+	runes   utf8Check
+	release func()
+	err     error // that the last Read returned; io.EOF where the message was whole
+}
+
+func (m *message) Read(p []byte) (int, error) {
+	m.c.reading.Lock()
+	defer m.c.reading.Unlock()
+	if m.err != nil { // below, coder may have given the inflater to another connection
+		return 0, m.err
+	}
+	n, err := m.r.Read(p)
+	m.size += int64(n)
+	if err == nil && m.plain && m.size == m.c.tr.Whole() {
+		err = io.EOF // coder would say so the next time
+	}
+	if m.c.srv.opts.IdleTimeout > 0 {
+		m.c.lastMessage.Store(time.Now().UnixNano())
+	}
+	if m.text && !(m.runes.next(p[:n]) && (err != io.EOF || m.runes.whole())) {
+		err = &ending.Error{Kind: ending.InvalidUTF8, Reason: "text is not UTF-8"}
+	}
+	switch {
+	case err == io.EOF:
+		m.release()
+	case err != nil:
+		m.release()
+		err = m.c.readFailed(err)
+		n = 0
+	}
+	m.err = err
+	return n, err
+}
+
+// A utf8Check checks a text that comes in pieces.
+type utf8Check struct {
+	tail [utf8.UTFMax]byte // a rune that has begun
+	n    int
+}
+
+// next reports whether the text can be UTF-8 with p at its end so far. It says
+// no at the first byte that cannot be.
+func (u *utf8Check) next(p []byte) bool {
+	for u.n > 0 && len(p) > 0 {
+		u.tail[u.n] = p[0]
+		u.n++
+		p = p[1:]
+		if utf8.FullRune(u.tail[:u.n]) {
+			if !utf8.Valid(u.tail[:u.n]) {
+				return false
+			}
+			u.n = 0
+		}
+	}
+	// A rune may end in the next piece: at most its first three bytes are here.
+	end := len(p)
+	for i := len(p) - 1; i >= 0 && i >= len(p)-(utf8.UTFMax-1); i-- {
+		if utf8.RuneStart(p[i]) {
+			if !utf8.FullRune(p[i:]) {
+				end = i
+			}
+			break
+		}
+	}
+	if !utf8.Valid(p[:end]) {
+		return false
+	}
+	u.n += copy(u.tail[u.n:], p[end:])
+	return true
+}
+
+// whole reports whether no rune is left unfinished.
+func (u *utf8Check) whole() bool { return u.n == 0 }

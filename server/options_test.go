@@ -1,0 +1,154 @@
+package server_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+func TestNewRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		names string
+		o     server.Options
+	}{
+		{"OriginPatterns", server.Options{OriginPatterns: []string{"example.com", "*"}}},
+		{"OriginPatterns", server.Options{OriginPatterns: []string{"https://*"}}},
+		{"OriginPatterns", server.Options{OriginPatterns: []string{"**"}}},
+		{"OriginPatterns", server.Options{OriginPatterns: []string{"?*"}}},
+		{"OriginPatterns", server.Options{OriginPatterns: []string{"*:*"}}},
+		{"OriginPatterns", server.Options{OriginPatterns: []string{""}}},
+		{"OriginPatterns", server.Options{OriginPatterns: []string{"a[b"}}},
+		{"OriginPatterns", server.Options{OriginPatterns: []string{"https://example.com/"}}},
+		{"AllowAnyOrigin", server.Options{AllowAnyOrigin: true, OriginPatterns: []string{"example.com"}}},
+		{"CheckOrigin", server.Options{OriginPatterns: []string{"a.com"}, CheckOrigin: func(*http.Request) bool { return true }}},
+		{"AllowAnyOrigin", server.Options{AllowAnyOrigin: true, CheckOrigin: func(*http.Request) bool { return true }}},
+		{"Hosts", server.Options{Hosts: []string{""}}},
+		{"Hosts", server.Options{Hosts: []string{"http://example.com"}}},
+		{"Hosts", server.Options{Hosts: []string{"*.example.com"}}},
+		{"Subprotocols", server.Options{Subprotocols: []string{"a,b"}}},
+		{"Subprotocols", server.Options{Subprotocols: []string{""}}},
+		{"Subprotocols", server.Options{Subprotocols: []string{"caf\u00e9"}}},
+		{"Compression", server.Options{Compression: 7}},
+		{"Compression", server.Options{Compression: -1}},
+		{"ReadBufferSize", server.Options{ReadBufferSize: -1}},
+		{"WriteBufferSize", server.Options{WriteBufferSize: -1}},
+		{"CloseTimeout", server.Options{CloseTimeout: -1}},
+		{"CloseTimeout", server.Options{CloseTimeout: server.MaxCloseTimeout + 1}},
+		{"PingTimeout", server.Options{PingTimeout: -1}},
+		{"PingTimeout", server.Options{PingTimeout: server.DefaultPingInterval + 1}},
+		{"PingTimeout", server.Options{PingInterval: time.Second, PingTimeout: 2 * time.Second}},
+		{"DrainDelay", server.Options{DrainDelay: -1}},
+		{"DrainNotice", server.Options{DrainNotice: -1}},
+		{"DrainTimeout", server.Options{DrainTimeout: -1}},
+	} {
+		s, err := server.New(echoes, tt.o)
+		if s != nil || err == nil || !strings.HasPrefix(err.Error(), "server: "+tt.names) {
+			t.Errorf("%+v: got %v, want a refusal that names %s", tt.o, err, tt.names)
+		}
+	}
+	if _, err := server.New(nil, server.Options{}); err == nil || !strings.Contains(err.Error(), "Handler") {
+		t.Errorf("no handler: got %v", err)
+	}
+}
+
+func TestNewAccepts(t *testing.T) {
+	for _, o := range []server.Options{
+		{},
+		{ReadLimit: -1, HandshakeTimeout: -1, MessageTimeout: -1, WriteTimeout: -1, IdleTimeout: -1, MaxAge: -1, PingInterval: -1, MaxMissed: -1, MaxConns: -1, MaxConnsPerIP: -1},
+		{PingInterval: -1, PingTimeout: time.Hour},
+		{PingInterval: time.Second, PingTimeout: time.Second},
+		{OriginPatterns: []string{"example.com", "*.example.com:*", "https://*.example.com", "[ab].example.com"}},
+		{Hosts: []string{"example.com", "example.com:8080", "[::1]:80", "::1"}},
+		{Compression: websocket.CompressionContextTakeover},
+	} {
+		if _, err := server.New(echoes, o); err != nil {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
+}
+
+// TestBufferSizes echoes with buffers down to those that are raised to the least
+// that works.
+func TestBufferSizes(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{1, 2, 13, 14, 100, 511, 512, 513, 4096, 1 << 20} {
+		s := serve(t, echoes, server.Options{ReadBufferSize: size, WriteBufferSize: size})
+		p := s.dial(t, wstest.DialOptions{})
+		for _, n := range []int{0, 1, 125, 126, 65535, 65536, 300_000} {
+			text := strings.Repeat("abc", n/3+1)[:n]
+			go func() { _ = p.Send(wstest.TextFrame(text)) }()
+			hear(t, p, wstest.Text, text)
+		}
+		go func() { _ = p.Send(wstest.Fragments(wstest.Binary, "a", "", strings.Repeat("b", 200), "c")...) }()
+		hear(t, p, wstest.Binary, "a"+strings.Repeat("b", 200)+"c")
+	}
+}
+
+// TestCompression negotiates with coder's client, in all combinations.
+func TestCompression(t *testing.T) {
+	t.Parallel()
+	modes := []websocket.CompressionMode{websocket.CompressionDisabled, websocket.CompressionNoContextTakeover, websocket.CompressionContextTakeover}
+	text := strings.Repeat("to be or not to be ", 5000)
+	for _, ours := range modes {
+		s := serve(t, echoes, server.Options{Compression: ours})
+		for _, theirs := range modes {
+			ctx, cancel := context.WithTimeout(context.Background(), soon)
+			defer cancel()
+			c, resp, err := websocket.Dial(ctx, s.url, &websocket.DialOptions{CompressionMode: theirs})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.SetReadLimit(-1)
+			ext := resp.Header.Get("Sec-WebSocket-Extensions")
+			both := ours != websocket.CompressionDisabled && theirs != websocket.CompressionDisabled
+			if both != strings.HasPrefix(ext, "permessage-deflate") {
+				t.Errorf("ours %d, theirs %d: got extensions %q", ours, theirs, ext)
+			}
+			for range 3 { // a second message shows whether the windows agree
+				if err := c.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
+					t.Fatal(err)
+				}
+				if _, p, err := c.Read(ctx); err != nil || string(p) != text {
+					t.Fatalf("ours %d, theirs %d: got %d bytes, %v", ours, theirs, len(p), err)
+				}
+			}
+			if err := c.Close(1000, ""); err != nil {
+				t.Error(err)
+			}
+			o := s.end(t)
+			if both != (o.BytesIn < int64(len(text))) {
+				t.Errorf("ours %d, theirs %d: %d bytes on the wire", ours, theirs, o.BytesIn)
+			}
+		}
+	}
+}
+
+func TestSubprotocols(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{Subprotocols: []string{"b", "a"}})
+	for _, tt := range []struct {
+		offer []string
+		want  string
+	}{
+		{nil, ""},
+		{[]string{"c"}, ""},
+		{[]string{"a"}, "a"},
+		{[]string{"a", "b"}, "b"}, // the server's preference
+	} {
+		p := s.dial(t, wstest.DialOptions{Subprotocols: tt.offer})
+		if got := p.Response.Header.Get("Sec-WebSocket-Protocol"); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.offer, got, tt.want)
+		}
+		_ = p.Close()
+		if o := s.end(t); o.Subprotocol != tt.want {
+			t.Errorf("%q: the outcome has %q, want %q", tt.offer, o.Subprotocol, tt.want)
+		}
+	}
+}

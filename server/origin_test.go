@@ -1,0 +1,159 @@
+package server_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// status is the answer to a handshake with these fields.
+func (s *site) status(t *testing.T, header http.Header) (int, string) {
+	t.Helper()
+	p, err := wstest.Dial(s.url, wstest.DialOptions{Header: header})
+	if bad := (*wstest.HandshakeError)(nil); errors.As(err, &bad) {
+		return bad.Response.StatusCode, string(bad.Body)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Close()
+	return http.StatusSwitchingProtocols, ""
+}
+
+func TestOrigins(t *testing.T) {
+	t.Parallel()
+	const host = "Example.com:8080"
+	for _, tt := range []struct {
+		patterns string
+		origins  []string
+		ok       bool
+	}{
+		{"", nil, true}, // not a browser
+		{"", []string{"http://example.com:8080"}, true},
+		{"", []string{"https://EXAMPLE.com:8080"}, true},
+		{"", []string{"http://example.com"}, false},
+		{"", []string{"http://example.com:80"}, false},
+		{"", []string{"null"}, false},
+		{"", []string{""}, false},
+		{"", []string{"example.com:8080"}, false},
+		{"", []string{"//"}, false},
+		{"", []string{"http://"}, false},
+		{"", []string{"http://%zz"}, false},
+		{"", []string{"http://example.com:8080", "http://example.com:8080"}, false},
+		{"", []string{"http://example.com:8080, http://evil.com"}, false},
+		{"", []string{"http://evil.com#example.com:8080"}, false},
+		{"", []string{"http://evil.com?example.com:8080"}, false},
+		{"", []string{"http://evil.com/example.com:8080"}, false},
+		{"", []string{"http://example.com:8080@evil.com"}, false},
+		{"", []string{"http://evil.com\\@example.com:8080"}, false},
+		{"", []string{"http://example.com:8080.evil.com"}, false},
+		{"", []string{"http://evil-example.com:8080"}, false},
+
+		{"good.com", []string{"http://good.com"}, true},
+		{"good.com", []string{"https://GOOD.com"}, true},
+		{"GOOD.com", []string{"https://good.com"}, true},
+		{"good.com", []string{"https://good.com:444"}, false},
+		{"good.com:*", []string{"https://good.com:444"}, true},
+		{"good.com", []string{"null"}, false},
+		{"good.com", []string{"http://evil.com#good.com"}, false},
+		{"*.good.com", []string{"http://www.good.com"}, true},
+		{"*.good.com", []string{"http://a.b.good.com"}, true},
+		{"*.good.com", []string{"http://good.com"}, false},
+		{"*.good.com", []string{"http://evil.com/.good.com"}, false},
+		{"*.good.com", []string{"http://evilgood.com"}, false},
+		{"*good.com", []string{"null"}, false},
+		{"https://good.com", []string{"https://good.com"}, true},
+		{"https://good.com", []string{"HTTPS://good.com"}, true},
+		{"https://good.com", []string{"http://good.com"}, false},
+		{"https://*.good.com", []string{"https://x.good.com"}, true},
+		{"*://good.com", []string{"chrome-extension://good.com"}, true},
+		{"a?.good.com", []string{"http://ab.good.com"}, true},
+		{"a[bc].good.com", []string{"http://ac.good.com"}, true},
+		{"a[bc].good.com", []string{"http://ad.good.com"}, false},
+		{`good\.com`, []string{"http://good.com"}, true},
+		{`good\.com`, []string{"http://goodxcom"}, false},
+		{"bad.com good.com", []string{"http://good.com"}, true},
+	} {
+		s := serve(t, echoes, server.Options{OriginPatterns: strings.Fields(tt.patterns)})
+		h := http.Header{"Host": {host}}
+		if tt.origins != nil {
+			h["Origin"] = tt.origins
+		}
+		got, body := s.status(t, h)
+		want := http.StatusForbidden
+		if tt.ok {
+			want = http.StatusSwitchingProtocols
+		}
+		if got != want {
+			t.Errorf("patterns %q, origins %q: got %d, want %d", tt.patterns, tt.origins, got, want)
+		}
+		if !tt.ok && !strings.Contains(strings.ToLower(body), "origin") {
+			t.Errorf("patterns %q, origins %q: the sentence is %q", tt.patterns, tt.origins, body)
+		}
+	}
+}
+
+func TestAnyOrigin(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{AllowAnyOrigin: true})
+	for _, origin := range []string{"http://evil.com", "null", ""} {
+		if got, body := s.status(t, http.Header{"Origin": {origin}}); got != http.StatusSwitchingProtocols {
+			t.Errorf("%q: got %d, %s", origin, got, body)
+		}
+	}
+}
+
+func TestCheckOrigin(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{
+		CheckOrigin: func(r *http.Request) bool { return r.Header.Get("Origin") == "http://asked.com" },
+	})
+	for _, tt := range []struct {
+		header http.Header
+		want   int
+	}{
+		{http.Header{"Origin": {"http://asked.com"}}, 101},
+		{http.Header{"Origin": {"http://evil.com"}}, 403},
+		{http.Header{"Origin": {"null"}}, 403},
+		{http.Header{"Host": {"own.com"}, "Origin": {"http://own.com"}}, 403}, // it decides alone
+		{http.Header{}, 403},
+		{http.Header{"Origin": {"http://asked.com", "http://asked.com"}}, 403},
+	} {
+		if got, _ := s.status(t, tt.header); got != tt.want {
+			t.Errorf("%v: got %d, want %d", tt.header, got, tt.want)
+		}
+	}
+}
+
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		hosts, host string
+		want        int
+	}{
+		{"", "anything", 101},
+		{"example.com", "example.com", 101},
+		{"example.com", "EXAMPLE.com", 101},
+		{"example.com", "example.com:8080", 101},
+		{"example.com:8080", "example.com:8080", 101},
+		{"example.com:8080", "example.com", 421},
+		{"example.com:8080", "example.com:80", 421},
+		{"example.com", "www.example.com", 421},
+		{"example.com", "evil.com", 421},
+		{"a.com b.com", "b.com", 101},
+		{"[::1]", "[::1]:8080", 101},
+		{"[::1]", "[::1]", 101},
+		{"::1", "[::1]:8080", 101},
+		{"::1", "[::1]", 101},
+		{"::1", "[::2]", 421},
+	} {
+		s := serve(t, echoes, server.Options{Hosts: strings.Fields(tt.hosts)})
+		if got, body := s.status(t, http.Header{"Host": {tt.host}}); got != tt.want {
+			t.Errorf("hosts %q, Host %q: got %d %s, want %d", tt.hosts, tt.host, got, body, tt.want)
+		}
+	}
+}

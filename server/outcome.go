@@ -1,0 +1,126 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/heartbeat"
+)
+
+// Info is what is known of one connection. Host, URI and Subprotocol are as the
+// peer sent them: quote them.
+type Info struct {
+	ID          uint64 // of this Server, from 1
+	RemoteAddr  string // IP:port
+	Host        string
+	URI         string // path and query
+	Subprotocol string
+
+	Since     time.Time // when the handshake was done
+	LastHeard time.Time // when the last byte came from the peer
+
+	// Whole data messages, and the bytes of their payload on the wire. Out is
+	// what the kernel has taken.
+	MessagesIn, MessagesOut int64
+	BytesIn, BytesOut       int64
+
+	Heartbeat heartbeat.Stats // zero without one
+}
+
+// An Outcome is how one connection ended. There is one for each.
+type Outcome struct {
+	ending.Ending
+	Info
+	Ended    time.Time            // when the reason for the ending was found
+	Sent     websocket.StatusCode // of our close frame; 0: none has left
+	Received websocket.StatusCode // of the peer's close frame, 1005 if it had no code; 0: none has come
+}
+
+// Info returns what is known of c now.
+func (c *Conn) Info() Info {
+	i := Info{
+		ID: c.id, RemoteAddr: c.remote, Host: c.host, URI: c.uri, Subprotocol: c.subprotocol,
+		Since: c.tr.Began(), LastHeard: c.tr.LastHeard(),
+	}
+	i.MessagesIn, i.BytesIn, i.MessagesOut, i.BytesOut = c.tr.Counts()
+	if c.beat != nil {
+		i.Heartbeat = c.beat.Stats()
+	}
+	return i
+}
+
+// tell makes the Outcome and gives it to whom it concerns.
+func (c *Conn) tell() {
+	o := Outcome{Ending: c.end, Info: c.Info(), Ended: c.ended}
+	var reason string
+	if o.Received, reason = c.tr.PeerClose(); o.Received != 0 && c.answered {
+		o.Ending = ending.OfClose(o.Received, reason)
+	}
+	if c.tr.CloseSent() {
+		if o.Sent = o.Received; o.By != ending.Peer {
+			o.Sent = goodbye(o.Ending)
+		}
+	}
+	defer c.srv.remove(c, o) // even if OnEnd panics
+	c.srv.logEnd(o)
+	if f := c.srv.opts.OnEnd; f != nil {
+		f(o)
+	}
+}
+
+// logEnd writes the one line of an ended connection.
+func (s *Server) logEnd(o Outcome) {
+	ctx := context.Background()
+	if !s.log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("kind", o.Kind.String()),
+		slog.String("by", o.By.String()),
+		slog.Int("code", int(o.Code)),
+		slog.String("reason", quote(o.Reason)),
+		slog.Int("sent", int(o.Sent)),
+		slog.Int("received", int(o.Received)),
+		slog.Uint64("id", o.ID),
+		slog.String("remote", o.RemoteAddr),
+		slog.String("uri", quote(o.URI)),
+		slog.Duration("age", o.Ended.Sub(o.Since).Round(time.Millisecond)),
+		slog.Duration("silent", o.Ended.Sub(o.LastHeard).Round(time.Millisecond)),
+		slog.Int64("messages_in", o.MessagesIn),
+		slog.Int64("messages_out", o.MessagesOut),
+		slog.Int64("bytes_in", o.BytesIn),
+		slog.Int64("bytes_out", o.BytesOut),
+	}
+	if o.Heartbeat.Answered > 0 {
+		attrs = append(attrs, slog.Duration("rtt", o.Heartbeat.RTT.Last))
+	}
+	if o.Cause != nil && (o.By != ending.Peer || o.Received == 0) { // a close frame says all itself
+		attrs = append(attrs, slog.String("cause", quote(o.Cause.Error())))
+	}
+	s.log.LogAttrs(ctx, slog.LevelInfo, "ended", attrs...)
+}
+
+// quote writes what of s cannot be printed as Go's escapes. Handlers of slog keep
+// a line a line, but that for JSON lets through what turns the text around it.
+func quote(s string) string {
+	for _, r := range s {
+		if r == utf8.RuneError || !strconv.IsPrint(r) {
+			q := strconv.Quote(s)
+			return q[1 : len(q)-1]
+		}
+	}
+	return s
+}
+
+func asError(err error) (*ending.Error, bool) {
+	var e *ending.Error
+	ok := errors.As(err, &e)
+	return e, ok
+}

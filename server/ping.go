@@ -1,0 +1,69 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+)
+
+// pings are the calls of Ping that wait.
+type pings struct {
+	mu   sync.Mutex
+	last uint64
+	wait map[string]chan struct{} // by payload; nil while there are none
+}
+
+// Ping sends a ping and waits for its pong, which only a concurrent read sees.
+// While a write is under way the ping goes out behind it. An error is that of
+// ctx, or net.ErrClosed where the connection ends; it does not end it.
+func (c *Conn) Ping(ctx context.Context) error {
+	p := &c.pings
+	pong := make(chan struct{})
+	p.mu.Lock()
+	p.last++
+	payload := strconv.FormatUint(p.last, 10)
+	if p.wait == nil {
+		p.wait = make(map[string]chan struct{})
+	}
+	p.wait[payload] = pong
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if delete(p.wait, payload); len(p.wait) == 0 {
+			p.wait = nil
+		}
+	}()
+	c.tr.Ping([]byte(payload))
+	select {
+	case <-pong:
+		return nil
+	case <-c.stop:
+		return net.ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("server: waiting for a pong: %w", context.Cause(ctx))
+	}
+}
+
+// onPing is called by the reader.
+func (c *Conn) onPing() {
+	if c.beat != nil {
+		c.beat.Heard()
+	}
+}
+
+// onPong is called by the reader.
+func (c *Conn) onPong(payload []byte) {
+	if c.beat != nil {
+		c.beat.OnPong(context.Background(), payload)
+	}
+	p := &c.pings
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if pong, ok := p.wait[string(payload)]; ok {
+		delete(p.wait, string(payload))
+		close(pong)
+	}
+}

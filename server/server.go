@@ -1,0 +1,231 @@
+// Package server accepts WebSockets, owns the life of each and drains them all.
+//
+//	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
+//		typ, p, err := c.Read(ctx)
+//		if err != nil {
+//			return err
+//		}
+//		return c.Write(ctx, typ, p)
+//	}, server.Options{})
+//	...
+//	err = s.Serve(ctx, listener) // until ctx is cancelled and all have been told
+//
+// A [Server] is an http.Handler too, for a mux of one's own; then Shutdown does
+// what cancelling Serve's context does.
+//
+// Each connection has one [Handler], one heartbeat and exactly one [Outcome]:
+// how it ended, who ended it and why. What it waits for, and what it holds, is
+// bounded by [Options].
+//
+// There are two signals, and they are not the same. A drain says "please
+// finish": see [Conn.Draining]. The handler's context says "stop now": it ends
+// when the connection is over, and when the time for a drain has run out.
+//
+// The package does not terminate TLS (give Serve a TLS listener), compress by
+// default, or authenticate: that is for middleware before it.
+package server
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/wsecho/internal/transport"
+)
+
+// A Handler talks on one connection, until it returns. It reads until a read
+// fails; it may return that error, which the server knows already, or nil. If
+// the connection has not ended by then, the server ends it: with 1000 after nil,
+// with 1011 after an error or a panic, and with what an *[ending.Error] says.
+type Handler func(ctx context.Context, c *Conn) error
+
+// A Server accepts WebSockets for one Handler. Make it with [New]. All methods
+// may be called at once.
+type Server struct {
+	handler Handler
+	opts    Options
+	log     *slog.Logger
+	read    *transport.Pool
+	write   *transport.Pool
+
+	alive context.Context // over when what is left is cut; never a caller's
+	cut   context.CancelFunc
+
+	mu       sync.Mutex
+	conns    map[*Conn]struct{}
+	places   int            // connections, and handshakes on the way to one
+	perIP    map[string]int // of places, where that is limited
+	lame     bool           // told to end: /readyz says so
+	draining bool           // nobody is let in any more
+	empty    chan struct{}  // closed when draining and places is 0
+	lastID   uint64
+	tally    tally
+}
+
+// New returns a Server, or an error that names the option that makes no sense.
+func New(h Handler, o Options) (*Server, error) {
+	if h == nil {
+		return nil, errors.New("server: there is no Handler")
+	}
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		handler: h,
+		opts:    o,
+		log:     o.Logger,
+		read:    transport.NewPool(o.ReadBufferSize),
+		write:   transport.NewPool(o.WriteBufferSize),
+		conns:   make(map[*Conn]struct{}),
+		perIP:   make(map[string]int),
+		empty:   make(chan struct{}),
+	}
+	s.alive, s.cut = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// ServeHTTP upgrades a request for a WebSocket, whatever its path, and under a
+// server other than Serve returns when the connection has ended. Other requests:
+// /healthz is 200 always, /readyz 200 until a drain begins and then 503, / is
+// Options.About, and every other path is 426.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !isUpgrade(r) {
+		s.plain(w, r)
+		return
+	}
+	if f := s.allowed(r); f != nil {
+		s.refuse(w, r, f)
+		return
+	}
+	ip := clientIP(r.RemoteAddr)
+	if f := s.enter(ip); f != nil {
+		s.refuse(w, r, f)
+		return
+	}
+	c, f := s.upgrade(w, r, ip)
+	if f != nil {
+		s.refuse(w, r, f)
+		return
+	}
+	if owned(r) == s {
+		go c.run(s.alive)
+		return
+	}
+	// Values that middleware has put into the request's context stay visible; its
+	// end means nothing once the connection is taken from net/http.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer cancel()
+	defer context.AfterFunc(s.alive, cancel)()
+	c.run(ctx)
+}
+
+// upgrade is accept with the place that enter has reserved, which it gives back
+// unless there is a connection, even if a function of the Options panics.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string) (c *Conn, f *refusal) {
+	defer func() {
+		if c == nil {
+			s.leave(ip)
+		}
+	}()
+	if c, f = s.accept(w, r); c != nil {
+		c.ip = ip
+	}
+	return c, f
+}
+
+func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	status, text := http.StatusOK, "ok"
+	switch r.URL.Path {
+	case "/healthz":
+	case "/readyz":
+		if s.ending() {
+			status, text = http.StatusServiceUnavailable, "draining"
+		}
+	case "/":
+		text = s.opts.About
+	default:
+		s.refuse(w, r, refuse(http.StatusUpgradeRequired, "only a WebSocket handshake is answered here"))
+		return
+	}
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write([]byte(text + "\n")) // the client may be gone: nothing to do about it
+	}
+}
+
+func (s *Server) ending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lame
+}
+
+// Connections returns what is open, in no order, as of the time of the call.
+func (s *Server) Connections() iter.Seq[Info] {
+	return func(yield func(Info) bool) {
+		for _, c := range s.snapshot() {
+			if !yield(c.Info()) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Server) snapshot() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*Conn, 0, len(s.conns))
+	for c := range s.conns {
+		all = append(all, c)
+	}
+	return all
+}
+
+// add makes c one of the connections. It reports whether a drain has begun
+// since c was let in.
+func (s *Server) add(c *Conn) (draining bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastID++
+	c.id = s.lastID
+	s.conns[c] = struct{}{}
+	return s.draining
+}
+
+// remove ends c's being one of them; its Outcome has been told.
+func (s *Server) remove(c *Conn, o Outcome) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.tally.add(o)
+	s.mu.Unlock()
+	s.leave(c.ip)
+}
+
+// isUpgrade is RFC 6455, section 4.2.1, items 3 and 4: what asks for a WebSocket,
+// rightly or not. What else is wrong with it is found when it is accepted.
+func isUpgrade(r *http.Request) bool {
+	return hasToken(r.Header["Upgrade"], "websocket") && hasToken(r.Header["Connection"], "upgrade")
+}
+
+func hasToken(values []string, token string) bool {
+	for _, v := range values {
+		for t := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// within returns the timeout d as package transport has it.
+func within(d time.Duration) time.Duration { return max(0, d) }

@@ -1,0 +1,184 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// TestStubbornHandlers do not read, do not return, or both.
+func TestStubbornHandlers(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
+		if c.Info().URI == "/never" {
+			<-release
+			return nil
+		}
+		<-ctx.Done() // computes, and reads nothing
+		return nil
+	}, server.Options{DrainTimeout: 300 * time.Millisecond, CloseTimeout: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	for _, path := range []string{"/computes", "/never"} {
+		p, err := wstest.Dial("ws://"+l.Addr().String()+path, wstest.DialOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+	}
+	start := time.Now()
+	cancel()
+	if err := <-served; err == nil || !strings.Contains(err.Error(), "1 handlers have not returned") {
+		t.Errorf("Serve: got %v", err)
+	}
+	if d := time.Since(start); d > soon/2 {
+		t.Errorf("it took %v", d)
+	}
+	close(release)
+	if err := s.Shutdown(context.Background()); err != nil {
+		t.Errorf("Shutdown after that: %v", err)
+	}
+	if n := (&site{Server: s}).open(); n != 0 {
+		t.Errorf("%d are open", n)
+	}
+}
+
+// TestDrainRace dials while the server drains: who gets in is told 1001.
+func TestDrainRace(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		s := serve(t, echoes, server.Options{})
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				p, err := wstest.Dial(s.url, wstest.DialOptions{})
+				if err != nil {
+					return // refused with 503, or by the closed listener
+				}
+				e, err := p.Answer(context.Background(), wstest.AnswerOptions{})
+				if err != nil || e.Code != 1001 {
+					t.Errorf("got %v, %v", e, err)
+				}
+				_ = p.Close()
+			})
+		}
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+		if n := s.open(); n != 0 {
+			t.Errorf("%d are open", n)
+		}
+	}
+}
+
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	t.Run("without connections", func(t *testing.T) {
+		for range 50 { // whichever case a select takes
+			s, err := server.New(echoes, server.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Shutdown(over); err != nil {
+				t.Errorf("nothing was cut: got %v", err)
+			}
+		}
+	})
+	t.Run("twice, with contexts that are over", func(t *testing.T) {
+		s := serve(t, echoes, server.Options{DrainDelay: time.Hour})
+		for range 3 {
+			s.dial(t, wstest.DialOptions{})
+		}
+		start := time.Now()
+		if err := s.Shutdown(over); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "cut") {
+			t.Errorf("got %v", err)
+		}
+		if d := time.Since(start); d > soon/2 {
+			t.Errorf("it took %v", d)
+		}
+		for range 3 {
+			wantKind(t, s.end(t), ending.Drained)
+		}
+		if err := s.Shutdown(over); err != nil {
+			t.Errorf("again: %v", err)
+		}
+		s.full(t, wstest.DialOptions{})
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Serve(context.Background(), l); !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("Serve after a drain: got %v", err)
+		}
+	})
+	t.Run("at once", func(t *testing.T) {
+		s := serve(t, echoes, server.Options{})
+		for range 3 {
+			p := s.dial(t, wstest.DialOptions{})
+			go func() { _, _ = p.Answer(context.Background(), wstest.AnswerOptions{}); _ = p.Close() }()
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				if err := s.Shutdown(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+// TestListenerFails drains, and says what was wrong.
+func TestListenerFails(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	failing := &failing{Listener: l, fail: make(chan struct{})}
+	s := serveOn(t, failing, echoes, server.Options{})
+	p := s.dial(t, wstest.DialOptions{})
+	close(failing.fail)
+	_ = l.Close()
+	finish(t, p, 1001)
+	wantKind(t, s.end(t), ending.Drained)
+	if err := s.stop(); !errors.Is(err, errExpected) {
+		t.Errorf("got %v", err)
+	}
+}
+
+type failing struct {
+	net.Listener
+	fail chan struct{}
+}
+
+func (l *failing) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.fail
+		return nil, errExpected
+	}
+	return c, nil
+}

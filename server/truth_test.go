@@ -1,0 +1,137 @@
+package server_test
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// TestWriteFails writes to a peer that has gone: why it went is there to be read,
+// and that is the ending.
+func TestWriteFails(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		do   func(p *wstest.Peer)
+		want ending.Kind
+	}{
+		{"close frame", func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1001, "")) }, ending.GoingAway},
+		{"close frame behind messages", func(p *wstest.Peer) {
+			_ = p.Send(wstest.TextFrame("a"), wstest.TextFrame("b").Open(), wstest.PingFrame("c"), wstest.Frame{Fin: true}, wstest.CloseFrame(4000, ""))
+			_ = p.FIN()
+		}, ending.PeerCode},
+		{"FIN", func(p *wstest.Peer) { _ = p.FIN() }, ending.Abnormal},
+		{"RST", func(p *wstest.Peer) { _ = p.RST() }, ending.Reset},
+	} {
+		for _, mode := range []websocket.CompressionMode{websocket.CompressionDisabled, websocket.CompressionNoContextTakeover} {
+			gone := make(chan struct{})
+			s := serve(t, func(ctx context.Context, c *server.Conn) error {
+				if _, _, err := c.Read(ctx); err != nil { // whole, so that it must not be read again
+					return err
+				}
+				<-gone
+				return stall(ctx, c)
+			}, server.Options{Compression: mode, PingInterval: -1, WriteTimeout: 200 * time.Millisecond})
+			p := s.dial(t, wstest.DialOptions{Extensions: "permessage-deflate"})
+			send(t, p, wstest.TextFrame("first"))
+			tt.do(p)
+			if tt.want != ending.Reset {
+				_ = p.Close() // with unread input, or not: the first write succeeds, later ones do not
+			}
+			time.Sleep(20 * time.Millisecond)
+			close(gone)
+			o := s.end(t)
+			if tt.want == ending.Abnormal && o.Kind == ending.Reset {
+				continue // closed with unread input it was a reset
+			}
+			wantKind(t, o, tt.want)
+		}
+	}
+}
+
+// TestPongFails pings and goes away with a close frame: the pongs cannot be
+// written, but the goodbye is there.
+func TestPongFails(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		s := serve(t, echoes, server.Options{})
+		p := s.dial(t, wstest.DialOptions{})
+		var all []byte
+		for range 100 {
+			all = wstest.PingFrame("x").WithKey([4]byte{}).Append(all)
+		}
+		all = wstest.CloseFrame(1001, "").WithKey([4]byte{}).Append(all)
+		_ = p.SendRaw(all)
+		_ = p.Close()
+		wantKind(t, s.end(t), ending.GoingAway)
+	}
+}
+
+// TestTruncated cuts a message at every byte: it is never echoed.
+func TestTruncated(t *testing.T) {
+	t.Parallel()
+	deflated := deflate(t, strings.Repeat("to be or not to be ", 3))
+	for name, tt := range map[string]struct {
+		ext   string
+		bytes []byte
+	}{
+		"plain":      {"", wstest.TextFrame("whole").WithKey([4]byte{1, 2, 3, 4}).Append(nil)},
+		"fragments":  {"", append(wstest.TextFrame("wh").Open().WithKey([4]byte{1}).Append(nil), wstest.Frame{Fin: true, Masked: true, Payload: []byte("ole")}.Append(nil)...)},
+		"compressed": {"permessage-deflate", wstest.BinaryFrame(deflated).WithRsv(wstest.RSV1).WithKey([4]byte{1, 2, 3, 4}).Append(nil)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, echoes, server.Options{Compression: websocket.CompressionNoContextTakeover, PingInterval: -1})
+			for n := range tt.bytes {
+				p := s.dial(t, wstest.DialOptions{Extensions: tt.ext})
+				_ = p.SendRaw(tt.bytes[:n])
+				_ = p.FIN()
+				e, err := p.End(soon)
+				if err != nil || e.Frames != 0 || !e.FIN {
+					t.Errorf("cut at %d: got %v, %v", n, e, err)
+				}
+				_ = p.Close()
+				o := s.end(t)
+				wantKind(t, o, ending.Abnormal)
+				if o.MessagesIn != 0 || o.MessagesOut != 0 {
+					t.Errorf("cut at %d: got %d messages in, %d out", n, o.MessagesIn, o.MessagesOut)
+				}
+			}
+			p := s.dial(t, wstest.DialOptions{Extensions: tt.ext})
+			_ = p.SendRaw(tt.bytes)
+			if f, err := p.Recv(); err != nil || !f.Fin {
+				t.Errorf("whole: got %v, %v", f, err)
+			}
+		})
+	}
+}
+
+// TestLingeringInput closes while more is coming in than was read.
+func TestLingeringInput(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(ctx context.Context, c *server.Conn) error {
+		_, r, err := c.Reader(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = io.ReadFull(r, make([]byte, 10))
+		if err != nil {
+			return err
+		}
+		return nil // the rest is not read
+	}, server.Options{CloseTimeout: server.MaxCloseTimeout})
+	p := s.dial(t, wstest.DialOptions{})
+	p.Timeout = soon
+	go func() { _ = p.Send(wstest.BinaryFrame(make([]byte, 1<<20)), wstest.CloseFrame(1000, "")) }()
+	finish(t, p, 1000)
+	_ = p.Close()
+	wantKind(t, s.end(t), ending.Done)
+}
