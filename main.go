@@ -1,0 +1,132 @@
+// Command wsecho is a WebSocket server that sends every message back.
+//
+//	wsecho                            # serves on :8080
+//	wsecho --addr=:9000 --log-messages
+//	wsecho --help                     # every flag, its default and its variable
+//
+// It runs until SIGINT or SIGTERM, tells every peer 1001 and exits with 0. A
+// second signal ends it at once, with 128 and the signal's number, as a shell
+// counts. Otherwise the exit code is 1 where it failed and 2 where it was used
+// wrongly. Results go to stdout, the log and errors to stderr.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+func main() {
+	os.Exit(run(untilSignal(), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// untilSignal returns a context that the first signal ends. The second ends the
+// process.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		cancel(fmt.Errorf("signal: %v", <-signals))
+		code := 1
+		if number, ok := (<-signals).(syscall.Signal); ok {
+			code = 128 + int(number)
+		}
+		os.Exit(code)
+	}()
+	return ctx
+}
+
+// A commandLine is what the arguments and the environment are parsed into.
+type commandLine struct {
+	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
+	Serve   serve            `cmd:"" default:"withargs" help:"Serve a WebSocket that sends every message back, until SIGINT or SIGTERM."`
+}
+
+// A usage error is the user's: the exit code is 2.
+type usage struct{ error }
+
+// A hinted error tells what may help, too.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e hinted) Unwrap() error { return e.error }
+
+// run is the command. It returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	err := runErr(ctx, args, stdout, stderr)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "wsecho: error: %v\n", err)
+	if h := (hinted{}); errors.As(err, &h) {
+		fmt.Fprintf(stderr, "wsecho: hint: %s\n", h.hint)
+	}
+	if errors.As(err, new(usage)) {
+		return 2
+	}
+	return 1
+}
+
+func runErr(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if err := forgetEmpty(os.Environ()); err != nil {
+		return err
+	}
+	var line commandLine
+	exited := false // --help and --version have had their say
+	parser, err := kong.New(&line,
+		kong.Name("wsecho"),
+		kong.Vars{"version": version()},
+		kong.DefaultEnvars("WSECHO"),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { exited = true }),
+		kong.ExplicitGroups(groups),
+		kong.Help(help),
+		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // serveDetail says what the variables are
+	)
+	if err != nil {
+		return err
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case exited:
+		return nil
+	case err != nil:
+		return hinted{usage{err}, "wsecho --help lists the flags"}
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	return command.Run(output{stdout, stderr})
+}
+
+// forgetEmpty makes an empty variable count as one that is not set: where a
+// variable can be given but not taken away, that is how it is left out.
+func forgetEmpty(environ []string) error {
+	for _, v := range environ {
+		if name, value, _ := strings.Cut(v, "="); value == "" && strings.HasPrefix(name, "WSECHO_") {
+			if err := os.Unsetenv(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// help prints the flags of the default command where no command is named.
+func help(options kong.HelpOptions, command *kong.Context) error {
+	if command.Selected() == nil {
+		command.Path = append(command.Path, &kong.Path{Command: command.Model.DefaultCmd})
+	}
+	return kong.DefaultHelpPrinter(options, command)
+}
+
+// An output is where a command writes.
+type output struct{ stdout, stderr io.Writer }

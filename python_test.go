@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// python is the interpreter that Debian's packages are for.
+const python = "/usr/bin/python3"
+
+// TestPython drives wsecho with a client that others wrote, in another language.
+func TestPython(t *testing.T) {
+	if out, err := exec.Command(python, "-c", "import websockets; print(websockets.__version__)").CombinedOutput(); err != nil {
+		missing(t, "%s has no module websockets (apt-get install python3-websockets): %v %s", python, err, out)
+	} else {
+		t.Logf("websockets %s", bytes.TrimSpace(out))
+	}
+	for _, test := range []struct {
+		scenario string
+		flags    []string
+		want     string // in the server's log
+	}{
+		{"echo", nil, "kind=normal by=peer code=1000 .* messages_in=22 messages_out=22"},
+		{"large", nil, "bytes_in=29777216 bytes_out=29777216"},
+		{"compressed", []string{"--compression=no-context-takeover"}, "messages_out=22"},
+		{"compressed", []string{"--compression=context-takeover"}, "messages_out=22"},
+		{"large", []string{"--compression=context-takeover"}, "messages_out=2"},
+		{"pipelined", nil, "messages_in=1000 messages_out=1000"},
+		{"fragmented", nil, "messages_in=2 messages_out=2"},
+		{"keepalive", nil, "messages_out=1"},
+		{"pinged", []string{"--ping-interval=100ms", "--ping-timeout=100ms", "--max-missed=20"}, "messages_out=1 .* rtt="},
+		{"closing", nil, `kind="peer code" by=peer code=4999`},
+		{"refused", []string{"--read-limit=1MiB"}, "sent=1002"},
+	} {
+		t.Run(strings.Join(append([]string{test.scenario}, test.flags...), " "), func(t *testing.T) {
+			t.Parallel()
+			p := startFor(t, "wsecho", test.flags...)
+			for attempts := 3; ; attempts-- { // a pong within 200 ms is not for every machine and moment
+				client := exec.Command(python, "testdata/python/client.py", test.scenario, p.url())
+				out, err := client.CombinedOutput()
+				t.Logf("%s", bytes.TrimSpace(out))
+				if err == nil {
+					break
+				}
+				if test.scenario != "keepalive" || attempts == 1 {
+					t.Error(err)
+					break
+				}
+			}
+			p.stop(t)
+			p.logged(t, "msg=ended .*"+test.want)
+		})
+	}
+	t.Run("drained", func(t *testing.T) {
+		t.Parallel()
+		p := startFor(t, "wsecho")
+		client := exec.Command(python, "testdata/python/client.py", "drained", p.url())
+		client.Stderr = os.Stderr
+		out, err := client.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := client.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		if !lines.Scan() || lines.Text() != "ready" {
+			t.Errorf("%q and not ready: %v", lines.Text(), lines.Err())
+		}
+		time.Sleep(100 * time.Millisecond)
+		p.stop(t)
+		for lines.Scan() {
+			t.Log(lines.Text())
+		}
+		if err := client.Wait(); err != nil {
+			t.Error(err)
+		}
+		p.logged(t, "msg=drained acknowledged=2 unacknowledged=0 unwritable=0")
+	})
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"syscall"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/server"
+)
+
+// Run listens and serves until ctx is over and every connection has ended.
+func (f *serve) Run(ctx context.Context, out output) error {
+	if err := f.check(); err != nil {
+		return usage{err}
+	}
+	log := f.logger(out.stderr)
+	e := new(echo.Echo)
+	if f.MemoryBudget != off {
+		var err error
+		if e.Budget, err = echo.NewBudget(int64(f.MemoryBudget)); err != nil {
+			return usage{inFlags(err)}
+		}
+	}
+	if f.LogMessages {
+		e.OnMessage = (&messageLog{w: out.stdout}).print
+	}
+	options := f.options()
+	options.Logger = log
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
+	if err != nil {
+		return usage{inFlags(err)}
+	}
+	l, err := listen(f.Addr)
+	if err != nil {
+		return err
+	}
+	if f.AnyOrigin {
+		log.Warn("any page of the web may connect, from every browser that can reach this server", "flag", "--any-origin")
+	}
+	log.Info("listening", "addr", l.Addr().String(), "url", urlOf(l.Addr()))
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() { // says so before the drain says anything
+		log.Info("stopping; a second signal ends at once", "cause", context.Cause(ctx).Error())
+		stop()
+	})()
+	return s.Serve(serving, l)
+}
+
+func (f *serve) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	if level.UnmarshalText([]byte(f.LogLevel)) != nil {
+		level = slog.LevelInfo // it is one of the four
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if f.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// listen says in one sentence why it cannot.
+func listen(addr string) (net.Listener, error) {
+	if _, port, err := net.SplitHostPort(addr); err != nil {
+		return nil, usage{fmt.Errorf("--addr: %q is not an address to listen on, such as :8080 or 127.0.0.1:8080", addr)}
+	} else if _, err := net.LookupPort("tcp", port); err != nil {
+		return nil, usage{fmt.Errorf("--addr: there is no port %q", port)}
+	}
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, hinted{fmt.Errorf("cannot listen on %s: the address is in use", addr),
+			"choose another with --addr, or --addr=:0 for any free port"}
+	case errors.Is(err, syscall.EACCES):
+		return nil, hinted{fmt.Errorf("cannot listen on %s: permission denied", addr),
+			"ports below 1024 may need a privilege; choose another with --addr"}
+	}
+	var reason *net.OpError
+	if errors.As(err, &reason) {
+		err = reason.Err
+	}
+	return nil, fmt.Errorf("cannot listen on %s: %w", addr, err)
+}
+
+// urlOf is a URL that a client on this machine can use.
+func urlOf(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "ws://" + net.JoinHostPort(host, port) + "/"
+}
+
+var compressions = map[string]websocket.CompressionMode{
+	"off":                 websocket.CompressionDisabled,
+	"no-context-takeover": websocket.CompressionNoContextTakeover,
+	"context-takeover":    websocket.CompressionContextTakeover,
+}
