@@ -1,0 +1,203 @@
+// Package client is a WebSocket client that costs as little as possible, so that
+// what is measured is the server: it speaks raw frames over TCP, made once and
+// sent again and again, and compares what comes back byte for byte with what has
+// to come back.
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// A Conn is one connection to an echo server.
+type Conn struct {
+	tcp  net.Conn
+	back []byte
+}
+
+// Dial connects and does the opening handshake with addr, an IP and port. A raw
+// echo has no handshake.
+func Dial(ctx context.Context, addr string, raw bool) (*Conn, error) {
+	var d net.Dialer
+	tcp, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{tcp: tcp}
+	if raw {
+		return c, nil
+	}
+	if err := c.handshake(ctx, addr); err != nil {
+		tcp.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Conn) handshake(ctx context.Context, addr string) error {
+	if t, ok := ctx.Deadline(); ok {
+		_ = c.tcp.SetDeadline(t)
+		defer c.tcp.SetDeadline(time.Time{})
+	}
+	_, err := fmt.Fprintf(c.tcp, "GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", addr)
+	if err != nil {
+		return err
+	}
+	// A server says nothing after the handshake before it is asked, so nothing is
+	// lost in the bufio.Reader.
+	resp, err := http.ReadResponse(bufio.NewReader(c.tcp), nil)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		return fmt.Errorf("handshake answered with %s", resp.Status)
+	}
+	return nil
+}
+
+// Close closes the connection without a goodbye.
+func (c *Conn) Close() error { return c.tcp.Close() }
+
+// A Batch is some equal messages that are sent in one write, and what has to
+// come back.
+type Batch struct {
+	Messages int
+	out, in  []byte
+}
+
+// NewBatch makes a batch of n messages of size bytes; raw is for a raw echo.
+func NewBatch(n, size int, text, raw bool) *Batch {
+	payload := make([]byte, size)
+	for i := range payload {
+		payload[i] = 'a' + byte(i%26)
+	}
+	op := byte(2)
+	if text {
+		op = 1
+	}
+	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
+	b := &Batch{Messages: n}
+	for range n {
+		b.in = append(header(b.in, op, 0, size), payload...)
+		b.out = append(header(b.out, op, 0x80, size), key[:]...)
+		for i, c := range payload {
+			b.out = append(b.out, c^key[i&3])
+		}
+	}
+	if raw {
+		b.in = b.out
+	}
+	return b
+}
+
+func header(b []byte, op, mask byte, size int) []byte {
+	b = append(b, 0x80|op)
+	switch {
+	case size <= 125:
+		return append(b, mask|byte(size))
+	case size <= 0xffff:
+		return binary.BigEndian.AppendUint16(append(b, mask|126), uint16(size))
+	}
+	return binary.BigEndian.AppendUint64(append(b, mask|127), uint64(size))
+}
+
+// ErrWrong is what came back where it was not what had been sent.
+var ErrWrong = errors.New("the echo is not what was sent")
+
+// Do sends b and waits until all of it has come back.
+func (c *Conn) Do(b *Batch) error {
+	if _, err := c.tcp.Write(b.out); err != nil {
+		return err
+	}
+	if len(c.back) < len(b.in) {
+		c.back = make([]byte, len(b.in))
+	}
+	back := c.back[:len(b.in)]
+	if _, err := io.ReadFull(c.tcp, back); err != nil {
+		return err
+	}
+	if bytes.Equal(back, b.in) {
+		return nil
+	}
+	return c.withoutPings(b, back)
+}
+
+// withoutPings takes the pings out of what came back, and answers them. It is
+// not what is measured: a server pings seldom.
+func (c *Conn) withoutPings(b *Batch, back []byte) error {
+	frame := len(b.in) / b.Messages
+	for at := 0; at < len(back); {
+		if back[at] != ping {
+			at += frame
+			continue
+		}
+		rest := bufio.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(back[at:])), c.tcp))
+		var head [2]byte
+		if _, err := io.ReadFull(rest, head[:]); err != nil {
+			return err
+		}
+		payload := make([]byte, head[1])
+		if _, err := io.ReadFull(rest, payload); err != nil {
+			return err
+		}
+		if err := c.pong(payload); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(rest, back[at:]); err != nil {
+			return err
+		}
+		if rest.Buffered() > 0 {
+			return fmt.Errorf("%w: there is more", ErrWrong)
+		}
+	}
+	if !bytes.Equal(back, b.in) {
+		return fmt.Errorf("%w: %.100q", ErrWrong, back)
+	}
+	return nil
+}
+
+const ping = 0x89 // the first byte of one
+
+func (c *Conn) pong(payload []byte) error {
+	_, err := c.tcp.Write(append([]byte{0x8a, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...))
+	return err
+}
+
+// Attend waits until t and answers the pings that come meanwhile. It returns how
+// many there were.
+func (c *Conn) Attend(t time.Time) (pings int, err error) {
+	_ = c.tcp.SetReadDeadline(t)
+	defer c.tcp.SetReadDeadline(time.Time{})
+	var f [2 + 125]byte
+	for {
+		if _, err := io.ReadFull(c.tcp, f[:2]); err != nil {
+			var timeout net.Error
+			if errors.As(err, &timeout) && timeout.Timeout() {
+				return pings, nil
+			}
+			return pings, err
+		}
+		n := int(f[1])
+		if f[0] != ping || n > 125 {
+			return pings, fmt.Errorf("a frame that is no ping came: % x", f[:2])
+		}
+		_ = c.tcp.SetReadDeadline(t.Add(time.Minute)) // a ping that has begun ends
+		if _, err := io.ReadFull(c.tcp, f[2:2+n]); err != nil {
+			return pings, err
+		}
+		_ = c.tcp.SetReadDeadline(t)
+		if err := c.pong(f[2 : 2+n]); err != nil {
+			return pings, err
+		}
+		pings++
+	}
+}

@@ -1,0 +1,38 @@
+package measure
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A Sample is one figure of several rounds.
+type Sample []float64
+
+// Median returns the middle one.
+func (s Sample) Median() float64 {
+	if len(s) == 0 {
+		return 0
+	}
+	t := slices.Sorted(slices.Values(s))
+	if n := len(t); n%2 == 0 {
+		return (t[n/2-1] + t[n/2]) / 2
+	}
+	return t[len(t)/2]
+}
+
+// Spread returns the median with the least and the greatest.
+func (s Sample) Spread() string {
+	if len(s) == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f (%.2f–%.2f)", s.Median(), slices.Min(s), slices.Max(s))
+}
+
+// Over divides round by round.
+func (s Sample) Over(t Sample) Sample {
+	var q Sample
+	for i := range min(len(s), len(t)) {
+		q = append(q, s[i]/t[i])
+	}
+	return q
+}
