@@ -209,12 +209,12 @@ func TestCheckWithoutReader(t *testing.T) {
 }
 
 func TestCheckClosed(t *testing.T) {
-	client, server := loopback(t)
-	client.CloseNow()
-	if _, err := heartbeat.Check(t.Context(), client); !errors.Is(err, net.ErrClosed) {
+	closed, _ := loopback(t)
+	closed.CloseNow()
+	if _, err := heartbeat.Check(t.Context(), closed); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("closed before: %v, want net.ErrClosed", err)
 	}
-	client, server = loopback(t)
+	client, server := loopback(t)
 	server.CloseRead(context.Background())
 	time.AfterFunc(20*ms, func() { client.CloseNow() })
 	if _, err := heartbeat.Check(t.Context(), client); !errors.Is(err, net.ErrClosed) {

@@ -223,3 +223,34 @@ func TestDrainTimeout(t *testing.T) {
 		t.Errorf("sent: got %d", o.Sent)
 	}
 }
+
+// TestDrainUnderLoad drains peers that go on sending, so that the close
+// handshake and the handler read at the same time.
+func TestDrainUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{CloseTimeout: server.MaxCloseTimeout})
+	const peers = 30
+	var wg sync.WaitGroup
+	for range peers {
+		p := s.dial(t, wstest.DialOptions{})
+		wg.Go(func() {
+			for p.Send(wstest.TextFrame("a"), wstest.TextFrame("b").Open(), wstest.Frame{Payload: make([]byte, 300)}, wstest.Frame{Fin: true}) == nil {
+				time.Sleep(time.Millisecond)
+			}
+		})
+		wg.Go(func() {
+			if e, err := p.Answer(context.Background(), wstest.AnswerOptions{}); err != nil || e.Code != 1001 {
+				t.Errorf("got %v, %v", e, err)
+			}
+			_ = p.Close()
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	for range peers {
+		wantKind(t, s.end(t), ending.Drained)
+	}
+}

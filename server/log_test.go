@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -53,7 +54,7 @@ func TestLogQuotes(t *testing.T) {
 		}
 		_ = s.stop()
 		text := log.String()
-		if strings.ContainsAny(text, "\x1b\u202e\xff") {
+		if strings.ContainsAny(text, "\x1b\u202e") || !utf8.ValidString(text) {
 			t.Errorf("%s: not quoted: %q", name, text)
 		}
 		for line := range strings.Lines(text) {

@@ -28,7 +28,9 @@ func (m *message) Read(p []byte) (int, error) {
 	}
 	n, err := m.r.Read(p)
 	m.size += int64(n)
-	if err == nil && m.plain && m.size == m.c.tr.Whole() {
+	// Once there is an ending, the close handshake may have taken the rest, and
+	// what is whole be another message: so that is asked after.
+	if err == nil && m.plain && m.size == m.c.tr.Whole() && !m.c.noted() {
 		err = io.EOF // coder would say so the next time
 	}
 	if m.c.srv.opts.IdleTimeout > 0 {

@@ -92,7 +92,7 @@ func (s *Server) logEnd(o Outcome) {
 		slog.String("remote", o.RemoteAddr),
 		slog.String("uri", quote(o.URI)),
 		slog.Duration("age", o.Ended.Sub(o.Since).Round(time.Millisecond)),
-		slog.Duration("silent", o.Ended.Sub(o.LastHeard).Round(time.Millisecond)),
+		slog.Duration("silent", max(0, o.Ended.Sub(o.LastHeard)).Round(time.Millisecond)),
 		slog.Int64("messages_in", o.MessagesIn),
 		slog.Int64("messages_out", o.MessagesOut),
 		slog.Int64("bytes_in", o.BytesIn),
