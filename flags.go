@@ -46,7 +46,7 @@ type serve struct {
 	WriteBuffer size   `group:"messages" default:"64KiB" help:"Buffer of a connection that has something to write."`
 
 	HandshakeTimeout duration `group:"time" default:"5s" off:"" help:"From the first byte of a request to the last of the answer."`
-	MessageTimeout   duration `group:"time" default:"30s" off:"" help:"From the first byte of a message to its last."`
+	MessageTimeout   duration `group:"time" default:"30s" off:"" help:"Waiting for the rest of a message that has begun."`
 	WriteTimeout     duration `group:"time" default:"10s" off:"" help:"While the peer takes no byte of what it is sent."`
 	IdleTimeout      duration `group:"time" default:"off" off:"" help:"Without a message; pings and pongs do not count."`
 	MaxAge           duration `group:"time" default:"off" off:"" help:"Age of a connection, give or take a tenth."`

@@ -55,7 +55,7 @@ const (
 	InvalidUTF8  // a text or a close reason that is not UTF-8; 1007
 	TooBig       // a message over the read limit; 1009
 	TooSlow      // a message took longer than the message timeout; 1008
-	Flood        // tiny fragments or control frames without end; 1008
+	Flood        // a message in too many tiny fragments; 1008
 	NoMemory     // the server's budget for messages is spent; 1013
 
 	// This side ended it for reasons of its own.
@@ -134,8 +134,8 @@ func (k Kind) By() Side {
 	return kinds[k].by
 }
 
-// Abnormal reports whether the connection ended without a goodbye from either
-// side. It is wider than gorilla's 1006, which is Kind Abnormal alone.
+// Abnormal reports whether the peer was gone without a goodbye, for whatever
+// cause. It is wider than gorilla's 1006, which is Kind Abnormal alone.
 func (k Kind) Abnormal() bool {
 	switch k {
 	case Abnormal, Reset, Lost, Cut, NoPong, WriteStalled:

@@ -16,7 +16,7 @@ import (
 )
 
 // accept answers the handshake, RFC 6455, section 4.2.2.
-func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*Conn, *refusal) {
+func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time) (*Conn, *refusal) {
 	c := &Conn{
 		srv:      s,
 		remote:   r.RemoteAddr,
@@ -39,7 +39,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*Conn, *refusal
 	}
 	h := &hijack{ResponseWriter: w, c: c}
 	if s.opts.HandshakeTimeout > 0 {
-		h.by = handshakeStart(r).Add(s.opts.HandshakeTimeout)
+		h.by = start.Add(s.opts.HandshakeTimeout)
 	}
 	ws, err := websocket.Accept(h, r, &options)
 	if err != nil {

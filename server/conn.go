@@ -233,7 +233,7 @@ func (c *Conn) truth(err error) error {
 		return first
 	case errors.Is(err, net.ErrClosed) && failed != nil: // there was no more to learn
 		return *failed
-	case first == nil && c.msg.err == io.EOF && ending.Of(err).Kind == ending.Unknown:
+	case c.msg.err == io.EOF && ending.Of(err).Kind == ending.Unknown:
 		// coder finds the last message unfinished, and yet it was read to its end.
 		return &ending.Error{Kind: ending.Protocol, Reason: "compressed data ended before its message", Cause: err}
 	}

@@ -243,7 +243,7 @@ type accepted struct {
 }
 
 // handshakeStart is when the first byte of r can have come, for the first
-// request of a connection; for others it is now.
+// request of a connection; for others it is now. It is asked once for each.
 func handshakeStart(r *http.Request) time.Time {
 	a, ok := r.Context().Value(acceptedKey{}).(*accepted)
 	if !ok || a.used {

@@ -47,7 +47,7 @@ func TestDrain(t *testing.T) {
 			return stall(ctx, c)
 		}
 		return echoes(ctx, c)
-	}, server.Options{Logger: log.logger()})
+	}, server.Options{Logger: log.logger(), CloseTimeout: server.DefaultCloseTimeout})
 	const good, silent, stalled = 30, 15, 3
 	codes := make(chan wstest.End, good)
 	for range good {
@@ -74,7 +74,7 @@ func TestDrain(t *testing.T) {
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
-	if d := time.Since(start); d > 6*grace {
+	if d := time.Since(start); d > 6*server.DefaultCloseTimeout {
 		t.Errorf("the drain took %v", d)
 	}
 	for range good {

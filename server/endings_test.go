@@ -168,6 +168,10 @@ var acts = []act{
 			}
 		}
 	}, do: frames(wstest.TextFrame("a"), wstest.TextFrame("b")), code: 1011, wire: 1011, received: 1011, in: 2},
+	{kind: ending.PeerCode, name: "inside a compressed message", opts: server.Options{Compression: websocket.CompressionContextTakeover},
+		dial: wstest.DialOptions{Extensions: "permessage-deflate"},
+		do:   frames(wstest.BinaryFrame([]byte{0xf2}).WithRsv(wstest.RSV1).Open(), wstest.CloseFrame(4000, "enough")),
+		code: 4000, wire: 4000, received: 4000},
 	{kind: ending.Protocol, name: "deflate ends before its message", opts: server.Options{Compression: websocket.CompressionNoContextTakeover},
 		dial: wstest.DialOptions{Extensions: "permessage-deflate"},
 		// A final, empty, stored block.

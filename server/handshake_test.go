@@ -198,3 +198,35 @@ func TestSlowHandshake(t *testing.T) {
 	send(t, good, wstest.TextFrame("the timeout is not the connection's"))
 	hear(t, good, wstest.Text, "the timeout is not the connection's")
 }
+
+// TestUpgradeOfAnOldConnection upgrades an HTTP connection that has been kept
+// alive for longer than a handshake may take, as proxies do.
+func TestUpgradeOfAnOldConnection(t *testing.T) {
+	t.Parallel()
+	const timeout = 300 * time.Millisecond
+	s := serve(t, echoes, server.Options{HandshakeTimeout: timeout})
+	for name, first := range map[string]string{
+		"plain":   "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+		"refused": string(wstest.Request(s.url, "", http.Header{"Origin": {"http://evil.com"}})),
+	} {
+		p := s.raw(t)
+		if r, _ := ask(t, p, first); r.Close {
+			t.Fatalf("%s: the connection is not kept", name)
+		}
+		time.Sleep(2 * timeout)
+		if r, body := ask(t, p, string(wstest.Request(s.url, "", nil))); r.StatusCode != http.StatusSwitchingProtocols {
+			t.Errorf("%s: got %d %s", name, r.StatusCode, body)
+		}
+	}
+}
+
+// TestHandshakeWithBody refuses what two servers could read in two ways.
+func TestHandshakeWithBody(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{})
+	for _, header := range []http.Header{{"Content-Length": {"5"}}, {"Transfer-Encoding": {"chunked"}}} {
+		if got, body := s.status(t, header); got != http.StatusBadRequest {
+			t.Errorf("%v: got %d %s", header, got, body)
+		}
+	}
+}

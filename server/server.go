@@ -95,8 +95,15 @@ func New(h Handler, o Options) (*Server, error) {
 // /healthz is 200 always, /readyz 200 until a drain begins and then 503, / is
 // Options.About, and every other path is 426.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := handshakeStart(r)
 	if !isUpgrade(r) {
 		s.plain(w, r)
+		return
+	}
+	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+		// Whose are the bytes that follow? Not every proxy would agree.
+		w.Header().Set("Connection", "close")
+		s.refuse(w, r, refuse(http.StatusBadRequest, "a WebSocket handshake has no body"))
 		return
 	}
 	if f := s.allowed(r); f != nil {
@@ -108,7 +115,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, f)
 		return
 	}
-	c, f := s.upgrade(w, r, ip)
+	c, f := s.upgrade(w, r, ip, start)
 	if f != nil {
 		s.refuse(w, r, f)
 		return
@@ -127,13 +134,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // upgrade is accept with the place that enter has reserved, which it gives back
 // unless there is a connection, even if a function of the Options panics.
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string) (c *Conn, f *refusal) {
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string, start time.Time) (c *Conn, f *refusal) {
 	defer func() {
 		if c == nil {
 			s.leave(ip)
 		}
 	}()
-	if c, f = s.accept(w, r); c != nil {
+	if c, f = s.accept(w, r, start); c != nil {
 		c.ip = ip
 	}
 	return c, f

@@ -371,7 +371,7 @@ func TestSlowPeer(t *testing.T) {
 			t.Parallel()
 			server, client := over(t, kind)
 			o := options()
-			o.WriteTimeout = 600 * time.Millisecond
+			o.WriteTimeout = 1800 * time.Millisecond
 			c := New(server, nil, o)
 			written := make(chan error, 1)
 			go func() { written <- fill(c) }()
@@ -381,8 +381,8 @@ func TestSlowPeer(t *testing.T) {
 				beneath = client.(interface{ NetConn() net.Conn }).NetConn()
 			}
 			b := make([]byte, 100_000)
-			for range 30 { // 3 MB in 1.5 s
-				time.Sleep(50 * time.Millisecond)
+			for range 30 { // 3 MB in 4.5 s
+				time.Sleep(150 * time.Millisecond)
 				_, _ = io.ReadFull(beneath, b)
 				select {
 				case err := <-written:

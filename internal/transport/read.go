@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"example.com/wsecho/ending"
 )
 
@@ -82,10 +84,14 @@ func (c *Conn) Wait() {
 }
 
 // Whole returns the size of the message that coder is reading, if all of it has
-// come and none of it is left here; else -1. It is for the goroutine that reads,
-// and true of what is on the wire: of a message that was not compressed.
+// come and none of it is left here; else, and where somebody else is reading, -1.
+// It is true of what is on the wire: of a message that was not compressed.
 func (c *Conn) Whole() int64 {
 	in := &c.in
+	if !in.mu.TryLock() {
+		return -1
+	}
+	defer in.mu.Unlock()
 	if in.inside() || in.r != in.ready {
 		return -1
 	}
@@ -159,6 +165,13 @@ func (in *input) advance() bool {
 	}
 	if in.closeCode != 0 {
 		in.publish() // it may be that nobody reads on
+		if in.deflate && in.open {
+			// coder would give its inflater to the next connection while it is
+			// still reading from it. So it is told in another way, and it is for
+			// the server to answer.
+			in.fail(websocket.CloseError{Code: in.closeCode, Reason: in.closeReason})
+			return true
+		}
 	}
 	if in.ready == at {
 		return false
