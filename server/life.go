@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/transport"
 )
 
 // run is a connection's whole life. parent ends when the server cuts what is
@@ -218,21 +219,12 @@ func goodbye(end ending.Ending) websocket.StatusCode {
 	switch {
 	case end.By == ending.Peer, end.By == ending.Network, end.Kind == ending.WriteStalled:
 		return 0
-	case mayBeSent(end.Code):
+	case transport.LegalCode(end.Code):
 		return end.Code
 	case end.Kind == ending.Local:
 		return websocket.StatusGoingAway
 	}
 	return websocket.StatusInternalError
-}
-
-// mayBeSent is RFC 6455, section 7.4: what may stand in a close frame.
-func mayBeSent(c websocket.StatusCode) bool {
-	switch c {
-	case 1004, websocket.StatusNoStatusRcvd, websocket.StatusAbnormalClosure:
-		return false
-	}
-	return c >= 1000 && c <= 1014 || c >= 3000 && c <= 4999
 }
 
 // cutReason cuts a reason to what a close frame can hold. A longer one would

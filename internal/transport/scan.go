@@ -225,7 +225,7 @@ func (s *scanner) close(masked []byte, key uint32) *ending.Error {
 		return protocol("close frame of one byte")
 	}
 	code := websocket.StatusCode(binary.BigEndian.Uint16(p[:]))
-	if !legalCode(code) {
+	if !LegalCode(code) {
 		return protocol("close code %d", int(code))
 	}
 	if !utf8.Valid(p[2:n]) {
@@ -235,9 +235,9 @@ func (s *scanner) close(masked []byte, key uint32) *ending.Error {
 	return nil
 }
 
-// legalCode is which codes may be on the wire: RFC 6455, section 7.4, and those
+// LegalCode is which codes may be on the wire: RFC 6455, section 7.4, and those
 // registered since, up to 1014.
-func legalCode(c websocket.StatusCode) bool {
+func LegalCode(c websocket.StatusCode) bool {
 	switch c {
 	case 1004, websocket.StatusNoStatusRcvd, websocket.StatusAbnormalClosure:
 		return false

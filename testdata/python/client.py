@@ -1,6 +1,6 @@
 """A client of wsecho, written with the websockets library of Python.
 
-Usage: client.py SCENARIO URL. It prints what it saw, and fails by an exception.
+Usage: client.py SCENARIO URL [ARGUMENT]. It prints what it saw, and fails by an exception.
 
 It is for websockets 10.4, the package python3-websockets of Debian 12, where
 this is the client that websockets.connect gives; later ones still have it.
@@ -78,17 +78,18 @@ async def fragmented(url):
         print("echoed messages in fragments")
 
 
-async def keepalive(url):
-    """Its keepalive, the asyncio library's own, finds the idle server alive."""
-    async with connect(url, ping_interval=0.2, ping_timeout=0.2) as ws:
-        end = time.monotonic() + 4
+async def keepalive(url, timeout):
+    """The keepalive of the library finds the idle server alive."""
+    timeout = float(timeout)
+    async with connect(url, ping_interval=0.2, ping_timeout=timeout) as ws:
+        end = time.monotonic() + 4 + timeout
         while time.monotonic() < end:
             await asyncio.sleep(0.1)
             assert ws.open, (ws.close_code, ws.close_reason)
         assert ws.latency > 0, "no pong has come"
         await ws.send("still here")
         assert await ws.recv() == "still here"
-        print("alive after 4 s; the last pong took", round(ws.latency * 1000, 2), "ms")
+        print("alive with a ping timeout of", timeout, "s; the last pong took", ws.latency, "s")
 
 
 async def pinged(url):
@@ -160,4 +161,4 @@ async def drained(url):
 
 
 if __name__ == "__main__":
-    asyncio.run(globals()[sys.argv[1]](sys.argv[2]))
+    asyncio.run(globals()[sys.argv[1]](*sys.argv[2:]))

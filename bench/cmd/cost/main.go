@@ -254,7 +254,7 @@ func fairness(p *measure.Process, each time.Duration, raw bool) (float64, error)
 	}
 	defer polite.Close()
 	stop := floods.Flood(5)
-	time.Sleep(each / 10)
+	time.Sleep(each / 10) // until the floods have filled what there is to fill
 	res, err := polite.Run(each, 5, 1, true)
 	stop()
 	if err != nil {
