@@ -144,7 +144,8 @@ func (w *writer) Close() error {
 // wrote notes that a write has failed.
 func (c *Conn) wrote(err error) error {
 	if err != nil {
-		c.writeFailed.CompareAndSwap(nil, &err)
+		first := err // a copy, so that err itself need not be on the heap
+		c.writeFailed.CompareAndSwap(nil, &first)
 	}
 	return err
 }
