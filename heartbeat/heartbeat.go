@@ -90,18 +90,18 @@ type Evidence interface {
 }
 
 // A Monitor is the heartbeat of one connection. Make it with [New]. Its methods
-// may be called from several goroutines at once, save for Use and Run.
+// may be called from several goroutines at once, save for Use, Run and Beat.
 type Monitor struct {
 	interval, timeout time.Duration
 	maxMissed         int
 	evidence          Evidence
 
-	started time.Time // when Run began
-	unsent  int       // Evidence.Unsent as Run last saw it
+	started time.Time // when Run or Beat began
+	unsent  int       // Evidence.Unsent as it was last seen
 
 	mu sync.Mutex
-	// A round lasts from one tick to the next. Run alone writes these three, so
-	// it reads them without mu.
+	// A round lasts from one ping to the next. Run or Beat alone writes these
+	// three, so it reads them without mu.
 	asked  time.Time // when the round began; zero: none has
 	pinged bool      // a ping was sent in this round
 	open   bool      // its Timeout has not passed yet
@@ -151,7 +151,7 @@ func (m *Monitor) OnPing(context.Context, []byte) bool {
 
 // OnPong is for OnPongReceived of the options of Accept or Dial. A pong is a
 // sign of life whatever its payload, and whether or not a ping asked for it.
-func (m *Monitor) OnPong(context.Context, []byte) { m.pong(0) }
+func (m *Monitor) OnPong(_ context.Context, payload []byte) { m.pong(number(payload)) }
 
 // Heard notes a sign of life, such as a Read that has returned a message. Who
 // gives Evidence has no need of it.

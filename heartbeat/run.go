@@ -1,10 +1,12 @@
 package heartbeat
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math/rand/v2"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -56,42 +58,87 @@ func (m *Monitor) Run(ctx context.Context, p Pinger) error {
 		wg.Wait()
 	}()
 
-	m.started = time.Now()
-	tick := time.NewTicker(1 + rand.N(m.interval))
-	defer tick.Stop()
-	due := time.NewTimer(m.timeout)
-	due.Stop()
+	// A goroutine of its own for each ping, as writing and waiting in it would
+	// make Run's stack grow for good.
+	ping := func(n uint64) { wg.Go(func() { m.ping(pings, p, n, over) }) }
+	due := time.NewTimer(m.first())
 	defer due.Stop()
 	for {
-		ticked := false
 		select {
 		case <-ctx.Done():
 		case <-due.C:
-		case <-tick.C:
-			ticked = true
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
-		// A tick finds the round before it weighed, unless both are due at once.
-		if m.open {
-			if v := m.weigh(); v != nil {
-				return v
-			}
+		next, v := m.step(ping)
+		if v != nil {
+			return v
 		}
-		if !ticked {
-			continue
-		}
-		if m.asked.IsZero() {
-			tick.Reset(m.interval)
-		}
-		// A goroutine of its own for each ping, as writing and waiting in it
-		// would make Run's stack grow for good.
-		if n := m.begin(); n > 0 {
-			wg.Go(func() { m.ping(pings, p, n, over) })
-		}
-		due.Reset(m.timeout)
+		due.Reset(next)
 	}
+}
+
+// Beat is Run in steps, for who has thousands of connections and no goroutine to
+// spare for each: it does what is due, and says in how long it is to be called
+// again. It does not wait. The first call only says when to ask for the first
+// time. The error is the [*Verdict], after which Beat is not called any more.
+//
+// ping sends a ping with that payload, of at most 125 bytes, and does not wait for
+// the write nor for the pong; OnPong must be given the payload of each pong.
+//
+// Beat is called by one goroutine at a time, and not on a Monitor that runs.
+func (m *Monitor) Beat(ping func(payload []byte)) (next time.Duration, err error) {
+	if m.started.IsZero() {
+		return m.first(), nil
+	}
+	next, v := m.step(func(n uint64) { ping(payload(n)) })
+	if v != nil {
+		return 0, v
+	}
+	return next, nil
+}
+
+// payload is that of ping number n where Beat sends it, and number is n for it, 0
+// for what nobody has sent.
+func payload(n uint64) []byte { return strconv.AppendUint([]byte(prefix), n, 10) }
+
+func number(payload []byte) uint64 {
+	digits, ok := bytes.CutPrefix(payload, []byte(prefix))
+	if !ok || len(digits) > 20 {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(digits), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+const prefix = "beat "
+
+// first begins it all, and is the time to the first round.
+func (m *Monitor) first() time.Duration {
+	m.started = time.Now()
+	return 1 + rand.N(m.interval)
+}
+
+// step weighs the round that is open, or begins the next, and returns the time to
+// the step after it. A round is weighed no sooner than its Timeout after the ping,
+// however late the steps come.
+func (m *Monitor) step(ping func(n uint64)) (next time.Duration, v *Verdict) {
+	if m.open {
+		if v := m.weigh(); v != nil {
+			return 0, v
+		}
+		if next := time.Until(m.asked.Add(m.interval)); next > 0 {
+			return next, nil
+		}
+	}
+	if n := m.begin(); n > 0 {
+		ping(n)
+	}
+	return m.timeout, nil
 }
 
 // begin begins a round and returns the number of the ping to send in it, 0 for
@@ -148,6 +195,9 @@ func (m *Monitor) pong(n uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.heard = now
+	if n > m.stats.Sent {
+		n = 0 // nobody has sent that
+	}
 	if n > 0 && n < m.stats.Sent {
 		return
 	}

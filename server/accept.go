@@ -18,12 +18,10 @@ import (
 // accept answers the handshake, RFC 6455, section 4.2.2.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time) (*Conn, *refusal) {
 	c := &Conn{
-		srv:      s,
-		remote:   r.RemoteAddr,
-		host:     r.Host,
-		uri:      r.RequestURI,
-		draining: make(chan struct{}),
-		over:     make(chan struct{}),
+		srv:    s,
+		remote: r.RemoteAddr,
+		host:   r.Host,
+		uri:    r.RequestURI,
 	}
 	options := websocket.AcceptOptions{
 		InsecureSkipVerify: true, // allowed has looked at the origin

@@ -36,11 +36,11 @@ type Conn struct {
 	kept                  any
 	deflate               bool // permessage-deflate was negotiated
 
-	stop   <-chan struct{}    // of the handler's context
-	cancel context.CancelFunc // of the handler's context
+	ctx    context.Context // the handler's, which lasts as long as c does
+	cancel context.CancelFunc
+	pulse  pulse
 
-	draining  chan struct{} // closed when a drain has reached c
-	drainOnce sync.Once
+	draining latch // set when a drain has reached c
 
 	reading     sync.Mutex            // held by a read; see learn
 	msg         message               // that is being read
@@ -52,9 +52,9 @@ type Conn struct {
 	mu    sync.Mutex
 	end   ending.Ending // the first reason; Open until there is one
 	ended time.Time
-	over  chan struct{} // closed when the goodbye for it, if any, is done
+	over  latch // set when the goodbye for it, if any, is done
 
-	answered bool // before that goodbye, a close frame had left: set before over is closed
+	answered bool // before that goodbye, a close frame had left: set before over is
 }
 
 // Reader waits for a message and returns its type and a reader of its payload,
@@ -169,14 +169,14 @@ func (c *Conn) CloseNow() error {
 	if !won {
 		return net.ErrClosed
 	}
-	close(c.over)
-	c.cancel()
+	c.over.release()
+	c.stop()
 	return nil
 }
 
 // Draining is closed when the server ends and asks to finish. After
 // Options.DrainNotice the peer is told 1001 and nothing more can be sent.
-func (c *Conn) Draining() <-chan struct{} { return c.draining }
+func (c *Conn) Draining() <-chan struct{} { return c.draining.done() }
 
 // Kept is what Options.Keep has returned for the request.
 func (c *Conn) Kept() any { return c.kept }
@@ -193,7 +193,7 @@ var nothing = func() {}
 // bind ends the connection if ctx ends before release is called. The handler's
 // own context needs no watching: run does that, once.
 func (c *Conn) bind(ctx context.Context) (release func()) {
-	if done := ctx.Done(); done == nil || done == c.stop {
+	if ctx == c.ctx || ctx.Done() == nil || ctx.Done() == c.ctx.Done() {
 		return nothing
 	}
 	stop := context.AfterFunc(ctx, func() {

@@ -17,15 +17,13 @@ import (
 	"example.com/wsecho/internal/transport"
 )
 
-// run is a connection's whole life. parent ends when the server cuts what is
-// left. The handler runs on this goroutine, the heartbeat on the group's.
+// run is a connection's whole life. The handler runs on this goroutine, with a
+// context that has the values of parent, and the beats of the heart in the group.
 func (c *Conn) run(parent context.Context) {
-	ctx, cancel := context.WithCancel(parent)
-	c.stop, c.cancel = ctx.Done(), cancel
+	c.ctx, c.cancel = context.WithCancel(parent)
 	var group errgroup.Group
 	var err error
 	panicked := true
-	unwatch := context.AfterFunc(parent, c.cut)
 	timers := c.limits()
 	defer func() { // also where the handler ends its goroutine
 		if panicked {
@@ -35,9 +33,8 @@ func (c *Conn) run(parent context.Context) {
 		for _, t := range timers {
 			t.Stop()
 		}
-		cancel()
+		c.stop()
 		_ = group.Wait() // what the heartbeat found is noted
-		unwatch()
 		// Where CloseNow or cut was first, coder has not heard of it yet: without
 		// this it would never be freed, and might still be reading.
 		_ = c.ws.CloseNow()
@@ -45,21 +42,16 @@ func (c *Conn) run(parent context.Context) {
 		c.tell()
 	}()
 
-	late := c.srv.add(c)
+	late, tooLate := c.srv.add(c)
 	c.srv.log.Debug("began", "id", c.id, "remote", c.remote, "host", quote(c.host), "uri", quote(c.uri), "subprotocol", c.subprotocol)
 	if late {
 		group.Go(func() error { c.drain(); return nil })
 	}
-	if c.beat != nil {
-		group.Go(func() error {
-			err := c.beat.Run(ctx, c)
-			if err != nil {
-				c.conclude(ending.Of(err))
-			}
-			return err
-		})
+	if tooLate {
+		c.cut()
 	}
-	err = c.srv.handler(ctx, c)
+	c.startBeats(&group)
+	err = c.srv.handler(c.ctx, c)
 	panicked = false
 }
 
@@ -112,7 +104,7 @@ func (c *Conn) finish(err error) {
 	default:
 		c.conclude(ofHandler(err))
 	}
-	<-c.over
+	<-c.over.done()
 }
 
 // learn finds out why a write has failed: it did not say, but what the peer or
@@ -180,8 +172,8 @@ func (c *Conn) conclude(end ending.Ending) bool {
 	if end.Kind == ending.Open || !c.note(end) {
 		return false
 	}
-	defer c.cancel()
-	defer close(c.over)
+	defer c.stop()
+	defer c.over.release()
 	c.tr.CloseBy(time.Now().Add(c.srv.opts.CloseTimeout))
 	code := goodbye(end)
 	if code == 0 {
@@ -245,20 +237,27 @@ func cutReason(s string) string {
 // cut ends the connection at once: the server has waited long enough.
 func (c *Conn) cut() {
 	if c.note((&ending.Error{Kind: ending.Drained, Reason: "cut at the end of the drain"}).Ending()) {
-		close(c.over)
+		c.over.release()
 	}
 	c.tr.Abort()
+	c.stop()
+}
+
+// stop ends the handler's context and the heartbeat.
+func (c *Conn) stop() {
+	c.pulse.stop()
+	c.cancel()
 }
 
 // drain asks the handler to finish and then ends the connection.
 func (c *Conn) drain() {
-	c.drainOnce.Do(func() { close(c.draining) })
+	c.draining.release()
 	if d := c.srv.opts.DrainNotice; d > 0 {
 		t := time.NewTimer(d)
 		defer t.Stop()
 		select {
 		case <-t.C:
-		case <-c.stop:
+		case <-c.ctx.Done():
 		}
 	}
 	c.conclude((&ending.Error{Kind: ending.Drained, Reason: "the server is going away"}).Ending())

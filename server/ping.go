@@ -40,7 +40,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 	select {
 	case <-pong:
 		return nil
-	case <-c.stop:
+	case <-c.ctx.Done():
 		return net.ErrClosed
 	case <-ctx.Done():
 		return fmt.Errorf("server: waiting for a pong: %w", context.Cause(ctx))

@@ -53,15 +53,13 @@ type Server struct {
 	read    *transport.Pool
 	write   *transport.Pool
 
-	alive context.Context // over when what is left is cut; never a caller's
-	cut   context.CancelFunc
-
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
 	places   int            // connections, and handshakes on the way to one
 	perIP    map[string]int // of places, where that is limited
 	lame     bool           // told to end: /readyz says so
 	draining bool           // nobody is let in any more
+	cutting  bool           // what is left is cut
 	empty    chan struct{}  // closed when draining and places is 0
 	lastID   uint64
 	tally    tally
@@ -86,7 +84,6 @@ func New(h Handler, o Options) (*Server, error) {
 		perIP:   make(map[string]int),
 		empty:   make(chan struct{}),
 	}
-	s.alive, s.cut = context.WithCancel(context.Background())
 	return s, nil
 }
 
@@ -121,15 +118,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if owned(r) == s {
-		go c.run(s.alive)
+		go c.run(context.Background())
 		return
 	}
 	// Values that middleware has put into the request's context stay visible; its
 	// end means nothing once the connection is taken from net/http.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	defer cancel()
-	defer context.AfterFunc(s.alive, cancel)()
-	c.run(ctx)
+	c.run(context.WithoutCancel(r.Context()))
 }
 
 // upgrade is accept with the place that enter has reserved, which it gives back
@@ -198,14 +192,24 @@ func (s *Server) snapshot() []*Conn {
 }
 
 // add makes c one of the connections. It reports whether a drain has begun
-// since c was let in.
-func (s *Server) add(c *Conn) (draining bool) {
+// since c was let in, and whether it is at its end.
+func (s *Server) add(c *Conn) (draining, cutting bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastID++
 	c.id = s.lastID
 	s.conns[c] = struct{}{}
-	return s.draining
+	return s.draining, s.cutting
+}
+
+// cut ends what is left at once.
+func (s *Server) cut() {
+	s.mu.Lock()
+	s.cutting = true
+	s.mu.Unlock()
+	for _, c := range s.snapshot() {
+		c.cut()
+	}
 }
 
 // remove ends c's being one of them; its Outcome has been told.

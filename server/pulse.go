@@ -1,0 +1,71 @@
+package server
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.com/wsecho/ending"
+)
+
+// A pulse calls the heartbeat when it is due. Between two beats there is a timer
+// and no goroutine: the stack of one would be a quarter of what an idle connection
+// takes.
+type pulse struct {
+	group *errgroup.Group // what the beats run in; they are waited for there
+
+	mu    sync.Mutex
+	timer *time.Timer
+	over  bool // no beat begins any more
+}
+
+// startBeats starts the heartbeat, if there is one.
+func (c *Conn) startBeats(group *errgroup.Group) {
+	if c.beat == nil {
+		return
+	}
+	first, _ := c.beat.Beat(c.tr.Ping) // it only says when
+	p := &c.pulse
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.group = group
+	if !p.over {
+		p.timer = time.AfterFunc(first, c.due)
+	}
+}
+
+// due is what the timer calls.
+func (c *Conn) due() {
+	p := &c.pulse
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over { // or the group might have been waited for
+		p.group.Go(c.pulsate)
+	}
+}
+
+func (c *Conn) pulsate() error {
+	next, err := c.beat.Beat(c.tr.Ping)
+	if err != nil {
+		c.conclude(ending.Of(err))
+		return err
+	}
+	p := &c.pulse
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.over {
+		p.timer.Reset(next)
+	}
+	return nil
+}
+
+// stop ends it. A beat that has begun is for the group to wait for.
+func (p *pulse) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
