@@ -97,6 +97,7 @@ func (f *serve) options() server.Options {
 		ReadBufferSize:   int(f.ReadBuffer),
 		WriteBufferSize:  int(f.WriteBuffer),
 		HoldReplies:      true, // an echo reads on at once
+		Stateless:        true, // and keeps nothing
 		HandshakeTimeout: time.Duration(f.HandshakeTimeout),
 		MessageTimeout:   time.Duration(f.MessageTimeout),
 		WriteTimeout:     time.Duration(f.WriteTimeout),

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync"
 	"syscall"
 
 	"github.com/coder/websocket"
@@ -46,11 +47,14 @@ func (f *serve) Run(ctx context.Context, out output) error {
 	}
 	log.Info("listening", "addr", l.Addr().String(), "url", urlOf(l.Addr()))
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
 	defer context.AfterFunc(ctx, func() { // says so before the drain says anything
 		log.Info("stopping; a second signal ends at once", "cause", context.Cause(ctx).Error())
 		stop()
 	})()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { tidy(serving) })
+	defer stop()
 	return s.Serve(serving, l)
 }
 

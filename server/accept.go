@@ -35,7 +35,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	if !canHijack(w) { // or the answer would be 101, and then an error's text
 		return nil, refuse(http.StatusNotImplemented, "the connection cannot be taken over for a WebSocket")
 	}
-	h := &hijack{ResponseWriter: w, c: c}
+	h := &hijack{ResponseWriter: w, c: c, rests: s.opts.Stateless && owned(r) == s}
 	if s.opts.HandshakeTimeout > 0 {
 		h.by = start.Add(s.opts.HandshakeTimeout)
 	}
@@ -56,6 +56,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	}
 	ws.SetReadLimit(limit)
 	c.ws, c.tr = ws, h.tr
+	c.rests = h.rests && h.tr.CanRest()
 	c.subprotocol = ws.Subprotocol()
 	if c.beat != nil {
 		c.beat.Use(c.tr)
@@ -73,6 +74,7 @@ type hijack struct {
 	br     *bufio.Reader
 	status int
 	taken  bool // the connection is no longer net/http's
+	rests  bool // it may rest, if it can
 }
 
 // canHijack reports whether a connection can be taken from w.
@@ -140,6 +142,10 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c.deflate = strings.HasPrefix(h.Header().Get("Sec-WebSocket-Extensions"), "permessage-deflate")
 	first, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	s := c.srv
+	var after time.Duration
+	if h.rests {
+		after = s.restAfter
+	}
 	h.tr = transport.New(sock, bytes.Clone(first), transport.Options{
 		Read:           s.read,
 		Write:          s.write,
@@ -148,6 +154,7 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		MessageTimeout: within(s.opts.MessageTimeout),
 		WriteTimeout:   within(s.opts.WriteTimeout),
 		Hold:           s.opts.HoldReplies,
+		RestAfter:      after,
 		OnPing:         c.onPing,
 		OnPong:         c.onPong,
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/sync/errgroup"
 
 	"example.com/wsecho/ending"
 	"example.com/wsecho/heartbeat"
@@ -40,6 +41,9 @@ type Conn struct {
 	cancel context.CancelFunc
 	pulse  pulse
 
+	timers   []*time.Timer // of age and idleness
+	group    errgroup.Group
+	rests    bool  // between messages there is no handler
 	draining latch // set when a drain has reached c
 
 	reading     sync.Mutex            // held by a read; see learn
@@ -59,7 +63,8 @@ type Conn struct {
 
 // Reader waits for a message and returns its type and a reader of its payload,
 // which must be read to io.EOF before the next. A text message is checked to be
-// UTF-8 as it is read (RFC 6455, section 8.1).
+// UTF-8 as it is read (RFC 6455, section 8.1). The error is [ErrIdle] where
+// Options.Stateless asks for that; any other is of the connection's end.
 func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
@@ -71,7 +76,10 @@ func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, er
 		return 0, nil, err
 	}
 	release := c.bind(ctx)
-	c.tr.Wait()
+	if c.tr.Wait() {
+		release()
+		return 0, nil, ErrIdle
+	}
 	typ, r, err := c.ws.Reader(context.Background())
 	if err != nil {
 		release()

@@ -207,7 +207,15 @@ func stall(ctx context.Context, c *server.Conn) error {
 // TestEndings brings about every kind there is and looks at it from both ends.
 func TestEndings(t *testing.T) {
 	t.Parallel()
-	for _, a := range acts {
+	all := acts
+	for _, a := range acts { // the same of connections that rest
+		if a.handler == nil {
+			a.opts.Stateless = true
+			a.name += ", stateless"
+			all = append(all, a)
+		}
+	}
+	for _, a := range all {
 		t.Run(a.kind.String()+"/"+a.name, func(t *testing.T) {
 			t.Parallel()
 			handler := a.handler

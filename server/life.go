@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -11,57 +12,81 @@ import (
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
-	"golang.org/x/sync/errgroup"
 
 	"example.com/wsecho/ending"
 	"example.com/wsecho/internal/transport"
 )
 
-// run is a connection's whole life. The handler runs on this goroutine, with a
-// context that has the values of parent, and the beats of the heart in the group.
-func (c *Conn) run(parent context.Context) {
-	c.ctx, c.cancel = context.WithCancel(parent)
-	var group errgroup.Group
-	var err error
-	panicked := true
-	timers := c.limits()
-	defer func() { // also where the handler ends its goroutine
-		if panicked {
-			err = c.recovered(recover())
-		}
-		c.finish(err)
-		for _, t := range timers {
-			t.Stop()
-		}
-		c.stop()
-		_ = group.Wait() // what the heartbeat found is noted
-		// Where CloseNow or cut was first, coder has not heard of it yet: without
-		// this it would never be freed, and might still be reading.
-		_ = c.ws.CloseNow()
-		c.tr.Hangup()
-		c.tell()
-	}()
+// A connection's life is begin, then the handler, once or from time to time, and
+// then end. The beats of its heart run in the group.
 
+// begin makes c one of the server's connections. The handler's context has the
+// values of parent. If it is false c has ended: a Logger has panicked.
+func (c *Conn) begin(parent context.Context) (begun bool) {
+	defer func() {
+		if !begun {
+			c.close(c.recovered(recover()))
+		}
+	}()
+	c.ctx, c.cancel = context.WithCancel(parent)
+	c.limits()
 	late, tooLate := c.srv.add(c)
 	c.srv.log.Debug("began", "id", c.id, "remote", c.remote, "host", quote(c.host), "uri", quote(c.uri), "subprotocol", c.subprotocol)
 	if late {
-		group.Go(func() error { c.drain(); return nil })
+		c.group.Go(func() error { c.drain(); return nil })
 	}
 	if tooLate {
 		c.cut()
 	}
-	c.startBeats(&group)
+	c.startBeats()
+	return true
+}
+
+// run is the rest of a connection's life on one goroutine.
+func (c *Conn) run() {
+	for c.handle() {
+	}
+}
+
+// handle calls the handler. It reports whether the handler is to be called again;
+// if not, the connection has ended.
+func (c *Conn) handle() (again bool) {
+	var err error
+	panicked := true
+	defer func() { // also where the handler ends its goroutine
+		if panicked {
+			err = c.recovered(recover())
+		}
+		if !again {
+			c.close(err)
+		}
+	}()
 	err = c.srv.handler(c.ctx, c)
 	panicked = false
+	return c.rests && errors.Is(err, ErrIdle) && !c.noted()
+}
+
+// close ends the connection, unless it has ended, and tells how.
+func (c *Conn) close(err error) {
+	c.finish(err)
+	for _, t := range c.timers {
+		t.Stop()
+	}
+	c.stop()
+	_ = c.group.Wait() // what the heartbeat found is noted
+	// Where CloseNow or cut was first, coder has not heard of it yet: without
+	// this it would never be freed, and might still be reading.
+	_ = c.ws.CloseNow()
+	c.tr.Hangup()
+	c.tell()
 }
 
 // limits starts the clocks of age and idleness.
-func (c *Conn) limits() []*time.Timer {
-	var timers []*time.Timer
+func (c *Conn) limits() {
 	o := &c.srv.opts
 	if o.MaxAge > 0 {
 		age := time.Duration(float64(o.MaxAge) * (0.9 + 0.2*rand.Float64()))
-		timers = append(timers, time.AfterFunc(age, func() {
+		c.timers = append(c.timers, time.AfterFunc(age, func() {
 			c.conclude((&ending.Error{Kind: ending.Aged, Reason: "maximum age reached"}).Ending())
 		}))
 	}
@@ -79,9 +104,8 @@ func (c *Conn) limits() []*time.Timer {
 			c.conclude((&ending.Error{Kind: ending.Idle, Reason: "no message for too long"}).Ending())
 		})
 		close(ready)
-		timers = append(timers, t)
+		c.timers = append(c.timers, t)
 	}
-	return timers
 }
 
 // recovered is the error of a handler that has not returned.

@@ -40,6 +40,10 @@ const soon = 20 * time.Second
 // grace is the close timeout of the servers in these tests.
 const grace = 500 * time.Millisecond
 
+// resting is after what time a connection of a stateless handler rests here: at
+// every occasion.
+const resting = 2 * time.Millisecond
+
 func echoes(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }
 
 // A site is a Server on a listener, for one test.
@@ -94,6 +98,7 @@ func serveOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) 
 	if s.Server, err = server.New(h, o); err != nil {
 		tb.Fatal(err)
 	}
+	s.RestAfter(resting)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan struct{})
 	var serveErr error

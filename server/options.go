@@ -71,6 +71,15 @@ type Options struct {
 	// a write and the next read would delay its replies. False: nothing waits.
 	HoldReplies bool
 
+	// Stateless says that the Handler keeps nothing from one message to the next.
+	// Then it is called when the first message comes, a read returns [ErrIdle]
+	// when no other has come for 5 to 10 seconds, and after it has returned that,
+	// or an error that wraps it, it is called again with the next message. Between
+	// its calls the connection has no stack for it, which is a third of what an
+	// idle connection takes. It has effect under Serve and without TLS only. False:
+	// the Handler is called once.
+	Stateless bool
+
 	// HandshakeTimeout bounds a handshake from the first byte of the request to
 	// the last of the answer under Serve, and the answer alone under another
 	// server. 0: 5 s; negative: off.

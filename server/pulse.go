@@ -4,8 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"example.com/wsecho/ending"
 )
 
@@ -13,15 +11,13 @@ import (
 // and no goroutine: the stack of one would be a quarter of what an idle connection
 // takes.
 type pulse struct {
-	group *errgroup.Group // what the beats run in; they are waited for there
-
 	mu    sync.Mutex
 	timer *time.Timer
 	over  bool // no beat begins any more
 }
 
 // startBeats starts the heartbeat, if there is one.
-func (c *Conn) startBeats(group *errgroup.Group) {
+func (c *Conn) startBeats() {
 	if c.beat == nil {
 		return
 	}
@@ -29,7 +25,6 @@ func (c *Conn) startBeats(group *errgroup.Group) {
 	p := &c.pulse
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.group = group
 	if !p.over {
 		p.timer = time.AfterFunc(first, c.due)
 	}
@@ -41,7 +36,7 @@ func (c *Conn) due() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.over { // or the group might have been waited for
-		p.group.Go(c.pulsate)
+		c.group.Go(c.pulsate)
 	}
 }
 

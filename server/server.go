@@ -53,6 +53,8 @@ type Server struct {
 	read    *transport.Pool
 	write   *transport.Pool
 
+	restAfter time.Duration
+
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
 	places   int            // connections, and handshakes on the way to one
@@ -83,6 +85,8 @@ func New(h Handler, o Options) (*Server, error) {
 		conns:   make(map[*Conn]struct{}),
 		perIP:   make(map[string]int),
 		empty:   make(chan struct{}),
+
+		restAfter: restAfter,
 	}
 	return s, nil
 }
@@ -118,12 +122,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if owned(r) == s {
-		go c.run(context.Background())
+		switch {
+		case !c.begin(context.Background()):
+		case !c.rests:
+			go c.run()
+		case c.tr.Idle():
+			go c.rest()
+		default:
+			go c.wake()
+		}
 		return
 	}
 	// Values that middleware has put into the request's context stay visible; its
 	// end means nothing once the connection is taken from net/http.
-	c.run(context.WithoutCancel(r.Context()))
+	if c.begin(context.WithoutCancel(r.Context())) {
+		c.run()
+	}
 }
 
 // upgrade is accept with the place that enter has reserved, which it gives back

@@ -140,6 +140,7 @@ func (l *Load) Alive() int {
 		if c.Do(b) == nil {
 			n++
 		}
+		_ = c.tcp.SetDeadline(time.Time{})
 	}
 	return n
 }

@@ -33,6 +33,7 @@ type Options struct {
 	Deflate        bool          // permessage-deflate was negotiated: RSV1 may be set
 	MessageTimeout time.Duration // time waited for the rest of a message that has begun
 	WriteTimeout   time.Duration // how long neither the kernel nor the peer may take a byte
+	RestAfter      time.Duration // how long Wait waits for a message; 0, and where CanRest is false: for ever
 	Hold           bool          // keep replies back while more input is in hand
 
 	OnPing func()               // called by the reader for each ping, which is answered; nil: not called
@@ -57,7 +58,7 @@ type Conn struct {
 	writeBy time.Time  // the write deadline that is set now
 	closed  bool       // coder has closed: nothing is written any more
 
-	reset atomic.Pointer[error] // that a write has met: the kernel tells it once
+	told atomic.Pointer[error] // a reset that a write has met, and what peekSome has: the kernel tells it once
 
 	closing atomic.Bool // CloseBy has been called
 
@@ -82,7 +83,9 @@ func New(sock net.Conn, first []byte, o Options) *Conn {
 	if s, ok := sock.(*tls.Conn); ok {
 		c.base = s.NetConn()
 	}
-	c.raw = rawOf(sock)
+	if c.raw = rawOf(sock); c.raw == nil {
+		c.opts.RestAfter = 0
+	}
 	c.in.init(c)
 	c.out.init(c)
 	if len(first) > 0 {

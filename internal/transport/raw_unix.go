@@ -18,6 +18,15 @@ func sysRead(fd uintptr, p []byte) (int, error) {
 	}
 }
 
+func sysPeek(fd uintptr, p []byte) (int, error) {
+	for {
+		n, _, err := syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
 func sysWrite(fd uintptr, p []byte) (int, error) {
 	for {
 		n, err := syscall.Write(int(fd), p)

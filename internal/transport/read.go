@@ -37,15 +37,28 @@ type input struct {
 
 	err error // why reading is over; what was scanned before is handed on first
 
+	spoke int64 // when a message, or a part of one, was last handed on; as Conn.heard
+
 	some  func(uintptr) bool // readSome, made once
+	peek  func(uintptr) bool // peekSome
+	poll  bool               // readSome is not to wait
 	n     int                // what it read
 	errno error
 }
 
+// How long a get may wait.
+type patience uint8
+
+const (
+	forInput   patience = iota
+	forMessage          // no longer than until a close begins, or RestAfter
+	atOnce              // not at all
+)
+
 func (in *input) init(c *Conn) {
 	in.c = c
 	in.limit, in.deflate = c.opts.ReadLimit, c.opts.Deflate
-	in.some = in.readSome
+	in.some, in.peek = in.readSome, c.peekSome
 }
 
 // begin takes bytes that somebody else has read.
@@ -64,7 +77,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	in := &c.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if err := in.get(false); err != nil {
+	if err := in.get(forInput); err != nil {
 		return 0, err
 	}
 	n := copy(p, in.buf.b[in.r:in.ready])
@@ -75,12 +88,15 @@ func (c *Conn) Read(p []byte) (int, error) {
 // Wait returns when a Read would not wait. A goroutine that waits here does not
 // have coder's frames on its stack, which is what an idle connection is made of.
 // It is for the time between two messages. It returns early when CloseBy is
-// called: a close handshake reads too, and coder decides who does.
-func (c *Conn) Wait() {
+// called: a close handshake reads too, and coder decides who does. It reports
+// whether it has waited for RestAfter, and no message has come.
+func (c *Conn) Wait() (idle bool) {
 	in := &c.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	_ = in.get(true) // Read says it again
+	err := in.get(forMessage) // Read says it again
+	in.spoke = c.heard.Load()
+	return err == errIdle
 }
 
 // Whole returns the size of the message that coder is reading, if all of it has
@@ -99,7 +115,7 @@ func (c *Conn) Whole() int64 {
 }
 
 // get sees to it that there is something to hand on.
-func (in *input) get(early bool) error {
+func (in *input) get(p patience) error {
 	for in.r == in.ready {
 		if in.err == nil && in.w > in.ready {
 			if in.turns++; in.turns >= maxTurns {
@@ -117,8 +133,11 @@ func (in *input) get(early bool) error {
 		if in.err != nil {
 			return in.err
 		}
-		if !in.fill(early) {
-			return nil
+		if err := in.fill(p); err != nil {
+			if err == errEarly {
+				err = nil
+			}
+			return err
 		}
 		in.turns = 0
 	}
@@ -196,19 +215,20 @@ func (in *input) publish() {
 	in.c.count.bytesIn.Store(in.bytes)
 }
 
-// fill waits for input. What was scanned has been handed on. If early is set it
-// ends when a close begins, and returns false.
-func (in *input) fill(early bool) bool {
+// fill waits for input. What was scanned has been handed on. Its own error is
+// errEarly or errIdle; one of reading is in.err.
+func (in *input) fill(p patience) error {
 	c := in.c
 	began := in.inside() || in.w > in.ready || len(in.part) > 0
 	in.publish()
-	if err := c.await(began, in.waited, early); err != nil {
+	if err := c.await(began, in.waited, p); err != nil {
 		in.err = err
-		return true
+		return nil
 	}
-	if early && c.closing.Load() {
-		return false
+	if p != forInput && c.closing.Load() {
+		return errEarly
 	}
+	in.poll = p == atOnce
 	var start time.Time
 	if began && c.opts.MessageTimeout > 0 {
 		start = time.Now()
@@ -225,30 +245,33 @@ func (in *input) fill(early bool) bool {
 	}
 	if err != nil {
 		in.free()
-		if in.err = c.readError(err, began); in.err == errEarly {
-			in.err = nil
-			return false
+		if err = c.readError(err, began); err == errEarly || err == errIdle {
+			return err
 		}
-		return true
+		in.err = err
+		return nil
 	}
 	c.heard.Store(c.now())
 	if in.rest > 0 { // the buffer was empty: there is headroom for a header
 		in.r, in.ready = in.resume(in.buf.b, in.ready, in.w)
 		in.more.Store(in.w > in.ready)
 	}
-	return true
+	return nil
 }
 
 // await sets the deadline of a read that is about to wait, or says why it must
 // not.
-func (c *Conn) await(began bool, waited time.Duration, early bool) error {
+func (c *Conn) await(began bool, waited time.Duration, p patience) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failed != nil {
 		return c.failed
 	}
-	c.early = early
+	c.early = p != forInput
 	limit := c.closeBy
+	if p == forMessage && !began && c.opts.RestAfter > 0 && limit.IsZero() {
+		limit = c.restBy()
+	}
 	if began && c.opts.MessageTimeout > 0 {
 		end := time.Now().Add(c.opts.MessageTimeout - waited)
 		if limit.IsZero() || end.Before(limit) {
@@ -269,14 +292,18 @@ func (c *Conn) readError(err error, began bool) error {
 	switch {
 	case c.failed != nil:
 		return c.failed
+	case err == errIdle: // there is none now
+		return err
 	case c.early && c.closing.Load() && errors.Is(err, os.ErrDeadlineExceeded):
 		return errEarly
-	case err == io.EOF && c.reset.Load() != nil:
-		err = *c.reset.Load()
+	case err == io.EOF && c.told.Load() != nil:
+		err = *c.told.Load()
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		err = ending.Stream(err)
 	case !c.closeBy.IsZero() && !time.Now().Before(c.closeBy):
 		err = net.ErrClosed // the time for goodbyes is over
+	case !began && c.early && c.opts.RestAfter > 0:
+		return errIdle
 	case began:
 		err = &ending.Error{Kind: ending.TooSlow, Reason: fmt.Sprintf("message took longer than %v", c.opts.MessageTimeout)}
 	}
@@ -324,6 +351,8 @@ func (in *input) readRaw() error {
 		return err
 	}
 	switch {
+	case in.errno == errAgain:
+		return errIdle
 	case in.errno != nil:
 		return os.NewSyscallError("read", in.errno)
 	case in.n == 0:
@@ -338,6 +367,9 @@ func (in *input) readSome(fd uintptr) bool {
 	in.lend()
 	in.n, in.errno = sysRead(fd, in.buf.b[in.w:])
 	if in.errno == errAgain {
+		if in.poll {
+			return true
+		}
 		in.errno = nil
 		in.free()
 		in.c.waiting.CompareAndSwap(0, in.c.now())

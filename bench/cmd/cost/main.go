@@ -113,7 +113,7 @@ func run(rounds int, each time.Duration, idle int, idleFor time.Duration, only s
 		cpu[c.name], p99[c.name], rate[c.name] = map[string]measure.Sample{}, map[string]measure.Sample{}, map[string]measure.Sample{}
 	}
 	fair := map[string]measure.Sample{}
-	memory := map[string]measure.Sample{}
+	memory, memoryAgain := map[string]measure.Sample{}, map[string]measure.Sample{}
 
 	procs := map[string]*measure.Process{}
 	for _, name := range names {
@@ -157,12 +157,13 @@ func run(rounds int, each time.Duration, idle int, idleFor time.Duration, only s
 				if err != nil {
 					return err
 				}
-				v, err := idleMemory(p, idle, idleFor, name == "raw")
+				never, again, err := idleMemory(p, idle, idleFor, name == "raw")
 				p.Stop()
 				if err != nil {
 					return fmt.Errorf("%s, idle: %w", name, err)
 				}
-				memory[name] = append(memory[name], v)
+				add(memory, name, never)
+				add(memoryAgain, name, again)
 			}
 		}
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
@@ -191,6 +192,7 @@ func run(rounds int, each time.Duration, idle int, idleFor time.Duration, only s
 	}
 	rows("p99 of 16 beside 8 floods", "µs", fair)
 	rows("memory of an idle connection", "KiB", memory)
+	rows("the same after a message", "KiB", memoryAgain)
 	return w.Flush()
 }
 
@@ -264,28 +266,36 @@ func fairness(p *measure.Process, each time.Duration, raw bool) (float64, error)
 }
 
 // idleMemory is what a connection adds to the resident memory of a server, in
-// KiB, when it has been idle; all are shown to be alive at the end.
-func idleMemory(p *measure.Process, n int, d time.Duration, raw bool) (float64, error) {
+// KiB, when it has been idle since it was made; and when it has been again, after
+// one message, by which all are shown to be alive.
+func idleMemory(p *measure.Process, n int, d time.Duration, raw bool) (never, again float64, err error) {
 	before, err := p.Resident()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	l, err := client.Open(context.Background(), p.Addr, n, raw)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer l.Close()
-	pings, err := l.Attend(time.Now().Add(d))
-	if err != nil {
-		return 0, err
+	each := func() (float64, error) {
+		pings, err := l.Attend(time.Now().Add(d))
+		if err != nil {
+			return 0, err
+		}
+		after, err := p.Resident()
+		if err != nil {
+			return 0, err
+		}
+		if alive := l.Alive(); alive != n {
+			return 0, fmt.Errorf("only %d of %d connections were alive at the end", alive, n)
+		}
+		fmt.Fprintf(os.Stderr, "  idle: %d pings answered\n", pings)
+		return float64(after-before) / 1024 / float64(n), nil
 	}
-	after, err := p.Resident()
-	if err != nil {
-		return 0, err
+	if never, err = each(); err != nil {
+		return 0, 0, err
 	}
-	if alive := l.Alive(); alive != n {
-		return 0, fmt.Errorf("only %d of %d connections were alive at the end", alive, n)
-	}
-	fmt.Fprintf(os.Stderr, "  idle: %d pings answered\n", pings)
-	return float64(after-before) / 1024 / float64(n), nil
+	again, err = each()
+	return never, again, err
 }

@@ -1,0 +1,61 @@
+package transport
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// A connection without a message can do without the stack of whoever reads: it
+// rests. What wakes it is looked at first, for mostly it is a pong.
+
+// CanRest reports whether c can rest: whether readiness for reading is known.
+func (c *Conn) CanRest() bool { return c.raw != nil }
+
+// Idle deals with what has come and reports whether there is nothing to read for
+// now: no part of a message, no end, no close of ours. It does not wait. Where it
+// says so, Rest may follow.
+func (c *Conn) Idle() bool {
+	in := &c.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	err := in.get(atOnce)
+	return err == errIdle && !in.inside() && len(in.part) == 0
+}
+
+// Rest waits until there is something to read, or reading fails, or a close
+// begins. It takes next to no stack.
+func (c *Conn) Rest() {
+	c.waiting.CompareAndSwap(0, c.now())
+	_ = c.raw.Read(c.in.peek) // who reads will see it
+	c.waiting.Store(0)
+}
+
+// peekSome reports whether there is something to read, and takes nothing but an
+// error, which the kernel tells only once.
+func (c *Conn) peekSome(fd uintptr) bool {
+	var b [1]byte
+	_, err := sysPeek(fd, b[:])
+	if err == errAgain {
+		return false
+	}
+	if err != nil {
+		told := os.NewSyscallError("read", err) // not err, or that would be on the heap each time
+		c.told.Store(&told)
+	}
+	return true
+}
+
+// errIdle is a wait for a message that was long enough.
+var errIdle = errors.New("transport: no message has come for a while")
+
+// restBy is when a wait for a message becomes a rest. So that the deadline need
+// not be set with every message, it is anywhere between half of RestAfter and all
+// of it after the last. c.mu is held.
+func (c *Conn) restBy() time.Time {
+	last := c.born.Add(time.Duration(c.in.spoke))
+	if d := c.armed.Sub(last); d >= c.opts.RestAfter/2 && d <= c.opts.RestAfter {
+		return c.armed
+	}
+	return time.Now().Add(c.opts.RestAfter)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// A surge of connections leaves behind what their handshakes took, and a server
+// that then idles would keep it for minutes: nothing makes the collector run.
+
+// tidy gives memory back to the system when a surge is over, until ctx is.
+func tidy(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+	}
+	var s surge
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		metrics.Read(samples)
+		if s.over(samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()) {
+			debug.FreeOSMemory()
+		}
+	}
+}
+
+// A surge follows what is allocated.
+type surge struct {
+	last, tidied uint64 // what had been allocated at the last look, and at the last tidying
+}
+
+// over reports whether a surge has ended since the last one, from what has been
+// allocated in all, what is in use, and what is held for no use, in bytes. To give
+// it back costs a collection: so it has to be worth one, and the server to have
+// little else to do.
+func (s *surge) over(allocated, heap, free uint64) bool {
+	lately := allocated - s.last
+	s.last = allocated
+	if worth := heap/4 + 4<<20; lately > heap/8 || allocated-s.tidied < worth && free < worth {
+		return false
+	}
+	s.tidied = allocated
+	return true
+}
