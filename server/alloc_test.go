@@ -4,6 +4,7 @@ package server_test
 
 import (
 	"io"
+	"runtime"
 	"testing"
 
 	"example.com/wsecho/server"
@@ -32,6 +33,34 @@ func TestNoAllocations(t *testing.T) {
 		})
 		if allocs > 0 {
 			t.Errorf("%d bytes: %v allocations a message, want none", size, allocs)
+		}
+	}
+}
+
+// TestIdleStack: a connection that rests has one goroutine, whose stack is the
+// smallest there is, also after it has had a message.
+func TestIdleStack(t *testing.T) {
+	const n = 500
+	s := serve(t, echoes, server.Options{Stateless: true})
+	used := func() (goroutines, stacks int) {
+		runtime.GC() // it frees the stacks of goroutines that are gone
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return runtime.NumGoroutine(), int(m.StackInuse)
+	}
+	goroutines, stacks := used()
+	peers := make([]*wstest.Peer, n)
+	for i := range peers {
+		peers[i] = s.dial(t, wstest.DialOptions{})
+	}
+	for _, after := range []string{"the handshake", "a message"} {
+		eventually(t, "all rest after "+after, func() bool {
+			g, st := used()
+			return g <= goroutines+n+10 && st <= stacks+n*13/4<<10 // some are kept for the next
+		})
+		for _, p := range peers {
+			send(t, p, wstest.TextFrame("hi"))
+			hear(t, p, wstest.Text, "hi")
 		}
 	}
 }
