@@ -58,7 +58,7 @@ type Conn struct {
 	ended time.Time
 	over  latch // set when the goodbye for it, if any, is done
 
-	answered bool // before that goodbye, a close frame had left: set before over is
+	answered bool // a close frame that has left is no goodbye: set before over is
 }
 
 // Reader waits for a message and returns its type and a reader of its payload,
@@ -177,6 +177,7 @@ func (c *Conn) CloseNow() error {
 	if !won {
 		return net.ErrClosed
 	}
+	c.answered = true
 	c.over.release()
 	c.stop()
 	return nil

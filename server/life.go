@@ -209,7 +209,8 @@ func (c *Conn) conclude(end ending.Ending) bool {
 		return true
 	}
 	// The peer may have closed and been answered, and the reader not have come to
-	// say so. Then there is nothing of ours on the wire, and tell tells the truth.
+	// say so. Then there is nothing of ours on the wire, and tell tells the truth, as
+	// it does where the answer leaves from here on, before what is sent below.
 	c.answered = !refuses(end.Kind) && c.tr.CloseSent()
 	if refuses(end.Kind) {
 		// There is nothing that the peer could still say: it hears why, and what
@@ -217,7 +218,7 @@ func (c *Conn) conclude(end ending.Ending) bool {
 		c.tr.Fail(&ending.Error{Kind: end.Kind, Reason: end.Reason})
 	}
 	// Whether the frame left and was answered, the transport has seen.
-	_ = c.ws.Close(code, cutReason(strings.ToValidUTF8(end.Reason, "\uFFFD")))
+	_ = c.ws.Close(code, reasonOf(end))
 	return true
 }
 
@@ -243,6 +244,9 @@ func goodbye(end ending.Ending) websocket.StatusCode {
 	return websocket.StatusInternalError
 }
 
+// reasonOf is the reason beside that code.
+func reasonOf(end ending.Ending) string { return cutReason(strings.ToValidUTF8(end.Reason, "\uFFFD")) }
+
 // cutReason cuts a reason to what a close frame can hold. A longer one would
 // make coder send no frame at all.
 func cutReason(s string) string {
@@ -261,6 +265,7 @@ func cutReason(s string) string {
 // cut ends the connection at once: the server has waited long enough.
 func (c *Conn) cut() {
 	if c.note((&ending.Error{Kind: ending.Drained, Reason: "cut at the end of the drain"}).Ending()) {
+		c.answered = true
 		c.over.release()
 	}
 	c.tr.Abort()

@@ -59,14 +59,14 @@ func (c *Conn) Info() Info {
 // tell makes the Outcome and gives it to whom it concerns.
 func (c *Conn) tell() {
 	o := Outcome{Ending: c.end, Info: c.Info(), Ended: c.ended}
-	var reason string
-	if o.Received, reason = c.tr.PeerClose(); o.Received != 0 && c.answered {
-		o.Ending = ending.OfClose(o.Received, reason)
-	}
-	if c.tr.CloseSent() {
-		if o.Sent = o.Received; o.By != ending.Peer {
-			o.Sent = goodbye(o.Ending)
-		}
+	var theirs, ours string
+	o.Received, theirs = c.tr.PeerClose()
+	o.Sent, ours = c.tr.OurClose()
+	if o.By != ending.Peer && o.Received != 0 && o.Sent == o.Received && ours == theirs &&
+		(c.answered || o.Sent != goodbye(o.Ending) || ours != reasonOf(o.Ending)) {
+		// What left is the answer to the peer's close frame, which was first: the
+		// reader had not come to say so when this side found a reason.
+		o.Ending = ending.OfClose(o.Received, theirs)
 	}
 	defer c.srv.remove(c, o) // even if OnEnd panics
 	c.srv.logEnd(o)

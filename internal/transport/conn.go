@@ -16,6 +16,7 @@ package transport
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -235,6 +236,22 @@ func (c *Conn) CloseSent() bool {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
 	return c.out.closeSent
+}
+
+// OurClose returns the code and reason of the close frame of ours that went to
+// the kernel whole; code 0 means that none has. It may be the answer to the
+// peer's, whoever wanted to close: coder answers while it reads.
+func (c *Conn) OurClose() (websocket.StatusCode, string) {
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case !o.closeSent:
+		return 0, ""
+	case len(o.goodbye) < 2:
+		return websocket.StatusNoStatusRcvd, ""
+	}
+	return websocket.StatusCode(binary.BigEndian.Uint16(o.goodbye)), string(o.goodbye[2:])
 }
 
 // Counts returns the whole data messages and their payload bytes on the wire,

@@ -324,9 +324,10 @@ type framer struct {
 	have int   // bytes of head that are there
 	left int64 // bytes of payload to come
 
-	closing  bool  // a close frame has been written: nothing may follow it
-	messages int64 // whole messages
-	bytes    int64 // of payload
+	closing  bool   // a close frame has been written: nothing may follow it
+	goodbye  []byte // its payload
+	messages int64  // whole messages
+	bytes    int64  // of payload
 }
 
 // follow takes the next bytes.
@@ -334,6 +335,9 @@ func (f *framer) follow(p []byte) {
 	for len(p) > 0 {
 		if f.left > 0 {
 			n := min(f.left, int64(len(p)))
+			if f.head[0]&0xf == opClose {
+				f.goodbye = append(f.goodbye, p[:n]...)
+			}
 			f.left -= n
 			p = p[n:]
 			if f.left == 0 {
