@@ -198,7 +198,11 @@ func (c *Conn) Hangup() {
 	defer c.out.end()
 	defer c.in.end()
 	defer c.base.Close()
-	half, ok := c.sock.(interface{ CloseWrite() error })
+	top := c.sock
+	if c.out.isTorn() {
+		top = c.base // a close_notify behind what is missing would be read as a forgery
+	}
+	half, ok := top.(interface{ CloseWrite() error })
 	if !ok || !time.Now().Before(limit) {
 		return
 	}
@@ -210,7 +214,7 @@ func (c *Conn) Hangup() {
 	if half.CloseWrite() != nil {
 		return
 	}
-	if half, ok := c.base.(interface{ CloseWrite() error }); ok && c.base != c.sock {
+	if half, ok := c.base.(interface{ CloseWrite() error }); ok && c.base != top {
 		_ = half.CloseWrite() // TLS has sent its close_notify, and no FIN
 	}
 	discard(c.base, c.opts.Read, limit)
@@ -221,6 +225,13 @@ func (c *Conn) Hangup() {
 func (c *Conn) Abort() {
 	c.Fail(net.ErrClosed)
 	c.base.Close()
+}
+
+// isClosed reports whether coder has closed.
+func (c *Conn) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 // PeerClose returns the code and reason of the close frame that the peer has

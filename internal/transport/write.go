@@ -28,6 +28,7 @@ type output struct {
 	ping      bool         // a ping is among what has not left
 	held      atomic.Bool  // whole frames are kept back in buf
 	closeSent bool         // a close frame has left
+	torn      bool         // a write of the plain path has failed in the midst
 	pending   atomic.Int64 // bytes that wait for the kernel
 
 	owes atomic.Bool // there is something in owed
@@ -106,6 +107,15 @@ func (o *output) flush() {
 	if o.err == nil {
 		o.leave()
 	}
+}
+
+// isTorn reports whether a record of TLS has not left whole, or may still not.
+func (o *output) isTorn() bool {
+	if !o.mu.TryLock() {
+		return true
+	}
+	defer o.mu.Unlock()
+	return o.torn
 }
 
 // end gives the buffer back for good.
@@ -225,6 +235,9 @@ func (o *output) writeSome(fd uintptr) bool {
 // whole records.
 func (o *output) sendPlain(p []byte) error {
 	c := o.c
+	if c.isClosed() { // TLS would count a record that never leaves
+		return net.ErrClosed
+	}
 	// TLS writes on its own account too: it must not meet an old deadline.
 	defer o.unstick()
 	for len(p) > 0 {
@@ -233,6 +246,7 @@ func (o *output) sendPlain(p []byte) error {
 		p = p[n:]
 		o.pending.Store(int64(len(p)))
 		if err != nil && !(n > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
+			o.torn = true
 			return err
 		}
 	}
