@@ -1,0 +1,115 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"time"
+
+	"example.com/wsecho/ending"
+)
+
+func (p *plan) cause(name string, w want, do func(l *life)) {
+	p.wants = append(p.wants, w)
+	p.deeds = append(p.deeds, deed{name: name, do: do})
+}
+
+// returns makes the handler return, which the echo alone does not.
+func (p *plan) returns(name string, w want, how func() error) {
+	p.direct = false
+	p.cause(name, w, func(l *life) { l.tell(how) })
+}
+
+// causes are why servers end a connection.
+var causes = []func(p *plan, r *rand.Rand){
+	func(p *plan, r *rand.Rand) {
+		p.returns("nil", from(&ending.Error{Kind: ending.Done}), func() error { return nil })
+	},
+	func(p *plan, r *rand.Rand) {
+		p.returns("error", from(&ending.Error{Kind: ending.Failed}), func() error { return errors.New("on purpose") })
+	},
+	func(p *plan, r *rand.Rand) {
+		e := &ending.Error{Kind: ending.Done, Code: 4001, Reason: "the handler's reason"}
+		p.returns("own code", from(e), func() error { return fmt.Errorf("so: %w", e) })
+	},
+	func(p *plan, r *rand.Rand) {
+		e := &ending.Error{Kind: ending.NoMemory, Reason: "none left"}
+		p.returns("no memory", from(e), func() error { return e })
+	},
+	func(p *plan, r *rand.Rand) {
+		p.returns("panic", from(&ending.Error{Kind: ending.Panicked}), func() error { panic("on purpose") })
+	},
+	func(p *plan, r *rand.Rand) {
+		p.returns("Goexit", from(&ending.Error{Kind: ending.Panicked}), func() error { runtime.Goexit(); return nil })
+	},
+	func(p *plan, r *rand.Rand) {
+		p.direct = false
+		p.cause("context", want{kind: ending.Local, wire: 1001, deaf: true}, func(l *life) { l.cancel() })
+	},
+	func(p *plan, r *rand.Rand) {
+		w := want{kind: ending.Local, code: 3001, reason: "by hand", wire: 3001}
+		p.cause("Close", w, func(l *life) { _ = l.conn.Close(w.code, w.reason) })
+	},
+	func(p *plan, r *rand.Rand) {
+		p.cause("CloseNow", want{kind: ending.Local, rst: true}, func(l *life) { _ = l.conn.CloseNow() })
+	},
+	func(p *plan, r *rand.Rand) {
+		w := from(&ending.Error{Kind: ending.Drained, Reason: "the server is going away"})
+		p.cause("drain", w, func(l *life) { l.drain() })
+	},
+	func(p *plan, r *rand.Rand) {
+		// What waits for the handler is cut: nobody has been told yet.
+		p.opts.DrainNotice, p.opts.DrainTimeout = time.Hour, time.Duration(1+r.IntN(10))*time.Millisecond
+		w := from(&ending.Error{Kind: ending.Drained, Reason: "cut at the end of the drain"})
+		w.wire, w.rst = 0, true
+		p.cause("cut", w, func(l *life) { l.drain() })
+	},
+	func(p *plan, r *rand.Rand) {
+		p.opts.MaxAge = time.Duration(1+r.IntN(20)) * time.Millisecond
+		w := from(&ending.Error{Kind: ending.Aged, Reason: "maximum age reached"})
+		w.timed = true
+		p.cause("age", w, func(*life) {})
+	},
+	func(p *plan, r *rand.Rand) {
+		p.opts.IdleTimeout = time.Duration(1+r.IntN(20)) * time.Millisecond
+		w := from(&ending.Error{Kind: ending.Idle, Reason: "no message for too long"})
+		w.timed = true
+		p.cause("idleness", w, func(*life) {})
+	},
+	func(p *plan, r *rand.Rand) {
+		p.opts.PingInterval, p.opts.MaxMissed = time.Duration(5+r.IntN(20))*time.Millisecond, -1+r.IntN(2)*2
+		p.silent = true
+		w := from(&ending.Error{Kind: ending.NoPong})
+		w.timed = true
+		p.cause("heartbeat", w, func(*life) {})
+	},
+}
+
+// asides are what servers do without ending anything.
+var asides = []func(r *rand.Rand) deed{
+	func(r *rand.Rand) deed {
+		return deed{name: "ping", do: func(l *life) {
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+			defer cancel()
+			_ = l.conn.Ping(ctx)
+		}}
+	},
+	func(r *rand.Rand) deed {
+		seed := r.Uint64()
+		return deed{name: "messages", do: func(l *life) {
+			r := rand.New(rand.NewPCG(seed, 0))
+			for range 1 + r.IntN(5) {
+				l.write(r)
+			}
+		}}
+	},
+	func(r *rand.Rand) deed {
+		return deed{name: "look", do: func(l *life) {
+			for i := range l.srv.Connections() {
+				_ = i.Heartbeat
+			}
+		}}
+	},
+}

@@ -1,0 +1,264 @@
+package server_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/wsecho/wstest"
+)
+
+// ours begins a message that the handler sends of itself. No peer's begins so.
+const ours = "handler: "
+
+// An actor is the peer of one life. It keeps account of what it has said and
+// heard, which the Outcome has to agree with.
+type actor struct {
+	p    *wstest.Peer
+	plan *plan
+
+	mu    sync.Mutex
+	heard *sync.Cond // an echo, or the end
+	ended bool
+
+	// What was said. A write that failed is counted, but not in sure.
+	messages []said
+	sure     int
+	bytes    int64 // payload of the whole messages
+	partial  int64 // payload of one that is not whole
+	pings    []string
+	mute     bool // nothing that is said any more counts, or can be said at all
+
+	closed bool   // a close frame was said, while that counted
+	code   uint16 // of it; NoStatus if it had none
+	reason string
+	answer bool // it was said after the server's
+
+	// What was heard.
+	echoes   int
+	unasked  int   // messages of the handler's own
+	bytesGot int64 // payload of both
+	pongs    []string
+	wrong    []string // what must never be heard
+	end      wstest.End
+	endErr   error
+}
+
+type said struct {
+	opcode  byte
+	payload []byte
+}
+
+func newActor(p *wstest.Peer, plan *plan) *actor {
+	a := &actor{p: p, plan: plan}
+	p.Timeout = soon
+	a.heard = sync.NewCond(&a.mu)
+	return a
+}
+
+// say sends a message, in a frame for each part.
+func (a *actor) say(opcode byte, parts ...[]byte) {
+	a.mu.Lock()
+	if a.mute || a.closed {
+		a.mu.Unlock()
+		return
+	}
+	m := said{opcode, bytes.Join(parts, nil)}
+	a.messages = append(a.messages, m)
+	a.mu.Unlock()
+	for i, part := range parts {
+		f := wstest.Frame{Opcode: opcode, Payload: part, Fin: i == len(parts)-1}
+		if i > 0 {
+			f.Opcode = wstest.Continuation
+		}
+		a.mu.Lock()
+		if a.closed { // by an answer in between: the message was not said
+			a.messages = a.messages[:len(a.messages)-1]
+			a.mu.Unlock()
+			return
+		}
+		// The writes are under the lock, so that nothing comes between the log
+		// and the wire. The reader waits for it, but never the server for both.
+		ok := a.p.Send(f) == nil
+		if f.Fin && ok {
+			a.sure++
+		}
+		if f.Fin {
+			a.bytes += int64(len(m.payload))
+			a.partial = 0
+		} else {
+			a.partial += int64(len(part))
+		}
+		a.mu.Unlock()
+		if !f.Fin && a.plan.chatty {
+			a.ping("between")
+		}
+	}
+}
+
+// spell sends a message's only frame in pieces, with a pause between them.
+func (a *actor) spell(opcode byte, payload []byte, pieces int, pause time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.mute || a.closed {
+		return
+	}
+	a.messages = append(a.messages, said{opcode, payload})
+	a.bytes += int64(len(payload))
+	b := wstest.Frame{Fin: true, Opcode: opcode, Payload: payload}.WithKey([4]byte{7, 1, 250, 9}).Append(nil)
+	size := len(b)/pieces + 1
+	ok := true
+	for len(b) > 0 && ok {
+		n := min(size, len(b))
+		ok = a.p.SendRaw(b[:n]) == nil
+		if b = b[n:]; len(b) > 0 {
+			time.Sleep(pause)
+		}
+	}
+	if ok {
+		a.sure++
+	}
+}
+
+func (a *actor) ping(text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.mute && !a.closed {
+		a.pings = append(a.pings, text)
+		_ = a.p.Send(wstest.PingFrame(text))
+	}
+}
+
+func (a *actor) pong(text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.mute && !a.closed {
+		_ = a.p.Send(wstest.PongFrame(text))
+	}
+}
+
+// close sends a close frame that is in order. Code 0 is none.
+func (a *actor) close(code uint16, reason string, answer bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.mute || a.closed {
+		return
+	}
+	a.closed, a.code, a.reason, a.answer = true, code, reason, answer
+	if code == 0 {
+		a.code = wstest.NoStatus
+	}
+	_ = a.p.Send(wstest.CloseFrame(code, reason))
+}
+
+// foul does what nothing that counts can follow: it breaks the rules, or the
+// stream. partial is the payload in it that the server may count.
+func (a *actor) foul(partial int, do func(p *wstest.Peer)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed && !a.mute {
+		a.partial += int64(partial)
+	}
+	a.mute = true
+	do(a.p)
+}
+
+// await waits until all that was said has come back, or the end.
+func (a *actor) await() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for !a.ended && a.echoes < len(a.messages) {
+		a.heard.Wait()
+	}
+}
+
+// read hears everything until the stream ends. A peer that does not listen
+// begins when over is closed.
+func (a *actor) read(over <-chan struct{}) {
+	if a.plan.deaf {
+		<-over
+	}
+	var opcode byte
+	var message []byte
+	for {
+		f, err := a.p.Recv()
+		if err != nil {
+			break
+		}
+		switch f.Opcode {
+		case wstest.Ping:
+			if !a.plan.silent {
+				a.pong(string(f.Payload))
+			}
+		case wstest.Close:
+			if a.plan.answers {
+				code, reason := wstest.ParseClose(f.Payload)
+				if code == wstest.NoStatus {
+					code = 0
+				}
+				a.close(code, reason, true)
+			}
+		case wstest.Pong:
+			a.mu.Lock()
+			a.pongs = append(a.pongs, string(f.Payload))
+			a.mu.Unlock()
+		default:
+			if f.Opcode != wstest.Continuation {
+				opcode = f.Opcode
+			}
+			if message = append(message, f.Payload...); f.Fin {
+				a.hear(opcode, message)
+				message = nil
+			}
+		}
+	}
+	end, err := a.p.End(soon)
+	if a.plan.answers { // the server waits for its FIN
+		_ = a.p.Close()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.end, a.endErr, a.ended = end, err, true
+	// A write under TLS that is given up leaves part of a record.
+	if err != nil && !errors.Is(err, os.ErrClosed) && !a.mute && !a.plan.deaf {
+		a.wrong = append(a.wrong, fmt.Sprintf("the stream has no end: %v", err))
+	}
+	if end.AfterClose > 0 {
+		a.wrong = append(a.wrong, "there are frames after the close frame")
+	}
+	a.heard.Broadcast()
+}
+
+// hear compares a message with what it must be.
+func (a *actor) hear(opcode byte, payload []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.bytesGot += int64(len(payload))
+	switch {
+	case bytes.HasPrefix(payload, []byte(ours)):
+		a.unasked++
+	case a.echoes == len(a.messages):
+		a.wrong = append(a.wrong, fmt.Sprintf("an echo of nothing: %.50q", payload))
+	default:
+		m := a.messages[a.echoes]
+		if m.opcode != opcode || !bytes.Equal(m.payload, payload) {
+			a.wrong = append(a.wrong, fmt.Sprintf("the echo of message %d is another: %.50q (%d bytes)", a.echoes, payload, len(payload)))
+		}
+		a.echoes++
+	}
+	a.heard.Broadcast()
+}
+
+func (a *actor) String() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := fmt.Sprintf("the peer said %d messages (%d surely) of %d+%d bytes, %d pings", len(a.messages), a.sure, a.bytes, a.partial, len(a.pings))
+	if a.closed {
+		s += fmt.Sprintf(", close %d %q (an answer: %v)", a.code, a.reason, a.answer)
+	}
+	return s + fmt.Sprintf("; heard %d echoes, %d others, %d bytes, pongs %.60s, and %v, %v", a.echoes, a.unasked, a.bytesGot, strings.Join(a.pongs, " "), a.end, a.endErr)
+}

@@ -1,0 +1,300 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"runtime/pprof"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// TestLifecycle plays lives at random: what the peer says, how it leaves, and what
+// the server does meanwhile, on TCP and TLS, under Serve and under a foreign
+// server. In every second run one thing alone ends the connection, each in its
+// turn, and the Outcome must be exactly that; in the others several do at about
+// the same time, and it must agree with one of them and with what the raw peer saw.
+//
+//	LIFECYCLE_RUNS=50000 go test -race -timeout 0 -run TestLifecycle ./server
+//	LIFECYCLE_SEED=17 LIFECYCLE_RUNS=1 go test -run TestLifecycle ./server
+func TestLifecycle(t *testing.T) {
+	t.Parallel()
+	seed, runs := uint64(time.Now().UnixNano()), uint64(300)
+	for name, value := range map[string]*uint64{"LIFECYCLE_SEED": &seed, "LIFECYCLE_RUNS": &runs} {
+		if s := os.Getenv(name); s != "" {
+			var err error
+			if *value, err = strconv.ParseUint(s, 10, 64); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+	}
+	t.Logf("LIFECYCLE_SEED=%d", seed)
+	var mu sync.Mutex
+	kinds := make(map[string]int)
+	next := make(chan uint64)
+	var workers sync.WaitGroup
+	for range 12 {
+		workers.Go(func() {
+			for i := range next {
+				o, p, bad := live(i)
+				mu.Lock()
+				kinds[o.Kind.String()]++
+				mu.Unlock()
+				for _, b := range bad {
+					t.Errorf("LIFECYCLE_SEED=%d LIFECYCLE_RUNS=1: %v: %s", i, p, b)
+				}
+			}
+		})
+	}
+	for i := seed; i < seed+runs && !t.Failed(); i++ {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	var all []string
+	for _, k := range slices.Sorted(maps.Keys(kinds)) {
+		all = append(all, fmt.Sprintf("%s %d", k, kinds[k]))
+	}
+	t.Logf("%d runs: %s", runs, strings.Join(all, ", "))
+}
+
+// A life is one run: a server, one connection, and its end.
+type life struct {
+	plan    *plan
+	srv     *server.Server
+	actor   *actor
+	conn    *server.Conn
+	drain   func()            // begins a drain, once
+	drained chan error        // what Serve or Shutdown has returned
+	out     chan func() error // how the handler shall return
+	cancel  func()            // of the context that the handler reads with
+	over    chan struct{}     // closed when the peer has seen the end
+
+	handlers sync.WaitGroup
+	mu       sync.Mutex
+	outcomes []server.Outcome
+	sockets  []net.Conn // as accepted, beneath TLS
+	wrote    int        // messages of the handler's own that Write has taken
+}
+
+// live plays the run of a seed. What is wrong comes back in bad.
+func live(seed uint64) (o server.Outcome, p *plan, bad []string) {
+	l := &life{
+		out: make(chan func() error, 1), over: make(chan struct{}), drained: make(chan error, 1),
+		plan: newPlan(seed),
+	}
+	p = l.plan
+	label := strconv.FormatUint(seed, 10)
+	var err error
+	pprof.Do(context.Background(), pprof.Labels("lifecycle", label), func(context.Context) { err = l.play() })
+	if err != nil {
+		return o, p, []string{err.Error()}
+	}
+	// Goroutines inherit their labels, and so this run's can be told from others'.
+	left := ""
+	for start := time.Now(); time.Since(start) < soon; time.Sleep(5 * time.Millisecond) {
+		if left = labelled(label); left == "" {
+			break
+		}
+	}
+	if left != "" {
+		bad = append(bad, "goroutines are left: "+left)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.outcomes) != 1 {
+		return o, p, []string{fmt.Sprintf("got %d outcomes, want 1", len(l.outcomes))}
+	}
+	o = l.outcomes[0]
+	for _, s := range l.sockets {
+		if err := s.SetDeadline(time.Time{}); !errors.Is(err, net.ErrClosed) {
+			bad = append(bad, fmt.Sprintf("a socket is open: %v", err))
+		}
+	}
+	for range l.srv.Connections() {
+		bad = append(bad, "the connection is still listed")
+	}
+	bad = append(bad, l.judge(o)...)
+	if bad != nil {
+		bad = append(bad, fmt.Sprintf("outcome %+v; %v", o, l.actor))
+	}
+	return o, p, bad
+}
+
+// handler echoes, and returns when it is told to.
+func (l *life) handler(conns chan<- *server.Conn) server.Handler {
+	return func(ctx context.Context, c *server.Conn) error {
+		l.handlers.Add(1)
+		defer l.handlers.Done()
+		if l.plan.direct {
+			select {
+			case conns <- c:
+			default: // it has rested
+			}
+			return echo.Serve(ctx, c)
+		}
+		mine, cancel := context.WithCancel(ctx)
+		l.cancel = cancel // not when the handler returns: it would be another ending
+		conns <- c
+		reading := make(chan error, 1)
+		l.handlers.Go(func() { reading <- echo.Serve(mine, c) })
+		select {
+		case err := <-reading:
+			return err
+		case how := <-l.out:
+			return how()
+		}
+	}
+}
+
+// play is the run itself. An error means that it could not be judged.
+func (l *life) play() error {
+	conns, ended := make(chan *server.Conn, 1), make(chan struct{}, 10)
+	o := l.plan.opts
+	o.OnEnd = func(end server.Outcome) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.outcomes = append(l.outcomes, end)
+		ended <- struct{}{}
+	}
+	var err error
+	if l.srv, err = server.New(l.handler(conns), o); err != nil {
+		return err
+	}
+	if l.plan.rests {
+		l.srv.RestAfter(2 * time.Millisecond)
+	}
+	url, stop, err := l.listen()
+	if err != nil {
+		return err
+	}
+	_, config := wstest.TLS()
+	peer, err := wstest.Dial(url, wstest.DialOptions{TLS: config, RcvBuf: l.plan.rcvBuf, Timeout: soon})
+	if err != nil {
+		return errors.Join(err, stop())
+	}
+	defer func() { _ = peer.Close() }()
+	l.actor = newActor(peer, l.plan)
+	reader := make(chan struct{})
+	go func() { defer close(reader); l.actor.read(l.over) }()
+	if l.plan.rests {
+		l.actor.say(wstest.Text, []byte("wake up"))
+	}
+	select {
+	case l.conn = <-conns:
+	case <-ended: // before it had a handler
+		ended <- struct{}{}
+	case <-time.After(soon):
+		return errors.Join(fmt.Errorf("not within %v: a connection", soon), stop())
+	}
+	script := make(chan struct{})
+	go func() { defer close(script); l.perform() }()
+
+	var none struct{}
+	err = receive(ended, &none, "an Outcome")
+	close(l.over)
+	if e := receive(reader, &none, "the peer's end"); e != nil {
+		err = errors.Join(err, e)
+	}
+	_ = peer.Close()
+	if e := receive(script, &none, "the end of the deeds"); e != nil {
+		err = errors.Join(err, e)
+	}
+	err = errors.Join(err, stop())
+	if l.cancel != nil {
+		l.cancel()
+	}
+	l.handlers.Wait()
+	return err
+}
+
+// receive waits for what must come.
+func receive[T any](from <-chan T, to *T, what string) error {
+	select {
+	case *to = <-from:
+		return nil
+	case <-time.After(soon):
+		return fmt.Errorf("not within %v: %s", soon, what)
+	}
+}
+
+// perform does what the plan says.
+func (l *life) perform() {
+	p, a := l.plan, l.actor
+	if p.alone {
+		for _, s := range p.steps {
+			s.do(a)
+		}
+		if p.await {
+			a.await()
+		}
+		if p.last != nil {
+			p.last.do(a)
+		}
+		for _, d := range p.deeds {
+			l.act(d)
+		}
+		return
+	}
+	var all sync.WaitGroup
+	if p.await {
+		a.say(wstest.Text, []byte("hello"))
+		a.await()
+	}
+	all.Go(func() {
+		for _, s := range p.steps {
+			time.Sleep(s.after)
+			s.do(a)
+		}
+		if p.last != nil {
+			time.Sleep(p.last.after)
+			p.last.do(a)
+		}
+	})
+	for _, d := range p.deeds {
+		all.Go(func() {
+			time.Sleep(d.after)
+			l.act(d)
+		})
+	}
+	all.Wait()
+}
+
+// act does a deed, if there is a connection for it.
+func (l *life) act(d deed) {
+	if l.conn != nil {
+		d.do(l)
+	}
+}
+
+// tell makes the handler return, unless it does so already.
+func (l *life) tell(how func() error) {
+	select {
+	case l.out <- how:
+	default:
+	}
+}
+
+// write sends a message of the handler's own.
+func (l *life) write(r *rand.Rand) {
+	p := append([]byte(ours), make([]byte, r.IntN(1000))...)
+	if l.conn.Write(context.Background(), websocket.MessageBinary, p) == nil {
+		l.mu.Lock()
+		l.wrote++
+		l.mu.Unlock()
+	}
+}
