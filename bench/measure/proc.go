@@ -70,6 +70,9 @@ func StartAt(addr, name string, args ...string) (*Process, error) {
 	return nil, fmt.Errorf("%s does not listen at %s", name, addr)
 }
 
+// Of is a process that was started in another way, and that its starter ends.
+func Of(cmd *exec.Cmd, addr string) *Process { return &Process{Addr: addr, cmd: cmd} }
+
 // Stop ends the process.
 func (p *Process) Stop() {
 	if p.in == nil {
@@ -116,4 +119,33 @@ func (p *Process) Resident() (int64, error) {
 	}
 	pages, err := strconv.ParseInt(f[1], 10, 64)
 	return pages * int64(syscall.Getpagesize()), err
+}
+
+// Files returns how many file descriptors the process has open.
+func (p *Process) Files() (int, error) {
+	open, err := p.descriptors()
+	return len(open), err
+}
+
+// Sockets returns how many of them are sockets.
+func (p *Process) Sockets() (n int, err error) {
+	open, err := p.descriptors()
+	for _, target := range open {
+		if strings.HasPrefix(target, "socket:") {
+			n++
+		}
+	}
+	return n, err
+}
+
+// descriptors returns what each is.
+func (p *Process) descriptors() (open []string, err error) {
+	dir := fmt.Sprintf("/proc/%d/fd/", p.cmd.Process.Pid)
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		if target, err := os.Readlink(dir + entry.Name()); err == nil { // else it was closed meanwhile
+			open = append(open, target)
+		}
+	}
+	return open, err
 }

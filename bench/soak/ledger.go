@@ -1,0 +1,225 @@
+package soak
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// An Outcome is a line of the server's log about a connection that has ended.
+type Outcome struct {
+	Kind        string
+	By          string
+	Code        int
+	Reason      string
+	Sent        int
+	Received    int
+	ID          uint64
+	Remote      string
+	Age         time.Duration
+	MessagesIn  int64 `json:"messages_in"`
+	MessagesOut int64 `json:"messages_out"`
+	BytesIn     int64 `json:"bytes_in"`
+	BytesOut    int64 `json:"bytes_out"`
+	Cause       string
+}
+
+// Any is for a figure of a Want that nobody can know.
+const Any = -1
+
+// A Want is the Outcome that what a peer has done leads to.
+type Want struct {
+	What           string // what it did, for people
+	Kind           string
+	By             string
+	Code           int
+	Sent, Received int
+
+	MessagesIn, MessagesOut int64
+	BytesIn, BytesOut       int64
+
+	Or *Want // what may be as well; nil: nothing
+}
+
+// Compare returns what of o is not as it should be.
+func (w Want) Compare(o Outcome) (wrong []string) {
+	if o.Kind != w.Kind || o.By != w.By {
+		wrong = append(wrong, fmt.Sprintf("ended as %s by %s (cause %q), want %s by %s", o.Kind, o.By, o.Cause, w.Kind, w.By))
+	}
+	for _, f := range []struct {
+		name      string
+		got, want int64
+	}{
+		{"code", int64(o.Code), int64(w.Code)},
+		{"sent", int64(o.Sent), int64(w.Sent)},
+		{"received", int64(o.Received), int64(w.Received)},
+		{"messages_in", o.MessagesIn, w.MessagesIn},
+		{"messages_out", o.MessagesOut, w.MessagesOut},
+		{"bytes_in", o.BytesIn, w.BytesIn},
+		{"bytes_out", o.BytesOut, w.BytesOut},
+	} {
+		if f.want != Any && f.got != f.want {
+			wrong = append(wrong, fmt.Sprintf("%s is %d, want %d", f.name, f.got, f.want))
+		}
+	}
+	if wrong != nil && w.Or != nil && w.Or.Compare(o) == nil {
+		return nil
+	}
+	return wrong
+}
+
+// A Ledger matches connections with their Outcomes, by the address that both
+// know. A port may be used again, but not before its connection has ended: for
+// one address, the order of both is the same. The zero Ledger is ready to use,
+// and all methods may be called at once.
+type Ledger struct {
+	mu      sync.Mutex
+	changed chan struct{} // closed when an account is settled; nil: nobody waits
+	open    map[string][]*account
+	early   map[string][]Outcome // whose connection has not said yet what it wants
+	pending int                  // accounts that are not settled
+	kinds   map[string]int
+	wrong   []string
+	count   int // of wrong, even if they are too many to keep
+}
+
+// An account is one connection's.
+type account struct {
+	want *Want // nil: its peer is not done
+}
+
+// most is how many complaints are kept word for word.
+const most = 50
+
+// Open makes the account of a connection whose handshake was answered. What it
+// returns is called once, when its peer has done what it wanted.
+func (l *Ledger) Open(remote string) (settle func(Want)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open == nil {
+		l.open = make(map[string][]*account)
+	}
+	a := new(account)
+	l.open[remote] = append(l.open[remote], a)
+	l.pending++
+	return func(w Want) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		a.want = &w
+		l.match(remote)
+	}
+}
+
+// Outcome takes a line of the log.
+func (l *Ledger) Outcome(o Outcome) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.early == nil {
+		l.early, l.kinds = make(map[string][]Outcome), make(map[string]int)
+	}
+	l.kinds[o.Kind]++
+	l.early[o.Remote] = append(l.early[o.Remote], o)
+	l.match(o.Remote)
+}
+
+// match compares what there is of both.
+func (l *Ledger) match(remote string) {
+	for len(l.open[remote]) > 0 && len(l.early[remote]) > 0 && l.open[remote][0].want != nil {
+		w, o := l.open[remote][0].want, l.early[remote][0]
+		l.open[remote], l.early[remote] = l.open[remote][1:], l.early[remote][1:]
+		l.pending--
+		for _, text := range w.Compare(o) {
+			l.complain("%s (id %d, %s): %s", w.What, o.ID, remote, text)
+		}
+	}
+	if len(l.open[remote]) == 0 {
+		delete(l.open, remote)
+	}
+	if len(l.early[remote]) == 0 {
+		delete(l.early, remote)
+	}
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+// Complain notes something else that is wrong.
+func (l *Ledger) Complain(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.complain(format, args...)
+}
+
+func (l *Ledger) complain(format string, args ...any) {
+	l.count++
+	if len(l.wrong) < most {
+		l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
+	}
+}
+
+// Balance waits until every connection has had its Outcome, for at most d, and
+// complains about each that has not, and about each Outcome of no connection. It
+// is for a time when no connection is open.
+func (l *Ledger) Balance(d time.Duration) {
+	end := time.NewTimer(d)
+	defer end.Stop()
+	for waiting := true; waiting; {
+		l.mu.Lock()
+		if l.pending == 0 {
+			l.mu.Unlock()
+			break
+		}
+		if l.changed == nil {
+			l.changed = make(chan struct{})
+		}
+		changed := l.changed
+		l.mu.Unlock()
+		select {
+		case <-changed:
+		case <-end.C:
+			waiting = false
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for remote, accounts := range l.open {
+		for _, a := range accounts {
+			what := "a connection that has not said what it did"
+			if a.want != nil {
+				what = a.want.What
+			}
+			l.complain("%s (%s): no Outcome within %v", what, remote, d)
+		}
+	}
+	for remote, outcomes := range l.early {
+		for _, o := range outcomes {
+			l.complain("an Outcome of nobody's (id %d, %s): %s", o.ID, remote, o.Kind)
+		}
+	}
+	l.open, l.early, l.pending = nil, make(map[string][]Outcome), 0
+	if l.kinds == nil {
+		l.kinds = make(map[string]int)
+	}
+}
+
+// Wrong returns the complaints so far, the first of them word for word, and how
+// many there are.
+func (l *Ledger) Wrong() ([]string, int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.wrong), l.count
+}
+
+// Kinds returns how many Outcomes of each kind there were.
+func (l *Ledger) Kinds() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make(map[string]int, len(l.kinds))
+	for k, n := range l.kinds {
+		all[strings.Clone(k)] = n
+	}
+	return all
+}

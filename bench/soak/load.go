@@ -1,0 +1,201 @@
+package soak
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"example.com/wsecho/wstest"
+)
+
+// A Load is peers of every kind, one after the other on each of many places.
+type Load struct {
+	gate  sync.RWMutex // held for reading by each visit
+	all   sync.WaitGroup
+	total weights
+
+	connections, messages, bytes atomic.Int64
+
+	mu      sync.Mutex
+	latency *hdrhistogram.Histogram // of single small messages, in nanoseconds
+}
+
+// weights of the behaviours.
+type weights int
+
+// choose returns one of the behaviours, by their weights.
+func (w weights) choose(r *rand.Rand) behaviour {
+	n := r.IntN(int(w))
+	for _, b := range behaviours {
+		if n -= b.weight; n < 0 {
+			return b
+		}
+	}
+	panic("unreachable")
+}
+
+// NewLoad keeps conns visits on their way to each server until ctx is over. The
+// seed chooses what they do, though not in which order it happens. compression
+// says that the servers may be asked for permessage-deflate.
+func NewLoad(ctx context.Context, servers []*Server, conns int, seed uint64, compression bool) *Load {
+	l := &Load{latency: hdrhistogram.New(1000, int64(2*time.Minute), 3)}
+	for _, b := range behaviours {
+		l.total += weights(b.weight)
+	}
+	for i, s := range servers {
+		for n := range conns {
+			l.all.Go(func() {
+				r := rand.New(rand.NewPCG(seed, uint64(i*conns+n)))
+				for ctx.Err() == nil {
+					l.gate.RLock()
+					if ctx.Err() == nil {
+						l.visit(s, l.total.choose(r), r, 1+n%250, compression && r.IntN(2) == 0)
+					}
+					l.gate.RUnlock()
+				}
+			})
+		}
+	}
+	return l
+}
+
+// visit is one connection, from its dial to its end.
+func (l *Load) visit(s *Server, b behaviour, r *rand.Rand, from int, compression bool) {
+	v := &visit{r: r, load: l}
+	compression = compression && b.deflate
+	complain := func(err error) {
+		s.Complain("%s, %s (compression %v): %v", s.Name, b.name, v.codec != nil, err)
+	}
+	if err := v.dial(s.URL(), b.rcvBuf, from, compression); err != nil {
+		complain(err)
+		return
+	}
+	defer v.p.Close()
+	settle := s.Open(v.p.NetConn().LocalAddr().String())
+	l.connections.Add(1)
+	w, err := b.do(v)
+	if err != nil {
+		complain(err)
+		// Its Outcome is a complaint too: it tells what the server has to say about it.
+		w = Want{Kind: "the one that it asked for", Code: Any, Sent: Any, Received: Any, MessagesIn: Any, MessagesOut: Any, BytesIn: Any, BytesOut: Any}
+	}
+	w.What = s.Name + ", " + b.name
+	l.messages.Add(v.heard)
+	l.bytes.Add(v.gotBytes)
+	settle(w)
+}
+
+// dial opens the connection.
+func (v *visit) dial(url string, rcvBuf, from int, compression bool) error {
+	socket, dial := socketFrom(from, rcvBuf)
+	o := wstest.DialOptions{Dial: dial, Timeout: patience}
+	_, o.TLS = TLS()
+	if compression {
+		o.Extensions = offer
+	}
+	var err error
+	if v.p, err = wstest.Dial(url, o); err != nil {
+		return err
+	}
+	v.slow = &socket.slow
+	chosen := v.p.Response.Header.Get("Sec-WebSocket-Extensions")
+	if v.codec = negotiated(chosen); compression != (v.codec != nil) {
+		v.p.Close()
+		return fmt.Errorf("the extensions are %q, and compression was asked for: %v", chosen, compression)
+	}
+	return nil
+}
+
+func (l *Load) record(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.latency.RecordValue(int64(d)) // out of range is two minutes, and more than anybody waits
+}
+
+// Pause lets no visit begin and returns when the last has ended.
+func (l *Load) Pause() { l.gate.Lock() }
+
+// Resume ends a Pause.
+func (l *Load) Resume() { l.gate.Unlock() }
+
+// Wait returns when the context is over and the last visit has ended.
+func (l *Load) Wait() { l.all.Wait() }
+
+// String is what was done since the beginning, in a line; the quantiles are those
+// since the last call.
+func (l *Load) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ms := func(q float64) float64 { return float64(l.latency.ValueAtQuantile(q)) / 1e6 }
+	s := fmt.Sprintf("%d connections, %d messages, %d MiB back, p50 %.1f ms, p99 %.1f ms",
+		l.connections.Load(), l.messages.Load(), l.bytes.Load()>>20, ms(50), ms(99))
+	l.latency.Reset()
+	return s
+}
+
+// Farewell drains a server that has n polite peers, which all have to be told
+// 1001, and ends it.
+func (l *Load) Farewell(s *Server, n int) {
+	var ready, all sync.WaitGroup
+	ready.Add(n)
+	for i := range n {
+		all.Go(func() {
+			v := &visit{r: rand.New(rand.NewPCG(uint64(i), 0)), load: l}
+			err := v.dial(s.URL(), 0, 1+i%250, false)
+			if err != nil {
+				ready.Done()
+				s.Complain("%s, drained: %v", s.Name, err)
+				return
+			}
+			defer v.p.Close()
+			settle := s.Open(v.p.NetConn().LocalAddr().String())
+			err = v.some()
+			ready.Done()
+			if err == nil {
+				e, endErr := v.p.Answer(context.Background(), wstest.AnswerOptions{})
+				if err = endErr; err == nil && (e.Code != 1001 || !e.FIN) {
+					err = fmt.Errorf("the end is %v", e)
+				}
+			}
+			if err != nil {
+				s.Complain("%s, drained: %v", s.Name, err)
+			}
+			w := v.want("drained", "us")
+			w.What, w.Code, w.Sent, w.Received = s.Name+", drained", 1001, 1001, 1001
+			settle(w)
+		})
+	}
+	ready.Wait()
+	s.Stop(time.Minute)
+	all.Wait()
+	s.Balance(0)
+}
+
+// kindsOf are the counts of Outcomes in a line, each kind once, those that came
+// most often first.
+func kindsOf(servers []*Server) string {
+	sum := make(map[string]int)
+	for _, s := range servers {
+		for k, n := range s.Kinds() {
+			sum[k] += n
+		}
+	}
+	var all []string
+	for len(sum) > 0 {
+		best := ""
+		for k, n := range sum {
+			if best == "" || n > sum[best] || n == sum[best] && k < best {
+				best = k
+			}
+		}
+		all = append(all, fmt.Sprintf("%s %d", best, sum[best]))
+		delete(sum, best)
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,10 @@
+package soak
+
+import (
+	"os"
+	"testing"
+
+	"example.com/wsecho/wstest"
+)
+
+func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }

@@ -1,0 +1,142 @@
+package soak
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"example.com/wsecho/bench/measure"
+)
+
+// Options are those of Run.
+type Options struct {
+	For         time.Duration // how long the load lasts
+	Conns       int           // visits at once, to each server
+	Seed        uint64
+	Compression bool          // the servers may be asked for it
+	Every       time.Duration // from one quiet point to the next; 0: as it suits For
+}
+
+// What the memory of the second half's quiet points may be over that of the
+// first's, median against median: this part of it and this many bytes. The
+// runtime gives back late, and less after some minutes than after others.
+const (
+	growth      = 0.25
+	growthBytes = 24 << 20
+)
+
+// drained is how many peers are there when the server is told to end.
+const drained = 40
+
+// ErrWrong is that something was not as it should be; the report says what.
+var ErrWrong = errors.New("the server was not what it should be")
+
+// Run puts the servers under load, with a line to out at every quiet point and a
+// summary at the end, and ends them. It ends early when ctx does, which is no
+// error.
+func Run(ctx context.Context, servers []*Server, o Options, out io.Writer) error {
+	if o.Every <= 0 {
+		o.Every = min(time.Minute, max(5*time.Second, o.For/4))
+	}
+	loading, stop := context.WithTimeout(ctx, o.For)
+	defer stop()
+	var watching sync.WaitGroup
+	for _, s := range servers {
+		watching.Go(func() {
+			select {
+			case <-s.said:
+				s.Complain("%s has ended in the midst", s.Name)
+				stop()
+			case <-loading.Done():
+			}
+		})
+	}
+	start := time.Now()
+	l := NewLoad(loading, servers, o.Conns, o.Seed, o.Compression)
+	resident := make([]measure.Sample, len(servers))
+	told := make(map[string]bool)
+	point := func() {
+		line := l.String()
+		for i, s := range servers {
+			q, err := s.Quiet(patience)
+			if err != nil {
+				s.Complain("looking at %s: %v", s.Name, err)
+				continue
+			}
+			resident[i] = append(resident[i], float64(q.Resident))
+			line += fmt.Sprintf("; %s: %.1f MiB, %d files", s.Name, float64(q.Resident)/(1<<20), q.Files)
+		}
+		all, wrong := complaints(servers)
+		fmt.Fprintf(out, "%v: %s; %d wrong\n    %s\n", time.Since(start).Round(time.Second), line, wrong, kindsOf(servers))
+		for _, text := range all {
+			if !told[text] {
+				told[text] = true
+				fmt.Fprintln(out, "!!", text)
+			}
+		}
+	}
+	for loading.Err() == nil {
+		t := time.NewTimer(o.Every)
+		select {
+		case <-t.C:
+		case <-loading.Done():
+			t.Stop()
+			continue
+		}
+		l.Pause()
+		if loading.Err() == nil {
+			point()
+		}
+		l.Resume()
+	}
+	stop()
+	l.Wait()
+	watching.Wait()
+	point()
+	for _, s := range servers {
+		l.Farewell(s, drained)
+	}
+	fmt.Fprintf(out, "\nin %v: %s\n", time.Since(start).Round(time.Second), kindsOf(servers))
+	for i, s := range servers {
+		text, bad := grown(resident[i])
+		fmt.Fprintf(out, "%s: %s\n", s.Name, text)
+		if bad {
+			s.Complain("the memory of %s grows: %s", s.Name, text)
+		}
+	}
+	all, n := complaints(servers)
+	for _, text := range all {
+		fmt.Fprintln(out, "!!", text)
+	}
+	fmt.Fprintf(out, "%d wrong\n", n)
+	if n > 0 {
+		return ErrWrong
+	}
+	return nil
+}
+
+func complaints(servers []*Server) (all []string, n int) {
+	for _, s := range servers {
+		texts, count := s.Wrong()
+		all = append(all, texts...)
+		n += count
+	}
+	return all, n
+}
+
+// grown says how the memory of the quiet points went, and whether it has grown.
+// The first is not looked at: until then, buffers are made that stay.
+func grown(resident measure.Sample) (text string, bad bool) {
+	if len(resident) < 5 {
+		return "too few quiet points to tell whether the memory grows", false
+	}
+	rest := resident[1:]
+	first, second := rest[:len(rest)/2].Median(), rest[len(rest)/2:].Median()
+	return fmt.Sprintf("resident %.1f MiB at the quiet points of the first half, %.1f of the second; up to %.1f would do",
+		first/(1<<20), second/(1<<20), bound(first)/(1<<20)), second > bound(first)
+}
+
+func bound(first float64) float64 { return first*(1+growth) + growthBytes }

@@ -1,0 +1,48 @@
+package soak
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// TLS is for servers in this and other processes: clients trust anything.
+var TLS = sync.OnceValues(func() (serverSide, clientSide *tls.Config) {
+	serverSide, _ = wstest.TLS()
+	return serverSide, &tls.Config{InsecureSkipVerify: true}
+})
+
+// ServeTLS is the same server over TLS, which the binary leaves to others: the
+// packages in a process of their own, with the same bounds and the same log. It
+// returns when ctx is over and the last connection has ended.
+func ServeTLS(ctx context.Context, compression string) error {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	modes := map[string]websocket.CompressionMode{
+		"no-context-takeover": websocket.CompressionNoContextTakeover,
+		"context-takeover":    websocket.CompressionContextTakeover,
+	}
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, server.Options{
+		Compression: modes[compression], HoldReplies: true, ReadLimit: readLimit, MessageTimeout: messageTimeout,
+		WriteTimeout: writeTimeout, CloseTimeout: closeTimeout,
+		PingInterval: pingInterval, PingTimeout: pingTimeout, MaxMissed: maxMissed, Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	config, _ := TLS()
+	log.Info("listening", "addr", l.Addr().String())
+	return s.Serve(ctx, tls.NewListener(l, config))
+}

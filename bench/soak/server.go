@@ -1,0 +1,178 @@
+package soak
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"example.com/wsecho/bench/measure"
+)
+
+// A Server is an echo server in a process of its own, whose log is read.
+type Server struct {
+	*measure.Process
+	Ledger
+	Name   string
+	Scheme string // ws or wss
+
+	cmd     *exec.Cmd
+	sockets int           // open when nobody is connected
+	said    chan struct{} // closed when its log has ended
+	addr    chan string
+}
+
+// Start starts a server that logs JSON to stderr, as wsecho does: a line
+// "listening" with its addr, and a line "ended" for each connection. Every line
+// at warn or above is a complaint in its Ledger.
+func Start(cmd *exec.Cmd, name, scheme string) (*Server, error) {
+	// A Ctrl-C at a terminal is for us: the server is asked to end when its peers
+	// have gone.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	s := &Server{Name: name, Scheme: scheme, cmd: cmd, said: make(chan struct{}), addr: make(chan string, 1)}
+	go func() {
+		defer close(s.said)
+		s.listen(log)
+	}()
+	select {
+	case addr := <-s.addr:
+		s.Process = measure.Of(cmd, addr)
+	case <-s.said:
+		err = fmt.Errorf("%s ended at once", name)
+	case <-time.After(20 * time.Second):
+		err = fmt.Errorf("%s did not say where it listens", name)
+	}
+	if err == nil {
+		s.sockets, err = s.Sockets()
+	}
+	if err != nil {
+		_ = cmd.Process.Kill()
+		<-s.said
+		_ = cmd.Wait()
+		return nil, err
+	}
+	return s, nil
+}
+
+// listen reads the log to its end.
+func (s *Server) listen(log io.Reader) {
+	lines := bufio.NewScanner(log)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var line struct {
+			Level, Msg, Addr string
+		}
+		err := json.Unmarshal(lines.Bytes(), &line)
+		switch {
+		case err != nil, line.Level == "ERROR", line.Level == "WARN":
+			s.Complain("the log of %s: %s", s.Name, lines.Text())
+		case line.Msg == "listening":
+			s.addr <- line.Addr
+		case line.Msg == "ended":
+			var o Outcome
+			if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
+				s.Complain("the log of %s: %v: %s", s.Name, err, lines.Text())
+				continue
+			}
+			s.Outcome(o)
+		}
+	}
+	if err := lines.Err(); err != nil && !errors.Is(err, os.ErrClosed) {
+		s.Complain("the log of %s: %v", s.Name, err)
+		_, _ = io.Copy(io.Discard, log) // or it would wait for us
+	}
+}
+
+// URL is where it serves.
+func (s *Server) URL() string { return s.Scheme + "://" + s.Addr + "/" }
+
+// A Quiet is how a server is while nobody is connected.
+type Quiet struct {
+	Resident int64 // bytes
+	Files    int   // open descriptors
+}
+
+// Quiet waits, for at most d, until every connection has had its Outcome and all
+// sockets are closed, complains about what is left, and measures. Nobody may be
+// connected.
+func (s *Server) Quiet(d time.Duration) (q Quiet, err error) {
+	select {
+	case <-s.said: // it has ended, and nothing more will be said
+		d = 0
+	default:
+	}
+	end := time.Now().Add(d)
+	s.Balance(d)
+	for {
+		sockets, err := s.Sockets()
+		if err != nil {
+			return q, err
+		}
+		if sockets <= s.sockets {
+			break
+		}
+		if time.Now().After(end) {
+			s.Complain("%s has %d sockets open with nobody connected, and had %d at its start", s.Name, sockets, s.sockets)
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if q.Files, err = s.Files(); err != nil {
+		return q, err
+	}
+	q.Resident, err = s.Resident()
+	return q, err
+}
+
+// Stop tells the server to end, waits until it has, for at most d, and complains
+// unless it ends well. It returns when the whole log has been read.
+func (s *Server) Stop(d time.Duration) {
+	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
+		s.Complain("%s: %v", s.Name, err)
+	}
+	late := time.AfterFunc(d, func() {
+		s.Complain("%s does not end within %v", s.Name, d)
+		_ = s.cmd.Process.Kill()
+	})
+	defer late.Stop()
+	<-s.said
+	if err := s.cmd.Wait(); err != nil {
+		s.Complain("%s ended badly: %v", s.Name, err)
+	}
+}
+
+// Build makes the binary of wsecho as anyone would. What it returns is in a
+// directory of its own, which the caller removes.
+func Build() (string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "example.com/wsecho").Output()
+	if err != nil {
+		return "", fmt.Errorf("finding the module of wsecho (run this in bench/): %w", err)
+	}
+	dir, err := os.MkdirTemp("", "soak")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "wsecho")
+	cmd := exec.Command("go", "build", "-o", binary, ".")
+	cmd.Dir = strings.TrimSpace(string(out))
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		_ = os.RemoveAll(dir)
+		return "", fmt.Errorf("building wsecho: %w", err)
+	}
+	return binary, nil
+}
