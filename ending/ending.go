@@ -46,6 +46,7 @@ const (
 	Reset    // the peer's system answered with RST, or one's own write met a closed socket
 	Lost     // the path is gone: the kernel gave up (keepalive, retransmission), or no route is left
 	Cut      // TLS ended inside a record, which may be an attack (truncation)
+	BadTLS   // a record of TLS was forged or damaged, or the peer's alert says so of one of ours
 
 	// This side could not go on with the peer as it was.
 
@@ -89,6 +90,7 @@ var kinds = [numKinds]struct {
 	Reset:        {"reset", 0, Peer},
 	Lost:         {"lost", 0, Network},
 	Cut:          {"cut", 0, Network},
+	BadTLS:       {"bad tls", 0, Network},
 	NoPong:       {"no pong", websocket.StatusGoingAway, Us},
 	WriteStalled: {"write stalled", 0, Us},
 	Protocol:     {"protocol", websocket.StatusProtocolError, Us},
@@ -138,7 +140,7 @@ func (k Kind) By() Side {
 // cause. It is wider than gorilla's 1006, which is Kind Abnormal alone.
 func (k Kind) Abnormal() bool {
 	switch k {
-	case Abnormal, Reset, Lost, Cut, NoPong, WriteStalled:
+	case Abnormal, Reset, Lost, Cut, BadTLS, NoPong, WriteStalled:
 		return true
 	}
 	return false

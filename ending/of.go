@@ -74,10 +74,24 @@ func kindOf(err error) Kind {
 		return Local
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return Abnormal
+	case isTLS(err):
+		return BadTLS
 	case errors.As(err, &corrupt), isProtocol(err.Error()):
 		return Protocol
 	}
 	return Unknown
+}
+
+// isTLS reports whether err comes from crypto/tls. Of what that finds in a record,
+// and of the peer's alerts, most have no type that is exported, but all begin with
+// the package's name. What the network says passes through it unchanged.
+func isTLS(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if strings.HasPrefix(err.Error(), "tls: ") {
+			return true
+		}
+	}
+	return false
 }
 
 // violations are how coder/websocket v1.8.15 words what it refuses. It has no

@@ -3,6 +3,7 @@ package ending_test
 import (
 	"compress/flate"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -46,6 +47,9 @@ func TestOf(t *testing.T) {
 		{"unexpected EOF", io.ErrUnexpectedEOF, ending.Abnormal, 0, ending.Peer, true},
 		{"EOF of the stream", ending.Stream(io.EOF), ending.Abnormal, 0, ending.Peer, true},
 		{"TLS cut inside a record", ending.Stream(io.ErrUnexpectedEOF), ending.Cut, 0, ending.Network, false},
+		{"forged record", &net.OpError{Op: "local error", Err: errors.New("tls: bad record MAC")}, ending.BadTLS, 0, ending.Network, false},
+		{"no record of TLS", tls.RecordHeaderError{Msg: "received record with version 4854"}, ending.BadTLS, 0, ending.Network, false},
+		{"not of TLS", errors.New("of tls: nothing"), ending.Unknown, 0, ending.Nobody, false},
 		{"reset", system(syscall.ECONNRESET), ending.Reset, 0, ending.Peer, false},
 		{"broken pipe", system(syscall.EPIPE), ending.Reset, 0, ending.Peer, false},
 		{"timed out", system(syscall.ETIMEDOUT), ending.Lost, 0, ending.Network, false},

@@ -104,25 +104,37 @@ func TestClientEndings(t *testing.T) {
 	}
 }
 
-// TLS that ends inside a record: bytes of a record's header and then FIN.
-func TestClientCut(t *testing.T) {
-	server, client := wstest.TLS()
-	url := wstest.ServeRaw(t, server, func(p *wstest.Peer) {
-		if p.Accept(nil) != nil {
-			return
-		}
-		tcp := p.NetConn().(*tls.Conn).NetConn()
-		tcp.Write([]byte{23, 3, 3, 0, 200, 1, 2, 3})
-		p.CutTLS()
-		p.End(5 * time.Second)
-	})
-	conn := dial(t, url, client)
-	_, err := readUntil(t.Context(), conn)
-	if got := ending.Of(err); got.Kind != ending.Cut {
-		t.Errorf("got %v (%v), want cut", got.Kind, err)
-	}
-	if ending.Gone(err) {
-		t.Error("Gone is true, and gorilla says that it is no close error")
+// What is wrong beneath the WebSocket, in TLS itself.
+func TestClientTLS(t *testing.T) {
+	for name, test := range map[string]struct {
+		beneath []byte
+		want    ending.Kind
+	}{
+		"FIN in a record": {[]byte{23, 3, 3, 0, 200, 1, 2, 3}, ending.Cut},
+		"forged record":   {append([]byte{23, 3, 3, 0, 40}, make([]byte, 40)...), ending.BadTLS},
+		"no record":       {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), ending.BadTLS},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, client := wstest.TLS()
+			url := wstest.ServeRaw(t, server, func(p *wstest.Peer) {
+				if p.Accept(nil) != nil {
+					return
+				}
+				tcp := p.NetConn().(*tls.Conn).NetConn()
+				tcp.Write(test.beneath)
+				p.CutTLS()
+				p.End(5 * time.Second)
+			})
+			conn := dial(t, url, client)
+			_, err := readUntil(t.Context(), conn)
+			if got := ending.Of(err); got.Kind != test.want {
+				t.Errorf("got %v (%v), want %v", got.Kind, err, test.want)
+			}
+			if ending.Gone(err) {
+				t.Error("Gone is true, and gorilla says that it is no close error")
+			}
+			conn.CloseNow()
+		})
 	}
 }
 

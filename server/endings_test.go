@@ -3,6 +3,7 @@ package server_test
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -85,12 +86,9 @@ var acts = []act{
 	{kind: ending.Reset, do: reset, silent: true, in: 1, out: 1},
 	{kind: ending.Reset, name: "TLS", tls: true, do: reset, silent: true, in: 1, out: 1},
 	{kind: ending.Lost, lose: true, cause: syscall.ETIMEDOUT, do: frames(wstest.TextFrame("hi")), silent: true},
-	{kind: ending.Cut, tls: true, do: func(t *testing.T, s *site, p *wstest.Peer) {
-		// A record that announces more than there is.
-		conn := p.NetConn().(interface{ NetConn() net.Conn }).NetConn()
-		_, _ = conn.Write([]byte{23, 3, 3, 0, 200, 1, 2, 3})
-		_ = p.CutTLS()
-	}, silent: true},
+	{kind: ending.Cut, tls: true, do: beneath([]byte{23, 3, 3, 0, 200, 1, 2, 3}), silent: true}, // a record that announces more
+	{kind: ending.BadTLS, tls: true, do: beneath(append([]byte{23, 3, 3, 0, 40}, make([]byte, 40)...)), silent: true},
+	{kind: ending.BadTLS, name: "no record", tls: true, do: beneath([]byte("GET / HTTP/1.1\r\n\r\n")), silent: true},
 	{kind: ending.NoPong, opts: server.Options{PingInterval: 60 * time.Millisecond, MaxMissed: 1, CloseTimeout: 100 * time.Millisecond}, code: 1001, wire: 1001},
 	{kind: ending.WriteStalled, opts: server.Options{WriteTimeout: 200 * time.Millisecond, PingInterval: -1},
 		handler: stall, dial: wstest.DialOptions{RcvBuf: 4096}, silent: true},
@@ -181,6 +179,14 @@ var acts = []act{
 
 func frames(f ...wstest.Frame) func(*testing.T, *site, *wstest.Peer) {
 	return func(t *testing.T, s *site, p *wstest.Peer) { send(t, p, f...) }
+}
+
+// beneath writes b under TLS, and FIN.
+func beneath(b []byte) func(*testing.T, *site, *wstest.Peer) {
+	return func(t *testing.T, s *site, p *wstest.Peer) {
+		_, _ = p.NetConn().(*tls.Conn).NetConn().Write(b)
+		_ = p.CutTLS()
+	}
 }
 
 // reset waits for an echo before it resets: net/http, which gives the connection
