@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/transport"
 )
 
 // A message is the reader of one message's payload.
@@ -71,17 +72,8 @@ func (u *utf8Check) next(p []byte) bool {
 			u.n = 0
 		}
 	}
-	// A rune may end in the next piece: at most its first three bytes are here.
-	end := len(p)
-	for i := len(p) - 1; i >= 0 && i >= len(p)-(utf8.UTFMax-1); i-- {
-		if utf8.RuneStart(p[i]) {
-			if !utf8.FullRune(p[i:]) {
-				end = i
-			}
-			break
-		}
-	}
-	if !utf8.Valid(p[:end]) {
+	end, ok := transport.UTF8(p)
+	if !ok {
 		return false
 	}
 	u.n += copy(u.tail[u.n:], p[end:])

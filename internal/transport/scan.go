@@ -86,8 +86,14 @@ func (s *scanner) next(b []byte, at int) (end, keep int, err *ending.Error) {
 		return at, len(b), err
 	}
 	have := int64(len(f) - n)
-	if n == 0 || h.control() && have < h.length {
+	if n == 0 {
 		return at, at, nil
+	}
+	if h.control() && have < h.length {
+		if h.op == opClose {
+			_, _, err = readClose(f[n:], h.key, true)
+		}
+		return at, at, err
 	}
 	end = at + n + int(min(have, h.length))
 	if h.control() {
@@ -213,26 +219,49 @@ const (
 )
 
 // close takes the peer's close frame, RFC 6455, section 5.5.1.
-func (s *scanner) close(masked []byte, key uint32) *ending.Error {
+func (s *scanner) close(masked []byte, key uint32) (err *ending.Error) {
+	s.closeCode, s.closeReason, err = readClose(masked, key, false)
+	return err
+}
+
+// readClose reads the payload of a close frame, or what is there of one of which
+// there is more to come. What can be seen to be wrong is refused even then.
+func readClose(masked []byte, key uint32, more bool) (websocket.StatusCode, string, *ending.Error) {
 	var p [125]byte
 	n := copy(p[:], masked)
 	unmask(p[:n], key)
-	if n == 0 {
-		s.closeCode = websocket.StatusNoStatusRcvd
-		return nil
-	}
-	if n == 1 {
-		return protocol("close frame of one byte")
+	switch {
+	case n < 2 && more:
+		return 0, "", nil
+	case n == 0:
+		return websocket.StatusNoStatusRcvd, "", nil
+	case n == 1:
+		return 0, "", protocol("close frame of one byte")
 	}
 	code := websocket.StatusCode(binary.BigEndian.Uint16(p[:]))
 	if !LegalCode(code) {
-		return protocol("close code %d", int(code))
+		return 0, "", protocol("close code %d", int(code))
 	}
-	if !utf8.Valid(p[2:n]) {
-		return &ending.Error{Kind: ending.InvalidUTF8, Reason: "close reason is not UTF-8"}
+	reason := p[2:n]
+	if end, ok := UTF8(reason); !ok || end < len(reason) && !more {
+		return 0, "", &ending.Error{Kind: ending.InvalidUTF8, Reason: "close reason is not UTF-8"}
 	}
-	s.closeCode, s.closeReason = code, string(p[2:n])
-	return nil
+	return code, string(reason), nil
+}
+
+// UTF8 reports whether p can be the beginning of a text: whether it is UTF-8 up to
+// end, from where on there is a rune of which there is more to come, if any.
+func UTF8(p []byte) (end int, ok bool) {
+	end = len(p)
+	for i := end - 1; i >= 0 && i > end-utf8.UTFMax; i-- {
+		if utf8.RuneStart(p[i]) {
+			if !utf8.FullRune(p[i:]) {
+				end = i
+			}
+			break
+		}
+	}
+	return end, utf8.Valid(p[:end])
 }
 
 // LegalCode is which codes may be on the wire: RFC 6455, section 7.4, and those
