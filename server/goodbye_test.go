@@ -19,35 +19,6 @@ func both(t *testing.T, f func(t *testing.T, serve func(testing.TB, server.Handl
 	t.Run("TLS", func(t *testing.T) { t.Parallel(); f(t, serveTLS) })
 }
 
-// TestHugeFrame announces a frame that never comes: the end does not wait for it.
-func TestHugeFrame(t *testing.T) {
-	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
-		s := serve(t, echoes, server.Options{ReadLimit: -1})
-		p := s.dial(t, wstest.DialOptions{})
-		_ = p.SendRaw(append(wstest.Header(0x82, true, [4]byte{}, 1<<40, 64), make([]byte, 40_000)...))
-		eventually(t, "the bytes have come", func() bool {
-			for i := range s.Connections() {
-				return i.BytesIn == 40_000
-			}
-			return false
-		})
-		start := time.Now()
-		if err := s.stop(); err != nil {
-			t.Error(err)
-		}
-		if d := time.Since(start); d > 4*grace {
-			t.Errorf("the drain took %v", d)
-		}
-		finish(t, p, 1001)
-		o := s.end(t)
-		wantKind(t, o, ending.Drained)
-		if o.Sent != 1001 || o.Received != 0 || o.MessagesIn != 0 {
-			t.Errorf("got %+v", o)
-		}
-	})
-}
-
 // TestRefusedInMidFlood goes on sending while it is refused: the close frame must
 // arrive all the same.
 func TestRefusedInMidFlood(t *testing.T) {

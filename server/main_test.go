@@ -61,19 +61,25 @@ type site struct {
 // has to drain well, and no connection may have had more than one Outcome.
 func serve(tb testing.TB, h server.Handler, o server.Options) *site {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return serveOn(tb, l, h, o)
+	return serveOn(tb, listen(tb), h, o)
 }
 
-func serveTLS(tb testing.TB, h server.Handler, o server.Options) *site {
+func listen(tb testing.TB) net.Listener {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return l
+}
+
+func serveTLS(tb testing.TB, h server.Handler, o server.Options) *site {
+	tb.Helper()
+	return serveTLSOn(tb, listen(tb), h, o)
+}
+
+func serveTLSOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *site {
+	tb.Helper()
 	config, _ := wstest.TLS()
 	s := serveOn(tb, tls.NewListener(l, config), h, o)
 	s.url = "wss" + s.url[len("ws"):]

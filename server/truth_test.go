@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"io"
-	"strings"
 	"testing"
 	"time"
 
@@ -72,45 +71,6 @@ func TestPongFails(t *testing.T) {
 		_ = p.SendRaw(all)
 		_ = p.Close()
 		wantKind(t, s.end(t), ending.GoingAway)
-	}
-}
-
-// TestTruncated cuts a message at every byte: it is never echoed.
-func TestTruncated(t *testing.T) {
-	t.Parallel()
-	deflated := deflate(t, strings.Repeat("to be or not to be ", 3))
-	for name, tt := range map[string]struct {
-		ext   string
-		bytes []byte
-	}{
-		"plain":      {"", wstest.TextFrame("whole").WithKey([4]byte{1, 2, 3, 4}).Append(nil)},
-		"fragments":  {"", append(wstest.TextFrame("wh").Open().WithKey([4]byte{1}).Append(nil), wstest.Frame{Fin: true, Masked: true, Payload: []byte("ole")}.Append(nil)...)},
-		"compressed": {"permessage-deflate", wstest.BinaryFrame(deflated).WithRsv(wstest.RSV1).WithKey([4]byte{1, 2, 3, 4}).Append(nil)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := serve(t, echoes, server.Options{Compression: websocket.CompressionNoContextTakeover, PingInterval: -1})
-			for n := range tt.bytes {
-				p := s.dial(t, wstest.DialOptions{Extensions: tt.ext})
-				_ = p.SendRaw(tt.bytes[:n])
-				_ = p.FIN()
-				e, err := p.End(soon)
-				if err != nil || e.Frames != 0 || !e.FIN {
-					t.Errorf("cut at %d: got %v, %v", n, e, err)
-				}
-				_ = p.Close()
-				o := s.end(t)
-				wantKind(t, o, ending.Abnormal)
-				if o.MessagesIn != 0 || o.MessagesOut != 0 {
-					t.Errorf("cut at %d: got %d messages in, %d out", n, o.MessagesIn, o.MessagesOut)
-				}
-			}
-			p := s.dial(t, wstest.DialOptions{Extensions: tt.ext})
-			_ = p.SendRaw(tt.bytes)
-			if f, err := p.Recv(); err != nil || !f.Fin {
-				t.Errorf("whole: got %v, %v", f, err)
-			}
-		})
 	}
 }
 

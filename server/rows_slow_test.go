@@ -1,0 +1,156 @@
+package server_test
+
+import (
+	"bytes"
+	"runtime"
+	"testing"
+	"time"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// neverReads sends messages as long as anybody takes them, and reads nothing of
+// what comes back. It is let go when the write timeout is over; meanwhile little
+// is held for it, and nobody else waits.
+func neverReads(t *testing.T, w way) {
+	const size = 1 << 20
+	one := wstest.BinaryFrame(make([]byte, size)).WithKey([4]byte{1, 2, 3, 4}).Append(nil)
+	var quiet, busy time.Duration
+	for range 3 { // the machine may have had something else to do
+		s := w.serve(t, echoes, server.Options{WriteTimeout: time.Second, ReadLimit: size, PingInterval: -1})
+		other := s.dial(t, wstest.DialOptions{Timeout: soon})
+		quiet = p99(t, other, lasting(200*time.Millisecond))
+		before := heap()
+		p := s.dial(t, wstest.DialOptions{RcvBuf: 4096, Timeout: soon})
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			for p.SendRaw(one) == nil {
+			}
+		}()
+		grown := uint64(0)
+		looked := lasting(500 * time.Millisecond)
+		busy = p99(t, other, func() bool {
+			if grown == 0 && looked() {
+				grown = max(1, heap()-min(before, heap()))
+			}
+			return len(s.ends) > 0
+		})
+		if grown > 8*size {
+			t.Errorf("the heap grew by %d bytes", grown)
+		}
+		o := s.end(t)
+		wantKind(t, o, ending.WriteStalled)
+		if o.By != ending.Us || o.Code != 0 || o.Sent != 0 {
+			t.Errorf("got %+v, want no close code", o)
+		}
+		// One message is held, the one that is being written, and a buffer of the next.
+		if held := o.BytesIn - o.BytesOut; held > size+server.DefaultBufferSize {
+			t.Errorf("%d bytes were taken that were not written", held)
+		}
+		if d := o.Ended.Sub(o.LastHeard); d > time.Second+soonGone {
+			t.Errorf("it was let go after %v", d)
+		}
+		<-sent
+		if e, err := p.End(soon); err != nil || e.Code != 0 || !e.FIN && !e.RST {
+			t.Errorf("the peer got %v, %v, want TCP to end without a close frame", e, err)
+		}
+		if busy <= max(10*quiet, 50*time.Millisecond) {
+			return
+		}
+	}
+	t.Errorf("the p99 of another went from %v to %v", quiet, busy)
+}
+
+// heap is the memory in use.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// dripped sends so little at a time that there is always something on its way,
+// and never a message.
+func dripped(t *testing.T, w way) {
+	const timeout = 500 * time.Millisecond
+	const every = 20 * time.Millisecond
+	o := server.Options{MessageTimeout: timeout, PingInterval: -1}
+	body := append(wstest.Header(0x81, true, [4]byte{}, 1000, 0), bytes.Repeat([]byte("x"), 1000)...)
+	for name, drip := range map[string]func(p *wstest.Peer, wire *tap) error{
+		"payload": func(p *wstest.Peer, _ *tap) error { return p.Drip(body, every) },
+		"fragments": func(p *wstest.Peer, _ *tap) error {
+			err := p.Send(wstest.TextFrame("x").Open())
+			for ; err == nil; err = p.Send(wstest.Frame{Payload: []byte("x")}) {
+				time.Sleep(every)
+			}
+			return err
+		},
+		"a ping": func(p *wstest.Peer, _ *tap) error {
+			ping := wstest.PingFrame(string(make([]byte, 125))).WithKey([4]byte{}).Append(nil)
+			return p.Drip(ping, every)
+		},
+		"beneath": func(p *wstest.Peer, wire *tap) error { // under TLS a record that is never whole
+			_ = p.SendRaw(body[:10])
+			wire.onWrite = func(b []byte) (int, error) {
+				for i := range b[:len(b)-1] {
+					if _, err := wire.TCPConn.Write(b[i : i+1]); err != nil {
+						return i, err
+					}
+					time.Sleep(every)
+				}
+				return len(b), nil
+			}
+			return p.SendRaw(body[10 : len(body)-1])
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := w.serve(t, echoes, o)
+			p, wire := s.tapped(t, wstest.DialOptions{Timeout: soon})
+			start := time.Now()
+			gave := make(chan error, 1)
+			go func() { gave <- drip(p, wire) }()
+			got := s.refused(t, p, ending.TooSlow)
+			if d := got.Ended.Sub(start); d < timeout || d > timeout+soonGone {
+				t.Errorf("ended after %v, want %v and no more than a grace", d, timeout)
+			}
+			if got.MessagesIn != 0 || got.MessagesOut != 0 {
+				t.Errorf("got %d messages in, %d out", got.MessagesIn, got.MessagesOut)
+			}
+			if err := <-gave; err == nil {
+				t.Error("all of it was sent")
+			}
+		})
+	}
+	if !w.tls() {
+		return
+	}
+	// Between messages there is no message that could take too long. But what is
+	// not a whole record is no sign of life either.
+	t.Run("a record between messages", func(t *testing.T) {
+		t.Parallel()
+		s := w.serve(t, echoes, server.Options{PingInterval: 200 * time.Millisecond, MaxMissed: 1})
+		p, wire := s.tapped(t, wstest.DialOptions{Timeout: soon})
+		gave := make(chan struct{})
+		go func() {
+			defer close(gave)
+			for _, b := range append([]byte{23, 3, 3, 64, 0}, make([]byte, 1<<14)...) {
+				if _, err := wire.TCPConn.Write([]byte{b}); err != nil {
+					return
+				}
+				time.Sleep(every)
+			}
+		}()
+		// With its input unread TCP may end with a reset: the close frame was earlier.
+		e, err := p.End(soon)
+		if err != nil || e.Code != 1001 || !e.FIN && !e.RST || e.After > 3*200*time.Millisecond+soonGone {
+			t.Errorf("the peer got %v after %v, %v, want code 1001 and the end", e, e.After, err)
+		}
+		_ = p.Close()
+		wantKind(t, s.end(t), ending.NoPong)
+		<-gave
+	})
+}
