@@ -48,7 +48,7 @@ func slowLink(t *testing.T, w way) {
 func slowEcho(t *testing.T, w way, timeout time.Duration) server.Outcome {
 	const third = 2 * narrowBuffer / 3
 	const piece = 1400
-	per := timeout * 3 / 2 * piece / third                     // a third in one and a half timeouts
+	per := 2 * timeout * piece / third                         // a third in two timeouts
 	size := 2*narrowBuffer + 16<<10 + int(3*timeout/per)*piece // with what the kernels take
 
 	s := w.on(t, narrow{listen(t)}, echoes, server.Options{
