@@ -17,11 +17,20 @@ type Load struct {
 
 // Open makes n connections.
 func Open(ctx context.Context, addr string, n int, raw bool) (*Load, error) {
+	return open(ctx, n, raw, func(ctx context.Context) (*Conn, error) { return Dial(ctx, addr, raw) })
+}
+
+// OpenTLS is Open over TLS.
+func OpenTLS(ctx context.Context, addr string, n int) (*Load, error) {
+	return open(ctx, n, false, func(ctx context.Context) (*Conn, error) { return DialTLS(ctx, addr) })
+}
+
+func open(ctx context.Context, n int, raw bool, dial func(context.Context) (*Conn, error)) (*Load, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	l := &Load{raw: raw}
 	for range n {
-		c, err := Dial(ctx, addr, raw)
+		c, err := dial(ctx)
 		if err != nil {
 			l.Close()
 			return nil, fmt.Errorf("connection %d: %w", len(l.conns)+1, err)

@@ -4,6 +4,7 @@ package peers
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -11,14 +12,39 @@ import (
 	"github.com/coder/websocket"
 	gorilla "github.com/gorilla/websocket"
 	"github.com/lxzan/gws"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
 )
 
 // All are the servers by name. Each serves l until it is closed.
 var All = map[string]func(l net.Listener) error{
-	"raw":     raw,
-	"gorilla": serveGorilla,
-	"coder":   serveCoder,
-	"gws":     serveGws,
+	"raw":          raw,
+	"gorilla":      serveGorilla,
+	"gorilla+tls":  overTLS(serveGorilla),
+	"coder":        serveCoder,
+	"gws":          serveGws,
+	"embedded":     serveEmbedded,
+	"embedded+tls": overTLS(serveEmbedded),
+}
+
+func overTLS(serve func(net.Listener) error) func(net.Listener) error {
+	return func(l net.Listener) error {
+		config, _ := wstest.TLS()
+		return serve(tls.NewListener(l, config))
+	}
+}
+
+// serveEmbedded is the packages of wsecho in somebody else's program, which is how it serves TLS.
+func serveEmbedded(l net.Listener) error {
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
+		return echo.Serve(ctx, c)
+	}, server.Options{HoldReplies: true, Stateless: true, MaxConns: -1})
+	if err != nil {
+		return err
+	}
+	return s.Serve(context.Background(), l)
 }
 
 // raw is the floor: bytes back as they come, no WebSocket at all.

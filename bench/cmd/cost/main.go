@@ -4,7 +4,10 @@
 //	go run ./cmd/cost
 //
 // Each server is a process of its own on loopback. All are measured in turn, in
-// several rounds, and the ratios are taken round by round.
+// several rounds, and the ratios are taken round by round. What TLS adds to an idle
+// connection is seen with
+//
+//	go run ./cmd/cost -cells idle -servers gorilla,gorilla+tls,embedded,embedded+tls
 package main
 
 import (
@@ -131,7 +134,7 @@ func run(rounds int, each time.Duration, idle int, idleFor time.Duration, only s
 			}
 			for i := range names {
 				name := names[(i+round)%len(names)]
-				res, used, err := measureCell(procs[name], c, each, name == "raw")
+				res, used, err := measureCell(procs[name], c, each, name)
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", name, c.name, err)
 				}
@@ -143,7 +146,7 @@ func run(rounds int, each time.Duration, idle int, idleFor time.Duration, only s
 		if strings.Contains("fairness", only) {
 			for i := range names {
 				name := names[(i+round)%len(names)]
-				v, err := fairness(procs[name], each, name == "raw")
+				v, err := fairness(procs[name], each, name)
 				if err != nil {
 					return fmt.Errorf("%s, fairness: %w", name, err)
 				}
@@ -157,7 +160,7 @@ func run(rounds int, each time.Duration, idle int, idleFor time.Duration, only s
 				if err != nil {
 					return err
 				}
-				never, again, err := idleMemory(p, idle, idleFor, name == "raw")
+				never, again, err := idleMemory(p, idle, idleFor, name)
 				p.Stop()
 				if err != nil {
 					return fmt.Errorf("%s, idle: %w", name, err)
@@ -222,8 +225,16 @@ func startWsecho(binary string) (*measure.Process, error) {
 	return measure.StartAt(addr, binary, "--addr", addr, "--log-level", "warn")
 }
 
-func measureCell(p *measure.Process, c cell, each time.Duration, raw bool) (client.Result, time.Duration, error) {
-	l, err := client.Open(context.Background(), p.Addr, c.conns, raw)
+// open makes connections to a server, over TLS where its name says so.
+func open(p *measure.Process, n int, server string) (*client.Load, error) {
+	if strings.HasSuffix(server, "+tls") {
+		return client.OpenTLS(context.Background(), p.Addr, n)
+	}
+	return client.Open(context.Background(), p.Addr, n, server == "raw")
+}
+
+func measureCell(p *measure.Process, c cell, each time.Duration, server string) (client.Result, time.Duration, error) {
+	l, err := open(p, c.conns, server)
 	if err != nil {
 		return client.Result{}, 0, err
 	}
@@ -244,13 +255,13 @@ func measureCell(p *measure.Process, c cell, each time.Duration, raw bool) (clie
 }
 
 // fairness is the p99 of 16 connections that are polite while 8 others flood.
-func fairness(p *measure.Process, each time.Duration, raw bool) (float64, error) {
-	floods, err := client.Open(context.Background(), p.Addr, 8, raw)
+func fairness(p *measure.Process, each time.Duration, server string) (float64, error) {
+	floods, err := open(p, 8, server)
 	if err != nil {
 		return 0, err
 	}
 	defer floods.Close()
-	polite, err := client.Open(context.Background(), p.Addr, 16, raw)
+	polite, err := open(p, 16, server)
 	if err != nil {
 		return 0, err
 	}
@@ -268,12 +279,12 @@ func fairness(p *measure.Process, each time.Duration, raw bool) (float64, error)
 // idleMemory is what a connection adds to the resident memory of a server, in
 // KiB, when it has been idle since it was made; and when it has been again, after
 // one message, by which all are shown to be alive.
-func idleMemory(p *measure.Process, n int, d time.Duration, raw bool) (never, again float64, err error) {
+func idleMemory(p *measure.Process, n int, d time.Duration, server string) (never, again float64, err error) {
 	before, err := p.Resident()
 	if err != nil {
 		return 0, 0, err
 	}
-	l, err := client.Open(context.Background(), p.Addr, n, raw)
+	l, err := open(p, n, server)
 	if err != nil {
 		return 0, 0, err
 	}
