@@ -146,6 +146,33 @@ func announcedMemory(t *testing.T, w way) {
 	}
 }
 
+// idleMemory has many connections that have echoed a large message and are idle
+// again: none keeps a buffer of ours for that. crypto/tls keeps one of its own, here
+// on both sides, that has grown to twice the size of a record and more.
+func idleMemory(t *testing.T, w way) {
+	const peers, size = 64, 200_000
+	s := w.serve(t, echoes, server.Options{MaxConns: -1, PingInterval: -1})
+	var all []*wstest.Peer
+	for range peers {
+		all = append(all, s.dial(t, wstest.DialOptions{Timeout: soon}))
+	}
+	before := heap()
+	payload := make([]byte, size)
+	for _, p := range all {
+		send(t, p, wstest.BinaryFrame(payload))
+		hear(t, p, wstest.Binary, string(payload))
+	}
+	after := heap()
+	t.Logf("measured: %d bytes more for each of %d connections", (int64(after)-int64(before))/peers, peers)
+	most := uint64(32 << 10)
+	if w.tls() {
+		most += 2 * 48 << 10
+	}
+	if after > before+peers*most {
+		t.Errorf("the heap grew by %d bytes for each of %d connections", (after-before)/peers, peers)
+	}
+}
+
 // goodbyeHeldOpen announces a frame that never comes, sends some of it and falls
 // silent: no end of ours waits for the rest.
 func goodbyeHeldOpen(t *testing.T, w way) {
@@ -179,7 +206,7 @@ func goodbyeHeldOpen(t *testing.T, w way) {
 				handler = echoes
 			}
 			o := tt.opts
-			o.ReadLimit, o.MessageTimeout = -1, -1
+			o.ReadLimit, o.MessageTimeout, o.CloseTimeout = -1, -1, patience
 			s := w.serve(t, handler, o)
 			p, wire := s.tapped(t, wstest.DialOptions{Timeout: soon})
 			_ = p.SendRaw(append(wstest.Header(0x82, true, [4]byte{}, 1<<40, 64), make([]byte, sent)...))

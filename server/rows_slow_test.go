@@ -21,7 +21,7 @@ func neverReads(t *testing.T, w way) {
 	for range 3 { // the machine may have had something else to do
 		s := w.serve(t, echoes, server.Options{WriteTimeout: time.Second, ReadLimit: size, PingInterval: -1})
 		other := s.dial(t, wstest.DialOptions{Timeout: soon})
-		quiet = p99(t, other, lasting(200*time.Millisecond))
+		quiet = p99(t, other, lasting(400*time.Millisecond))
 		before := heap()
 		p := s.dial(t, wstest.DialOptions{RcvBuf: 4096, Timeout: soon})
 		sent := make(chan struct{})
@@ -57,7 +57,7 @@ func neverReads(t *testing.T, w way) {
 		if e, err := p.End(soon); err != nil || e.Code != 0 || !e.FIN && !e.RST {
 			t.Errorf("the peer got %v, %v, want TCP to end without a close frame", e, err)
 		}
-		if busy <= max(10*quiet, 50*time.Millisecond) {
+		if busy <= max(10*quiet, 200*time.Millisecond) {
 			return
 		}
 	}
@@ -132,7 +132,7 @@ func dripped(t *testing.T, w way) {
 	// not a whole record is no sign of life either.
 	t.Run("a record between messages", func(t *testing.T) {
 		t.Parallel()
-		s := w.serve(t, echoes, server.Options{PingInterval: 200 * time.Millisecond, MaxMissed: 1})
+		s := w.serve(t, echoes, server.Options{PingInterval: 200 * time.Millisecond, MaxMissed: 1, CloseTimeout: patience})
 		p, wire := s.tapped(t, wstest.DialOptions{Timeout: soon})
 		gave := make(chan struct{})
 		go func() {

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"cmp"
 	"net"
 	"slices"
 	"testing"
@@ -23,6 +24,8 @@ func (w way) tls() bool { return w.name == "tls" }
 
 func (w way) serve(tb testing.TB, h server.Handler, o server.Options) *site {
 	tb.Helper()
+	// Where the peer reads, nobody waits for it, and a busy machine needs it.
+	o.CloseTimeout = cmp.Or(o.CloseTimeout, server.MaxCloseTimeout)
 	return w.on(tb, listen(tb), h, o)
 }
 
@@ -57,16 +60,24 @@ func TestRows(t *testing.T) {
 // TestRowsAlone does those which measure what other tests would disturb.
 func TestRowsAlone(t *testing.T) {
 	for _, w := range ways {
-		for _, r := range []row{{"11-never-reads", neverReads}, {"17-memory", announcedMemory}} {
+		for _, r := range []row{
+			{"11-never-reads", neverReads},
+			{"17-memory", announcedMemory},
+			{"idle-memory", idleMemory},
+		} {
 			t.Run(w.name+"/"+r.name, func(t *testing.T) { r.run(t, w) })
 		}
 	}
 }
 
-// soonGone is the time in which a connection is gone for which the grace has
-// begun. It leaves a busy machine some, but not as much as it takes to close a
-// tls.Conn whose peer does not read, which is five seconds.
-const soonGone = grace + 4*time.Second
+// patience is the close timeout where it is waited out. soonGone is the time in
+// which a connection is gone for which it has begun: that leaves a busy machine
+// some, but not as much as it takes to close a tls.Conn whose peer does not read,
+// which is five seconds.
+const (
+	patience = 2 * time.Second
+	soonGone = patience + 4*time.Second
+)
 
 // refused reads what the peer gets, to the end, and compares it and the Outcome
 // with an ending of this kind, in which the peer is told the kind's code.
@@ -135,22 +146,28 @@ func (s *site) tappedBy(tb testing.TB, d net.Dialer, o wstest.DialOptions) (*wst
 	return s.dial(tb, o), wire
 }
 
-// p99 sends small messages one after the other until over, and returns what 99
-// in 100 take at most.
+// p99 sends small messages until over and returns what 99 in 100 take at most. One
+// is due every two milliseconds, and what is late because of the one before counts
+// as if it had been sent in time.
 func p99(tb testing.TB, p *wstest.Peer, over func() bool) time.Duration {
 	tb.Helper()
+	const every = 2 * time.Millisecond
 	var took []time.Duration
-	for !over() || len(took) < 100 {
-		start := time.Now()
+	start := time.Now()
+	for due := start; !over(); due = due.Add(every) {
+		time.Sleep(time.Until(due))
 		send(tb, p, wstest.TextFrame("still served?"))
 		hear(tb, p, wstest.Text, "still served?")
-		took = append(took, time.Since(start))
+		took = append(took, time.Since(due))
+		if time.Since(start) > soon {
+			tb.Fatalf("not over within %v", soon)
+		}
 	}
 	slices.Sort(took)
 	return took[len(took)*99/100]
 }
 
-// for a while, as over of p99.
+// lasting is an over that comes in a while.
 func lasting(d time.Duration) func() bool {
 	end := time.Now().Add(d)
 	return func() bool { return time.Now().After(end) }
