@@ -201,7 +201,7 @@ func tlsScenarios() []scenario {
 		{"TLS: FIN in a record, after a message", tls, talked(tear(5+100), cutTLS), torn},
 		{"TLS: FIN in a record, in a payload", tls, []step{part(cut, 6+9), tear(5 + 100), cutTLS}, torn},
 		{"TLS: FIN in a record, between fragments", tls, []step{send(start), tear(5 + 100), cutTLS}, torn},
-		{"TLS: a forged record", tls, []step{forge}, expectation{kind: ending.Unknown}},
+		{"TLS: a forged record", tls, []step{forge}, expectation{kind: ending.BadTLS}},
 	}
 }
 

@@ -66,8 +66,9 @@ func TestServer(t *testing.T) {
 
 // TestKinds sees that the scenarios leave out no kind that a read can tell of.
 func TestKinds(t *testing.T) {
-	// With these the handler ends the connection, and reads nothing of it.
-	left := []ending.Kind{ending.NoMemory, ending.Done, ending.Failed, ending.Panicked}
+	// With these the handler ends the connection, and reads nothing of it; and all
+	// that is done here has a name.
+	left := []ending.Kind{ending.NoMemory, ending.Done, ending.Failed, ending.Panicked, ending.Unknown}
 	for _, k := range ending.Kinds() {
 		provoked := slices.ContainsFunc(serverScenarios(), func(s scenario) bool { return s.kind == k })
 		if provoked == slices.Contains(left, k) {
