@@ -1,0 +1,447 @@
+// Package inflate decompresses DEFLATE (RFC 1951) as permessage-deflate has it
+// (RFC 7692, section 7.2.2): a stream that is cut into messages, each of which
+// comes in pieces of any size.
+//
+// It differs from compress/flate in what it knows: whether a message is whole.
+// The sender has removed the last four bytes of each, 00 00 ff ff, which are the
+// lengths of an empty stored block. So a message is whole if the stream then
+// stands right where those lengths would be, and [Inflater.Whole] tells. A
+// decompressor that cannot be asked takes a message that was cut short for a
+// whole one, or the four bytes for data. A block marked as the last of its stream
+// is not the end of this one, which goes on at the next byte with the same window
+// (section 7.2.3.4).
+//
+// It is as strict as zlib. compress/flate accepts two things more: code lengths
+// that are themselves in an incomplete code, and a block that has no code for its
+// end.
+//
+// Nothing in here waits, allocates or starts anything.
+package inflate
+
+import (
+	"cmp"
+	"encoding/binary"
+)
+
+// An Error says what is wrong with the data. It is final: the stream cannot be
+// read on.
+type Error string
+
+func (e Error) Error() string { return "inflate: " + string(e) }
+
+// What an Inflater can find wrong.
+const (
+	ErrBlockType      = Error("block of reserved type")
+	ErrStoredLength   = Error("stored block whose lengths differ")
+	ErrTooManySymbols = Error("too many symbols")
+	ErrRepeat         = Error("repeated code length of nothing, or of too much")
+	ErrOversubscribed = Error("code that is over-subscribed")
+	ErrIncomplete     = Error("code that is incomplete")
+	ErrNoEnd          = Error("block without a code for its end")
+	ErrSymbol         = Error("symbol that is none")
+	ErrDistance       = Error("distance beyond what came before")
+)
+
+// WindowSize is the farthest that data can refer back, and the bytes in a Window.
+const WindowSize = 1 << 15
+
+// A Window is the data that came last, which what comes next can refer to. The
+// zero Window is empty. While an Inflater uses it, nobody else may.
+type Window struct {
+	b  [WindowSize]byte // a ring
+	at uint64           // bytes ever put there: the next goes to this, modulo WindowSize
+}
+
+// Reset empties w.
+func (w *Window) Reset() { w.at = 0 }
+
+// An Inflater is the state within one message. It is ready after Reset. It is for
+// one goroutine at a time.
+type Inflater struct {
+	// Limit is the farthest that data may refer back, in bytes. 0: WindowSize.
+	Limit int
+
+	win   *Window
+	state state
+	final bool  // the block is marked as the last of its stream
+	err   error // what was found wrong
+
+	bits uint64 // read and not used, from the lowest up
+	nb   uint   // how many
+
+	rest int    // bytes to come of a stored block, or of a copy
+	dist uint64 // of that copy
+
+	lit, dst *huffman // codes of the block
+	own      [2]huffman
+	lens     [maxLit + maxDist]uint8
+	nlit     int
+	ndist    int
+	nclen    int
+	i        int // lens that are there
+}
+
+type state uint8
+
+const (
+	blockHeader state = iota
+	storedHeader
+	stored
+	counts
+	codeLengths
+	lengths
+	symbols
+	copying
+)
+
+// Reset begins a message whose data may refer to what is in w.
+func (z *Inflater) Reset(w *Window) {
+	z.win, z.state, z.err, z.bits, z.nb = w, blockHeader, nil, 0, 0
+}
+
+// Whole reports whether a message may end after what was given to Inflate, all of
+// which must have been used.
+func (z *Inflater) Whole() bool { return z.state == storedHeader && z.nb == 0 && z.err == nil }
+
+// Inflate decompresses from src into dst. n bytes of dst were filled, used bytes
+// of src are done with. Where dst is full there may be more to come of what is
+// used already; else all of src is used. It does no more work than dst asks for.
+// An error comes with the bytes before it, and then stays.
+func (z *Inflater) Inflate(dst, src []byte) (n, used int, err error) {
+	w := z.win
+	limit := uint64(cmp.Or(z.Limit, WindowSize))
+	for z.err == nil && n < len(dst) {
+		// What is made goes into the window and from there to dst, as much as the
+		// window holds at a time.
+		room := min(len(dst)-n, WindowSize)
+		at := w.at
+		took, more := z.step(src[used:], room, limit)
+		used += took
+		made := int(w.at - at)
+		for from := at % WindowSize; made > 0; from = 0 {
+			k := copy(dst[n:], w.b[from:min(int(from)+made, WindowSize)])
+			n += k
+			made -= k
+		}
+		if !more {
+			break
+		}
+	}
+	return n, used, z.err
+}
+
+// need gets at least n bits, n at most 32, and reports whether there are so many.
+func (z *Inflater) need(src []byte, used *int, n uint) bool {
+	for z.nb < n && *used < len(src) {
+		z.bits |= uint64(src[*used]) << z.nb
+		z.nb += 8
+		*used++
+	}
+	return z.nb >= n
+}
+
+// take uses n bits that are there.
+func (z *Inflater) take(n uint) uint {
+	v := uint(z.bits & (1<<n - 1))
+	z.bits >>= n
+	z.nb -= n
+	return v
+}
+
+// align passes over the rest of a byte.
+func (z *Inflater) align() { z.take(z.nb % 8) }
+
+// step makes at most room bytes. more is false where it takes more input, or the
+// data is wrong.
+func (z *Inflater) step(src []byte, room int, limit uint64) (used int, more bool) {
+	w := z.win
+	for room > 0 {
+		switch z.state {
+		case blockHeader:
+			if !z.need(src, &used, 3) {
+				return used, false
+			}
+			z.final = z.take(1) == 1
+			switch z.take(2) {
+			case 0:
+				z.align()
+				z.state = storedHeader
+			case 1:
+				z.lit, z.dst = fixed()
+				z.state = symbols
+			case 2:
+				z.state = counts
+			default:
+				z.err = ErrBlockType
+			}
+
+		case storedHeader:
+			if !z.need(src, &used, 32) {
+				return used, false
+			}
+			n, not := z.take(16), z.take(16)
+			if n != ^not&0xffff {
+				z.err = ErrStoredLength
+			}
+			z.rest = int(n)
+			z.state = stored
+
+		case stored:
+			for ; z.rest > 0 && room > 0 && z.nb > 0; room-- {
+				w.put(byte(z.take(8)))
+				z.rest--
+			}
+			n := min(z.rest, room, len(src)-used)
+			w.append(src[used : used+n])
+			used += n
+			room -= n
+			z.rest -= n
+			if z.rest > 0 {
+				return used, room == 0
+			}
+			z.end()
+
+		case counts:
+			if !z.need(src, &used, 14) {
+				return used, false
+			}
+			z.nlit, z.ndist, z.nclen = 257+int(z.take(5)), 1+int(z.take(5)), 4+int(z.take(4))
+			if z.nlit > 286 || z.ndist > 30 {
+				z.err = ErrTooManySymbols
+			}
+			clear(z.lens[:len(lengthOrder)])
+			z.i = 0
+			z.state = codeLengths
+
+		case codeLengths:
+			for ; z.i < z.nclen; z.i++ {
+				if !z.need(src, &used, 3) {
+					return used, false
+				}
+				z.lens[lengthOrder[z.i]] = uint8(z.take(3))
+			}
+			z.err = z.own[1].init(z.lens[:len(lengthOrder)], lengthSymbols[:], false)
+			z.i = 0
+			z.state = lengths
+
+		case lengths:
+			if !z.readLengths(src, &used) {
+				return used, false
+			}
+			if z.err == nil {
+				z.err = z.dynamic()
+			}
+			z.state = symbols
+
+		case symbols:
+			n, made := z.decode(src[used:], room, limit)
+			used += n
+			room -= made
+			if z.state == symbols {
+				return used, room == 0 && z.err == nil
+			}
+
+		case copying:
+			n := min(z.rest, room)
+			w.repeat(z.dist, n)
+			room -= n
+			if z.rest -= n; z.rest == 0 {
+				z.state = symbols
+			}
+		}
+		if z.err != nil {
+			return used, false
+		}
+	}
+	return used, true
+}
+
+// end ends a block.
+func (z *Inflater) end() {
+	if z.final {
+		z.align()
+	}
+	z.state = blockHeader
+}
+
+// readLengths reads the code lengths of a block, RFC 1951, section 3.2.7, and
+// reports whether it got to their end or found them wrong.
+func (z *Inflater) readLengths(src []byte, used *int) bool {
+	for all := z.nlit + z.ndist; z.i < all; {
+		z.need(src, used, 7+7)
+		e := z.own[1].find(z.bits)
+		n, extra := uint(e&15), uint(e>>4&15)
+		if n == 0 {
+			z.err = ErrSymbol
+			return true
+		}
+		if n+extra > z.nb {
+			return false
+		}
+		z.take(n)
+		value := uint8(e >> 16)
+		if value < 16 {
+			z.lens[z.i] = value
+			z.i++
+			continue
+		}
+		var length uint8
+		repeat := int(z.take(extra)) + 3
+		switch value {
+		case 16:
+			if z.i == 0 {
+				z.err = ErrRepeat
+				return true
+			}
+			length = z.lens[z.i-1]
+		case 18:
+			repeat += 11 - 3
+		}
+		if repeat > all-z.i {
+			z.err = ErrRepeat
+			return true
+		}
+		for ; repeat > 0; repeat-- {
+			z.lens[z.i] = length
+			z.i++
+		}
+	}
+	return true
+}
+
+// dynamic makes the codes of the block.
+func (z *Inflater) dynamic() error {
+	if z.lens[endOfBlock] == 0 {
+		return ErrNoEnd
+	}
+	z.lit, z.dst = &z.own[0], &z.own[1]
+	if err := z.lit.init(z.lens[:z.nlit], litSymbols[:], true); err != nil {
+		return err
+	}
+	return z.dst.init(z.lens[z.nlit:z.nlit+z.ndist], distSymbols[:], true)
+}
+
+// decode makes at most room bytes from the symbols of a block. It is where the
+// time goes: all it uses is in variables, and bits are got eight bytes at a time
+// where there are so many.
+func (z *Inflater) decode(src []byte, room int, limit uint64) (used, made int) {
+	w, lit, dst := z.win, z.lit, z.dst
+	b := &w.b
+	bits, nb, at := z.bits, z.nb, w.at
+	begin := at
+	end := at + uint64(room)
+	for at != end {
+		if nb < 48 { // the most that a length and a distance take
+			if len(src)-used >= 8 {
+				bits |= binary.LittleEndian.Uint64(src[used:]) << nb
+				used += int(63-nb) >> 3
+				nb |= 56
+			} else {
+				for nb <= 56 && used < len(src) {
+					bits |= uint64(src[used]) << nb
+					nb += 8
+					used++
+				}
+			}
+		}
+		e := lit.fast[uint(bits)&lit.mask%fastSize]
+		if e == 0 {
+			e = lit.find(bits)
+		}
+		n := uint(e & 15)
+		if n > nb {
+			break
+		}
+		if e&literal != 0 {
+			b[at%WindowSize] = byte(e >> 16)
+			at++
+			bits >>= n
+			nb -= n
+			continue
+		}
+		if e&special != 0 || n == 0 {
+			if e>>16 == endOfBlock && n > 0 {
+				bits >>= n
+				nb -= n
+				z.state = blockHeader
+			} else {
+				z.err = ErrSymbol
+			}
+			break
+		}
+		extra := uint(e >> 4 & 15)
+		rest := bits >> n
+		length := uint64(e>>16) + rest&(1<<extra-1)
+		rest >>= extra
+		d := dst.fast[uint(rest)&dst.mask%fastSize]
+		if d == 0 {
+			d = dst.find(rest)
+		}
+		dn, dextra := uint(d&15), uint(d>>4&15)
+		n += extra + dn + dextra
+		if n > nb {
+			break
+		}
+		rest >>= dn
+		distance := uint64(d>>16) + rest&(1<<dextra-1)
+		if dn == 0 || d&special != 0 {
+			z.err = ErrSymbol
+			break
+		}
+		if distance > min(at, limit) {
+			z.err = ErrDistance
+			break
+		}
+		bits >>= n
+		nb -= n
+		if length > end-at {
+			z.rest, z.dist = int(length-(end-at)), distance
+			z.state = copying
+			length = end - at
+		}
+		w.at = at
+		w.repeat(distance, int(length))
+		at = w.at
+		if z.state == copying {
+			break
+		}
+	}
+	w.at = at
+	z.bits, z.nb = bits&(1<<nb-1), nb
+	if z.state == blockHeader {
+		z.end()
+	}
+	return used, int(at - begin)
+}
+
+func (w *Window) put(c byte) {
+	w.b[w.at%WindowSize] = c
+	w.at++
+}
+
+// append puts p, of at most WindowSize bytes, at the end.
+func (w *Window) append(p []byte) {
+	n := copy(w.b[w.at%WindowSize:], p)
+	copy(w.b[:], p[n:])
+	w.at += uint64(len(p))
+}
+
+// repeat puts n bytes, at most WindowSize, from distance back at the end. They may
+// overlap.
+func (w *Window) repeat(distance uint64, n int) {
+	to, from := int(w.at%WindowSize), int((w.at-distance)%WindowSize)
+	w.at += uint64(n)
+	switch {
+	case max(to, from)+n > WindowSize:
+		for range n {
+			w.b[to%WindowSize] = w.b[from%WindowSize]
+			to, from = to+1, from+1
+		}
+	case from >= to || to-from >= n:
+		copy(w.b[to:to+n], w.b[from:from+n])
+	default: // each copy makes the next one longer
+		for end := to + n; to < end; {
+			to += copy(w.b[to:end], w.b[from:to])
+		}
+	}
+}
