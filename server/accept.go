@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -26,7 +25,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	options := websocket.AcceptOptions{
 		InsecureSkipVerify: true, // allowed has looked at the origin
 		Subprotocols:       s.opts.Subprotocols,
-		CompressionMode:    s.opts.Compression,
+		CompressionMode:    websocket.CompressionDisabled, // it is the transport's
 	}
 	c.beat, _ = s.opts.monitor() // New has tried it
 	if s.opts.Keep != nil {
@@ -35,7 +34,11 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	if !canHijack(w) { // or the answer would be 101, and then an error's text
 		return nil, refuse(http.StatusNotImplemented, "the connection cannot be taken over for a WebSocket")
 	}
-	h := &hijack{ResponseWriter: w, c: c, rests: s.opts.Stateless && owned(r) == s}
+	extensions, deflate, err := negotiate(r.Header.Values("Sec-WebSocket-Extensions"), s.opts.Compression)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "%w", err)
+	}
+	h := &hijack{ResponseWriter: w, c: c, extensions: extensions, deflate: deflate, rests: s.opts.Stateless && owned(r) == s}
 	if s.opts.HandshakeTimeout > 0 {
 		h.by = start.Add(s.opts.HandshakeTimeout)
 	}
@@ -68,13 +71,15 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 // own words for a bad handshake from the client until they are a refusal.
 type hijack struct {
 	http.ResponseWriter
-	c      *Conn
-	by     time.Time // when the answer must have been written; zero: any time
-	tr     *transport.Conn
-	br     *bufio.Reader
-	status int
-	taken  bool // the connection is no longer net/http's
-	rests  bool // it may rest, if it can
+	c          *Conn
+	extensions string // the answer to those that were offered; "": none
+	deflate    *transport.Deflate
+	by         time.Time // when the answer must have been written; zero: any time
+	tr         *transport.Conn
+	br         *bufio.Reader
+	status     int
+	taken      bool // the connection is no longer net/http's
+	rests      bool // it may rest, if it can
 }
 
 // canHijack reports whether a connection can be taken from w.
@@ -123,6 +128,9 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	// The answer is written here and not by net/http, which would go on reading
 	// while it does, and keep to itself if the client is gone; nor would it say
 	// that the answer could not be written.
+	if h.extensions != "" {
+		h.Header().Set("Sec-WebSocket-Extensions", h.extensions)
+	}
 	var answer bytes.Buffer
 	answer.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
 	_ = h.Header().Write(&answer) // a bytes.Buffer takes all
@@ -139,7 +147,6 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, fmt.Errorf("answering the handshake: %w", err)
 	}
 	c := h.c
-	c.deflate = strings.HasPrefix(h.Header().Get("Sec-WebSocket-Extensions"), "permessage-deflate")
 	first, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	s := c.srv
 	var after time.Duration
@@ -150,7 +157,7 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		Read:           s.read,
 		Write:          s.write,
 		ReadLimit:      s.opts.ReadLimit,
-		Deflate:        c.deflate,
+		Deflate:        h.deflate,
 		MessageTimeout: within(s.opts.MessageTimeout),
 		WriteTimeout:   within(s.opts.WriteTimeout),
 		Hold:           s.opts.HoldReplies,

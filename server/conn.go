@@ -35,7 +35,6 @@ type Conn struct {
 	remote, ip, host, uri string
 	subprotocol           string
 	kept                  any
-	deflate               bool // permessage-deflate was negotiated
 
 	ctx    context.Context // the handler's, which lasts as long as c does
 	cancel context.CancelFunc
@@ -85,7 +84,7 @@ func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, er
 		release()
 		return 0, nil, c.readFailed(err)
 	}
-	c.msg = message{c: c, r: r, text: typ == websocket.MessageText, plain: !c.deflate, release: release}
+	c.msg = message{c: c, r: r, text: typ == websocket.MessageText, release: release}
 	return typ, &c.msg, nil
 }
 
@@ -243,9 +242,6 @@ func (c *Conn) truth(err error) error {
 		return first
 	case errors.Is(err, net.ErrClosed) && failed != nil: // there was no more to learn
 		return *failed
-	case c.msg.err == io.EOF && ending.Of(err).Kind == ending.Unknown:
-		// coder finds the last message unfinished, and yet it was read to its end.
-		return &ending.Error{Kind: ending.Protocol, Reason: "compressed data ended before its message", Cause: err}
 	}
 	return err
 }

@@ -201,10 +201,6 @@ func (c *Conn) conclude(end ending.Ending) bool {
 	c.tr.CloseBy(time.Now().Add(c.srv.opts.CloseTimeout))
 	code := goodbye(end)
 	if code == 0 {
-		if end.By == ending.Peer && end.Code != 0 && !c.tr.CloseSent() {
-			// Inside a compressed message coder does not see the peer's close frame.
-			_ = c.ws.Close(end.Code, end.Reason)
-		}
 		_ = c.ws.CloseNow() // the reason is known
 		return true
 	}

@@ -14,7 +14,6 @@ type message struct {
 	c       *Conn
 	r       io.Reader
 	text    bool
-	plain   bool  // not compressed: what is read is what was on the wire
 	size    int64 // read so far
 	runes   utf8Check
 	release func()
@@ -24,14 +23,14 @@ type message struct {
 func (m *message) Read(p []byte) (int, error) {
 	m.c.reading.Lock()
 	defer m.c.reading.Unlock()
-	if m.err != nil { // below, coder may have given the inflater to another connection
+	if m.err != nil {
 		return 0, m.err
 	}
 	n, err := m.r.Read(p)
 	m.size += int64(n)
 	// Once there is an ending, the close handshake may have taken the rest, and
 	// what is whole be another message: so that is asked after.
-	if err == nil && m.plain && m.size == m.c.tr.Whole() && !m.c.noted() {
+	if err == nil && m.size == m.c.tr.Whole() && !m.c.noted() {
 		err = io.EOF // coder would say so the next time
 	}
 	if m.c.srv.opts.IdleTimeout > 0 {

@@ -30,8 +30,8 @@ import (
 // no timeouts.
 type Options struct {
 	Read, Write    *Pool         // where buffers come from while there is something in them
-	ReadLimit      int64         // bytes of one message's payload on the wire; negative: none
-	Deflate        bool          // permessage-deflate was negotiated: RSV1 may be set
+	ReadLimit      int64         // bytes of one message's payload, inflated; negative: none
+	Deflate        *Deflate      // permessage-deflate was negotiated, with these parameters; nil: it was not
 	MessageTimeout time.Duration // time waited for the rest of a message that has begun
 	WriteTimeout   time.Duration // how long neither the kernel nor the peer may take a byte
 	RestAfter      time.Duration // how long Wait waits for a message; 0, and where CanRest is false: for ever
@@ -71,6 +71,8 @@ type Conn struct {
 	stuck   atomic.Int64 // since when a write waits; 0 none does
 	pinged  atomic.Int64 // when the newest ping left
 	count   counters
+
+	ext *extension // nil: not negotiated
 }
 
 type counters struct {
@@ -86,6 +88,9 @@ func New(sock net.Conn, first []byte, o Options) *Conn {
 	}
 	if c.raw = rawOf(sock); c.raw == nil {
 		c.opts.RestAfter = 0
+	}
+	if o.Deflate != nil {
+		c.ext = newExtension(c, *o.Deflate)
 	}
 	c.in.init(c)
 	c.out.init(c)

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"example.com/wsecho/ending"
 )
 
@@ -57,7 +55,7 @@ const (
 
 func (in *input) init(c *Conn) {
 	in.c = c
-	in.limit, in.deflate = c.opts.ReadLimit, c.opts.Deflate
+	in.limit, in.deflate = c.opts.ReadLimit, c.ext != nil
 	in.some, in.peek = in.readSome, c.peekSome
 }
 
@@ -77,6 +75,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 	in := &c.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if x := c.ext; x != nil {
+		return in.readInflated(&x.in, p)
+	}
 	if err := in.get(forInput); err != nil {
 		return 0, err
 	}
@@ -94,6 +95,9 @@ func (c *Conn) Wait() (idle bool) {
 	in := &c.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if x := c.ext; x != nil && x.in.ready() {
+		return false
+	}
 	err := in.get(forMessage) // Read says it again
 	in.spoke = c.heard.Load()
 	return err == errIdle
@@ -101,7 +105,6 @@ func (c *Conn) Wait() (idle bool) {
 
 // Whole returns the size of the message that coder is reading, if all of it has
 // come and none of it is left here; else, and where somebody else is reading, -1.
-// It is true of what is on the wire: of a message that was not compressed.
 func (c *Conn) Whole() int64 {
 	in := &c.in
 	if !in.mu.TryLock() {
@@ -110,6 +113,12 @@ func (c *Conn) Whole() int64 {
 	defer in.mu.Unlock()
 	if in.inside() || in.r != in.ready {
 		return -1
+	}
+	if x := c.ext; x != nil && x.in.packed {
+		if x.in.ready() || !x.in.whole {
+			return -1
+		}
+		return x.in.size
 	}
 	return in.size
 }
@@ -184,13 +193,6 @@ func (in *input) advance() bool {
 	}
 	if in.closeCode != 0 {
 		in.publish() // it may be that nobody reads on
-		if in.deflate && in.open {
-			// coder would give its inflater to the next connection while it is
-			// still reading from it. So it is told in another way, and it is for
-			// the server to answer.
-			in.fail(websocket.CloseError{Code: in.closeCode, Reason: in.closeReason})
-			return true
-		}
 	}
 	if in.ready == at {
 		return false
@@ -444,6 +446,9 @@ func (in *input) end() {
 	defer in.mu.Unlock()
 	in.publish()
 	in.free()
+	if x := in.c.ext; x != nil {
+		x.in.end(in)
+	}
 }
 
 // discard reads off what the peer still sends, until limit, which is the socket's

@@ -33,11 +33,11 @@ const (
 // as it comes. The payload is not moved.
 type scanner struct {
 	limit   int64 // of a message's payload; negative: none
-	deflate bool
+	deflate bool  // RSV1 may be set
 
 	// The message in progress.
 	open  bool  // it has begun, and its last frame has not
-	most  int64 // what its size may be; negative: anything
+	most  int64 // what its size may be on the wire; negative: anything
 	size  int64 // bytes announced so far
 	count int64 // frames so far
 
@@ -194,15 +194,15 @@ func (s *scanner) admit(h header) *ending.Error {
 		s.size, s.count = 0, 0
 		s.most = s.limit
 		if h.rsv1 && s.limit >= 0 {
-			// Deflate makes what it cannot shrink a little longer. The limit
-			// itself counts what comes out, above.
-			s.most += s.limit>>10 + 64
+			// The limit counts what comes out. On the wire it may be more, where
+			// the peer compresses a message bit by bit, but not without end.
+			s.most += s.limit/8 + 1024
 		}
 	}
 	s.open = !h.fin
 	s.count++
 	if s.most >= 0 && h.length > s.most-s.size {
-		return &ending.Error{Kind: ending.TooBig, Reason: fmt.Sprintf("message over %d bytes", s.limit)}
+		return tooBig(s.limit)
 	}
 	s.size += h.length
 	if s.count > tinyFrames+s.size/tinySize {
@@ -275,6 +275,9 @@ func LegalCode(c websocket.StatusCode) bool {
 }
 
 func unmask(p []byte, key uint32) {
+	for twice := uint64(key)<<32 | uint64(key); len(p) >= 8; p = p[8:] {
+		binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)^twice)
+	}
 	for i := range p {
 		p[i] ^= byte(key >> (8 * (i & 3)))
 	}

@@ -77,8 +77,10 @@ func TestScan(t *testing.T) {
 		}
 		return b
 	}
-	deflate := func(o *Options) { o.Deflate = true }
+	deflate := func(o *Options) { o.Deflate = &Deflate{Bits: 15} }
+	hello := []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00} // RFC 7692, section 7.2.3.1
 	limit := func(n int64) func(*Options) { return func(o *Options) { o.ReadLimit = n } }
+	both := func(a, b func(*Options)) func(*Options) { return func(o *Options) { a(o); b(o) } }
 	ok := ending.Abnormal // what a stream that just ends says
 	for _, test := range []struct {
 		name string
@@ -97,9 +99,11 @@ func TestScan(t *testing.T) {
 		{"RSV1", frame(finBit|opText|0x40, nil), nil, "", ending.Protocol},
 		{"RSV2", frame(finBit|opText|0x20, nil), nil, "", ending.Protocol},
 		{"RSV3", frame(finBit|opText|0x10, nil), nil, "", ending.Protocol},
-		{"RSV1 deflated", frame(finBit|opText|0x40, []byte("z")), deflate, "41:z", ok},
-		{"RSV1 deflated, fragments", cat(frame(opText|0x40, []byte("y")), frame(finBit, []byte("z"))), deflate, "41:yz", ok},
-		{"RSV1 on continuation", cat(frame(opText|0x40, nil), frame(finBit|0x40, nil)), deflate, "41:…", ending.Protocol},
+		{"RSV1 deflated", frame(finBit|opText|0x40, hello), deflate, "1:Hello", ok},
+		{"RSV1 deflated, fragments", cat(frame(opText|0x40, hello[:3]), frame(0, nil), frame(finBit, hello[3:])), deflate, "1:Hello", ok},
+		{"RSV1 deflated, empty", frame(finBit|opText|0x40, []byte{0}), deflate, "1:", ok},
+		{"RSV1 deflated and not", cat(text("a"), frame(finBit|opBinary|0x40, hello), text("b")), deflate, "1:a 2:Hello 1:b", ok},
+		{"RSV1 on continuation", cat(frame(opText|0x40, nil), frame(finBit|0x40, nil)), deflate, "", ending.Protocol},
 		{"RSV1 on ping", frame(finBit|9|0x40, nil), deflate, "", ending.Protocol},
 		{"RSV2 deflated", frame(finBit|opText|0x60, nil), deflate, "", ending.Protocol},
 		{"opcode 3", frame(finBit|3, nil), nil, "", ending.Protocol},
@@ -130,7 +134,9 @@ func TestScan(t *testing.T) {
 		{"fragments over it", cat(frame(opText, []byte("abc")), frame(finBit, []byte("def"))), limit(5), "1:abc…", ending.TooBig},
 		{"2^63-1 after some", cat(frame(opText, []byte("abc")), lie(finBit, 1<<63-1, 64)), limit(5), "1:abc…", ending.TooBig},
 		{"limit 0", cat(text(""), text("a")), limit(0), "1:", ending.TooBig},
-		{"deflated a little over it", frame(finBit|opText|0x40, []byte("abcdef")), func(o *Options) { o.Deflate, o.ReadLimit = true, 5 }, "41:abcdef", ok},
+		{"deflated at the limit", frame(finBit|opText|0x40, hello), both(deflate, limit(5)), "1:Hello", ok},
+		{"deflated, announced over it", lie(finBit|opText|0x40, 5+5/8+1024+1, 16), both(deflate, limit(5)), "", ending.TooBig},
+		{"deflated, limit 0", frame(finBit|opText|0x40, []byte{0}), both(deflate, limit(0)), "1:", ok},
 
 		{"1024 empty fragments", empty(1024), nil, "1:…", ok},
 		{"1025 empty fragments", empty(1025), nil, "1:…", ending.Flood},

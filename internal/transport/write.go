@@ -55,8 +55,12 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if o.err != nil {
 		return 0, o.err
 	}
-	o.follow(p)
-	o.add(p)
+	if x := c.ext; x != nil {
+		o.pack(&x.out, p)
+	} else {
+		o.follow(p)
+		o.add(p)
+	}
 	if o.whole() && !o.hold() {
 		o.leave()
 	}
@@ -123,6 +127,9 @@ func (o *output) end() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.free()
+	if x := o.c.ext; x != nil {
+		x.out.end()
+	}
 	if o.err == nil {
 		o.err = net.ErrClosed
 	}
@@ -362,14 +369,20 @@ func (f *framer) follow(p []byte) {
 		f.head[f.have] = p[0]
 		f.have++
 		p = p[1:]
-		f.begin()
+		if !f.begin() {
+			continue
+		}
+		f.took(f.left)
+		if f.left == 0 {
+			f.end()
+		}
 	}
 }
 
-// begin looks whether the header is whole.
-func (f *framer) begin() {
+// begin reports whether the header is whole, and looks what it says.
+func (f *framer) begin() bool {
 	if f.have < 2 {
-		return
+		return false
 	}
 	length := int64(f.head[1])
 	switch {
@@ -378,15 +391,17 @@ func (f *framer) begin() {
 	case length == 127 && f.have == 10:
 		length = int64(binary.BigEndian.Uint64(f.head[2:]))
 	case length >= 126:
-		return
+		return false
 	}
 	f.have = 0
 	f.left = length
+	return true
+}
+
+// took counts the payload of a frame.
+func (f *framer) took(n int64) {
 	if f.head[0]&0xf < opClose {
-		f.bytes += length
-	}
-	if length == 0 {
-		f.end()
+		f.bytes += n
 	}
 }
 
