@@ -1,0 +1,363 @@
+package transport
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/wstest"
+)
+
+// flates are what a peer needs to speak permessage-deflate.
+type flates struct {
+	keep bool
+	b    bytes.Buffer
+	w    *flate.Writer
+}
+
+func newFlates(keep bool, level int) *flates {
+	z := &flates{keep: keep}
+	z.w, _ = flate.NewWriter(&z.b, level)
+	return z
+}
+
+// pack compresses a message.
+func (z *flates) pack(p []byte) []byte {
+	z.b.Reset()
+	if !z.keep {
+		z.w.Reset(&z.b)
+	}
+	_, _ = z.w.Write(p)
+	_ = z.w.Flush()
+	return bytes.Clone(bytes.TrimSuffix(z.b.Bytes(), tail))
+}
+
+// unpack inflates what a server has sent: the frames of b, with the messages in
+// one frame each and not compressed. It uses compress/flate.
+func unpack(b []byte, keep bool) (out []byte, err error) {
+	var message, all []byte
+	var first wstest.Frame
+	for len(b) > 0 {
+		var f wstest.Frame
+		if f, b, err = wstest.Decode(b); err != nil {
+			return out, err
+		}
+		if f.Opcode >= opClose {
+			out = f.Append(out)
+			continue
+		}
+		if f.Opcode != opContinuation {
+			first, message = f, nil
+		} else if f.Rsv != 0 {
+			return out, fmt.Errorf("got %v", f)
+		}
+		message = append(message, f.Payload...)
+		if !f.Fin {
+			continue
+		}
+		if first.Rsv == wstest.RSV1 {
+			if !keep {
+				all = nil
+			}
+			z := flate.NewReaderDict(bytes.NewReader(append(message, "\x00\x00\xff\xff\x01\x00\x00\xff\xff"...)), all)
+			if message, err = io.ReadAll(z); err != nil {
+				return out, err
+			}
+			all = append(all, message...)
+			all = all[max(0, len(all)-1<<15):]
+		}
+		out = wstest.Frame{Fin: true, Opcode: first.Opcode, Payload: message}.Append(out)
+	}
+	return out, nil
+}
+
+// TestDeflateModel runs random traffic, some of it compressed and that in any
+// number of fragments and blocks, through an echo.
+func TestDeflateModel(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	for _, kind := range kinds {
+		for _, keep := range []bool{false, true} {
+			for _, most := range []int{1, 20, 256, 1 << 30} {
+				t.Run(fmt.Sprintf("%s/keep=%v/%d", kind, keep, most), func(t *testing.T) {
+					rng := rand.New(rand.NewPCG(seed, uint64(most)))
+					for range 2 {
+						playDeflated(t, rng, kind, keep, most)
+					}
+				})
+			}
+		}
+	}
+}
+
+// FuzzDeflateChunks is the same for the fuzzer to choose from.
+func FuzzDeflateChunks(f *testing.F) {
+	for i := range 6 {
+		f.Add(uint64(i), uint16(1<<(3*i)), i%2 == 0, byte(i))
+	}
+	f.Fuzz(func(t *testing.T, seed uint64, most uint16, keep bool, kind byte) {
+		playDeflated(t, rand.New(rand.NewPCG(seed, 0)), kinds[kind%2], keep, max(1, int(most)))
+	})
+}
+
+func playDeflated(t *testing.T, rng *rand.Rand, kind string, keep bool, most int) {
+	t.Helper()
+	z := newFlates(keep, rng.IntN(11)-1)
+	var in, want []byte
+	var messages, wire int64
+	least := 3000
+	if most > 1000 {
+		least = 100_000
+	}
+	send := func(first byte, p []byte) {
+		f := wstest.Frame{Fin: first&finBit != 0, Rsv: first >> 4 & 7, Opcode: first & 0xf, Masked: true, Payload: p}
+		binary.LittleEndian.PutUint32(f.Key[:], rng.Uint32())
+		in = f.Append(in)
+	}
+	for len(in) < least {
+		p := make([]byte, sizes[rng.IntN(len(sizes))])
+		if len(p) > least {
+			p = p[:rng.IntN(1000)]
+		}
+		bound := 1 + rng.IntN(256)
+		for i := range p {
+			p[i] = byte(rng.IntN(bound))
+		}
+		op := byte(opText + rng.IntN(2))
+		want = wstest.Frame{Fin: true, Opcode: op, Payload: p}.Append(want)
+		first := op
+		if rng.IntN(4) > 0 {
+			p = z.pack(p)
+			first |= rsv1
+		}
+		messages++
+		wire += int64(len(p))
+		for rng.IntN(2) == 0 {
+			n := rng.IntN(len(p) + 1)
+			send(first, p[:n])
+			p = p[n:]
+			first = opContinuation
+			if rng.IntN(2) == 0 {
+				send(finBit|0xa, nil)
+			}
+		}
+		send(finBit|first, p)
+	}
+	send(finBit|opClose, nil)
+	want = wstest.Frame{Fin: true, Opcode: opClose}.Append(want)
+
+	server, client := over(t, kind)
+	o := options()
+	o.Read, o.Write, o.Hold = NewPool(512<<rng.IntN(8)), NewPool(512<<rng.IntN(8)), rng.IntN(2) == 0
+	o.ReadLimit = []int64{-1, 200_010}[rng.IntN(2)]
+	o.Deflate = &Deflate{KeepIn: keep, KeepOut: keep, Bits: 15}
+	if !keep {
+		o.Deflate.Bits = 8 + rng.IntN(8)
+	}
+	c := New(server, nil, o)
+	ws := accept(t, c)
+	got := drained(client)
+	pieces := chunks(rng, in, most)
+	go func() {
+		for _, p := range pieces {
+			if _, err := client.Write(p); err != nil {
+				return
+			}
+		}
+	}()
+	if end := ending.Of(echo(ws)); end.Code != websocket.StatusNoStatusRcvd || end.By != ending.Peer {
+		t.Errorf("got %v: %v", end, end.Cause)
+	}
+	_ = ws.CloseNow()
+	c.Hangup()
+	out, err := unpack(within(t, got), keep)
+	if err != nil || !bytes.Equal(out, want) {
+		t.Errorf("got %d bytes, %v, want %d", len(out), err, len(want))
+	}
+	if m, b, m2, _ := c.Counts(); m != messages || b != wire || m2 != messages {
+		t.Errorf("got %d messages of %d bytes, %d answered, want %d of %d", m, b, m2, messages, wire)
+	}
+	spent(t, c)
+}
+
+// spent checks that a connection that has ended holds nothing.
+func spent(t *testing.T, c *Conn) {
+	t.Helper()
+	x := c.ext
+	if c.in.buf != nil || c.out.buf != nil || x.in.out != nil || x.in.z != nil || x.in.window != nil || x.out.z != nil || x.out.buf != nil || x.out.kept {
+		t.Errorf("something is left over: %+v", *x)
+	}
+}
+
+// TestDeflateIdle has a connection hold nothing between messages but what context
+// takeover takes.
+func TestDeflateIdle(t *testing.T) {
+	for _, keep := range []bool{false, true} {
+		server, client := over(t, "tcp")
+		o := options()
+		o.Deflate = &Deflate{KeepIn: keep, KeepOut: keep, Bits: 15}
+		c := New(server, nil, o)
+		ws := accept(t, c)
+		done := make(chan error, 1)
+		go func() { done <- echo(ws) }()
+		z := newFlates(keep, 6)
+		p := wstest.Client(client)
+		p.Timeout = 20 * time.Second
+		for range 3 {
+			f := wstest.BinaryFrame(z.pack([]byte(strings.Repeat("to be or not ", 50)))).WithRsv(wstest.RSV1)
+			if err := p.Send(f); err != nil {
+				t.Fatal(err)
+			}
+			if f, err := p.Recv(); err != nil || f.Rsv != wstest.RSV1 || !f.Fin {
+				t.Fatalf("got %v, %v", f, err)
+			}
+			eventually(t, "the reader waits", func() bool { return !c.ReadingSince().IsZero() })
+			x := c.ext
+			if x.in.z != nil || x.in.out != nil || x.out.buf != nil || (x.in.window != nil) != keep || (x.out.z != nil) != keep || x.out.kept != keep {
+				t.Errorf("keep %v: got %+v", keep, *x)
+			}
+		}
+		before := keptDeflaters.Load()
+		_ = client.Close()
+		<-done
+		_ = ws.CloseNow()
+		c.Hangup()
+		spent(t, c)
+		if got := before - keptDeflaters.Load(); keep != (got == 1) {
+			t.Errorf("keep %v: got %d compressors fewer", keep, got)
+		}
+	}
+}
+
+// TestDeflateKept has no more compressors remember than there may be: the others
+// compress each message by itself, and peers inflate it all the same.
+func TestDeflateKept(t *testing.T) {
+	keptDeflaters.Add(maxKept - 1) // all but one are taken
+	defer keptDeflaters.Add(1 - maxKept)
+	text := []byte(strings.Repeat("whether 'tis nobler in the mind ", 20))
+	for i, kept := range []bool{true, false} {
+		server, client := over(t, "tcp")
+		got := drained(client)
+		o := options()
+		o.Deflate = &Deflate{KeepIn: true, KeepOut: true, Bits: 15}
+		c := New(server, nil, o)
+		ws := accept(t, c)
+		var size [3]int64
+		for i := range size {
+			_, _, _, before := c.Counts()
+			if err := ws.Write(t.Context(), websocket.MessageText, text); err != nil {
+				t.Fatal(err)
+			}
+			_, _, _, after := c.Counts()
+			size[i] = after - before
+		}
+		if c.ext.out.kept != kept || (size[1] < size[0]) != kept {
+			t.Errorf("connection %d: got kept %v, sizes %v, want %v", i, c.ext.out.kept, size, kept)
+		}
+		_ = ws.CloseNow()
+		defer func() {
+			c.Hangup()
+			spent(t, c)
+			out, err := unpack(within(t, got), true)
+			one := wstest.TextFrame(string(text)).Append(nil)
+			if err != nil || !bytes.Equal(out, bytes.Repeat(one, len(size))) {
+				t.Errorf("connection %d: got %d bytes, %v", i, len(out), err)
+			}
+		}()
+	}
+}
+
+// TestDeflateAbandoned ends connections in the midst of everything.
+func TestDeflateAbandoned(t *testing.T) {
+	z := newFlates(false, 6)
+	message := frame(finBit|opBinary|rsv1, z.pack(make([]byte, 1<<20)))
+	for cut := range len(message) + 1 {
+		if cut > 100 && cut%50 != 0 {
+			continue
+		}
+		server, client := over(t, "tcp")
+		o := options()
+		o.Deflate = &Deflate{KeepIn: true, KeepOut: true, Bits: 15}
+		c := New(server, nil, o)
+		ws := accept(t, c)
+		if _, err := client.Write(message[:cut]); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, r, err := ws.Reader(t.Context())
+			if err == nil {
+				_, _ = io.ReadFull(r, make([]byte, 100*cut))
+			}
+		})
+		wg.Go(func() { // nobody reads this
+			for ws.Write(t.Context(), websocket.MessageBinary, make([]byte, 1<<20)) == nil {
+			}
+		})
+		if cut%2 == 0 {
+			_ = client.(*net.TCPConn).SetLinger(0)
+		}
+		_ = client.Close()
+		c.Abort()
+		_ = ws.CloseNow()
+		c.Hangup()
+		wg.Wait()
+		if c.in.mu.TryLock() {
+			spent(t, c)
+			c.in.mu.Unlock()
+		}
+	}
+	if n := keptDeflaters.Load(); n != 0 {
+		t.Errorf("%d compressors are still counted", n)
+	}
+}
+
+// BenchmarkDeflate echoes compressed messages.
+func BenchmarkDeflate(b *testing.B) {
+	for _, keep := range []bool{false, true} {
+		for _, size := range []int{1 << 10, 4 << 10, 64 << 10} {
+			b.Run(fmt.Sprintf("keep=%v/%d", keep, size), func(b *testing.B) {
+				server, client := over(b, "tcp")
+				o := options()
+				o.Read, o.Write = NewPool(64<<10), NewPool(64<<10)
+				o.Deflate = &Deflate{KeepIn: keep, KeepOut: keep, Bits: 15}
+				c := New(server, nil, o)
+				ws := accept(b, c)
+				done := make(chan error, 1)
+				go func() { done <- echo(ws) }()
+				rng := rand.New(rand.NewPCG(1, 2))
+				text := make([]byte, 0, size+20)
+				for len(text) < size {
+					text = fmt.Appendf(text, `{"id":%d,"up":true},`, rng.IntN(1e6))
+				}
+				in := frame(finBit|opText|rsv1, newFlates(false, 6).pack(text[:size]))
+				p := wstest.Client(client)
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := client.Write(in); err != nil {
+						b.Fatal(err)
+					}
+					if _, err := p.Recv(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				_ = client.Close()
+				<-done
+				_ = ws.CloseNow()
+				c.Hangup()
+			})
+		}
+	}
+}
