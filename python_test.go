@@ -33,6 +33,8 @@ func TestPython(t *testing.T) {
 		{"large", nil, "bytes_in=29777216 bytes_out=29777216"},
 		{"compressed", []string{"--compression=no-context-takeover"}, "messages_out=22"},
 		{"compressed", []string{"--compression=context-takeover"}, "messages_out=22"},
+		{"windows", []string{"--compression=no-context-takeover"}, "messages_out=40"},
+		{"windows", []string{"--compression=context-takeover"}, "messages_out=40"},
 		{"large", []string{"--compression=context-takeover"}, "messages_out=2"},
 		{"pipelined", nil, "messages_in=1000 messages_out=1000"},
 		{"fragmented", nil, "messages_in=2 messages_out=2"},

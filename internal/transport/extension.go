@@ -402,6 +402,17 @@ func (x *deflation) free() {
 	}
 }
 
+// rest gives up the messages that later ones could have referred back to. They
+// need not, and a connection that rests is for holding little.
+func (x *deflation) rest() {
+	if x.o.mu.TryLock() { // a write under way needs it, and is not for long
+		if !x.packing {
+			x.free()
+		}
+		x.o.unlock()
+	}
+}
+
 // end gives all back for good.
 func (x *deflation) end() {
 	x.free()

@@ -278,6 +278,55 @@ func TestDeflateKept(t *testing.T) {
 	}
 }
 
+// TestDeflateRest has a connection that rests hold no compressor. What it sends
+// then refers back to nothing, and is inflated all the same.
+func TestDeflateRest(t *testing.T) {
+	server, client := over(t, "tcp")
+	o := options()
+	o.Deflate = &Deflate{KeepIn: true, KeepOut: true, Bits: 15}
+	c := New(server, nil, o)
+	ws := accept(t, c)
+	if !c.CanRest() {
+		t.Skip("no rest on this system")
+	}
+	text := []byte(strings.Repeat("a sea of troubles ", 20))
+	var size [3]int64
+	for i := range size {
+		if i == 2 {
+			if !c.Idle() {
+				t.Fatal("it is not idle")
+			}
+			rested := make(chan bool)
+			go func() { c.Rest(); close(rested) }()
+			eventually(t, "a rest", func() bool { return !c.ReadingSince().IsZero() })
+			if c.ext.out.z != nil || c.ext.out.kept {
+				t.Error("it rests with a compressor")
+			}
+			if _, err := client.Write(frame(finBit|0xa, nil)); err != nil {
+				t.Fatal(err)
+			}
+			within(t, rested)
+		}
+		_, _, _, before := c.Counts()
+		if err := ws.Write(t.Context(), websocket.MessageText, text); err != nil {
+			t.Fatal(err)
+		}
+		_, _, _, after := c.Counts()
+		size[i] = after - before
+	}
+	if size[1] >= size[0] || size[2] != size[0] {
+		t.Errorf("got sizes %v", size)
+	}
+	got := drained(client)
+	_ = ws.CloseNow()
+	c.Hangup()
+	spent(t, c)
+	out, err := unpack(within(t, got), true)
+	if err != nil || !bytes.Equal(out, bytes.Repeat(wstest.TextFrame(string(text)).Append(nil), 3)) {
+		t.Errorf("got %d bytes, %v", len(out), err)
+	}
+}
+
 // TestDeflateAbandoned ends connections in the midst of everything.
 func TestDeflateAbandoned(t *testing.T) {
 	z := newFlates(false, 6)

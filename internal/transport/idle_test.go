@@ -52,10 +52,9 @@ func TestIdle(t *testing.T) {
 					_, _ = client.Write(test.in)
 				}
 				time.Sleep(2*fullWait + 20*time.Millisecond)
-				eventually(t, "the read waits", func() bool { return !c.ReadingSince().IsZero() })
-				if n := asked.last.Load(); n > partSize {
-					t.Errorf("a read waits with a buffer of %d bytes", n)
-				}
+				eventually(t, "the read waits with little", func() bool {
+					return !c.ReadingSince().IsZero() && asked.last.Load() <= partSize
+				})
 				_ = c.Close() // what is looked at now was kept until then
 				<-done
 				if got := len(c.in.part); got != test.kept || cap(c.in.part) > partSize {

@@ -26,6 +26,9 @@ func (c *Conn) Idle() bool {
 // Rest waits until there is something to read, or reading fails, or a close
 // begins. It takes next to no stack.
 func (c *Conn) Rest() {
+	if x := c.ext; x != nil {
+		x.out.rest()
+	}
 	c.waiting.CompareAndSwap(0, c.now())
 	_ = c.raw.Read(c.in.peek) // who reads will see it
 	c.waiting.Store(0)

@@ -7,10 +7,12 @@ this is the client that websockets.connect gives; later ones still have it.
 """
 
 import asyncio
+import random
 import sys
 import time
 
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.legacy.client import connect
 
 UNLIMITED = dict(max_size=None, open_timeout=60, close_timeout=60)
@@ -36,6 +38,38 @@ async def compressed(url):
     async with connect(url, **UNLIMITED) as ws:
         assert [e.name for e in ws.extensions] == ["permessage-deflate"], ws.extensions
     await echo(url)
+
+
+async def windows(url):
+    """Random messages under every offer, with the windows that the server keeps to."""
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    offers = [
+        dict(server_no_context_takeover=server, client_no_context_takeover=client)
+        for server in (False, True)
+        for client in (False, True)
+    ]
+    # As an offer, 8 is refused by zlib, which inflates with at least 9.
+    offers += [dict(server_max_window_bits=bits, client_max_window_bits=bits) for bits in range(9, 16)]
+    for offer in offers:
+        factory = ClientPerMessageDeflateFactory(**offer)
+        async with connect(url, compression=None, extensions=[factory], **UNLIMITED) as ws:
+            assert [e.name for e in ws.extensions] == ["permessage-deflate"], offer
+            for n in range(40):
+                unit = rng.randbytes(rng.choice([1, 10, 100, 1000, 10_000, 65_536]))
+                size = rng.choice([0, 1, 127, 511, rng.randrange(1 << 12), rng.randrange(1 << 17)])
+                message = (unit * (size // len(unit) + 1))[:size]
+                if n % 3 == 0:
+                    message = message.hex()[: len(message)]
+                if n % 5 == 0 and message:
+                    at = rng.randrange(len(message))
+                    await ws.send([message[:at], message[:0], message[at:]])
+                else:
+                    await ws.send(message)
+                got = await ws.recv()
+                assert type(got) is type(message) and got == message, (offer, n, len(message), len(got))
+    print("echoed", 40 * len(offers), "messages under", len(offers), "offers")
 
 
 async def large(url):
