@@ -107,6 +107,9 @@ func FuzzConn(f *testing.F) {
 	seed(false, wstest.CloseFrame(1005, ""), wstest.TextFrame("after"))
 	seed(true, wstest.BinaryFrame(deflate(f, "deflated deflated")).WithRsv(wstest.RSV1), wstest.CloseFrame(0, ""))
 	seed(true, wstest.BinaryFrame([]byte{0, 0, 0xff, 0xff}).WithRsv(wstest.RSV1))
+	for _, form := range forms {
+		seed(true, wstest.BinaryFrame([]byte(unhex(form.payload))).WithRsv(wstest.RSV1), wstest.TextFrame("plain"), wstest.CloseFrame(0, ""))
+	}
 	f.Add(append(wstest.Header(0x82, true, key, 1<<63, 64), "x"...), false)
 	f.Add(append(wstest.Header(0x82, true, key, 5, 16), "x"...), false)
 	f.Add([]byte{0x81}, false)

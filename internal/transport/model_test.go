@@ -269,10 +269,24 @@ func FuzzStream(f *testing.F) {
 		bytes.Repeat(frame(opContinuation, nil), 2000), text(string(make([]byte, 1000))), text("hello")[:8],
 		append(frame(opText, nil), bytes.Repeat(frame(opContinuation, nil), 2000)...),
 	} {
-		f.Add(b)
+		f.Add(b, false)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	z := newFlates(true, 6)
+	zip := func(p string) []byte { return frame(finBit|opText|rsv1, z.pack([]byte(p))) }
+	for _, b := range [][]byte{
+		cat(zip("to be or not to be"), zip("or not to be to"), text("plain"), zip(""), closing(1000, "")),
+		zip(string(make([]byte, 2000))), cat(zip("a")[:8], zip("b")), frame(finBit|opBinary|rsv1, nil),
+		frame(finBit|opBinary|rsv1, []byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 7, 0, 0}), frame(finBit|opBinary|rsv1, []byte{6}),
+		cat(frame(opBinary|rsv1, []byte{0xf2, 0x48, 5}), frame(finBit|9, nil), frame(finBit, []byte{0, 0, 0, 0xff, 0xff, 0xca, 0xc9, 0xc9, 7, 0})),
+		cat(frame(opBinary|rsv1, bytes.Repeat([]byte{0, 0, 0, 0xff, 0xff}, 300)), frame(finBit, make([]byte, 1000))),
+	} {
+		f.Add(b, true)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, deflate bool) {
 		o := options()
+		if deflate {
+			o.Deflate = &Deflate{KeepIn: true, KeepOut: true, Bits: 15}
+		}
 		o.ReadLimit = 1000
 		o.MessageTimeout, o.WriteTimeout = 5*time.Second, 5*time.Second
 		want := judge(t, "tcp", b, 1<<20, o)
