@@ -40,7 +40,7 @@ type serve struct {
 	Host        []string `group:"who" placeholder:"HOST" help:"Host header that is answered; any where none is given. Repeatable."`
 	Subprotocol []string `group:"who" placeholder:"NAME" help:"Subprotocol to choose, the first that the client knows too. Repeatable."`
 
-	Compression string `group:"messages" default:"off" enum:"off,no-context-takeover,context-takeover" help:"Compression of messages: off, no-context-takeover or context-takeover."`
+	Compression string `group:"messages" default:"off" enum:"off,no-context-takeover,context-takeover" help:"permessage-deflate: off, no-context-takeover, or context-takeover, which compresses better and takes up to 1.2 MB a connection."`
 	ReadLimit   size   `group:"messages" default:"32MiB" off:"" help:"Longest message, after inflation; off: no limit."`
 	ReadBuffer  size   `group:"messages" default:"64KiB" help:"Buffer of a connection that has something to read."`
 	WriteBuffer size   `group:"messages" default:"64KiB" help:"Buffer of a connection that has something to write."`

@@ -52,7 +52,7 @@ const (
 
 	NoPong       // nothing was heard within the heartbeat's budget
 	WriteStalled // the kernel took no byte of ours for the write timeout
-	Protocol     // a violation of RFC 6455 or 7692; 1002
+	Protocol     // a violation of RFC 6455 or 7692; 1002, and 1007 for compressed data that is wrong
 	InvalidUTF8  // a text or a close reason that is not UTF-8; 1007
 	TooBig       // a message over the read limit; 1009
 	TooSlow      // a message took longer than the message timeout; 1008

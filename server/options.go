@@ -47,7 +47,8 @@ type Options struct {
 	// context takeover each message is compressed by itself, from 512 bytes on,
 	// and a connection takes no memory for it between messages. With it, from 128
 	// bytes on, a connection keeps up to 1.2 MB: 32 KiB for the peer's messages, and
-	// the rest for its own, which only 128 connections at a time do.
+	// the rest for its own, which no more than 128 connections of the process do
+	// at a time, and none that rests.
 	// 0: websocket.CompressionDisabled.
 	Compression websocket.CompressionMode
 	// Error answers a request that is refused, with status and a reason that is

@@ -214,7 +214,7 @@ func deflateScenarios() []scenario {
 		{"deflate: FIN in a payload", deflate, []step{part(deflated, 6+8), fin}, abnormal},
 		{"deflate: FIN between fragments", deflate, []step{send(halved), fin}, abnormal},
 		{"deflate: RST in a payload", deflate, []step{part(deflated, 6+8), rst}, reset},
-		{"deflate: not deflate", deflate, []step{send(corrupt)}, violation},
+		{"deflate: not deflate", deflate, []step{send(corrupt)}, expectation{kind: ending.Protocol, code: 1007}},
 	}
 }
 
