@@ -135,7 +135,7 @@ func TestScan(t *testing.T) {
 		{"2^63-1 after some", cat(frame(opText, []byte("abc")), lie(finBit, 1<<63-1, 64)), limit(5), "1:abc…", ending.TooBig},
 		{"limit 0", cat(text(""), text("a")), limit(0), "1:", ending.TooBig},
 		{"deflated at the limit", frame(finBit|opText|0x40, hello), both(deflate, limit(5)), "1:Hello", ok},
-		{"deflated, announced over it", lie(finBit|opText|0x40, 5+5/8+1024+1, 16), both(deflate, limit(5)), "", ending.TooBig},
+		{"deflated, announced over it", lie(finBit|opText|0x40, 5+1024+1, 16), both(deflate, limit(5)), "", ending.TooBig},
 		{"deflated, limit 0", frame(finBit|opText|0x40, []byte{0}), both(deflate, limit(0)), "1:", ok},
 
 		{"1024 empty fragments", empty(1024), nil, "1:…", ok},

@@ -1,0 +1,197 @@
+package transport
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/inflate"
+)
+
+// inflation is the reading half, between the scanner and coder. It belongs to the
+// input, whose lock guards it. Between messages it has no memory but, where the
+// peer may refer back to it, the window.
+type inflation struct {
+	keep   bool
+	window *inflate.Window
+	z      *inflate.Inflater // of the message under way
+
+	packed bool   // the message under way, or the last one, is compressed
+	whole  bool   // all of it has been inflated
+	size   int64  // what has been of it
+	op     byte   // of the next frame for coder
+	fin    bool   // the frame in hand is its message's last
+	busy   bool   // it may give more
+	src    []byte // what is left of it, in the input's buffer
+
+	passing bool // the rest of a plain frame is on its way to coder
+
+	out  *block // a frame for coder, in r to w
+	r, w int
+}
+
+var (
+	inflaters = sync.Pool{New: func() any { return new(inflate.Inflater) }}
+	windows   = sync.Pool{New: func() any { return new(inflate.Window) }}
+)
+
+// readInflated is Read where messages may be compressed.
+func (in *input) readInflated(x *inflation, p []byte) (int, error) {
+	for {
+		if x.r < x.w {
+			n := copy(p, x.out.b[x.r:x.w])
+			if x.r += n; x.r == x.w {
+				in.freeInflated(x)
+			}
+			return n, nil
+		}
+		if x.busy {
+			if err := in.inflate(x); err != nil {
+				in.freeInflated(x)
+				x.busy = false
+				in.fail(err)
+			}
+			continue
+		}
+		if err := in.get(forInput); err != nil {
+			return 0, err
+		}
+		if x.passing || !in.packed(x) {
+			n := copy(p, in.buf.b[in.r:in.ready])
+			in.r += n
+			x.passing = in.r < in.ready
+			return n, nil
+		}
+	}
+}
+
+// ready reports whether something can be read without waiting.
+func (x *inflation) ready() bool { return x.r < x.w || x.busy }
+
+// packed looks at the frame that is to be handed on. If it is one of a compressed
+// message it is taken in hand; it stays in the buffer until it is done with.
+func (in *input) packed(x *inflation) bool {
+	f := in.buf.b[in.r:in.ready]
+	op := f[0] & 0xf
+	if op >= opClose {
+		return false
+	}
+	if op != opContinuation {
+		x.packed = f[0]&rsv1 != 0
+		x.op, x.size, x.whole = op, 0, false
+	}
+	if !x.packed {
+		return false
+	}
+	n := 2 + 4
+	switch f[1] &^ maskBit {
+	case 126:
+		n += 2
+	case 127:
+		n += 8
+	}
+	x.src, x.fin, x.busy = f[n:], f[0]&finBit != 0, true
+	unmask(x.src, binary.LittleEndian.Uint32(f[n-4:]))
+	if x.z == nil {
+		x.z = inflaters.Get().(*inflate.Inflater)
+		if x.window == nil {
+			x.window = windows.Get().(*inflate.Window)
+			x.window.Reset()
+		}
+		x.z.Reset(x.window)
+	}
+	return true
+}
+
+// inflate makes a frame for coder of what is in hand, if that gives anything.
+func (in *input) inflate(x *inflation) error {
+	if in.turns++; in.turns >= maxTurns {
+		in.yield()
+	}
+	if x.out == nil {
+		x.out = in.c.opts.Read.get()
+	}
+	dst := x.out.b[headroom:]
+	if left := in.limit - x.size; in.limit >= 0 && left < int64(len(dst)) {
+		dst = dst[:left+1] // one byte too many is enough to know
+	}
+	n, used, err := x.z.Inflate(dst, x.src)
+	x.src = x.src[used:]
+	x.size += int64(n)
+	switch {
+	case in.limit >= 0 && x.size > in.limit:
+		return tooBig(in.limit)
+	case err != nil:
+		return corrupt(err)
+	}
+	if n < len(dst) {
+		x.busy, x.src = false, nil
+		in.r = in.ready
+	}
+	first := x.op
+	if x.fin && !x.busy {
+		if !x.z.Whole() {
+			return corrupt(nil)
+		}
+		x.whole = true
+		x.free(!x.keep)
+		first |= finBit
+	}
+	if n == 0 && !x.whole {
+		in.freeInflated(x)
+		return nil
+	}
+	x.op = opContinuation
+	x.r, x.w = headroom-headerLen(int64(n)), headroom+n
+	f := x.out.b[x.r:]
+	f[0] = first
+	putLen(f, int64(n))
+	clear(x.out.b[headroom-4 : headroom]) // a mask that changes nothing
+	return nil
+}
+
+// corrupt is the ending of a peer whose compressed data is wrong. RFC 7692 leaves
+// the close code open. 1007 is for data that is not what its message says it is,
+// and what most others send.
+func corrupt(cause error) *ending.Error {
+	reason := "compressed data is invalid"
+	if cause == nil {
+		reason = "compressed data ends before its message does"
+	}
+	return &ending.Error{Kind: ending.Protocol, Code: websocket.StatusInvalidFramePayloadData, Reason: reason, Cause: cause}
+}
+
+func tooBig(limit int64) *ending.Error {
+	return &ending.Error{Kind: ending.TooBig, Reason: fmt.Sprintf("message over %d bytes", limit)}
+}
+
+// freeInflated gives the frame for coder back.
+func (in *input) freeInflated(x *inflation) {
+	if x.out != nil {
+		in.c.opts.Read.put(x.out)
+		x.out, x.r, x.w = nil, 0, 0
+	}
+}
+
+// free gives the inflater back, and the window too if all is set.
+func (x *inflation) free(all bool) {
+	if x.z != nil {
+		x.z.Reset(nil)
+		inflaters.Put(x.z)
+		x.z = nil
+	}
+	if all && x.window != nil {
+		windows.Put(x.window)
+		x.window = nil
+	}
+}
+
+// end gives all back for good.
+func (x *inflation) end(in *input) {
+	in.freeInflated(x)
+	x.free(true)
+	x.busy, x.src = false, nil
+}
