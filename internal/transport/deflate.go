@@ -59,8 +59,8 @@ func (o *output) pack(x *deflation, p []byte) {
 			} else {
 				o.add(p[:n])
 			}
-			p = p[n:]
-			if o.left -= int64(n); o.left > 0 {
+			o.pass(p[:n])
+			if p = p[n:]; o.left > 0 {
 				continue
 			}
 		} else {

@@ -185,6 +185,9 @@ func playDeflated(t *testing.T, rng *rand.Rand, kind string, keep bool, most int
 	if err != nil || !bytes.Equal(out, want) {
 		t.Errorf("got %d bytes, %v, want %d", len(out), err, len(want))
 	}
+	if code, _ := c.OurClose(); code != websocket.StatusNoStatusRcvd {
+		t.Errorf("got %d sent, want %d", code, websocket.StatusNoStatusRcvd)
+	}
 	if m, b, m2, _ := c.Counts(); m != messages || b != wire || m2 != messages {
 		t.Errorf("got %d messages of %d bytes, %d answered, want %d of %d", m, b, m2, messages, wire)
 	}
@@ -198,6 +201,46 @@ func spent(t *testing.T, c *Conn) {
 	if c.in.buf != nil || c.out.buf != nil || x.in.out != nil || x.in.z != nil || x.in.window != nil || x.out.z != nil || x.out.buf != nil || x.out.kept {
 		t.Errorf("something is left over: %+v", *x)
 	}
+}
+
+// TestDeflateParts reads a compressed message in parts: as long as some of it is
+// here it is not whole, and a wait for input does not wait.
+func TestDeflateParts(t *testing.T) {
+	server, client := over(t, "tcp")
+	o := options()
+	o.Deflate = &Deflate{Bits: 15}
+	// The zeros are more than a buffer holds.
+	c := New(server, frame(finBit|opBinary|rsv1, newFlates(false, 6).pack(make([]byte, 2000))), o)
+	var all []byte
+	for p := make([]byte, 100); len(all) == 0 || c.Whole() < 0; {
+		waited := make(chan struct{})
+		go func() { c.Wait(); close(waited) }()
+		within(t, waited)
+		n, err := c.Read(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p[:n]...)
+	}
+	if got, want := frames(t, all), "2:"+string(make([]byte, 2000)); got != want || c.Whole() != 2000 {
+		t.Errorf("got %d bytes and whole %d, want %d", len(got), c.Whole(), 2000)
+	}
+	client.Close()
+	c.Hangup()
+	spent(t, c)
+}
+
+// TestDeflateLimit inflates no more than it takes to know that it is too much.
+func TestDeflateLimit(t *testing.T) {
+	o := options()
+	o.Deflate, o.ReadLimit = &Deflate{Bits: 15}, 100
+	c := source(t, frame(finBit|opBinary|rsv1, newFlates(false, 6).pack(make([]byte, 1<<20))), o, false)
+	all, err := io.ReadAll(c)
+	if kindOf(err) != ending.TooBig || len(all) > 0 || c.ext.in.size != 101 {
+		t.Errorf("got %d bytes, %v, %d inflated, want %d", len(all), err, c.ext.in.size, 101)
+	}
+	c.Hangup()
+	spent(t, c)
 }
 
 // TestDeflateIdle has a connection hold nothing between messages but what context

@@ -20,7 +20,6 @@ type inflation struct {
 	z      *inflate.Inflater // of the message under way
 
 	packed bool   // the message under way, or the last one, is compressed
-	whole  bool   // all of it has been inflated
 	size   int64  // what has been of it
 	op     byte   // of the next frame for coder
 	fin    bool   // the frame in hand is its message's last
@@ -81,7 +80,7 @@ func (in *input) packed(x *inflation) bool {
 	}
 	if op != opContinuation {
 		x.packed = f[0]&rsv1 != 0
-		x.op, x.size, x.whole = op, 0, false
+		x.op, x.size = op, 0
 	}
 	if !x.packed {
 		return false
@@ -132,15 +131,15 @@ func (in *input) inflate(x *inflation) error {
 		in.r = in.ready
 	}
 	first := x.op
-	if x.fin && !x.busy {
+	last := x.fin && !x.busy
+	if last {
 		if !x.z.Whole() {
 			return corrupt(nil)
 		}
-		x.whole = true
 		x.free(!x.keep)
 		first |= finBit
 	}
-	if n == 0 && !x.whole {
+	if n == 0 && !last {
 		in.freeInflated(x)
 		return nil
 	}

@@ -115,7 +115,7 @@ func (c *Conn) Whole() int64 {
 		return -1
 	}
 	if x := c.ext; x != nil && x.in.packed {
-		if x.in.ready() || !x.in.whole {
+		if x.in.ready() {
 			return -1
 		}
 		return x.in.size

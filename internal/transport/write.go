@@ -356,10 +356,7 @@ func (f *framer) follow(p []byte) {
 	for len(p) > 0 {
 		if f.left > 0 {
 			n := min(f.left, int64(len(p)))
-			if f.head[0]&0xf == opClose {
-				f.goodbye = append(f.goodbye, p[:n]...)
-			}
-			f.left -= n
+			f.pass(p[:n])
 			p = p[n:]
 			if f.left == 0 {
 				f.end()
@@ -396,6 +393,14 @@ func (f *framer) begin() bool {
 	f.have = 0
 	f.left = length
 	return true
+}
+
+// pass takes payload of the frame under way.
+func (f *framer) pass(p []byte) {
+	if f.head[0]&0xf == opClose {
+		f.goodbye = append(f.goodbye, p...)
+	}
+	f.left -= int64(len(p))
 }
 
 // took counts the payload of a frame.
