@@ -52,7 +52,7 @@ func TestConnections(t *testing.T) {
 
 func TestConnectionsAtOnce(t *testing.T) {
 	t.Parallel()
-	s := serve(t, echoes, server.Options{PingInterval: 100 * time.Millisecond})
+	s := serve(t, echoes, server.Options{PingInterval: 100 * time.Millisecond, MaxMissed: 1000})
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
 	for range 3 {
