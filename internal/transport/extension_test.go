@@ -252,20 +252,24 @@ func TestDeflateIdle(t *testing.T) {
 		o.Deflate = &Deflate{KeepIn: keep, KeepOut: keep, Bits: 15}
 		c := New(server, nil, o)
 		ws := accept(t, c)
-		done := make(chan error, 1)
-		go func() { done <- echo(ws) }()
 		z := newFlates(keep, 6)
 		p := wstest.Client(client)
 		p.Timeout = 20 * time.Second
+		text := []byte(strings.Repeat("to be or not ", 50))
 		for range 3 {
-			f := wstest.BinaryFrame(z.pack([]byte(strings.Repeat("to be or not ", 50)))).WithRsv(wstest.RSV1)
-			if err := p.Send(f); err != nil {
+			if err := p.Send(wstest.BinaryFrame(z.pack(text)).WithRsv(wstest.RSV1)); err != nil {
+				t.Fatal(err)
+			}
+			got, err := message(ws)
+			if err != nil || !bytes.Equal(got, text) {
+				t.Fatalf("got %d bytes, %v", len(got), err)
+			}
+			if err := ws.Write(t.Context(), websocket.MessageBinary, got); err != nil {
 				t.Fatal(err)
 			}
 			if f, err := p.Recv(); err != nil || f.Rsv != wstest.RSV1 || !f.Fin {
 				t.Fatalf("got %v, %v", f, err)
 			}
-			eventually(t, "the reader waits", func() bool { return !c.ReadingSince().IsZero() })
 			x := c.ext
 			if x.in.z != nil || x.in.out != nil || x.out.buf != nil || (x.in.window != nil) != keep || (x.out.z != nil) != keep || x.out.kept != keep {
 				t.Errorf("keep %v: got %+v", keep, *x)
@@ -273,7 +277,6 @@ func TestDeflateIdle(t *testing.T) {
 		}
 		before := keptDeflaters.Load()
 		_ = client.Close()
-		<-done
 		_ = ws.CloseNow()
 		c.Hangup()
 		spent(t, c)
@@ -342,9 +345,11 @@ func TestDeflateRest(t *testing.T) {
 			rested := make(chan bool)
 			go func() { c.Rest(); close(rested) }()
 			eventually(t, "a rest", func() bool { return !c.ReadingSince().IsZero() })
+			c.out.mu.Lock()
 			if c.ext.out.z != nil || c.ext.out.kept {
 				t.Error("it rests with a compressor")
 			}
+			c.out.mu.Unlock()
 			if _, err := client.Write(frame(finBit|0xa, nil)); err != nil {
 				t.Fatal(err)
 			}
