@@ -56,7 +56,7 @@ const (
 	InvalidUTF8  // a text or a close reason that is not UTF-8; 1007
 	TooBig       // a message over the read limit; 1009
 	TooSlow      // a message took longer than the message timeout; 1008
-	Flood        // a message in too many tiny fragments; 1008
+	Flood        // a message in too many tiny fragments, or too many pings or pongs; 1008
 	NoMemory     // the server's budget for messages is spent; 1013
 
 	// This side ended it for reasons of its own.

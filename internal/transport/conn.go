@@ -70,6 +70,7 @@ type Conn struct {
 	waiting atomic.Int64 // since when a read waits; 0 none does
 	stuck   atomic.Int64 // since when a write waits; 0 none does
 	pinged  atomic.Int64 // when the newest ping left
+	asked   atomic.Int64 // pings of ours, each of which the peer may answer
 	count   counters
 
 	ext *extension // nil: not negotiated

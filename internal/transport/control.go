@@ -1,31 +1,42 @@
 package transport
 
-import "sync"
+import (
+	"sync"
+
+	"example.com/wsecho/ending"
+)
 
 // Pings and pongs do not reach coder. It would answer each ping under a lock and
 // a clock of its own, and end the connection when a write before it takes longer
 // than five seconds; and a connection that only ever sees heartbeats would have
 // coder's stack for it. Here they are a few bytes more in the write buffer.
 
-// heed takes a ping or pong that has come. It does not wait for the write of
-// anybody else.
-func (c *Conn) heed(op byte, payload []byte) {
+// heed takes a ping or pong that has come, or says that there were too many. It
+// does not wait for the write of anybody else.
+func (c *Conn) heed(op byte, payload []byte) *ending.Error {
+	if err := c.spend(); err != nil {
+		return err
+	}
 	if op == opPong {
 		if f := c.opts.OnPong; f != nil {
 			f(payload)
 		}
-		return
+		return nil
 	}
 	if f := c.opts.OnPing; f != nil {
 		f()
 	}
 	c.out.control(opPong, payload)
+	return nil
 }
 
 // Ping sends a ping with a payload of at most 125 bytes. While a write is under
 // way it goes out behind that, and Ping returns at once; PingLeft knows when it
 // has left.
-func (c *Conn) Ping(payload []byte) { c.out.control(opPing, payload) }
+func (c *Conn) Ping(payload []byte) {
+	c.asked.Add(1)
+	c.out.control(opPing, payload)
+}
 
 // owed are control frames that wait for the end of the frame that is being
 // written: of pings and of pongs the newest, RFC 6455, section 5.5.3.

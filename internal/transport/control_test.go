@@ -3,7 +3,6 @@ package transport
 import (
 	"bytes"
 	"context"
-	"io"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -94,32 +93,5 @@ func TestControlAfterClose(t *testing.T) {
 	c.Hangup()
 	if got := decoded(t, <-all); len(got) != 1 || got[0].Opcode != opClose {
 		t.Errorf("got %v, want a close frame and nothing more", got)
-	}
-}
-
-// TestPingFlood answers every ping of a peer that reads, in order.
-func TestPingFlood(t *testing.T) {
-	const n = 5000
-	for _, kind := range kinds {
-		server, client := over(t, kind)
-		c := New(server, nil, options())
-		ws := accept(t, c)
-		done := make(chan error, 1)
-		go func() { done <- echo(ws) }()
-		var in, want []byte
-		for i := range n {
-			p := []byte{byte(i >> 8), byte(i)}
-			in = append(in, frame(finBit|opPing, p)...)
-			want = wstest.Frame{Fin: true, Opcode: opPong, Payload: p}.Append(want)
-		}
-		go client.Write(in)
-		got := make([]byte, len(want))
-		if _, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s: the pongs are not those of the pings (%v)", kind, err)
-		}
-		client.Close()
-		<-done
-		_ = ws.CloseNow()
-		c.Hangup()
 	}
 }

@@ -33,6 +33,8 @@ type input struct {
 	waited time.Duration // for the message in progress
 	turns  int           // frames since the last wait
 
+	allowance allowance // of pings and pongs
+
 	err error // why reading is over; what was scanned before is handed on first
 
 	spoke int64 // when a message, or a part of one, was last handed on; as Conn.heard
@@ -188,8 +190,12 @@ func (in *input) advance() bool {
 	if op := in.control; op != 0 { // coder does not see it
 		in.control = 0
 		in.r = in.ready
-		in.c.heed(op, in.payload)
+		err := in.c.heed(op, in.payload)
 		in.payload = nil
+		if err != nil {
+			in.fail(err)
+			return true
+		}
 	}
 	if in.closeCode != 0 {
 		in.publish() // it may be that nobody reads on
