@@ -114,8 +114,11 @@ type Options struct {
 	MaxMissed                 int
 
 	// MaxConns is how many connections there may be, those in their handshake
-	// included. 0: 10,000, or the limit of file descriptors less 64 where that
-	// is less; negative: off.
+	// included. Under Serve there may be 1000 more that have not asked for a
+	// WebSocket, or as many as there are descriptors; when they are so many, those
+	// that have asked for nothing for a second make room for others.
+	// 0: 10,000, or the limit of file descriptors less 64 where that is less;
+	// negative: off.
 	MaxConns int
 	// MaxConnsPerIP is how many of them may come from one client address.
 	// 0 or negative: off.

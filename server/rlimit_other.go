@@ -2,5 +2,5 @@
 
 package server
 
-// maxConns is the default of MaxConns.
-func maxConns() int { return DefaultMaxConns }
+// files is how many files may be open, where nothing is known of a limit.
+func files() int { return plenty }

@@ -4,15 +4,11 @@ package server
 
 import "syscall"
 
-// reserved are the descriptors that are not for connections: listener, logs,
-// requests that are being refused.
-const reserved = 64
-
-// maxConns is the default of MaxConns.
-func maxConns() int {
+// files is how many files may be open, or plenty where that is less.
+func files() int {
 	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || limit.Cur > DefaultMaxConns+reserved {
-		return DefaultMaxConns
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || limit.Cur > plenty {
+		return plenty
 	}
-	return max(1, int(limit.Cur)-reserved)
+	return int(limit.Cur)
 }

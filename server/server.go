@@ -101,7 +101,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.plain(w, r)
 		return
 	}
-	if r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+	if hasBody(r) {
 		// Whose are the bytes that follow? Not every proxy would agree.
 		w.Header().Set("Connection", "close")
 		s.refuse(w, r, refuse(http.StatusBadRequest, "a WebSocket handshake has no body"))
@@ -156,6 +156,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string, star
 
 func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
+	if hasBody(r) {
+		h.Set("Connection", "close") // or net/http would wait for it
+	}
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -234,6 +237,8 @@ func (s *Server) remove(c *Conn, o Outcome) {
 	s.mu.Unlock()
 	s.leave(c.ip)
 }
+
+func hasBody(r *http.Request) bool { return r.ContentLength != 0 || len(r.TransferEncoding) > 0 }
 
 // isUpgrade is RFC 6455, section 4.2.1, items 3 and 4: what asks for a WebSocket,
 // rightly or not. What else is wrong with it is found when it is accepted.
