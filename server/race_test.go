@@ -2,8 +2,11 @@ package server_test
 
 import (
 	"context"
+	"iter"
 	"math/rand/v2"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +17,48 @@ import (
 	"example.com/wsecho/wstest"
 )
 
+// The tests here are meant to be repeated: go test -race -count=300 -run Race.
+
+// TestRaceOrders ends a connection by four things at about the same time, begun
+// in every order: by a close of its own, by a drain, by a ping that waits and by
+// the peer, for whom a reader waits.
+func TestRaceOrders(t *testing.T) {
+	t.Parallel()
+	round := 0
+	for _, peer := range []string{"peer FIN", "peer closes"} {
+		for order := range permutations([]string{"Close", "drain", "Ping", peer}) {
+			deeds := slices.Clone(order)
+			round++
+			round := round
+			t.Run(strings.Join(deeds, ", "), func(t *testing.T) {
+				t.Parallel()
+				const gap = 50 * time.Microsecond
+				race(t, round, deeds, []time.Duration{0, gap, 2 * gap, 3 * gap},
+					server.Options{CloseTimeout: 20 * time.Millisecond, DrainTimeout: time.Second})
+			})
+		}
+	}
+}
+
+// permutations gives every order of s, in s itself.
+func permutations(s []string) iter.Seq[[]string] {
+	var rest func(n int, yield func([]string) bool) bool
+	rest = func(n int, yield func([]string) bool) bool {
+		if n == len(s) {
+			return yield(s)
+		}
+		for i := n; i < len(s); i++ {
+			s[n], s[i] = s[i], s[n]
+			if !rest(n+1, yield) {
+				return false
+			}
+			s[n], s[i] = s[i], s[n]
+		}
+		return true
+	}
+	return func(yield func([]string) bool) { rest(0, yield) }
+}
+
 // TestCloseRaces does several of the things that end a connection at about the
 // same time. There is one Outcome, its kind is a real one, and nothing is left.
 func TestCloseRaces(t *testing.T) {
@@ -23,7 +68,7 @@ func TestCloseRaces(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	deeds := []string{"peer closes", "peer FIN", "peer RST", "garbage", "half a message", "messages", "pings",
 		"drain", "Close", "CloseNow", "handler returns", "handler panics", "context", "Ping", "Write"}
-	for round := range 120 {
+	for round := range 8 {
 		// Up to four of them, each after up to a millisecond.
 		var chosen []string
 		var when []time.Duration
@@ -33,9 +78,13 @@ func TestCloseRaces(t *testing.T) {
 		}
 		mode := websocket.CompressionMode(r.IntN(2))
 		hold := r.IntN(2) == 0
-		race(t, round, chosen, when, server.Options{
+		o := server.Options{
 			Compression: mode, HoldReplies: hold, CloseTimeout: 20 * time.Millisecond, DrainTimeout: time.Second,
 			PingInterval: time.Duration(1+r.IntN(50)) * time.Millisecond, WriteTimeout: 100 * time.Millisecond,
+		}
+		t.Run(strings.Join(chosen, ", "), func(t *testing.T) {
+			t.Parallel()
+			race(t, round, chosen, when, o)
 		})
 	}
 }

@@ -64,7 +64,7 @@ func TestStubbornHandlers(t *testing.T) {
 // TestDrainRace dials while the server drains: who gets in is told 1001.
 func TestDrainRace(t *testing.T) {
 	t.Parallel()
-	for range 10 {
+	for range 5 {
 		s := serve(t, echoes, server.Options{})
 		var wg sync.WaitGroup
 		for range 8 {

@@ -1,0 +1,390 @@
+package server_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// descriptors is how many this process has open; 0 where that is not known.
+func descriptors() int {
+	all, _ := os.ReadDir("/proc/self/fd")
+	return len(all)
+}
+
+// TestSlowloris has hundreds of peers that never get on: with TLS, with a
+// request, with a frame. Others are let in and answered meanwhile, and then
+// there is nothing left of the slow ones. It is not parallel: it counts what is
+// open.
+func TestSlowloris(t *testing.T) {
+	base := descriptors()
+	t.Run("all", slowloris)
+	eventually(t, "all descriptors are closed", func() bool { return descriptors() <= base })
+}
+
+func slowloris(t *testing.T) {
+	const slow = 100
+	const timeout = 2 * time.Second
+	request := func(s *site) []byte { return wstest.Request(s.url, "", nil) }
+	for _, tt := range []struct {
+		name string
+		tls  bool
+		raw  bool // before TLS
+		send func(s *site, p *wstest.Peer) error
+	}{
+		{"says nothing", false, true, func(s *site, p *wstest.Peer) error { return nil }},
+		{"header", false, true, func(s *site, p *wstest.Peer) error { return p.SendRaw(request(s)[:30]) }},
+		{"header, dripped", false, true, func(s *site, p *wstest.Peer) error {
+			go func() { _ = p.Drip(request(s), timeout/20) }()
+			return nil
+		}},
+		{"TLS, says nothing", true, true, func(s *site, p *wstest.Peer) error { return nil }},
+		{"TLS, hello", true, true, func(s *site, p *wstest.Peer) error { return p.SendRaw([]byte("\x16\x03\x01\x02\x00\x01\x00")) }},
+		{"TLS, header", true, false, func(s *site, p *wstest.Peer) error { return p.SendRaw(request(s)[:30]) }},
+		{"frame", false, false, func(s *site, p *wstest.Peer) error {
+			return p.SendRaw(append(request(s), wstest.Header(0x81, true, [4]byte{}, 1000, 0)[:5]...))
+		}},
+		{"payload, dripped", false, false, func(s *site, p *wstest.Peer) error {
+			if err := p.SendRaw(append(request(s), wstest.Header(0x82, true, [4]byte{}, 1<<20, 0)...)); err != nil {
+				return err
+			}
+			go func() { _ = p.Drip(make([]byte, 1000), timeout/20) }()
+			return nil
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			start := serve
+			if tt.tls {
+				start = serveTLS
+			}
+			s := start(t, echoes, server.Options{HandshakeTimeout: timeout, MessageTimeout: timeout, PingInterval: -1})
+			good := s.dial(t, wstest.DialOptions{})
+			good.Timeout = soon
+			url := s.url
+			if tt.raw {
+				url = strings.Replace(url, "wss:", "ws:", 1)
+			}
+			_, config := wstest.TLS()
+			var ended sync.WaitGroup
+			for range slow {
+				p, err := wstest.RawDial(url, wstest.DialOptions{TLS: config, Timeout: soon})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer p.Close()
+				if err := tt.send(s, p); err != nil {
+					t.Fatal(err)
+				}
+				ended.Go(func() {
+					// Some are told something, 101 or an alert: it is the end that counts.
+					_ = p.NetConn().SetReadDeadline(time.Now().Add(soon))
+					for b := make([]byte, 1000); ; {
+						if _, err := p.NetConn().Read(b); err != nil {
+							if os.IsTimeout(err) {
+								t.Error("one is not closed")
+							}
+							return
+						}
+					}
+				})
+			}
+			// Nobody waits for the slow ones, who are all still there.
+			var took []time.Duration
+			for range 20 {
+				began := time.Now()
+				p := s.dial(t, wstest.DialOptions{Timeout: soon})
+				send(t, p, wstest.TextFrame("new"))
+				hear(t, p, wstest.Text, "new")
+				send(t, good, wstest.TextFrame("old"))
+				hear(t, good, wstest.Text, "old")
+				took = append(took, time.Since(began))
+				_ = p.Close()
+			}
+			if slices.Sort(took); took[len(took)/2] > timeout/4 {
+				t.Errorf("beside them, half of the others took more than %v", took[len(took)/2])
+			}
+			ended.Wait()
+		})
+	}
+}
+
+// TestSilentAtShutdown has peers that have connected and said nothing when the
+// server ends. It does not wait for them.
+func TestSilentAtShutdown(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+		s := serve(t, echoes, server.Options{HandshakeTimeout: soon})
+		s.dial(t, wstest.DialOptions{}) // so that those before it are accepted, too
+		for range 3 {
+			p, err := wstest.RawDial(strings.Replace(s.url, "wss:", "ws:", 1), wstest.DialOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+		}
+		p := s.dial(t, wstest.DialOptions{})
+		go func() { _, _ = p.Answer(context.Background(), wstest.AnswerOptions{}) }()
+		start := time.Now()
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(start); d > 4*time.Second { // net/http would give them five
+			t.Errorf("the end took %v", d)
+		}
+	})
+}
+
+// TestPingFlood pings for ever: reading the pongs, and not. It pongs for ever, too.
+func TestPingFlood(t *testing.T) {
+	t.Parallel()
+	key := [4]byte{}
+	ping, pong := wstest.PingFrame("x").WithKey(key).Append(nil), wstest.PongFrame("x").WithKey(key).Append(nil)
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+		for name, frame := range map[string][]byte{"pings": ping, "pongs": pong, "both": append(ping, pong...)} {
+			s := serve(t, echoes, server.Options{})
+			p := s.dial(t, wstest.DialOptions{})
+			b := []byte(strings.Repeat(string(frame), 500))
+			go func() {
+				for p.SendRaw(b) == nil {
+				}
+			}()
+			if code, reason, err := p.Await(soon); code != 1008 || reason != "too many pings or pongs" {
+				t.Errorf("%s: got %d %q, %v", name, code, reason, err)
+			}
+			_ = p.Close()
+			o := s.end(t)
+			wantKind(t, o, ending.Flood)
+			if o.By != ending.Us || o.Sent != 1008 {
+				t.Errorf("%s: got %+v", name, o)
+			}
+		}
+	})
+}
+
+// TestPingFloodUnread pings while a write waits for the peer, who takes nothing:
+// the pings are heard, the pongs wait, all but the newest are forgotten, and the
+// write's own clock goes on.
+func TestPingFloodUnread(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+		s := serve(t, func(ctx context.Context, c *server.Conn) error {
+			wrote := make(chan error, 1)
+			go func() { wrote <- stall(ctx, c) }()
+			err := readAll(ctx, c)
+			<-wrote
+			return err
+		}, server.Options{WriteTimeout: time.Second, PingInterval: -1})
+		p := s.dial(t, wstest.DialOptions{RcvBuf: 4096})
+		go func() { // slower than a flood
+			for p.Send(wstest.PingFrame(strings.Repeat("x", 125))) == nil {
+				time.Sleep(20 * time.Millisecond)
+			}
+		}()
+		wantKind(t, s.end(t), ending.WriteStalled)
+		_ = p.Close()
+	})
+}
+
+// TestForgedPongs sends pongs that nobody has asked for while a Ping waits: they
+// neither answer it nor stop its answer.
+func TestForgedPongs(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+		pinged := make(chan error, 1)
+		s := serve(t, func(ctx context.Context, c *server.Conn) error {
+			go func() { pinged <- c.Ping(ctx) }()
+			return readAll(ctx, c)
+		}, server.Options{PingInterval: -1})
+		p := s.dial(t, wstest.DialOptions{})
+		ping, err := p.Recv()
+		if err != nil || ping.Opcode != wstest.Ping {
+			t.Fatalf("got %v, %v", ping, err)
+		}
+		var forged []byte
+		for i := range 1000 {
+			forged = wstest.PongFrame(fmt.Sprint("forged ", i)).WithKey([4]byte{1}).Append(forged)
+		}
+		forged = wstest.PingFrame("heard").WithKey([4]byte{2}).Append(forged)
+		_ = p.SendRaw(forged)
+		if f, err := p.Recv(); err != nil || string(f.Payload) != "heard" {
+			t.Fatalf("got %v, %v", f, err)
+		}
+		select {
+		case err := <-pinged:
+			t.Errorf("a forged pong was an answer: %v", err)
+		default:
+		}
+		send(t, p, wstest.PongFrame(string(ping.Payload)))
+		if err := <-pinged; err != nil {
+			t.Error(err)
+		}
+		send(t, p, wstest.CloseFrame(1000, ""))
+		finish(t, p, 1000)
+	})
+}
+
+// TestCloseFrameAbuse: every close frame that may not be is answered with what is
+// wrong with it, what follows one is ignored, and then TCP is gone.
+func TestCloseFrameAbuse(t *testing.T) {
+	t.Parallel()
+	closing := func(b string) wstest.Frame {
+		return wstest.Frame{Fin: true, Opcode: wstest.Close, Payload: []byte(b)}
+	}
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+		for _, tt := range []struct {
+			name   string
+			frames []wstest.Frame
+			want   uint16
+			kind   ending.Kind
+		}{
+			{"one byte", []wstest.Frame{closing("\x03")}, 1002, ending.Protocol},
+			{"0", []wstest.Frame{closing("\x00\x00")}, 1002, ending.Protocol},
+			{"999", []wstest.Frame{closing("\x03\xe7")}, 1002, ending.Protocol},
+			{"1005", []wstest.Frame{wstest.CloseFrame(1005, "")}, 1002, ending.Protocol},
+			{"1006", []wstest.Frame{wstest.CloseFrame(1006, "")}, 1002, ending.Protocol},
+			{"1015", []wstest.Frame{wstest.CloseFrame(1015, "")}, 1002, ending.Protocol},
+			{"5000", []wstest.Frame{wstest.CloseFrame(5000, "")}, 1002, ending.Protocol},
+			{"65535", []wstest.Frame{wstest.CloseFrame(65535, "")}, 1002, ending.Protocol},
+			{"a reason of 124 bytes", []wstest.Frame{wstest.CloseFrame(1000, strings.Repeat("x", 124))}, 1002, ending.Protocol},
+			{"a reason that is not UTF-8", []wstest.Frame{wstest.CloseFrame(1000, "\xc0\xaf")}, 1007, ending.InvalidUTF8},
+			{"in two fragments", []wstest.Frame{closing("\x03").Open()}, 1002, ending.Protocol},
+			{"a second one", []wstest.Frame{wstest.CloseFrame(4000, "first"), wstest.CloseFrame(4001, "second")}, 4000, ending.PeerCode},
+			{"data after it", []wstest.Frame{wstest.CloseFrame(4000, ""), wstest.TextFrame("not echoed"), wstest.PingFrame("nor this")}, 4000, ending.PeerCode},
+			{"what is wrong after it", []wstest.Frame{wstest.CloseFrame(4000, ""), wstest.TextFrame("\xff").WithRsv(7)}, 4000, ending.PeerCode},
+			{"in a message", []wstest.Frame{wstest.TextFrame("half").Open(), wstest.CloseFrame(4000, "")}, 4000, ending.PeerCode},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
+				s := serve(t, echoes, server.Options{})
+				p := s.dial(t, wstest.DialOptions{})
+				send(t, p, tt.frames...)
+				// And no FIN of the peer's own.
+				if e := finish(t, p, tt.want); e.Frames != 1 {
+					t.Errorf("got %v, want the close frame alone", e)
+				}
+				if o := s.end(t); o.Kind != tt.kind || o.MessagesOut != 0 {
+					t.Errorf("got %v, %d messages out, want %v", o.Kind, o.MessagesOut, tt.kind)
+				}
+			})
+		}
+	})
+}
+
+// TestResetAnytime resets two hundred connections, each at some moment of its
+// life, and under TLS cuts some without a close_notify. Each that became a
+// WebSocket is told once and quietly, and nothing is left. It is not parallel: it
+// counts what there is.
+func TestResetAnytime(t *testing.T) {
+	for name, start := range map[string]func(testing.TB, server.Handler, server.Options) *site{"TCP": serve, "TLS": serveTLS} {
+		t.Run(name, func(t *testing.T) {
+			base, goroutines := descriptors(), runtime.NumGoroutine()
+			seed := uint64(time.Now().UnixNano())
+			t.Logf("seed %d", seed)
+			var log sheet
+			s := start(t, echoes, server.Options{Logger: log.logger(), MessageTimeout: 5 * time.Second})
+			_, config := wstest.TLS()
+			var wg sync.WaitGroup
+			for i := range 200 {
+				r := rand.New(rand.NewPCG(seed, uint64(i)))
+				wg.Go(func() {
+					p, err := wstest.RawDial(s.url, wstest.DialOptions{TLS: config, Timeout: soon})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer p.Close()
+					b := wstest.Request(s.url, "", nil)
+					for range r.IntN(4) {
+						b = wstest.BinaryFrame(make([]byte, r.IntN(70_000))).WithKey([4]byte{1}).Append(b)
+						b = wstest.PingFrame("x").WithKey([4]byte{2}).Append(b)
+					}
+					b = b[:r.IntN(len(b)+1)]
+					go func() { _ = p.SendRaw(b) }()
+					time.Sleep(time.Duration(r.IntN(20_000)) * time.Microsecond)
+					if name == "TLS" && i%3 == 0 {
+						_ = p.CutTLS()
+					}
+					_ = p.RST()
+				})
+			}
+			wg.Wait()
+			eventually(t, "all have ended", func() bool { return s.open() == 0 })
+			if err := s.stop(); err != nil {
+				t.Error(err)
+			}
+			ended := 0
+			for line := range strings.Lines(log.String()) {
+				switch {
+				case strings.Contains(line, "level=INFO msg=ended "):
+					ended++
+				case strings.Contains(line, "level=INFO msg=drain"):
+				default:
+					t.Errorf("a line that is not quiet: %s", line)
+				}
+			}
+			if n := len(s.ends); n != ended {
+				t.Errorf("got %d lines for %d connections", ended, n)
+			}
+			for range ended {
+				switch o := <-s.ends; o.Kind {
+				case ending.Reset, ending.Abnormal, ending.Cut:
+				default:
+					t.Errorf("got %v by %v, cause %v", o.Kind, o.By, o.Cause)
+				}
+			}
+			eventually(t, "goroutines and descriptors are back", func() bool {
+				return runtime.NumGoroutine() <= goroutines && descriptors() <= base
+			})
+		})
+	}
+}
+
+// TestPanicIsAlone panics in one handler: that one is told 1011, and the others do
+// not notice.
+func TestPanicIsAlone(t *testing.T) {
+	t.Parallel()
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+		s := serve(t, func(ctx context.Context, c *server.Conn) error {
+			for {
+				typ, p, err := c.Read(ctx)
+				if err != nil {
+					return err
+				}
+				if string(p) == "panic" {
+					panic("as told")
+				}
+				if err := c.Write(ctx, typ, p); err != nil {
+					return err
+				}
+			}
+		}, server.Options{MaxConns: 2})
+		other := s.dial(t, wstest.DialOptions{})
+		for range 3 { // and its place is free again
+			p := s.dial(t, wstest.DialOptions{})
+			send(t, p, wstest.TextFrame("panic"))
+			if e, err := p.Answer(context.Background(), wstest.AnswerOptions{}); err != nil || e.Code != 1011 {
+				t.Errorf("got %v, %v, want code 1011", e, err)
+			}
+			_ = p.Close()
+			o := s.end(t)
+			wantKind(t, o, ending.Panicked)
+			if o.Cause == nil || !strings.Contains(o.Cause.Error(), "as told") {
+				t.Errorf("got cause %v", o.Cause)
+			}
+			send(t, other, wstest.TextFrame("still here"))
+			hear(t, other, wstest.Text, "still here")
+		}
+	})
+}
