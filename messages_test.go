@@ -1,9 +1,15 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
+	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 	"unicode"
 
 	"github.com/coder/websocket"
@@ -33,6 +39,76 @@ func TestMessageLine(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
+}
+
+// TestMessagesUnread prints where nobody reads: nothing waits for that for long,
+// and when somebody reads again, they learn what they have missed.
+func TestMessagesUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		l := newMessageLog(w)
+		start := time.Now()
+		const extra = 50
+		var wg sync.WaitGroup
+		for i := range 1 + printAhead { // one is being written
+			l.add(fmt.Sprintf("%d\n", i))
+			synctest.Wait()
+		}
+		if d := time.Since(start); d != 0 {
+			t.Errorf("it took %v to print what there is room for", d)
+		}
+		for range extra {
+			wg.Go(func() { l.add("lost\n") })
+		}
+		wg.Wait()
+		l.add("lost\n")
+		if d := time.Since(start); d != printWait {
+			t.Errorf("all together have waited %v, want %v", d, printWait)
+		}
+		lines := make(chan string)
+		go func() {
+			defer close(lines)
+			for s := bufio.NewScanner(r); s.Scan(); {
+				lines <- s.Text()
+			}
+		}()
+		want := []string{"0", fmt.Sprintf("(%d messages are not shown: nobody took the lines)", extra+1)}
+		for i := range printAhead {
+			want = append(want, fmt.Sprint(i+1))
+		}
+		want = append(want, "again")
+		for i, line := range want {
+			if i == len(want)-1 {
+				l.add("again\n")
+			}
+			if got := <-lines; got != line {
+				t.Fatalf("line %d: got %q, want %q", i, got, line)
+			}
+		}
+		l.end()
+		w.Close()
+		if line, more := <-lines; more {
+			t.Errorf("got %q at the end", line)
+		}
+		if d := time.Since(start); d != printWait {
+			t.Errorf("it took %v in all, want %v", d, printWait)
+		}
+	})
+}
+
+// TestMessagesStuck ends while nobody reads.
+func TestMessagesStuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		l := newMessageLog(w)
+		l.add("x\n")
+		start := time.Now()
+		l.end()
+		if d := time.Since(start); d != printWait {
+			t.Errorf("the end took %v, want %v", d, printWait)
+		}
+		r.Close()
+	})
 }
 
 // FuzzMessageLine: it is one line of printable text, and tells what was sent.

@@ -27,6 +27,11 @@ func start(program, dir string, environ []string, args ...string) (*process, err
 		return nil, err
 	}
 	defer stdout.Close()
+	return startWith(stdout, program, dir, environ, args...)
+}
+
+// startWith is start with a stdout of one's own.
+func startWith(stdout *os.File, program, dir string, environ []string, args ...string) (*process, error) {
 	stderr, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		return nil, err

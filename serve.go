@@ -29,9 +29,6 @@ func (f *serve) Run(ctx context.Context, out output) error {
 			return usage{inFlags(err)}
 		}
 	}
-	if f.LogMessages {
-		e.OnMessage = (&messageLog{w: out.stdout}).print
-	}
 	options := f.options()
 	options.Logger = log
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
@@ -41,6 +38,11 @@ func (f *serve) Run(ctx context.Context, out output) error {
 	l, err := listen(f.Addr)
 	if err != nil {
 		return err
+	}
+	if f.LogMessages {
+		messages := newMessageLog(out.stdout)
+		defer messages.end()
+		e.OnMessage = messages.print
 	}
 	if f.AnyOrigin {
 		log.Warn("any page of the web may connect, from every browser that can reach this server", "flag", "--any-origin")
