@@ -82,7 +82,8 @@ type Evidence interface {
 	// Unsent is how many bytes of what was written the kernel could not yet send,
 	// those of a write that is stuck included. Bytes that were sent and are not
 	// yet acknowledged do not count. When it falls, the peer's kernel has made
-	// room, which is a sign of life.
+	// room, which is a sign of life. Negative: nothing can be sent because the peer
+	// does not even acknowledge what was sent before; a ping then counts as sent.
 	Unsent() int
 	// Writing reports whether a write is stuck: the kernel does not take its
 	// bytes now.

@@ -228,9 +228,10 @@ func (m *Monitor) look() (heard time.Time, life bool) {
 	heard = m.lastHeard()
 	life = heard.After(m.asked)
 	if m.evidence != nil {
-		unsent := m.evidence.Unsent()
-		life = life || unsent < m.unsent
-		m.unsent = unsent
+		if unsent := m.evidence.Unsent(); unsent >= 0 {
+			life = life || unsent < m.unsent
+			m.unsent = unsent
+		}
 	}
 	return heard, life
 }

@@ -528,3 +528,24 @@ func TestHuge(t *testing.T) {
 		}
 	})
 }
+
+// Where the kernel cannot send because nothing of what it sent before was
+// acknowledged, the peer is missed. That the bytes do not count any more is no
+// sign of life, and that they do again is none either.
+func TestNothingAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const maxMissed = 3
+		e := &evidence{reading: time.Now(), unsent: 1000}
+		m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: maxMissed})
+		p := &pinger{answer: func(ctx context.Context, n int) error {
+			e.do(func(e *evidence) { e.unsent = -1 })
+			return e.pass(ctx, n)
+		}}
+		r := start(t.Context(), m, p)
+		first := p.asked(1)
+		v := r.verdict(t)
+		if got, want := r.ended.Sub(first), maxMissed*interval+timeout; got != want || v.State != heartbeat.Dead || v.Missed != maxMissed+1 {
+			t.Errorf("%+v after %v, want it dead after %v", v, got, want)
+		}
+	})
+}

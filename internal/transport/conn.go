@@ -300,9 +300,14 @@ func (c *Conn) stuckFor(d time.Duration) bool {
 
 // Unsent returns the bytes that were written and have not left: those which
 // wait for the kernel, and on Linux those which the kernel has and could not yet
-// send because the peer does not take them.
+// send because the peer does not take them. It is negative where that is not the
+// reason: nothing has been heard of what was sent before.
 func (c *Conn) Unsent() int {
-	return int(c.out.pending.Load()) + notSent(c.base)
+	n := int(c.out.pending.Load()) + notSent(c.base)
+	if n > 0 && unanswered(c.base) {
+		return -1
+	}
+	return n
 }
 
 // arm sets the read deadline; zero clears it. c.mu is held.
@@ -330,8 +335,13 @@ func (c *Conn) SetReadDeadline(time.Time) error  { return nil }
 func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
 
 // lingerTime is how long a close waits for the peer's FIN, so that what the peer
-// has sent meanwhile does not make the kernel answer with a reset.
-const lingerTime = time.Second
+// has sent meanwhile does not make the kernel answer with a reset; and lingerBytes
+// is how much of that it takes: what may be on the way, and not all that a peer
+// has to send that does not listen.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 4 << 20
+)
 
 var longAgo = time.Unix(1, 0)
 

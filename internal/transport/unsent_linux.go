@@ -17,6 +17,29 @@ func notSent(sock net.Conn) int { return max(0, sendQueue(sock, 0x894B)) }
 // It is negative where that is not known.
 func notAcked(sock net.Conn) int { return sendQueue(sock, 0x5411) }
 
+// unanswered reports whether the kernel, which has sent something, has had to send
+// it again and has heard nothing of it since: the peer or the path is gone, or may
+// be. A peer that takes nothing does answer, so it is not meant.
+func unanswered(sock net.Conn) bool {
+	tcp, ok := sock.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var info struct{ state, caState, retransmits, probes byte } // the first of struct tcp_info
+	size := uint32(unsafe.Sizeof(info))
+	var errno syscall.Errno
+	err = raw.Control(func(fd uintptr) {
+		_, _, errno = syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
+			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	})
+	// An answer sets both to 0. One probe is on its way now and then.
+	return err == nil && errno == 0 && (info.retransmits > 0 || info.probes > 1)
+}
+
 func sendQueue(sock net.Conn, request uintptr) int {
 	tcp, ok := sock.(*net.TCPConn)
 	if !ok {
