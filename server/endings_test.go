@@ -124,7 +124,7 @@ var acts = []act{
 		}
 		_ = p.SendRaw(b)
 	}, code: 1008, wire: 1008},
-	{kind: ending.NoMemory, handler: returns(&ending.Error{Kind: ending.NoMemory, Reason: "none left"}), code: 1013, wire: 1013, received: 1013},
+	{kind: ending.NoMemory, handler: returns(&ending.Error{Kind: ending.NoMemory, Reason: "none left"}), code: 1013, wire: 1013},
 	{kind: ending.Done, handler: returns(nil), code: 1000, wire: 1000, received: 1000},
 	{kind: ending.Done, name: "its own code", handler: returns(fmt.Errorf("so: %w", &ending.Error{Kind: ending.Done, Code: 4000, Reason: "enough"})), code: 4000, wire: 4000, received: 4000},
 	{kind: ending.Failed, handler: returns(errors.New("no")), code: 1011, wire: 1011, received: 1011},

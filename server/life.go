@@ -221,7 +221,7 @@ func (c *Conn) conclude(end ending.Ending) bool {
 // refuses reports whether what the peer has sent ends the connection.
 func refuses(k ending.Kind) bool {
 	switch k {
-	case ending.Protocol, ending.InvalidUTF8, ending.TooBig, ending.TooSlow, ending.Flood:
+	case ending.Protocol, ending.InvalidUTF8, ending.TooBig, ending.TooSlow, ending.Flood, ending.NoMemory:
 		return true
 	}
 	return false

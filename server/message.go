@@ -2,6 +2,7 @@ package server
 
 import (
 	"io"
+	"runtime"
 	"time"
 	"unicode/utf8"
 
@@ -28,6 +29,11 @@ func (m *message) Read(p []byte) (int, error) {
 	}
 	n, err := m.r.Read(p)
 	m.size += int64(n)
+	if m.size > turn {
+		// What is inflated may be a thousand times as much as has come, and it is
+		// the others' turn only where somebody lets them.
+		runtime.Gosched()
+	}
 	// Once there is an ending, the close handshake may have taken the rest, and
 	// what is whole be another message: so that is asked after.
 	if err == nil && m.size == m.c.tr.Whole() && !m.c.noted() {
@@ -50,6 +56,9 @@ func (m *message) Read(p []byte) (int, error) {
 	m.err = err
 	return n, err
 }
+
+// turn is how much of a message is read before others have theirs.
+const turn = 64 << 10
 
 // A utf8Check checks a text that comes in pieces.
 type utf8Check struct {

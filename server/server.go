@@ -31,6 +31,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -159,6 +160,9 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 	if hasBody(r) {
 		h.Set("Connection", "close") // or net/http would wait for it
 	}
+	// One connection may send thousands of requests at once, and net/http would
+	// answer them all before it is another's turn.
+	runtime.Gosched()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")

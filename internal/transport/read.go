@@ -144,20 +144,27 @@ func (in *input) get(p patience) error {
 		if in.err != nil {
 			return in.err
 		}
+		if in.turns += fillTurns; in.turns >= maxTurns {
+			in.turns = 0
+			runtime.Gosched()
+		}
 		if err := in.fill(p); err != nil {
 			if err == errEarly {
 				err = nil
 			}
 			return err
 		}
-		in.turns = 0
 	}
 	return nil
 }
 
 // maxTurns is how many frames one connection gets in a row. A buffer holds
-// thousands of small ones, and the scheduler would let them all go first.
-const maxTurns = 64
+// thousands of small ones, and the scheduler would let them all go first. A buffer
+// that was filled without a wait counts for fillTurns: a large frame takes many.
+const (
+	maxTurns  = 64
+	fillTurns = maxTurns / 2
+)
 
 // yield lets other connections have a turn, after what is held has left.
 func (in *input) yield() {
@@ -379,6 +386,7 @@ func (in *input) readSome(fd uintptr) bool {
 			return true
 		}
 		in.errno = nil
+		in.turns = 0
 		in.free()
 		in.c.waiting.CompareAndSwap(0, in.c.now())
 		return false
@@ -459,33 +467,39 @@ func (in *input) end() {
 
 // discard reads off what the peer still sends, until limit, which is the socket's
 // deadline, or the end. It waits without a buffer too: a server that ends has
-// thousands of these.
+// thousands of these. A peer that goes on and on is not listened to for so long.
 func discard(sock net.Conn, p *Pool, limit time.Time) {
 	raw := rawOf(sock)
+	left := lingerBytes
 	if raw == nil {
-		b := make([]byte, partSize)
-		for {
-			if _, err := sock.Read(b); err != nil {
+		for b := make([]byte, partSize); left > 0; {
+			n, err := sock.Read(b)
+			if err != nil {
 				return
 			}
+			left -= n
 		}
+		return
 	}
 	over := false
 	some := func(fd uintptr) bool {
 		b := p.get()
 		defer p.put(b)
-		for range 16 { // then the clock is looked at
-			if n, err := sysRead(fd, b.b); n <= 0 {
+		for range 4 { // then the clock is looked at, and others have a turn
+			n, err := sysRead(fd, b.b)
+			if n <= 0 {
 				over = err != errAgain
 				return over
 			}
+			left -= n
 		}
 		return true
 	}
-	for !over && time.Now().Before(limit) {
+	for !over && left > 0 && time.Now().Before(limit) {
 		if raw.Read(some) != nil {
 			return
 		}
+		runtime.Gosched()
 	}
 }
 

@@ -169,6 +169,29 @@ func TestHangup(t *testing.T) {
 	}
 }
 
+// TestHangupFlood never stops sending: it is cut before the time is over.
+func TestHangupFlood(t *testing.T) {
+	server, client := over(t, "tcp")
+	c := New(server, nil, options())
+	_ = c.Close()
+	sent := make(chan int)
+	go func() {
+		total := 0
+		for b := make([]byte, 64<<10); ; {
+			n, err := client.Write(b)
+			if total += n; err != nil {
+				sent <- total
+				return
+			}
+		}
+	}()
+	c.Hangup()
+	// What is in the sockets comes on top.
+	if n := within(t, sent); n < lingerBytes || n > lingerBytes+16<<20 {
+		t.Errorf("%d bytes were sent, want little more than %d", n, lingerBytes)
+	}
+}
+
 // TestHangupBound has peers that do nothing: it ends in about a second, or at
 // CloseBy's time.
 func TestHangupBound(t *testing.T) {
