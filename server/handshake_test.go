@@ -59,6 +59,7 @@ func TestRoutes(t *testing.T) {
 		body    string
 	}{
 		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 200, "what this is\n"},
+		{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 426, "only a WebSocket handshake is answered here\n"},
 		{"GET /?q HTTP/1.1\r\nHost: x\r\n\r\n", 200, "what this is\n"},
 		{"GET / HTTP/1.0\r\n\r\n", 200, "what this is\n"},
 		{"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 200, "ok\n"},

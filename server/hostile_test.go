@@ -1,9 +1,15 @@
 package server_test
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"slices"
@@ -11,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
 	"example.com/wsecho/server"
@@ -387,4 +395,46 @@ func TestPanicIsAlone(t *testing.T) {
 			hear(t, other, wstest.Text, "still here")
 		}
 	})
+}
+
+// TestTokens gives the lists of a handshake 200 kB of what is hard to parse,
+// as a server of somebody else's may allow. It takes a hundred times as long as
+// 2 kB, or a little more; not ten thousand times.
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	s, err := server.New(returns(nil), server.Options{
+		Subprotocols: []string{"a"}, Compression: websocket.CompressionContextTakeover, CloseTimeout: time.Millisecond, PingInterval: -1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := func(field, value string) time.Duration {
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(wstest.Request("ws://x/", "", nil))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Add(field, value)
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		go func() { _, _ = io.Copy(io.Discard, ours); ours.Close() }()
+		start := time.Now()
+		s.ServeHTTP(&taken{ResponseRecorder: httptest.NewRecorder(), conn: theirs, rest: theirs}, r)
+		return time.Since(start)
+	}
+	for _, field := range []string{"Connection", "Upgrade", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Origin"} {
+		for _, part := range []string{" ", ",", " ,", ";", "a,", "\t ,;=", `"\`, "permessage-deflate; ", "a; b=\"c\", "} {
+			value := strings.Repeat(part, 200_000/len(part))
+			short := took(field, value[:2_000])
+			for try := 1; ; try++ { // the machine has moments of its own
+				long := took(field, value)
+				if long < 1000*max(short, time.Millisecond) {
+					break
+				}
+				if try == 3 {
+					t.Errorf("%s: %q: 2 kB took %v, 200 kB %v", field, part, short, long)
+					break
+				}
+			}
+		}
+	}
 }
