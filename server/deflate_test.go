@@ -294,16 +294,19 @@ func TestDeflateTraffic(t *testing.T) {
 		offers = append(offers, fmt.Sprintf("permessage-deflate; server_max_window_bits=%d", bits))
 	}
 	for name, mode := range modes {
-		for _, offer := range offers {
+		for i, offer := range offers {
+			if mode == websocket.CompressionNoContextTakeover && i > 0 && i%4 != 2 {
+				continue // much the same as the others
+			}
 			t.Run(name+"/"+offer, func(t *testing.T) {
 				t.Parallel()
 				rng := rand.New(rand.NewPCG(seed, 0))
 				s := serve(t, echoes, server.Options{Compression: mode, PingInterval: -1,
 					HoldReplies: rng.IntN(2) == 0, ReadBufferSize: 512 << rng.IntN(8), WriteBufferSize: 512 << rng.IntN(8)})
 				c := s.zip(t, offer)
-				sizes := []int{0, 1, 127, 128, 129, 511, 512, 513, 4095, 4096, 4097, 32767, 32768, 32769, 65535, 65536, 100_000}
+				sizes := []int{0, 1, 127, 128, 129, 511, 512, 513, 4095, 4096, 4097, 32767, 32768, 32769, 100_000}
 				wire, size := 0, 0
-				const messages = 24
+				const messages = 20
 				for i := range messages {
 					n := sizes[rng.IntN(len(sizes))]
 					if i < len(sizes) {
@@ -389,12 +392,17 @@ func TestDeflateTakeoverPays(t *testing.T) {
 // more was inflated than it takes to know.
 func TestDeflateBomb(t *testing.T) {
 	t.Parallel()
-	bomb := string(deflate(t, strings.Repeat("\x00", 64<<20)))
+	mebibyte := string(deflate(t, strings.Repeat("\x00", 1<<20)))
+	bomb := strings.Repeat(mebibyte+"\x00\x00\xff\xff", 63) + mebibyte
 	if len(bomb) > 70_000 {
 		t.Fatalf("it is %d bytes", len(bomb))
 	}
 	for name, mode := range modes {
-		for _, limit := range []int{0, 1000, 1 << 20} {
+		limits := []int{1000, 1 << 20}
+		if mode == websocket.CompressionNoContextTakeover {
+			limits = append(limits, 0)
+		}
+		for _, limit := range limits {
 			read := 0
 			s := serve(t, func(ctx context.Context, c *server.Conn) error {
 				_, r, err := c.Reader(ctx)
@@ -422,6 +430,9 @@ func TestDeflateBomb(t *testing.T) {
 				wantKind(t, o, ending.TooBig)
 				if read > want {
 					t.Errorf("%s: got %d bytes of a message, the limit is %d", name, read, want)
+				}
+				if limit == 0 {
+					break
 				}
 			}
 		}
