@@ -34,6 +34,8 @@ const (
 	tries = 3
 	// floor is less than what a busy machine takes when nobody attacks.
 	floor = 20 * time.Millisecond
+	// most is what they may make it take all together, beside what each may.
+	most = 64 << 20
 )
 
 // TestFullForce attacks the binary from two hundred connections, in every way. A
@@ -202,7 +204,6 @@ func (f force) String() string {
 
 // judge says what is wrong, if anything is.
 func (f force) judge() string {
-	const most = 64 << 20
 	switch {
 	case f.beside.message > 5*max(floor, f.quiet.message, f.spared.message):
 		return "a good client's messages were held up"
@@ -267,7 +268,8 @@ func strike(t *testing.T, p, spared *process, a hostile.Attack) (f force) {
 	watching.Wait()
 	stop()
 	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		if f.after = use(); f.after.Files <= f.base.Files || time.Since(start) > patience {
+		f.after = use()
+		if f.after.Files <= f.base.Files && f.after.RSS <= f.base.RSS+most || time.Since(start) > patience {
 			return f
 		}
 	}

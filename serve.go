@@ -55,6 +55,7 @@ func (f *serve) Run(ctx context.Context, out output) error {
 	})()
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	frugal()
 	wg.Go(func() { tidy(serving) })
 	defer stop()
 	return s.Serve(serving, l)

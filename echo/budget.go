@@ -40,6 +40,9 @@ func (b *Budget) take(n int64) bool {
 	return true
 }
 
+// short reports whether more than half is taken.
+func (b *Budget) short() bool { return b != nil && b.used.Load() > b.limit/2 }
+
 func (b *Budget) give(n int64) {
 	if b != nil && n > 0 {
 		b.used.Add(-n)

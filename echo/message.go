@@ -71,8 +71,7 @@ func (m *message) grow() error {
 	}
 	next := get(m.class + 1)
 	copy(*next, *m.buf)
-	put(m.class, m.buf)
-	m.budget.give(m.taken)
+	m.give()
 	m.class++
 	m.buf, m.taken = next, size
 	return nil
@@ -83,10 +82,17 @@ func (m *message) release() {
 	if m.buf == nil {
 		return
 	}
-	put(m.class, m.buf)
-	m.buf = nil
+	m.give()
+	m.buf, m.taken = nil, 0
+}
+
+// give gives them back. Where memory is short the buffer is not kept for others
+// to come: the runtime lets garbage grow with what is kept.
+func (m *message) give() {
+	if m.class == 0 || !m.budget.short() {
+		put(m.class, m.buf)
+	}
 	m.budget.give(m.taken)
-	m.taken = 0
 }
 
 func get(class int) *[]byte {

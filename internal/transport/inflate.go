@@ -35,6 +35,10 @@ type inflation struct {
 var (
 	inflaters = sync.Pool{New: func() any { return new(inflate.Inflater) }}
 	windows   = sync.Pool{New: func() any { return new(inflate.Window) }}
+
+	// A peer need not send much to have something inflated: what it gets for that
+	// at a time is a quarter of a read buffer, of memory as of the processor.
+	inflated = NewPool(16 << 10)
 )
 
 // readInflated is Read where messages may be compressed.
@@ -43,13 +47,17 @@ func (in *input) readInflated(x *inflation, p []byte) (int, error) {
 		if x.r < x.w {
 			n := copy(p, x.out.b[x.r:x.w])
 			if x.r += n; x.r == x.w {
-				in.freeInflated(x)
+				x.freeOut()
 			}
 			return n, nil
 		}
 		if x.busy {
-			if err := in.inflate(x); err != nil {
-				in.freeInflated(x)
+			err := in.c.Err() // when reading is over, what little has come could still be very much
+			if err == nil {
+				err = in.inflate(x)
+			}
+			if err != nil {
+				x.freeOut()
 				x.busy = false
 				in.fail(err)
 			}
@@ -111,7 +119,7 @@ func (in *input) inflate(x *inflation) error {
 		in.yield()
 	}
 	if x.out == nil {
-		x.out = in.c.opts.Read.get()
+		x.out = inflated.get()
 	}
 	dst := x.out.b[headroom:]
 	if left := in.limit - x.size; in.limit >= 0 && left < int64(len(dst)) {
@@ -140,7 +148,7 @@ func (in *input) inflate(x *inflation) error {
 		first |= finBit
 	}
 	if n == 0 && !last {
-		in.freeInflated(x)
+		x.freeOut()
 		return nil
 	}
 	x.op = opContinuation
@@ -167,10 +175,10 @@ func tooBig(limit int64) *ending.Error {
 	return &ending.Error{Kind: ending.TooBig, Reason: fmt.Sprintf("message over %d bytes", limit)}
 }
 
-// freeInflated gives the frame for coder back.
-func (in *input) freeInflated(x *inflation) {
+// freeOut gives the frame for coder back.
+func (x *inflation) freeOut() {
 	if x.out != nil {
-		in.c.opts.Read.put(x.out)
+		inflated.put(x.out)
 		x.out, x.r, x.w = nil, 0, 0
 	}
 }
@@ -189,8 +197,8 @@ func (x *inflation) free(all bool) {
 }
 
 // end gives all back for good.
-func (x *inflation) end(in *input) {
-	in.freeInflated(x)
+func (x *inflation) end() {
+	x.freeOut()
 	x.free(true)
 	x.busy, x.src = false, nil
 }

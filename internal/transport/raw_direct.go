@@ -24,6 +24,11 @@ func sysPeek(fd uintptr, p []byte) (int, error) {
 	return raw(syscall.SYS_RECVFROM, fd, p, syscall.MSG_PEEK)
 }
 
+// sysDrop reads off what there is, up to the size of p. Of TCP nothing is copied.
+func sysDrop(fd uintptr, p []byte) (int, error) {
+	return raw(syscall.SYS_RECVFROM, fd, p, syscall.MSG_TRUNC)
+}
+
 func sysWrite(fd uintptr, p []byte) (int, error) {
 	return raw(syscall.SYS_SENDTO, fd, p, syscall.MSG_NOSIGNAL)
 }

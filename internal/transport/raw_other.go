@@ -12,4 +12,5 @@ var errAgain = errors.New("transport: no input yet")
 
 func sysRead(uintptr, []byte) (int, error)  { panic("transport: no raw reads here") }
 func sysPeek(uintptr, []byte) (int, error)  { panic("transport: no raw reads here") }
+func sysDrop(uintptr, []byte) (int, error)  { panic("transport: no raw reads here") }
 func sysWrite(uintptr, []byte) (int, error) { panic("transport: no raw writes here") }

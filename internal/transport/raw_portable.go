@@ -18,6 +18,8 @@ func sysRead(fd uintptr, p []byte) (int, error) {
 	}
 }
 
+func sysDrop(fd uintptr, p []byte) (int, error) { return sysRead(fd, p) }
+
 func sysPeek(fd uintptr, p []byte) (int, error) {
 	for {
 		n, _, err := syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK)

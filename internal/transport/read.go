@@ -461,7 +461,7 @@ func (in *input) end() {
 	in.publish()
 	in.free()
 	if x := in.c.ext; x != nil {
-		x.in.end(in)
+		x.in.end()
 	}
 }
 
@@ -486,7 +486,7 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 		b := p.get()
 		defer p.put(b)
 		for range 4 { // then the clock is looked at, and others have a turn
-			n, err := sysRead(fd, b.b)
+			n, err := sysDrop(fd, b.b)
 			if n <= 0 {
 				over = err != errAgain
 				return over
