@@ -28,7 +28,6 @@ const (
 )
 
 const (
-	attackers = 200
 	// tries are how often an attack may be tried: the machine has moments of its
 	// own, and what is the server's fault happens every time.
 	tries = 3

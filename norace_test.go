@@ -6,5 +6,9 @@ import "time"
 
 const manyPeers = 10_000
 
-// forceTime is for how long each attack goes on.
-const forceTime = 1500 * time.Millisecond
+// attackers are the connections of each attack, forceTime is for how long it goes
+// on.
+const (
+	attackers = 200
+	forceTime = 1500 * time.Millisecond
+)
