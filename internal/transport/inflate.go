@@ -115,7 +115,7 @@ func (in *input) packed(x *inflation) bool {
 
 // inflate makes a frame for coder of what is in hand, if that gives anything.
 func (in *input) inflate(x *inflation) error {
-	if in.turns++; in.turns >= maxTurns {
+	if in.turns += fillTurns / 4; in.turns >= maxTurns { // as if it had been read
 		in.yield()
 	}
 	if x.out == nil {
