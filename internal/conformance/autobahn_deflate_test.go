@@ -1,0 +1,93 @@
+package conformance_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"example.com/wsecho/wstest"
+)
+
+// sizes12 are the cases of each section of 12 and 13: the size of a message and
+// of the fragments that what it is compressed to is sent in.
+var sizes12 = []struct{ message, fragment int }{
+	{16, 0}, {64, 0}, {256, 0}, {1 << 10, 0}, {4 << 10, 0}, {8 << 10, 0}, {16 << 10, 0}, {32 << 10, 0}, {64 << 10, 0}, {128 << 10, 0},
+	{8 << 10, 256}, {16 << 10, 256}, {32 << 10, 256}, {64 << 10, 256}, {128 << 10, 256},
+	{128 << 10, 1 << 10}, {128 << 10, 4 << 10}, {128 << 10, 32 << 10},
+}
+
+// many is how many messages of a size are sent where the suite sends a thousand:
+// fewer of the long ones, or the race detector would take minutes. With -full
+// they are a thousand.
+func many(size int) int {
+	total := 2 << 20
+	if raced {
+		total = 128 << 10
+	}
+	if *full {
+		return thousand
+	}
+	return min(thousand, max(4, total/size))
+}
+
+// The offer that the suite's client makes, and what it adds to it.
+const (
+	plainOffer = "permessage-deflate; client_no_context_takeover; client_max_window_bits"
+	noTakeover = "; server_no_context_takeover"
+	bits9      = "; server_max_window_bits=9"
+	bits15     = "; server_max_window_bits=15"
+)
+
+// compressed is sections 12 and 13.
+func compressed() []numbered {
+	var all []numbered
+	add := func(number, offer string, opcode byte, content *material, want params) {
+		cases := lazily(number, len(sizes12), func(i int) exchange {
+			size := sizes12[i]
+			message := func(i int) wstest.Frame {
+				return wstest.Frame{Fin: true, Opcode: opcode, Payload: content.at(i*size.message, size.message)}
+			}
+			return exchange{say: []step{agreed(want), oneByOne(many(size.message), message, size.fragment)}}
+		})
+		for i := range cases {
+			cases[i].offer = offer
+		}
+		all = append(all, cases...)
+	}
+	for i, m := range materials {
+		opcode := wstest.Binary
+		if m.text {
+			opcode = wstest.Text
+		}
+		add(fmt.Sprintf("12.%d", i+1), plainOffer, opcode, m, params{})
+	}
+	for i, tt := range []struct {
+		offer string
+		want  params
+	}{
+		{plainOffer, params{}},
+		{plainOffer + noTakeover, params{serverFresh: true}},
+		{plainOffer + bits9, params{serverBits: 9}},
+		{plainOffer + bits15, params{serverBits: 15}},
+		{plainOffer + noTakeover + bits9, params{serverFresh: true, serverBits: 9}},
+		{plainOffer + noTakeover + bits15, params{serverFresh: true, serverBits: 15}},
+		{strings.Join([]string{plainOffer + noTakeover + bits9, plainOffer + noTakeover, plainOffer}, ", "), params{serverFresh: true, serverBits: 9}},
+	} {
+		add(fmt.Sprintf("13.%d", i+1), tt.offer, wstest.Text, materials[0], tt.want)
+	}
+	return all
+}
+
+// agreed sees that compression was agreed on, with at least these parameters for
+// what the server sends.
+func agreed(want params) step {
+	return func(t *talk) error {
+		switch {
+		case t.codec == nil:
+			return errors.New("compression was not agreed on")
+		case want.serverFresh && !t.codec.serverFresh, want.serverBits != t.codec.serverBits:
+			return fmt.Errorf("agreed on %+v, want %+v", t.codec.params, want)
+		}
+		return nil
+	}
+}

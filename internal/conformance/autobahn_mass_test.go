@@ -1,0 +1,92 @@
+package conformance_test
+
+import (
+	"fmt"
+	"slices"
+
+	"example.com/wsecho/wstest"
+)
+
+// masses is sections 9 and 10: large messages, and many. The suite does not look
+// at their contents; here they are compared.
+func masses() []numbered {
+	const kib, mib = 1 << 10, 1 << 20
+	pattern := "BAsd7&jh23"
+	whole := func(number string, opcode byte) []numbered {
+		sizes := []int{64 * kib, 256 * kib, mib, 4 * mib, 8 * mib, 16 * mib}
+		return lazily(number, len(sizes), func(i int) exchange {
+			s := repeat(pattern, sizes[i])
+			return echoed(opcode, s, together(data(opcode, s)))
+		})
+	}
+	fragments := func(number string, opcode byte) []numbered {
+		sizes := []int{64, 256, kib, 4 * kib, 16 * kib, 64 * kib, 256 * kib, mib, 4 * mib}
+		return lazily(number, len(sizes), func(i int) exchange {
+			s := repeat(pattern, 4*mib)
+			return echoed(opcode, s, together(pieces(opcode, s, sizes[i])...))
+		})
+	}
+	chops := func(number string, opcode byte) []numbered {
+		sizes := []int{64, 128, 256, 512, kib, 2 * kib}
+		return lazily(number, len(sizes), func(i int) exchange {
+			s := repeat(pattern, mib)
+			return echoed(opcode, s, chopped(sizes[i], data(opcode, s)))
+		})
+	}
+	many := func(number string, opcode byte, fill string) []numbered {
+		sizes := []int{0, 16, 64, 256, kib, 4 * kib}
+		return lazily(number, len(sizes), func(i int) exchange {
+			m := data(opcode, repeat(fill, sizes[i]))
+			return exchange{say: []step{oneByOne(thousand, func(int) wstest.Frame { return m }, 0)}}
+		})
+	}
+	return slices.Concat(
+		whole("9.1", wstest.Text), whole("9.2", wstest.Binary),
+		fragments("9.3", wstest.Text), fragments("9.4", wstest.Binary),
+		chops("9.5", wstest.Text), chops("9.6", wstest.Binary),
+		many("9.7", wstest.Text, "*"), many("9.8", wstest.Binary, "\xfe"),
+		lazily("10.1", 1, func(int) exchange {
+			return echoed(wstest.Text, stars(65536), together(pieces(wstest.Text, stars(65536), 1300)...))
+		}),
+	)
+}
+
+// thousand is how many messages the suite sends where it sends many.
+const thousand = 1000
+
+// oneByOne sends n messages, in frames of at most size bytes, 0 for one frame,
+// compressed if that was agreed on, and compares each reply before the next.
+func oneByOne(n int, message func(i int) wstest.Frame, size int) step {
+	return func(t *talk) error {
+		for i := range n {
+			if err := t.swap(message(i), size, t.codec != nil); err != nil {
+				return fmt.Errorf("message %d of %d: %w", i+1, n, err)
+			}
+		}
+		return nil
+	}
+}
+
+// swap sends a message, hears one, compares them and forgets it.
+func (t *talk) swap(m wstest.Frame, size int, compress bool) error {
+	sent := m
+	if compress {
+		sent.Payload = t.codec.pack(m.Payload)
+	}
+	frames := []wstest.Frame{sent}
+	if size > 0 {
+		frames = pieces(m.Opcode, string(sent.Payload), size)
+	}
+	if compress {
+		frames[0].Rsv = wstest.RSV1
+	}
+	if err := together(frames...)(t); err != nil {
+		return err
+	}
+	if err := hearing(1)(t); err != nil {
+		return err
+	}
+	err := t.compare([]wstest.Frame{m})
+	t.heard = nil
+	return err
+}

@@ -1,0 +1,99 @@
+package conformance_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/internal/conformance"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// A numbered is a case of the Autobahn suite. Its exchange demands what the suite
+// calls strict, where it knows more than one answer; where it only informs, or
+// allows several codes, what this server has decided on.
+type numbered struct {
+	number string
+	make   func() exchange // not before its turn: some have megabytes
+	offer  string          // of Sec-WebSocket-Extensions; "": none
+}
+
+// TestAutobahn has a subtest of each case's number.
+func TestAutobahn(t *testing.T) {
+	t.Parallel()
+	plain := serve(t, server.Options{})
+	compressing := serve(t, server.Options{Compression: websocket.CompressionContextTakeover})
+	for _, c := range autobahn() {
+		t.Run(c.number, func(t *testing.T) {
+			t.Parallel()
+			url := plain
+			if c.offer != "" {
+				url = compressing
+			}
+			if err := c.make().with(url, wstest.DialOptions{Extensions: c.offer}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// autobahn are all the cases.
+func autobahn() []numbered {
+	return slices.Concat(framing(), control(), reserved(), fragmented(), utf8Cases(), closings(), masses(), compressed())
+}
+
+// TestAutobahnIsWhole compares the cases with the list of their numbers.
+func TestAutobahnIsWhole(t *testing.T) {
+	var want, got []string
+	for _, s := range conformance.Sections() {
+		want = append(want, s.Numbers()...)
+	}
+	for _, c := range autobahn() {
+		got = append(got, c.number)
+	}
+	if len(want) != 517 {
+		t.Errorf("the list has %d numbers, want 517", len(want))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %d cases, want the %d of the list, in its order", len(got), len(want))
+		for i := range max(len(got), len(want)) {
+			if g, w := at(got, i), at(want, i); g != w {
+				t.Fatalf("the first difference: got %s, want %s", g, w)
+			}
+		}
+	}
+}
+
+func at(s []string, i int) string {
+	if i < len(s) {
+		return s[i]
+	}
+	return "none"
+}
+
+// section numbers exchanges as the cases of a section.
+func section(number string, rows ...exchange) []numbered {
+	return lazily(number, len(rows), func(i int) exchange { return rows[i] })
+}
+
+// lazily is a section of n cases that are made when they are wanted.
+func lazily(number string, n int, row func(i int) exchange) []numbered {
+	cases := make([]numbered, n)
+	s := conformance.Section{Number: number, Cases: n}
+	for i, number := range s.Numbers() {
+		cases[i] = numbered{number: number, make: func() exchange { return row(i) }}
+	}
+	return cases
+}
+
+// echoed is an exchange of a message that comes back.
+func echoed(opcode byte, payload string, say ...step) exchange {
+	return exchange{say: say, want: []wstest.Frame{data(opcode, payload)}}
+}
+
+// refused is an exchange that ends with this code after want.
+func refused(code uint16, say step, want ...wstest.Frame) exchange {
+	return exchange{say: []step{say}, want: want, code: code}
+}

@@ -1,0 +1,354 @@
+package conformance_test
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// squeezed is a compressed message in one frame, from its bytes in hexadecimal.
+func squeezed(opcode byte, digits string) wstest.Frame {
+	b, err := hex.DecodeString(strings.ReplaceAll(digits, " ", ""))
+	if err != nil {
+		panic(err)
+	}
+	return wstest.Frame{Fin: true, Rsv: wstest.RSV1, Opcode: opcode, Payload: b}
+}
+
+// whole is "Hello", compressed.
+const whole = "f248cdc9c90700"
+
+// deflated are messages by their bytes, and what they are: the examples of RFC
+// 7692, section 7.2.3, and other forms that are legal.
+var deflated = []struct{ name, digits, want string }{
+	{"one block", whole, "Hello"},
+	{"a stored block", "00 0500 faff 48656c6c6f 00", "Hello"},
+	{"a final block", "f348cdc9c9070000", "Hello"},
+	{"two blocks", "f24805000000ffff cac9c90700", "Hello"},
+	{"an empty message", "00", ""},
+	{"an empty message of one empty fixed block", "0200", ""},
+	{"an empty final block", "030000", ""},
+	{"a final stored block", "01 0500 faff 48656c6c6f 00", "Hello"},
+	{"final blocks", "f348cdc9c90700 f348cdc9c90700 00", "HelloHello"},
+	{"an empty stored block before", "000000ffff " + whole, "Hello"},
+	{"empty stored blocks behind", "f248cdc9c907000000ffff000000ffff00", "Hello"},
+	{"a reference", "4a4c84010000", "aaaaaaaaaa"},
+	{"a stored block that ends as a message does", "00 0400 fbff 0000ffff 00", "\x00\x00\xff\xff"},
+}
+
+// corrupt are messages that no inflater may take.
+var corrupt = map[string]string{
+	"a block of type 3":                       "06",
+	"a stored block of another length":        "00 0500 0000 48656c6c6f 00",
+	"a stored block that swallows the end":    "00 0900 f6ff 48656c6c6f",
+	"a reference to before the beginning":     "f200110000",
+	"a length that is not defined":            "1b0300",
+	"a distance that is not defined":          "4b843f00",
+	"bits behind the end":                     "f248cdc9c907 ff",
+	"an end in one byte too many":             "f248cdc9c9070000",
+	"an empty block that is not there":        "f348cdc9c90700",
+	"the end that should have been taken off": "f248cdc9c907000000ffff",
+	"text that was not compressed":            hex.EncodeToString([]byte("Hello")),
+	"codes for more symbols than there are":   "fcff ffff ffff ffff ffff ffff",
+	"no code at all":                          "0400 0000 0000 0000",
+	"nothing":                                 "",
+}
+
+// TestTables has a plain reading of RFC 1951 judge the tables.
+func TestTables(t *testing.T) {
+	for _, tt := range deflated {
+		if got, _, err := inflate(squeezed(0, tt.digits).Payload, nil); err != nil || string(got) != tt.want {
+			t.Errorf("%s: got %q, %v, want %q", tt.name, got, err, tt.want)
+		}
+	}
+	for name, digits := range corrupt {
+		if got, _, err := inflate(squeezed(0, digits).Payload, nil); err == nil {
+			t.Errorf("%s: got %q, want an error", name, got)
+		}
+	}
+	long, stored := truncatable()
+	for _, p := range [][]byte{long, stored} {
+		for n := range p {
+			if len(p) == len(stored) && n == 1 { // that is an empty message
+				continue
+			}
+			if got, _, err := inflate(p[:n], nil); err == nil {
+				t.Errorf("the first %d bytes of %d: got %q, want an error", n, len(p), got)
+			}
+		}
+	}
+	for _, m := range materials {
+		p := m.at(0, 100_000)
+		c, err := newCodec(params{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, reach, err := inflate(c.pack(p), nil); err != nil || string(got) != string(p) || reach > 1<<15 {
+			t.Errorf("got %d bytes, %d back, %v, want %d", len(got), reach, err, len(p))
+		}
+	}
+}
+
+// truncatable are two messages of which no beginning is a message: one in a block
+// with codes of its own, one stored.
+func truncatable() (long, stored []byte) {
+	c, err := newCodec(params{})
+	if err != nil {
+		panic(err)
+	}
+	long = c.pack([]byte(repeat("a tale told by an idiot, full of sound and fury, ", 300) + "signifying nothing"))
+	return long, squeezed(0, "00 0500 faff 48656c6c6f 00").Payload
+}
+
+// inModes runs a table against a server of each mode, over an offer.
+func inModes(t *testing.T, o server.Options, offer string, rows func(takeover bool) []exchange) {
+	for name, mode := range modes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := o
+			o.Compression = mode
+			url := serve(t, o)
+			sweep(t, rows(name == "takeover"), func(e exchange) error {
+				return e.with(url, wstest.DialOptions{Extensions: offer})
+			})
+		})
+	}
+}
+
+// TestDeflateExamples has the examples of RFC 7692, section 7.2.3, and other forms
+// that a message may take. Behind each comes another, which must be understood.
+func TestDeflateExamples(t *testing.T) {
+	t.Parallel()
+	inModes(t, server.Options{}, pmd, func(takeover bool) (rows []exchange) {
+		for _, tt := range deflated {
+			m := squeezed(wstest.Binary, tt.digits)
+			then := []wstest.Frame{squeezed(wstest.Text, whole), binary("plain"), squeezed(wstest.Text, whole)}
+			want := []wstest.Frame{binary(tt.want), text("Hello"), binary("plain"), text("Hello")}
+			var fragments []wstest.Frame
+			for i := range m.Payload { // cut at every byte, an empty one and a ping in between
+				f := more(string(m.Payload[i : i+1]))
+				fragments = append(fragments, f, ping("?"), more(""))
+			}
+			fragments[0].Opcode, fragments[0].Rsv = wstest.Binary, wstest.RSV1
+			fragments = append(fragments, last(""))
+			pongs := make([]wstest.Frame, len(m.Payload))
+			for i := range pongs {
+				pongs[i] = pong("?")
+			}
+			rows = append(rows,
+				exchange{name: tt.name, say: []step{together(append([]wstest.Frame{m}, then...)...)}, want: want},
+				exchange{name: tt.name + ", byte by byte", say: []step{chopped(1, append([]wstest.Frame{m}, then...)...)}, want: want},
+				exchange{name: tt.name + ", fragments", say: []step{together(append(fragments, then...)...)}, want: append(pongs, want...)},
+			)
+		}
+		// Section 7.2.3.2: the second message refers to the first.
+		e := exchange{
+			name: "context takeover", say: []step{together(squeezed(wstest.Text, whole), squeezed(wstest.Text, "f200110000"))},
+			want: []wstest.Frame{text("Hello"), text("Hello")},
+		}
+		if !takeover { // a reference to before the message
+			e.want, e.code = e.want[:1], 1007
+		}
+		return append(rows, e)
+	})
+}
+
+// TestDeflateCorrupt has messages that are cut short, and that are no deflate. No
+// byte of them comes back.
+func TestDeflateCorrupt(t *testing.T) {
+	t.Parallel()
+	inModes(t, server.Options{}, pmd, func(bool) (rows []exchange) {
+		add := func(name string, code uint16, frames ...wstest.Frame) {
+			rows = append(rows, exchange{
+				name: name, code: code, want: []wstest.Frame{text("before")},
+				say: []step{together(append([]wstest.Frame{text("before")}, append(frames, text("behind"))...)...)},
+			})
+		}
+		long, stored := truncatable()
+		for what, p := range map[string][]byte{"codes": long, "stored": stored} {
+			for n := range p {
+				if what == "stored" && n == 1 { // that is an empty message
+					continue
+				}
+				add(fmt.Sprintf("%s, the first %d bytes of %d", what, n, len(p)), 1007,
+					wstest.Frame{Fin: true, Rsv: wstest.RSV1, Opcode: wstest.Binary, Payload: p[:n]})
+			}
+		}
+		for name, digits := range corrupt {
+			add(name, 1007, squeezed(wstest.Binary, digits))
+		}
+		hello := squeezed(wstest.Text, whole)
+		add("RSV1 on a continuation", 1002, hello.Open(), last("").WithRsv(wstest.RSV1))
+		add("RSV1 on a continuation of what is plain", 1002, text("a").Open(), last("b").WithRsv(wstest.RSV1))
+		add("RSV2", 1002, hello.WithRsv(wstest.RSV1|wstest.RSV2))
+		add("RSV3", 1002, hello.WithRsv(wstest.RSV3))
+		for _, opcode := range []byte{wstest.Close, wstest.Ping, wstest.Pong} {
+			add(fmt.Sprintf("RSV1 on opcode %#x", opcode), 1002, data(opcode, "").WithRsv(wstest.RSV1))
+		}
+		return rows
+	})
+}
+
+// TestDeflateText checks what comes out of the inflater as any other text.
+func TestDeflateText(t *testing.T) {
+	t.Parallel()
+	inModes(t, server.Options{}, pmd, func(bool) (rows []exchange) {
+		pack := func(s string) wstest.Frame {
+			c, err := newCodec(params{})
+			if err != nil {
+				panic(err)
+			}
+			return wstest.Frame{Fin: true, Rsv: wstest.RSV1, Opcode: wstest.Text, Payload: c.pack([]byte(s))}
+		}
+		for _, group := range utf8Table() {
+			for _, s := range group {
+				e := echoed(wstest.Text, s.text, together(pack(s.text)))
+				if !s.valid {
+					e = refused(1007, together(pack(s.text)))
+				}
+				e.name = fmt.Sprintf("%q", s.text)
+				rows = append(rows, e)
+			}
+		}
+		const letters = "aé€𤭢z"
+		m := pack(letters)
+		for i := range m.Payload {
+			f := cut(wstest.Text, string(m.Payload), i)
+			f[0].Rsv = wstest.RSV1
+			rows = append(rows, exchange{name: fmt.Sprintf("cut at %d", i), say: []step{apart(f[0], f[1])}, want: []wstest.Frame{text(letters)}})
+		}
+		return rows
+	})
+}
+
+// TestDeflateLimit has messages that are short on the wire and over the limit
+// behind the inflater.
+func TestDeflateLimit(t *testing.T) {
+	t.Parallel()
+	const limit = 100_000
+	inModes(t, server.Options{ReadLimit: limit}, pmd, func(bool) (rows []exchange) {
+		for _, n := range []int{limit - 1, limit, limit + 1, 2 * limit, 16 << 20} {
+			c, err := newCodec(params{})
+			if err != nil {
+				panic(err)
+			}
+			p := string(c.pack([]byte(stars(n))))
+			for _, size := range []int{len(p), 10} {
+				f := pieces(wstest.Text, p, size)
+				f[0].Rsv = wstest.RSV1
+				e := exchange{name: fmt.Sprintf("%d bytes out of %d, in pieces of %d", n, len(p), size), say: []step{together(f...)}}
+				if n > limit {
+					e.code = 1009
+				} else {
+					e.want = []wstest.Frame{text(stars(n))}
+				}
+				rows = append(rows, e)
+			}
+		}
+		return append(rows, exchange{name: "announced", say: []step{raw(wstest.Header(0xc2, true, key, 1<<40, 0)), closing}, code: 1009})
+	})
+}
+
+// TestDeflateMessages sends messages of 0 to 128 KiB, text and binary, whole and
+// in fragments, compressed and plain in turn, after all kinds of offers.
+func TestDeflateMessages(t *testing.T) {
+	t.Parallel()
+	sizes := []int{0, 1, 2, 3, 10, 125, 126, 127, 128, 511, 512, 513, 4095, 4096, 4097, 16 << 10, 32<<10 - 1, 32 << 10, 32<<10 + 1, 65535, 65536, 128 << 10}
+	rounds := 3
+	if raced && !*full {
+		rounds = 1
+	}
+	for offer, want := range map[string]params{
+		pmd:                 {},
+		plainOffer:          {},
+		pmd + noTakeover:    {serverFresh: true},
+		plainOffer + bits15: {serverBits: 15},
+		plainOffer + bits9:  {serverBits: 9},
+		plainOffer + "; server_max_window_bits=8":                      {serverBits: 8},
+		plainOffer + "; server_max_window_bits=12" + noTakeover:        {serverBits: 12, serverFresh: true},
+		pmd + "; client_max_window_bits=8":                             {},
+		pmd + "; client_max_window_bits=11; server_max_window_bits=11": {serverBits: 11},
+	} {
+		messages := func(opcode byte, fragment int) step {
+			return func(t *talk) error {
+				r := rand.New(rand.NewPCG(uint64(fragment), uint64(opcode)))
+				for i := range rounds * len(sizes) {
+					content := materials[0]
+					if opcode == wstest.Binary {
+						content = materials[r.IntN(len(materials))]
+					}
+					m := wstest.Frame{Fin: true, Opcode: opcode, Payload: content.at(r.IntN(materialSize), sizes[r.IntN(len(sizes))])}
+					if err := t.swap(m, fragment, i%5 != 4); err != nil { // what is plain does not enter the window
+						return fmt.Errorf("message %d: %w", i, err)
+					}
+				}
+				return nil
+			}
+		}
+		t.Run(offer, func(t *testing.T) {
+			t.Parallel()
+			inModes(t, server.Options{}, offer, func(bool) (rows []exchange) {
+				for _, opcode := range []byte{wstest.Text, wstest.Binary} {
+					for _, fragment := range []int{0, 100, 5000} {
+						rows = append(rows, exchange{
+							name: fmt.Sprintf("opcode %d, fragments of %d", opcode, fragment),
+							say:  []step{agreed(want), messages(opcode, fragment)},
+						})
+					}
+				}
+				return rows
+			})
+		})
+	}
+}
+
+// TestWindows has the server compress what repeats itself from farther away than
+// the window that was agreed on, inside messages and from one to the next, and
+// measures how far back it refers.
+func TestWindows(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	noise := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		return string(b)
+	}
+	for n := 8; n <= 15; n++ {
+		window := 1 << n
+		unit := noise(window/4) + repeat("near ", window/4)
+		message := strings.Repeat(unit+noise(3*window/2), 4) + unit
+		for _, more := range []string{"", noTakeover} {
+			offer := fmt.Sprintf("%s; server_max_window_bits=%d%s", pmd, n, more)
+			t.Run(offer, func(t *testing.T) {
+				t.Parallel()
+				inModes(t, server.Options{}, offer, func(bool) []exchange {
+					return []exchange{{say: []step{func(t *talk) error {
+						if t.codec == nil {
+							return errors.New("compression was not agreed on")
+						}
+						t.codec.exact = true
+						for range 3 {
+							for _, m := range []wstest.Frame{binary(message), text(repeat("a b c ", window/2)), binary(unit)} {
+								if err := t.swap(m, 0, true); err != nil {
+									return err
+								}
+							}
+						}
+						if t.codec.reach > window {
+							return fmt.Errorf("the server refers %d bytes back, over %d", t.codec.reach, window)
+						}
+						return nil
+					}}}}
+				})
+			})
+		}
+	}
+}

@@ -1,0 +1,19 @@
+// Package conformance holds the server to RFC 6455 and RFC 7692, from outside:
+// its tests start the echo on loopback, write frames byte by byte as no library
+// would, and compare every frame that comes back, the close code, and how TCP
+// ends.
+//
+//	go test ./internal/conformance                          # all of it
+//	go test ./internal/conformance -run TestAutobahn/6.4    # one section of the suite
+//	go test ./internal/conformance -run TestAutobahn -full  # with the suite's own numbers of messages
+//
+// TestAutobahn has a counterpart of each case of the Autobahn test suite, under
+// the case's own number, and demands the answer that the suite calls strict. The
+// other tests go beyond the suite: all opcodes with all reserved bits, all short
+// sequences of frames, all close codes, all forms of a length.
+//
+// The command in table makes docs/conformance.md from the results of go test.
+//
+// The package has no code that a server could use, and does not test what takes
+// time or hostility: floods, stalls and dead peers are tested in package server.
+package conformance

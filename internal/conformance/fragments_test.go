@@ -1,0 +1,119 @@
+package conformance_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// A kind of frame for TestSequences, by a letter: those of data small while their
+// message goes on, and capital where it ends.
+var letters = map[rune]wstest.Frame{
+	't': text("t").Open(), 'T': text("T"),
+	'b': binary("b").Open(), 'B': binary("B"),
+	'c': more("c"), 'C': last("C"),
+	'p': ping("p"), 'o': pong("o"),
+}
+
+// TestSequences has all sequences of up to five frames that are legal but for
+// their last, in one write and in one for each frame: RFC 6455, section 5.4.
+func TestSequences(t *testing.T) {
+	t.Parallel()
+	url := serve(t, server.Options{})
+	longest := 5
+	if raced && !*full {
+		longest = 4
+	}
+	begun := []string{""} // legal so far
+	for n := 1; n <= longest; n++ {
+		var rows []exchange
+		var next []string
+		for _, s := range begun {
+			for _, letter := range "tTbBcCpo" {
+				e := sequence(s + string(letter))
+				if e.code == 0 {
+					next = append(next, s+string(letter))
+				}
+				rows = append(rows, e)
+			}
+		}
+		begun = next
+		t.Run(fmt.Sprintf("%d", n), func(t *testing.T) { sweep(t, rows, on(url)) })
+	}
+}
+
+// sequence is the exchange of a sequence of letters. It ends the message that the
+// sequence has left open.
+func sequence(s string) exchange {
+	e := exchange{name: s}
+	var frames []wstest.Frame
+	var open *wstest.Frame
+	for _, letter := range s {
+		f := letters[letter]
+		frames = append(frames, f)
+		switch letter {
+		case 'p':
+			e.want = append(e.want, pong("p"))
+			continue
+		case 'o':
+			continue
+		case 't', 'T', 'b', 'B':
+			if open != nil {
+				e.code = 1002
+			}
+			open = &wstest.Frame{Fin: true, Opcode: f.Opcode}
+		default:
+			if open == nil {
+				e.code = 1002
+			}
+		}
+		if e.code != 0 {
+			break
+		}
+		open.Payload = append(open.Payload, f.Payload...)
+		if f.Fin {
+			e.want = append(e.want, *open)
+			open = nil
+		}
+	}
+	if e.code == 0 && open != nil {
+		frames = append(frames, last("!"))
+		open.Payload = append(open.Payload, '!')
+		e.want = append(e.want, *open)
+	}
+	e.say = []step{together(frames...)}
+	if strings.Count(s, "p")%2 == 1 {
+		e.say = []step{apart(frames...)}
+	}
+	return e
+}
+
+// TestFragments cuts messages into frames at every place, with a ping at every
+// cut, and into many.
+func TestFragments(t *testing.T) {
+	t.Parallel()
+	var rows []exchange
+	const s = "fragments"
+	for i := range len(s) + 1 {
+		for j := i; j <= len(s); j++ {
+			f := cut(wstest.Binary, s, i, j)
+			rows = append(rows,
+				exchange{name: fmt.Sprintf("cut at %d and %d", i, j), say: []step{together(f...)}, want: []wstest.Frame{binary(s)}},
+				exchange{
+					name: fmt.Sprintf("cut at %d and %d, with pings", i, j),
+					say:  []step{apart(f[0], ping("1"), f[1], pong("x"), ping("2"), f[2])},
+					want: []wstest.Frame{pong("1"), pong("2"), binary(s)},
+				})
+		}
+	}
+	for _, n := range []int{1, 2, 7, 125, 126, 1000, 65535, 65536} {
+		whole := stars(128 * n)
+		e := echoed(wstest.Text, whole, together(pieces(wstest.Text, whole, n)...))
+		e.name = fmt.Sprintf("128 fragments of %d", n)
+		rows = append(rows, e)
+	}
+	sweep(t, rows, on(serve(t, server.Options{})))
+}

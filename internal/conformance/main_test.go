@@ -1,0 +1,97 @@
+package conformance_test
+
+import (
+	"context"
+	"flag"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+var full = flag.Bool("full", false, "as many messages as the Autobahn suite sends, and the same with the race detector")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// They wait for most of the time.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	os.Exit(wstest.VerifyNoLeaks(m))
+}
+
+// soon is how long a test waits for what must happen. It is never waited out by
+// a test that passes.
+const soon = 30 * time.Second
+
+// serve runs the echo, as the binary has it, on loopback for the rest of the
+// test, and returns its URL.
+func serve(tb testing.TB, o server.Options) string {
+	tb.Helper()
+	o.HoldReplies = true
+	budget, err := echo.NewBudget(256 << 20)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	e := echo.Echo{Budget: budget}
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			tb.Errorf("Serve: %v", err)
+		}
+	})
+	return "ws://" + l.Addr().String() + "/"
+}
+
+// sweep calls f with each item, several at once, and reports the errors. It is
+// for tables of thousands, where subtests would say too much.
+func sweep[T any](t *testing.T, items []T, f func(T) error) {
+	t.Helper()
+	const workers, most = 8, 20
+	var (
+		group  sync.WaitGroup
+		mu     sync.Mutex
+		failed int
+		queue  = make(chan T)
+	)
+	for range workers {
+		group.Go(func() {
+			for item := range queue {
+				if err := f(item); err != nil {
+					mu.Lock()
+					if failed++; failed <= most {
+						t.Error(err)
+					}
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, item := range items {
+		queue <- item
+	}
+	close(queue)
+	group.Wait()
+	if len(items) == 0 {
+		t.Error("nothing was tried")
+	}
+	if failed > most {
+		t.Errorf("%d of %d failed", failed, len(items))
+	}
+}
