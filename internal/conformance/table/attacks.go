@@ -1,0 +1,179 @@
+package main
+
+// attacks are the attacks and faults that the server is made to withstand, in an
+// order that does not change: their numbers are used elsewhere. To say that
+// another test shows one, add its name.
+var attacks = []row{
+	1: {
+		what:  "request headers, or TLS, that come slowly or not at all",
+		duty:  "the handshake's time ends them; others are not held up",
+		tests: []string{"server.TestSlowHandshake"},
+	},
+	2: {
+		what:  "headers that are huge, or thousands of them",
+		duty:  "431 over 16 KiB",
+		tests: []string{"server.TestHeaderBytes", "server.TestRoutes"},
+	},
+	3: {
+		what:  "lists of tokens made to be slow to parse",
+		duty:  "linear time; no panic",
+		tests: []string{"server.TestHeaderBytes", "server.FuzzHandshake", "internal/conformance.TestNegotiation"},
+	},
+	4: {
+		what:  "pages of other origins",
+		duty:  "403, unless they are listed; \"null\" never gets in",
+		tests: []string{"server.TestOrigins", "server.TestAnyOrigin", "server.TestCheckOrigin", "server.TestHosts"},
+	},
+	5: {
+		what:  "handshakes with a wrong method, version, key or protocol",
+		duty:  "405, 426 or 400 that says version 13; no panic",
+		tests: []string{"server.TestBadHandshakes", "server.TestHandshakeWithBody", "server.FuzzHandshake", "internal/conformance.TestHandshake"},
+	},
+	6: {
+		what:  "a flood of handshakes",
+		duty:  "a cap on connections, counted before they are accepted; 503 beyond it",
+		tests: []string{"server.TestMaxConns", "server.TestMaxConnsAtOnce"},
+	},
+	7: {
+		what: "no file descriptors left",
+		duty: "accepting pauses and goes on; one line in the log",
+	},
+	8: {
+		what:  "a peer that says nothing",
+		duty:  "the heartbeat or the idle timeout ends it, and says why",
+		tests: []string{"server.TestDeadPeer", "server.TestClocks", "server.TestEndings/no_pong/", "server.TestEndings/idle/"},
+	},
+	9: {
+		what:  "a path that is cut, with no FIN and no RST",
+		duty:  "noticed within the heartbeat's budget; nothing is left of it",
+		tests: []string{"server.TestDeadPeer", "bench/endings.TestServer/the_path_is_cut", "bench/endings.TestServer/the_path_is_cut,_in_a_payload"},
+	},
+	10: {
+		what: "a peer whose process is frozen while its kernel lives",
+		duty: "as a path that is cut",
+	},
+	11: {
+		what:  "a peer that does not read",
+		duty:  "the write timeout ends it; memory is bounded; others do not notice",
+		tests: []string{"server.TestStalledPeer", "server.TestEndings/write_stalled/", "server.TestCloseWhileStalled", "internal/transport.TestWriteTimeout"},
+	},
+	12: {
+		what:  "a slow link and a large echo",
+		duty:  "progress is enough; nobody who lives is called dead",
+		tests: []string{"internal/transport.TestSlowPeer", "internal/transport.TestWriteTimeout/progress", "heartbeat.TestSlowWrite"},
+	},
+	13: {
+		what: "a flood of pings from a peer that reads",
+		duty: "a bound, then 1008; others are served",
+	},
+	14: {
+		what:  "a flood of pings from a peer that does not read",
+		duty:  "memory is bounded; the write timeout ends it",
+		tests: []string{"internal/transport.TestControlUnderWrite", "server.TestPingWhileStalled"},
+	},
+	15: {
+		what:  "pongs that nobody asked for, or with a forged payload",
+		duty:  "they answer no ping and hold nobody up",
+		tests: []string{"heartbeat.TestRTTUnsolicited", "heartbeat.TestForeignPayload", "server.TestLivingPeers", "internal/conformance.TestControlFrames"},
+	},
+	16: {
+		what:  "messages in tiny or empty fragments",
+		duty:  "1008, beyond a number that grows with the bytes in them",
+		tests: []string{"server.TestEndings/flood/", "internal/transport.TestScan/1025_empty_fragments", "internal/transport.TestHonestFragments"},
+	},
+	17: {
+		what:  "messages too large, and lengths of 64 bits that lie",
+		duty:  "1009 as soon as it is announced; no memory for it",
+		tests: []string{"internal/conformance.TestLimit", "server.TestEndings/too_big/", "server.TestEndings/too_big/announced"},
+	},
+	18: {
+		what:  "a goodbye held open: a huge frame, and then silence, while we close",
+		duty:  "every ending takes the close timeout at most",
+		tests: []string{"server.TestHugeFrame", "server.TestRefusedInMidFlood", "server.TestEndlessFlood", "server.TestNeverCloses"},
+	},
+	19: {
+		what:  "a deflate bomb",
+		duty:  "compression is off by default; the limit counts what comes out",
+		tests: []string{"internal/conformance.TestDeflateLimit", "internal/conformance.TestNotNegotiated"},
+	},
+	20: {
+		what:  "a payload that drips",
+		duty:  "a time for the whole message, pings in between or not",
+		tests: []string{"server.TestEndings/too_slow/", "server.TestEndings/too_slow/pings_in_between", "internal/transport.TestMessageTimeout"},
+	},
+	21: {
+		what: "texts and close reasons that are not UTF-8",
+		duty: "1007, as soon as it shows; the log quotes",
+		tests: []string{
+			"internal/conformance.TestUTF8", "internal/conformance.TestFailFast", "internal/conformance.TestCutText",
+			"internal/conformance.TestCloseReasons", "server.TestLogQuotes",
+		},
+	},
+	22: {
+		what: "reserved bits and opcodes, no mask, control frames in fragments or over 125 bytes",
+		duty: "1002, and TCP ends",
+		tests: []string{
+			"internal/conformance.TestFirstBytes", "internal/conformance.TestMasks",
+			"internal/conformance.TestControlFrames", "internal/conformance.TestSequences",
+		},
+	},
+	23: {
+		what: "close frames of one byte, with illegal codes or long reasons, two of them, data behind them, no FIN",
+		duty: "1002 or the same code; what comes behind does not count; the end is bounded",
+		tests: []string{
+			"internal/conformance.TestCloseCodes", "internal/conformance.TestCloseReasons",
+			"internal/conformance.TestAfterClose", "server.TestNeverCloses",
+		},
+	},
+	24: {
+		what:  "a message that is cut short",
+		duty:  "it is never echoed, and counts as abnormal",
+		tests: []string{"server.TestTruncated", "internal/transport.TestTruncated", "internal/conformance.TestDeflateCorrupt"},
+	},
+	25: {
+		what: "RST at any moment; TLS that ends without close_notify",
+		duty: "an ending of its own; one line in the log",
+		tests: []string{
+			"server.TestEndings/reset/", "server.TestEndings/reset/TLS", "server.TestEndings/cut/",
+			"internal/transport.TestEnds", "server.TestCloseRaces", "server.TestLogLines",
+		},
+	},
+	26: {
+		what: "shutdown under load",
+		duty: "1001 to each, a bound, exit code 0; the second signal ends at once",
+		tests: []string{
+			"wsecho.TestDrainMany", "wsecho.TestDrainBusy", "wsecho.TestScripts/drain", "wsecho.TestScripts/second",
+			"server.TestDrain", "server.TestDrainTimeout", "server.TestDrainUnderLoad",
+		},
+	},
+	27: {
+		what:  "a handler that panics",
+		duty:  "1011 for its connection; the process lives",
+		tests: []string{"server.TestEndings/panicked/", "server.TestEndings/panicked/Goexit", "server.TestLogPanic", "server.TestPanickingOptions"},
+	},
+	28: {
+		what:  "what a peer sends turned against the log or the terminal",
+		duty:  "it is quoted",
+		tests: []string{"server.TestLogQuotes", "wsecho.TestScripts/log", "wsecho.TestMessageLine", "wsecho.FuzzMessageLine"},
+	},
+	29: {
+		what: "a probe that hangs or lies",
+		duty: "one deadline for all that a probe does",
+		not:  "there is no probe",
+	},
+	30: {
+		what:  "leaks",
+		duty:  "goroutines, descriptors and connections are what they were before",
+		tests: []string{"wsecho", "server", "internal/transport", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors"},
+	},
+	31: {
+		what:  "things that end a connection at the same time",
+		duty:  "one ending, with one reason; no data race",
+		tests: []string{"server.TestCloseRaces", "server.TestDrainRace", "server.TestPeerClosesFirst", "heartbeat.TestConcurrently"},
+	},
+	32: {
+		what:  "the protocol itself",
+		duty:  "RFC 6455 and RFC 7692, strictly",
+		tests: []string{"internal/conformance", "internal/conformance.TestAutobahn", "internal/conformance.TestAutobahnIsWhole"},
+	},
+}[1:]
