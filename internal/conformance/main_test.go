@@ -14,7 +14,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-var full = flag.Bool("full", false, "as many messages as the Autobahn suite sends, and the same with the race detector")
+var full = flag.Bool("full", false, "as many messages as the Autobahn suite sends, longer tables, and both with the race detector too")
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -24,7 +24,7 @@ var standards = []standard{
 		{what: "5.1 masks", duty: "a frame without one is refused; ours have none", tests: own("TestMasks")},
 		{what: "5.2 frames", duty: "every first byte; every form of a length, the shortest alone legal", tests: own("TestFirstBytes", "TestLengths")},
 		{what: "5.3 masking", duty: "all keys, all positions", tests: own("TestMasks")},
-		{what: "5.4 fragments", duty: "all sequences of up to five frames; cuts at every place", tests: own("TestSequences", "TestFragments")},
+		{what: "5.4 fragments", duty: "all sequences of up to four frames; cuts at every place", tests: own("TestSequences", "TestFragments")},
 		{what: "5.5 control frames", duty: "every length; in fragments never; between fragments", tests: own("TestControlFrames", "TestFragments")},
 		{what: "5.5.1 close", duty: "answered once; nothing behind it counts", tests: own("TestAfterClose", "TestCloseReasons")},
 		{what: "5.5.2 ping", duty: "answered with its payload, in the middle of a message too", tests: own("TestControlFrames", "TestFragments")},

@@ -1,0 +1,153 @@
+package conformance_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"example.com/wsecho/wstest"
+)
+
+// A step is what a client does next.
+type step func(*talk) error
+
+// unsent is the error of a write. One that has been refused may meet it.
+type unsent struct{ error }
+
+// quietTime is long enough for an answer on loopback, mostly.
+const quietTime = 50 * time.Millisecond
+
+// key masks the frames of these tables.
+var key = [4]byte{0x37, 0xfa, 0x21, 0x3d}
+
+// wire is how a client sends the frames.
+func wire(frames ...wstest.Frame) []byte {
+	var b []byte
+	for _, f := range frames {
+		if !f.Masked {
+			f = f.WithKey(key)
+		}
+		b = f.Append(b)
+	}
+	return b
+}
+
+// raw sends bytes in one write.
+func raw(b []byte) step {
+	return func(t *talk) error {
+		if err := t.SendRaw(b); err != nil {
+			return unsent{err}
+		}
+		return nil
+	}
+}
+
+// together sends frames in one write.
+func together(frames ...wstest.Frame) step { return raw(wire(frames...)) }
+
+// apart sends each frame in a write of its own.
+func apart(frames ...wstest.Frame) step {
+	return func(t *talk) error {
+		for _, f := range frames {
+			if err := together(f)(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// chopped sends frames in writes of n bytes.
+func chopped(n int, frames ...wstest.Frame) step {
+	return func(t *talk) error {
+		for b := wire(frames...); len(b) > 0; {
+			chunk := b[:min(n, len(b))]
+			b = b[len(chunk):]
+			if err := raw(chunk)(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// hearing waits for n replies more, before anything else is said.
+func hearing(n int) step {
+	return func(t *talk) error {
+		if err := t.hear(n); err != nil {
+			return err
+		}
+		if t.closed {
+			return errors.New("the server has closed too early")
+		}
+		return nil
+	}
+}
+
+// closing waits for the server's close frame, before anything else is said.
+func closing(t *talk) error {
+	for !t.closed {
+		if err := t.next(); err != nil {
+			return fmt.Errorf("not closed at once: %w", err)
+		}
+	}
+	return nil
+}
+
+// quiet sees that nothing comes for a moment, in the middle of a frame, where a
+// ping could not ask.
+func quiet(t *talk) error {
+	t.Timeout = quietTime
+	err := t.hear(1)
+	t.Timeout = soon
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil
+	case err != nil:
+		return err
+	case t.closed:
+		return errors.New("the server has closed too early")
+	}
+	return fmt.Errorf("got %v, want nothing yet", t.heard[len(t.heard)-1])
+}
+
+// text and binary are messages of one frame; ping and pong are control frames.
+func text(s string) wstest.Frame   { return wstest.TextFrame(s) }
+func binary(s string) wstest.Frame { return wstest.BinaryFrame([]byte(s)) }
+func ping(s string) wstest.Frame   { return wstest.PingFrame(s) }
+func pong(s string) wstest.Frame   { return wstest.PongFrame(s) }
+
+// more and last are fragments that go on with a message.
+func more(s string) wstest.Frame { return wstest.Frame{Payload: []byte(s)} }
+func last(s string) wstest.Frame { return wstest.Frame{Fin: true, Payload: []byte(s)} }
+
+// data is a message or its first frame, of this opcode.
+func data(opcode byte, s string) wstest.Frame {
+	return wstest.Frame{Fin: true, Opcode: opcode, Payload: []byte(s)}
+}
+
+// cut is a message in fragments, cut at these places.
+func cut(opcode byte, s string, at ...int) []wstest.Frame {
+	var parts []string
+	from := 0
+	for _, to := range append(at, len(s)) {
+		parts = append(parts, s[from:to])
+		from = to
+	}
+	return wstest.Fragments(opcode, parts...)
+}
+
+// pieces is a message in fragments of n bytes, the last of what is left.
+func pieces(opcode byte, s string, n int) []wstest.Frame {
+	var at []int
+	for i := n; i < len(s); i += n {
+		at = append(at, i)
+	}
+	return cut(opcode, s, at...)
+}
+
+// repeat is a pattern over n bytes, and stars is a text of n.
+func repeat(pattern string, n int) string { return strings.Repeat(pattern, n/len(pattern)+1)[:n] }
+func stars(n int) string                  { return strings.Repeat("*", n) }
