@@ -96,7 +96,7 @@ func TestAfterClose(t *testing.T) {
 		"half a header":          {0x81},
 		"a header that lies":     wstest.Header(0x82, true, key, 1<<62, 64),
 		"an invalid text":        wire(text("\xff")),
-		"much":                   wire(binary(stars(300 << 10))),
+		"much":                   wire(binary(stars(60 << 10))),
 		"a message in the midst": wire(last("b"), text("c")),
 	} {
 		rows = append(rows,

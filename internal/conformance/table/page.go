@@ -100,9 +100,9 @@ func (p *page) autobahn() {
 ## The Autobahn test suite
 
 Each case of the suite has its counterpart, %[1]s%[2]s/6.4.2%[1]s
-for 6.4.2, and passes if the answer is the one that the suite calls strict. Long
-messages in sections 12 and 13 are sent fewer times than the suite's thousand,
-unless the test is given %[1]s-full%[1]s.
+for 6.4.2, and passes if the answer is the one that the suite calls strict. In
+sections 12 and 13 a thousand messages are sent, as in the suite, but of those
+over 2 KiB only as many as make 2 MiB, unless the test is given %[1]s-full%[1]s.
 
 | cases | about | verdict |
 |---|---|---|
