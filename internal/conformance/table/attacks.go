@@ -7,7 +7,7 @@ var attacks = []row{
 	1: {
 		what:  "request headers, or TLS, that come slowly or not at all",
 		duty:  "the handshake's time ends them; others are not held up",
-		tests: []string{"server.TestSlowHandshake"},
+		tests: []string{"server.TestSlowHandshake", "server.TestSlowloris"},
 	},
 	2: {
 		what:  "headers that are huge, or thousands of them",
@@ -35,8 +35,9 @@ var attacks = []row{
 		tests: []string{"server.TestMaxConns", "server.TestMaxConnsAtOnce"},
 	},
 	7: {
-		what: "no file descriptors left",
-		duty: "accepting pauses and goes on; one line in the log",
+		what:  "no file descriptors left",
+		duty:  "accepting pauses and goes on; one line in the log",
+		tests: []string{"wsecho.TestNoDescriptors", "server.TestLobbyExhausted"},
 	},
 	8: {
 		what:  "a peer that says nothing",
@@ -46,35 +47,37 @@ var attacks = []row{
 	9: {
 		what:  "a path that is cut, with no FIN and no RST",
 		duty:  "noticed within the heartbeat's budget; nothing is left of it",
-		tests: []string{"server.TestDeadPeer", "bench/endings.TestServer/the_path_is_cut", "bench/endings.TestServer/the_path_is_cut,_in_a_payload"},
+		tests: []string{"server.TestDeadPeer", "bench/endings.TestServer/the_path_is_cut", "bench/endings.TestServer/the_path_is_cut,_in_a_payload", "wsecho.TestHalfOpen"},
 	},
 	10: {
-		what: "a peer whose process is frozen while its kernel lives",
-		duty: "as a path that is cut",
+		what:  "a peer whose process is frozen while its kernel lives",
+		duty:  "as a path that is cut",
+		tests: []string{"wsecho.TestFrozenPeer"},
 	},
 	11: {
 		what:  "a peer that does not read",
 		duty:  "the write timeout ends it; memory is bounded; others do not notice",
-		tests: []string{"server.TestStalledPeer", "server.TestEndings/write_stalled/", "server.TestCloseWhileStalled", "internal/transport.TestWriteTimeout"},
+		tests: []string{"server.TestStalledPeer", "server.TestEndings/write_stalled/", "server.TestCloseWhileStalled", "internal/transport.TestWriteTimeout", "wsecho.TestFullForce"},
 	},
 	12: {
 		what:  "a slow link and a large echo",
 		duty:  "progress is enough; nobody who lives is called dead",
-		tests: []string{"internal/transport.TestSlowPeer", "internal/transport.TestWriteTimeout/progress", "heartbeat.TestSlowWrite"},
+		tests: []string{"internal/transport.TestSlowPeer", "internal/transport.TestWriteTimeout/progress", "heartbeat.TestSlowWrite", "wsecho.TestSlowLink"},
 	},
 	13: {
-		what: "a flood of pings from a peer that reads",
-		duty: "a bound, then 1008; others are served",
+		what:  "a flood of pings from a peer that reads",
+		duty:  "a bound, then 1008; others are served",
+		tests: []string{"server.TestPingFlood", "internal/transport.TestControlFlood"},
 	},
 	14: {
 		what:  "a flood of pings from a peer that does not read",
 		duty:  "memory is bounded; the write timeout ends it",
-		tests: []string{"internal/transport.TestControlUnderWrite", "server.TestPingWhileStalled"},
+		tests: []string{"internal/transport.TestControlUnderWrite", "server.TestPingWhileStalled", "server.TestPingFloodUnread"},
 	},
 	15: {
 		what:  "pongs that nobody asked for, or with a forged payload",
 		duty:  "they answer no ping and hold nobody up",
-		tests: []string{"heartbeat.TestRTTUnsolicited", "heartbeat.TestForeignPayload", "server.TestLivingPeers", "internal/conformance.TestControlFrames"},
+		tests: []string{"heartbeat.TestRTTUnsolicited", "heartbeat.TestForeignPayload", "server.TestLivingPeers", "internal/conformance.TestControlFrames", "server.TestForgedPongs"},
 	},
 	16: {
 		what:  "messages in tiny or empty fragments",
@@ -123,6 +126,7 @@ var attacks = []row{
 		tests: []string{
 			"internal/conformance.TestCloseCodes", "internal/conformance.TestCloseReasons",
 			"internal/conformance.TestAfterClose", "server.TestNeverCloses",
+			"server.TestCloseFrameAbuse",
 		},
 	},
 	24: {
@@ -136,6 +140,7 @@ var attacks = []row{
 		tests: []string{
 			"server.TestEndings/reset/", "server.TestEndings/reset/TLS", "server.TestEndings/cut/",
 			"internal/transport.TestEnds", "server.TestCloseRaces", "server.TestLogLines",
+			"server.TestResetAnytime",
 		},
 	},
 	26: {
@@ -144,12 +149,13 @@ var attacks = []row{
 		tests: []string{
 			"wsecho.TestDrainMany", "wsecho.TestDrainBusy", "wsecho.TestScripts/drain", "wsecho.TestScripts/second",
 			"server.TestDrain", "server.TestDrainTimeout", "server.TestDrainUnderLoad",
+			"server.TestSilentAtShutdown",
 		},
 	},
 	27: {
 		what:  "a handler that panics",
 		duty:  "1011 for its connection; the process lives",
-		tests: []string{"server.TestEndings/panicked/", "server.TestEndings/panicked/Goexit", "server.TestLogPanic", "server.TestPanickingOptions"},
+		tests: []string{"server.TestEndings/panicked/", "server.TestEndings/panicked/Goexit", "server.TestLogPanic", "server.TestPanickingOptions", "server.TestPanicIsAlone"},
 	},
 	28: {
 		what:  "what a peer sends turned against the log or the terminal",
@@ -164,12 +170,12 @@ var attacks = []row{
 	30: {
 		what:  "leaks",
 		duty:  "goroutines, descriptors and connections are what they were before",
-		tests: []string{"wsecho", "server", "internal/transport", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors"},
+		tests: []string{"wsecho", "server", "internal/transport", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors", "wsecho.TestNothingIsLeft"},
 	},
 	31: {
 		what:  "things that end a connection at the same time",
 		duty:  "one ending, with one reason; no data race",
-		tests: []string{"server.TestCloseRaces", "server.TestDrainRace", "server.TestPeerClosesFirst", "heartbeat.TestConcurrently"},
+		tests: []string{"server.TestCloseRaces", "server.TestDrainRace", "server.TestPeerClosesFirst", "heartbeat.TestConcurrently", "server.TestRaceOrders"},
 	},
 	32: {
 		what:  "the protocol itself",
