@@ -17,17 +17,16 @@ var sizes12 = []struct{ message, fragment int }{
 }
 
 // many is how many messages of a size are sent where the suite sends a thousand:
-// fewer of the long ones, or the race detector would take minutes. With -full
-// they are a thousand.
+// fewer of the long ones, and with the race detector fewer of all, or they would
+// take minutes.
 func many(size int) int {
-	total := 2 << 20
-	if raced {
-		total = 128 << 10
-	}
-	if *full {
+	switch {
+	case *full:
 		return thousand
+	case raced:
+		return min(50, max(2, 64<<10/max(1, size)))
 	}
-	return min(thousand, max(4, total/size))
+	return min(thousand, 2<<20/max(1, size))
 }
 
 // The offer that the suite's client makes, and what it adds to it.

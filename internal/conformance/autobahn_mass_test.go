@@ -33,18 +33,22 @@ func masses() []numbered {
 			return echoed(opcode, s, chopped(sizes[i], data(opcode, s)))
 		})
 	}
-	many := func(number string, opcode byte, fill string) []numbered {
+	rounds := thousand
+	if raced && !*full {
+		rounds = 100
+	}
+	swapped := func(number string, opcode byte, fill string) []numbered {
 		sizes := []int{0, 16, 64, 256, kib, 4 * kib}
 		return lazily(number, len(sizes), func(i int) exchange {
 			m := data(opcode, repeat(fill, sizes[i]))
-			return exchange{say: []step{oneByOne(thousand, func(int) wstest.Frame { return m }, 0)}}
+			return exchange{say: []step{oneByOne(rounds, func(int) wstest.Frame { return m }, 0)}}
 		})
 	}
 	return slices.Concat(
 		whole("9.1", wstest.Text), whole("9.2", wstest.Binary),
 		fragments("9.3", wstest.Text), fragments("9.4", wstest.Binary),
 		chops("9.5", wstest.Text), chops("9.6", wstest.Binary),
-		many("9.7", wstest.Text, "*"), many("9.8", wstest.Binary, "\xfe"),
+		swapped("9.7", wstest.Text, "*"), swapped("9.8", wstest.Binary, "\xfe"),
 		lazily("10.1", 1, func(int) exchange {
 			return echoed(wstest.Text, stars(65536), together(pieces(wstest.Text, stars(65536), 1300)...))
 		}),

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 // soon is how long a test waits for what must happen. It is never waited out by
 // a test that passes.
-const soon = 30 * time.Second
+const soon = time.Minute
 
 // serve runs the echo, as the binary has it, on loopback for the rest of the
 // test, and returns its URL.
@@ -63,7 +63,7 @@ func serve(tb testing.TB, o server.Options) string {
 // for tables of thousands, where subtests would say too much.
 func sweep[T any](t *testing.T, items []T, f func(T) error) {
 	t.Helper()
-	const workers, most = 8, 20
+	const workers, most = 4, 20
 	var (
 		group  sync.WaitGroup
 		mu     sync.Mutex
