@@ -5,19 +5,30 @@ package main
 // another test shows one, add its name.
 var attacks = []row{
 	1: {
-		what:  "request headers, or TLS, that come slowly or not at all",
-		duty:  "the handshake's time ends them; others are not held up",
-		tests: []string{"server.TestSlowHandshake", "server.TestSlowloris"},
+		what: "request headers, or TLS, that come slowly or not at all",
+		duty: "the handshake's time ends them; others are not held up",
+		tests: []string{
+			"server.TestSlowHandshake", "server.TestSlowloris",
+			"wsecho.TestFullForce/header_slowloris",
+			"wsecho.TestFullForce/frame_slowloris",
+			"wsecho.TestFullForce/silence",
+		},
 	},
 	2: {
-		what:  "headers that are huge, or thousands of them",
-		duty:  "431 over 16 KiB",
-		tests: []string{"server.TestHeaderBytes", "server.TestRoutes"},
+		what: "headers that are huge, or thousands of them",
+		duty: "431 over 16 KiB",
+		tests: []string{
+			"server.TestHeaderBytes", "server.TestRoutes",
+			"wsecho.TestFullForce/header_flood",
+		},
 	},
 	3: {
-		what:  "lists of tokens made to be slow to parse",
-		duty:  "linear time; no panic",
-		tests: []string{"server.TestHeaderBytes", "server.FuzzHandshake", "internal/conformance.TestNegotiation"},
+		what: "lists of tokens made to be slow to parse",
+		duty: "linear time; no panic",
+		tests: []string{
+			"server.TestHeaderBytes", "server.FuzzHandshake", "internal/conformance.TestNegotiation",
+			"server.TestTokens",
+		},
 	},
 	4: {
 		what:  "pages of other origins",
@@ -30,9 +41,13 @@ var attacks = []row{
 		tests: []string{"server.TestBadHandshakes", "server.TestHandshakeWithBody", "server.FuzzHandshake", "internal/conformance.TestHandshake"},
 	},
 	6: {
-		what:  "a flood of handshakes",
-		duty:  "a cap on connections, counted before they are accepted; 503 beyond it",
-		tests: []string{"server.TestMaxConns", "server.TestMaxConnsAtOnce"},
+		what: "a flood of handshakes",
+		duty: "a cap on connections, counted before they are accepted; 503 beyond it",
+		tests: []string{
+			"server.TestMaxConns", "server.TestMaxConnsAtOnce",
+			"server.TestLobbyShowsOut",
+			"wsecho.TestFullForce/handshake_flood_at_the_cap",
+		},
 	},
 	7: {
 		what:  "no file descriptors left",
@@ -55,54 +70,99 @@ var attacks = []row{
 		tests: []string{"wsecho.TestFrozenPeer"},
 	},
 	11: {
-		what:  "a peer that does not read",
-		duty:  "the write timeout ends it; memory is bounded; others do not notice",
-		tests: []string{"server.TestStalledPeer", "server.TestEndings/write_stalled/", "server.TestCloseWhileStalled", "internal/transport.TestWriteTimeout", "wsecho.TestFullForce"},
+		what: "a peer that does not read",
+		duty: "the write timeout ends it; memory is bounded; others do not notice",
+		tests: []string{
+			"server.TestStalledPeer", "server.TestEndings/write_stalled/", "server.TestCloseWhileStalled", "internal/transport.TestWriteTimeout",
+			"server.TestRowsAlone/tcp/11-never-reads",
+			"server.TestRowsAlone/tls/11-never-reads",
+			"wsecho.TestBudgetPinned",
+			"wsecho.TestFullForce/messages,_echoes_unread",
+			"wsecho.TestFullForce/large_messages,_echoes_unread",
+		},
 	},
 	12: {
-		what:  "a slow link and a large echo",
-		duty:  "progress is enough; nobody who lives is called dead",
-		tests: []string{"internal/transport.TestSlowPeer", "internal/transport.TestWriteTimeout/progress", "heartbeat.TestSlowWrite", "wsecho.TestSlowLink"},
+		what: "a slow link and a large echo",
+		duty: "progress is enough; nobody who lives is called dead",
+		tests: []string{
+			"internal/transport.TestSlowPeer", "internal/transport.TestWriteTimeout/progress", "heartbeat.TestSlowWrite", "wsecho.TestSlowLink",
+			"server.TestRows/tcp/12-slow-link",
+			"server.TestRows/tls/12-slow-link",
+		},
 	},
 	13: {
-		what:  "a flood of pings from a peer that reads",
-		duty:  "a bound, then 1008; others are served",
-		tests: []string{"server.TestPingFlood", "internal/transport.TestControlFlood"},
+		what: "a flood of pings from a peer that reads",
+		duty: "a bound, then 1008; others are served",
+		tests: []string{
+			"server.TestPingFlood", "internal/transport.TestControlFlood",
+			"wsecho.TestFullForce/ping_flood",
+		},
 	},
 	14: {
-		what:  "a flood of pings from a peer that does not read",
-		duty:  "memory is bounded; the write timeout ends it",
-		tests: []string{"internal/transport.TestControlUnderWrite", "server.TestPingWhileStalled", "server.TestPingFloodUnread"},
+		what: "a flood of pings from a peer that does not read",
+		duty: "memory is bounded; the write timeout ends it",
+		tests: []string{
+			"internal/transport.TestControlUnderWrite", "server.TestPingWhileStalled", "server.TestPingFloodUnread",
+			"wsecho.TestFullForce/ping_flood,_pongs_unread",
+		},
 	},
 	15: {
-		what:  "pongs that nobody asked for, or with a forged payload",
-		duty:  "they answer no ping and hold nobody up",
-		tests: []string{"heartbeat.TestRTTUnsolicited", "heartbeat.TestForeignPayload", "server.TestLivingPeers", "internal/conformance.TestControlFrames", "server.TestForgedPongs"},
+		what: "pongs that nobody asked for, or with a forged payload",
+		duty: "they answer no ping and hold nobody up",
+		tests: []string{
+			"heartbeat.TestRTTUnsolicited", "heartbeat.TestForeignPayload", "server.TestLivingPeers", "internal/conformance.TestControlFrames", "server.TestForgedPongs",
+			"wsecho.TestFullForce/pong_flood",
+		},
 	},
 	16: {
-		what:  "messages in tiny or empty fragments",
-		duty:  "1008, beyond a number that grows with the bytes in them",
-		tests: []string{"server.TestEndings/flood/", "internal/transport.TestScan/1025_empty_fragments", "internal/transport.TestHonestFragments"},
+		what: "messages in tiny or empty fragments",
+		duty: "1008, beyond a number that grows with the bytes in them",
+		tests: []string{
+			"server.TestEndings/flood/", "internal/transport.TestScan/1025_empty_fragments", "internal/transport.TestHonestFragments",
+			"server.TestRows/tcp/16-tiny-fragments",
+			"server.TestRows/tls/16-tiny-fragments",
+			"wsecho.TestFullForce/tiny_fragments",
+			"wsecho.TestFullForce/empty_fragments",
+		},
 	},
 	17: {
-		what:  "messages too large, and lengths of 64 bits that lie",
-		duty:  "1009 as soon as it is announced; no memory for it",
-		tests: []string{"internal/conformance.TestLimit", "server.TestEndings/too_big/", "server.TestEndings/too_big/announced"},
+		what: "messages too large, and lengths of 64 bits that lie",
+		duty: "1009 as soon as it is announced; no memory for it",
+		tests: []string{
+			"internal/conformance.TestLimit", "server.TestEndings/too_big/", "server.TestEndings/too_big/announced",
+			"server.TestRows/tcp/17-oversize",
+			"server.TestRows/tls/17-oversize",
+			"server.TestRowsAlone/tcp/17-memory",
+			"server.TestRowsAlone/tls/17-memory",
+			"wsecho.TestFullForce/lies_about_lengths",
+		},
 	},
 	18: {
-		what:  "a goodbye held open: a huge frame, and then silence, while we close",
-		duty:  "every ending takes the close timeout at most",
-		tests: []string{"server.TestHugeFrame", "server.TestRefusedInMidFlood", "server.TestEndlessFlood", "server.TestNeverCloses"},
+		what: "a goodbye held open: a huge frame, and then silence, while we close",
+		duty: "every ending takes the close timeout at most",
+		tests: []string{
+			"server.TestRefusedInMidFlood", "server.TestEndlessFlood", "server.TestNeverCloses",
+			"server.TestRows/tcp/18-goodbye-held-open",
+			"server.TestRows/tls/18-goodbye-held-open",
+			"wsecho.TestFullForce/goodbyes_held_open",
+		},
 	},
 	19: {
-		what:  "a deflate bomb",
-		duty:  "compression is off by default; the limit counts what comes out",
-		tests: []string{"internal/conformance.TestDeflateLimit", "internal/conformance.TestNotNegotiated"},
+		what: "a deflate bomb",
+		duty: "compression is off by default; the limit counts what comes out",
+		tests: []string{
+			"internal/conformance.TestDeflateLimit", "internal/conformance.TestNotNegotiated",
+			"wsecho.TestFullForce/deflate_bombs",
+		},
 	},
 	20: {
-		what:  "a payload that drips",
-		duty:  "a time for the whole message, pings in between or not",
-		tests: []string{"server.TestEndings/too_slow/", "server.TestEndings/too_slow/pings_in_between", "internal/transport.TestMessageTimeout"},
+		what: "a payload that drips",
+		duty: "a time for the whole message, pings in between or not",
+		tests: []string{
+			"server.TestEndings/too_slow/", "server.TestEndings/too_slow/pings_in_between", "internal/transport.TestMessageTimeout",
+			"server.TestRows/tcp/20-dripped",
+			"server.TestRows/tls/20-dripped",
+		},
 	},
 	21: {
 		what: "texts and close reasons that are not UTF-8",
@@ -110,6 +170,10 @@ var attacks = []row{
 		tests: []string{
 			"internal/conformance.TestUTF8", "internal/conformance.TestFailFast", "internal/conformance.TestCutText",
 			"internal/conformance.TestCloseReasons", "server.TestLogQuotes",
+			"server.TestRows/tcp/21-not-utf8",
+			"server.TestRows/tls/21-not-utf8",
+			"server.TestRows/tcp/21-at-once",
+			"server.TestRows/tls/21-at-once",
 		},
 	},
 	22: {
@@ -118,6 +182,8 @@ var attacks = []row{
 		tests: []string{
 			"internal/conformance.TestFirstBytes", "internal/conformance.TestMasks",
 			"internal/conformance.TestControlFrames", "internal/conformance.TestSequences",
+			"server.TestRows/tcp/22-violations",
+			"server.TestRows/tls/22-violations",
 		},
 	},
 	23: {
@@ -127,12 +193,19 @@ var attacks = []row{
 			"internal/conformance.TestCloseCodes", "internal/conformance.TestCloseReasons",
 			"internal/conformance.TestAfterClose", "server.TestNeverCloses",
 			"server.TestCloseFrameAbuse",
+			"wsecho.TestFullForce/close_frames_that_may_not_be",
 		},
 	},
 	24: {
-		what:  "a message that is cut short",
-		duty:  "it is never echoed, and counts as abnormal",
-		tests: []string{"server.TestTruncated", "internal/transport.TestTruncated", "internal/conformance.TestDeflateCorrupt"},
+		what: "a message that is cut short",
+		duty: "it is never echoed, and counts as abnormal",
+		tests: []string{
+			"internal/transport.TestTruncated", "internal/conformance.TestDeflateCorrupt",
+			"server.TestRows/tcp/24-truncated",
+			"server.TestRows/tls/24-truncated",
+			"server.TestRows/tcp/24-cut-in-a-record",
+			"server.TestRows/tls/24-cut-in-a-record",
+		},
 	},
 	25: {
 		what: "RST at any moment; TLS that ends without close_notify",
@@ -141,6 +214,8 @@ var attacks = []row{
 			"server.TestEndings/reset/", "server.TestEndings/reset/TLS", "server.TestEndings/cut/",
 			"internal/transport.TestEnds", "server.TestCloseRaces", "server.TestLogLines",
 			"server.TestResetAnytime",
+			"server.TestBrokenTLS",
+			"wsecho.TestFullForce/resets",
 		},
 	},
 	26: {
@@ -158,9 +233,13 @@ var attacks = []row{
 		tests: []string{"server.TestEndings/panicked/", "server.TestEndings/panicked/Goexit", "server.TestLogPanic", "server.TestPanickingOptions", "server.TestPanicIsAlone"},
 	},
 	28: {
-		what:  "what a peer sends turned against the log or the terminal",
-		duty:  "it is quoted",
-		tests: []string{"server.TestLogQuotes", "wsecho.TestScripts/log", "wsecho.TestMessageLine", "wsecho.FuzzMessageLine"},
+		what: "what a peer sends turned against the log or the terminal",
+		duty: "it is quoted",
+		tests: []string{
+			"server.TestLogQuotes", "wsecho.TestScripts/log", "wsecho.TestMessageLine", "wsecho.FuzzMessageLine",
+			"wsecho.TestMessagesUnread",
+			"wsecho.TestStdoutUnread",
+		},
 	},
 	29: {
 		what: "a probe that hangs or lies",
@@ -168,14 +247,20 @@ var attacks = []row{
 		not:  "there is no probe",
 	},
 	30: {
-		what:  "leaks",
-		duty:  "goroutines, descriptors and connections are what they were before",
-		tests: []string{"wsecho", "server", "internal/transport", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors", "wsecho.TestNothingIsLeft"},
+		what: "leaks",
+		duty: "goroutines, descriptors and connections are what they were before",
+		tests: []string{
+			"wsecho", "server", "internal/transport", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors", "wsecho.TestNothingIsLeft",
+			"internal/inflate",
+		},
 	},
 	31: {
-		what:  "things that end a connection at the same time",
-		duty:  "one ending, with one reason; no data race",
-		tests: []string{"server.TestCloseRaces", "server.TestDrainRace", "server.TestPeerClosesFirst", "heartbeat.TestConcurrently", "server.TestRaceOrders"},
+		what: "things that end a connection at the same time",
+		duty: "one ending, with one reason; no data race",
+		tests: []string{
+			"server.TestCloseRaces", "server.TestDrainRace", "server.TestPeerClosesFirst", "heartbeat.TestConcurrently", "server.TestRaceOrders",
+			"server.TestLifecycle",
+		},
 	},
 	32: {
 		what:  "the protocol itself",
