@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -457,4 +458,33 @@ func BenchmarkDeflate(b *testing.B) {
 			})
 		}
 	}
+}
+
+// TestRefusedBomb has a little input in hand that would give much, and a peer that
+// is refused: nobody waits until all that is inflated.
+func TestRefusedBomb(t *testing.T) {
+	server, client := over(t, "tcp")
+	o := options()
+	o.Deflate = &Deflate{Bits: 15}
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = w.Write(make([]byte, 1<<20))
+	_ = w.Flush()
+	c := New(server, frame(finBit|rsv1|opBinary, bytes.TrimSuffix(b.Bytes(), []byte{0, 0, 0xff, 0xff})), o)
+	if _, err := c.Read(make([]byte, 16)); err != nil {
+		t.Fatal(err)
+	}
+	c.CloseBy(time.Now().Add(time.Minute))
+	why := &ending.Error{Kind: ending.NoMemory}
+	c.Fail(why)
+	n, err := io.Copy(io.Discard, c)
+	if n > int64(o.Read.size) || !errors.Is(err, why) {
+		t.Errorf("got %d bytes more and %v, want no more than a buffer", n, err)
+	}
+	client.Close()
+	_ = c.Close()
+	c.Hangup()
 }
