@@ -481,7 +481,7 @@ func TestRefusedBomb(t *testing.T) {
 	why := &ending.Error{Kind: ending.NoMemory}
 	c.Fail(why)
 	n, err := io.Copy(io.Discard, c)
-	if n > int64(o.Read.size) || !errors.Is(err, why) {
+	if n > int64(inflated.size) || !errors.Is(err, why) {
 		t.Errorf("got %d bytes more and %v, want no more than a buffer", n, err)
 	}
 	client.Close()
