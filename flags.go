@@ -18,7 +18,9 @@ func (*serve) Help() string {
 
 Sizes are such as 512, 64KiB or 1MB; durations such as 500ms, 20s or 1h30m.
 
-GET /healthz is 200 while the process lives, GET /readyz until it is told to end.`
+GET /healthz is 200 while the process lives, GET /readyz until it is told to end.
+
+wsecho bench measures echo servers: see wsecho bench --help.`
 }
 
 var groups = []kong.Group{
@@ -29,6 +31,9 @@ var groups = []kong.Group{
 	{Key: "many", Title: "How many and how much:"},
 	{Key: "end", Title: "The end:"},
 	{Key: "log", Title: "The log, on stderr:"},
+	{Key: "load", Title: "What is sent:"},
+	{Key: "handshake", Title: "The handshake:"},
+	{Key: "result", Title: "The result, on stdout:"},
 }
 
 // serve are the flags of the command of this name. Defaults stand here so that

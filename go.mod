@@ -3,6 +3,7 @@ module example.com/wsecho
 go 1.25.0
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/alecthomas/kong v1.17.0
 	github.com/coder/websocket v1.8.15
 	github.com/rogpeppe/go-internal v1.16.0

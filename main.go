@@ -3,6 +3,7 @@
 //	wsecho                            # serves on :8080
 //	wsecho --addr=:9000 --log-messages
 //	wsecho --help                     # every flag, its default and its variable
+//	wsecho bench ws://localhost:9000/ # measures a server, see wsecho bench --help
 //
 // It runs until SIGINT or SIGTERM, tells every peer 1001 and exits with 0. A
 // second signal ends it at once, with 128 and the signal's number, as a shell
@@ -48,6 +49,7 @@ func untilSignal() context.Context {
 type commandLine struct {
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 	Serve   serve            `cmd:"" default:"withargs" help:"Serve a WebSocket that sends every message back, until SIGINT or SIGTERM."`
+	Bench   bench            `cmd:"" help:"Measure echo servers, check every byte that comes back, and compare them."`
 }
 
 // A usage error is the user's: the exit code is 2.
@@ -101,10 +103,21 @@ func runErr(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	case exited:
 		return nil
 	case err != nil:
-		return hinted{usage{err}, "wsecho --help lists the flags"}
+		return hinted{usage{err}, helpFor(err)}
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(output{stdout, stderr})
+}
+
+// helpFor is where to find the flags of the command that err is about.
+func helpFor(err error) string {
+	command := "wsecho"
+	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
+		if c := parse.Context.Command(); strings.HasPrefix(c, "bench") {
+			command = "wsecho bench"
+		}
+	}
+	return command + " --help lists the flags"
 }
 
 // forgetEmpty makes an empty variable count as one that is not set: where a

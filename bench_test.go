@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"example.com/wsecho/load"
+)
+
+// parsedBench are the flags of wsecho bench for one URL.
+func parsedBench(t *testing.T, args ...string) *bench {
+	t.Helper()
+	var line commandLine
+	parser, err := kong.New(&line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(append(append([]string{"bench"}, args...), "ws://127.0.0.1/")); err != nil {
+		t.Fatal(err)
+	}
+	return &line.Bench
+}
+
+func planOf(t *testing.T, args ...string) load.Plan {
+	t.Helper()
+	p, err := parsedBench(t, args...).plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestBenchDefaults: what the help shows is what package load does.
+func TestBenchDefaults(t *testing.T) {
+	got := planOf(t)
+	want := load.Plan{
+		Connections: load.DefaultConnections,
+		Size:        load.DefaultSize,
+		Duration:    load.DefaultDuration,
+		Warmup:      load.DefaultWarmup,
+		Rounds:      load.DefaultRounds,
+		Timeout:     load.DefaultTimeout,
+		Header:      got.Header,
+		TLS:         got.TLS,
+	}
+	if !reflect.DeepEqual(got, want) || len(got.Header) != 0 || got.TLS.InsecureSkipVerify || got.TLS.RootCAs != nil {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if got := planOf(t, "--size=0", "--warmup=off"); got.Size >= 0 || got.Warmup >= 0 {
+		t.Errorf("no bytes and no warm-up are %d and %v, where 0 is the default", got.Size, got.Warmup)
+	}
+}
+
+// TestBenchOptions: each flag sets its part of the plan, and each part has its flag or
+// is known to have none.
+func TestBenchOptions(t *testing.T) {
+	set := map[string]string{
+		"--connections": "7", "--size": "7", "--in-flight": "7", "--rate": "7", "--binary": "true", "--compression": "true",
+		"--duration": "7s", "--warmup": "7s", "--rounds": "7", "--timeout": "7s", "--subprotocol": "chat", "--header": "A: b, c",
+		"--insecure": "true",
+	}
+	without := []string{"Progress"}
+	defaults := reflect.ValueOf(planOf(t))
+	for i := range defaults.NumField() {
+		option := defaults.Type().Field(i).Name
+		flag := benchFlagOf[option]
+		if slices.Contains(without, option) {
+			continue
+		}
+		if set[flag] == "" {
+			t.Errorf("%s has no flag", option)
+			continue
+		}
+		got := reflect.ValueOf(planOf(t, flag+"="+set[flag]))
+		for j := range got.NumField() {
+			changed := !reflect.DeepEqual(got.Field(j).Interface(), defaults.Field(j).Interface())
+			if changed != (j == i) {
+				t.Errorf("%s: %s changed: %v", flag, got.Type().Field(j).Name, changed)
+			}
+		}
+		delete(set, flag)
+	}
+	for flag := range set {
+		t.Errorf("the flag %s sets nothing", flag)
+	}
+	header := planOf(t, "--header=A: b, c", "--header=a:d", "--origin=https://example.com").Header
+	if want := (map[string][]string{"A": {"b, c", "d"}, "Origin": {"https://example.com"}}); !reflect.DeepEqual(map[string][]string(header), want) {
+		t.Errorf("the header is %v, want %v", header, want)
+	}
+}
+
+// TestBenchVariables: each flag has one, and no command has another's.
+func TestBenchVariables(t *testing.T) {
+	var line commandLine
+	parser, err := kong.New(&line, kong.DefaultEnvars("WSECHO"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range parser.Model.Children {
+		if command.Name != "bench" {
+			continue
+		}
+		for _, flag := range command.Flags {
+			want := "WSECHO_BENCH_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+			if !slices.Equal(flag.Envs, []string{want}) {
+				t.Errorf("--%s has the variables %q, want %s", flag.Name, flag.Envs, want)
+			}
+		}
+		return
+	}
+	t.Error("there is no such command")
+}
+
+// TestBenchInterrupted: Ctrl-C gives what there is so far, and all was right.
+func TestBenchInterrupted(t *testing.T) {
+	server := startFor(t, "wsecho")
+	cmd := exec.Command("wsecho", "bench", "--duration=1h", "--connections=4", "--json", server.url())
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stuck := time.AfterFunc(2*patience, func() { _ = cmd.Process.Kill() })
+	defer stuck.Stop()
+	// A line is said after a second or two, when it has sent and received for long.
+	lines := bufio.NewScanner(stderr)
+	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "round 1 of 5  ws://") {
+		t.Errorf("%q and no progress: %v", lines.Text(), lines.Err())
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+		if !strings.HasPrefix(lines.Text(), "round 1 of 5  ws://") {
+			t.Errorf("it says %q", lines.Text())
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	var r load.Report
+	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
+		t.Fatalf("%v in %s", err, &stdout)
+	}
+	if !r.Interrupted || !r.Right() || len(r.Targets[0].Rounds) != 1 || r.Targets[0].Rounds[0].Messages == 0 {
+		t.Errorf("%s", &stdout)
+	}
+	server.stop(t)
+	server.logged(t, "msg=ended kind=normal by=peer code=1000")
+}
+
+// TestBenchPython measures a server that others wrote, in another language.
+func TestBenchPython(t *testing.T) {
+	if out, err := exec.Command(python, "-c", "import websockets").CombinedOutput(); err != nil {
+		missing(t, "%s has no module websockets (apt-get install python3-websockets): %v %s", python, err, out)
+	}
+	server := exec.Command(python, "testdata/python/server.py")
+	server.Stderr = os.Stderr
+	in, err := server.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		in.Close()
+		if err := server.Wait(); err != nil {
+			t.Error(err)
+		}
+	}()
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		t.Fatalf("it does not say its URL: %v", lines.Err())
+	}
+	url := lines.Text()
+	for _, flags := range [][]string{
+		{"--in-flight=16", "--size=5"},
+		{"--binary", "--size=200KiB", "--in-flight=4"},
+		{"--rate=200"},
+		{"--compression", "--size=3000", "--in-flight=4"},
+		{"--rate=4", "--duration=1s"}, // it is pinged meanwhile
+	} {
+		t.Run(strings.Join(flags, " "), func(t *testing.T) {
+			var stdout, stderr strings.Builder
+			args := append([]string{"bench", "--rounds=1", "--warmup=50ms", "--duration=200ms", "--timeout=1m", "--connections=3"}, flags...)
+			if code := run(t.Context(), append(args, url), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "every byte right") {
+				t.Errorf("exit code %d: %s%s", code, &stdout, &stderr)
+			}
+		})
+	}
+}

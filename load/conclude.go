@@ -1,0 +1,110 @@
+package load
+
+import (
+	"fmt"
+	"time"
+)
+
+// Figures are what is compared, by the names that they have in JSON.
+var Figures = []string{"rate", "p50_ns", "p99_ns", "p999_ns"}
+
+// Spread returns one of the Figures, and false if t has none.
+func (t *Target) Spread(figure string) (Spread, bool) {
+	values := t.figure(figure)
+	if len(values) == 0 {
+		return Spread{}, false
+	}
+	return spreadOf(values), true
+}
+
+// figure is one value for each round that was measured.
+func (t *Target) figure(name string) []float64 {
+	var values []float64
+	for _, r := range t.Rounds {
+		if v, ok := r.figure(name); ok {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+func (r Round) figure(name string) (float64, bool) {
+	some := r.Latency.Max > 0 // a round in which nothing came back has a rate, of 0, and no latency
+	switch name {
+	case "rate":
+		return r.Rate, r.Measured > 0
+	case "p50_ns":
+		return float64(r.Latency.P50), some
+	case "p99_ns":
+		return float64(r.Latency.P99), some
+	}
+	return float64(r.Latency.P999), some
+}
+
+// conclude fills in what follows from the rounds.
+func (r *Report) conclude() {
+	for i, t := range r.Targets {
+		t.Failures = append([]Failure{}, t.failures...) // in JSON no null
+		t.Rate, _ = t.Spread("rate")
+		t.P50, _ = t.Spread("p50_ns")
+		t.P99, _ = t.Spread("p99_ns")
+		t.P999, _ = t.Spread("p999_ns")
+		if i == 0 {
+			continue
+		}
+		t.Ratios = map[string]Ratio{}
+		for _, name := range Figures {
+			var mine, first []float64
+			for j := range min(len(t.Rounds), len(r.Targets[0].Rounds)) {
+				a, ok := t.Rounds[j].figure(name)
+				b, ok2 := r.Targets[0].Rounds[j].figure(name)
+				if ok && ok2 {
+					mine, first = append(mine, a), append(first, b)
+				}
+			}
+			if ratio, ok := ratioOf(mine, first); ok {
+				t.Ratios[name] = ratio
+			}
+		}
+	}
+	r.Notes = r.notes()
+}
+
+const (
+	// busy is the share of its processors above which the client may be what was
+	// measured.
+	busy = 0.85
+	// lateShare is the same for messages that have left late.
+	lateShare = 0.01
+)
+
+// notes are what a reader of the figures has to know.
+func (r *Report) notes() []string {
+	notes := []string{} // in JSON no null
+	for _, t := range r.Targets {
+		var used, measured time.Duration
+		var messages, sent, late int64
+		for _, round := range t.Rounds {
+			used += round.Processor
+			measured += round.Measured
+			messages += round.Messages
+			sent += round.Sent
+			late += round.SentLate
+		}
+		share := float64(used) / (float64(measured) * float64(r.Processors))
+		if share > busy {
+			notes = append(notes, fmt.Sprintf("%s: this client was the bottleneck: it used %.0f %% of the processors that it may use, so the server may do more", t.URL, 100*share))
+		}
+		if float64(late) > lateShare*float64(sent) {
+			notes = append(notes, fmt.Sprintf("%s: this client, or the machine that it runs on, was the bottleneck: %.1f %% of the messages left more than %v after they were due, and their latencies contain that", t.URL, 100*float64(late)/float64(sent), lateBy))
+		}
+		if t.Local && messages > 0 && used > 0 {
+			notes = append(notes, fmt.Sprintf("%s: it is on this machine, so client and server share the processors: the client used %.0f %% of its %d, %.1f µs a message",
+				t.URL, 100*share, r.Processors, float64(used.Nanoseconds())/1e3/float64(messages)))
+		}
+	}
+	if r.Interrupted {
+		notes = append(notes, "interrupted: these are the figures so far")
+	}
+	return notes
+}

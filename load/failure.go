@@ -1,0 +1,122 @@
+package load
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// A Failure is one way in which connections to a server went wrong.
+type Failure struct {
+	What  string `json:"what"`  // one of a small set: "cannot connect"
+	First string `json:"first"` // the details of the first: "connection refused"
+	Count int    `json:"count"` // how many connections
+}
+
+// String is a sentence without its subject.
+func (f Failure) String() string {
+	s := f.What
+	if f.First != "" {
+		s += ": " + f.First
+	}
+	if f.Count > 1 {
+		s += fmt.Sprintf(" (%d connections; this was the first)", f.Count)
+	}
+	return s
+}
+
+// What can go wrong with a connection.
+const (
+	cannotConnect = "cannot connect"
+	badTLS        = "TLS failed"
+	noWebSocket   = "did not open a WebSocket"
+	wrongEcho     = "a message did not come back as it was sent"
+	unasked       = "sent a message that nobody had asked for"
+	closed        = "closed the connection"
+	ended         = "ended the stream without a close frame"
+	reset         = "reset the connection"
+	silent        = "fell silent"
+	brokeProtocol = "broke the protocol"
+	broken        = "the connection broke"
+)
+
+// A fault is the end of a connection that should have gone on.
+type fault struct{ what, detail string }
+
+func (f fault) Error() string { return f.what + ": " + f.detail }
+
+func faultf(what, format string, args ...any) error {
+	return fault{what, fmt.Sprintf(format, args...)}
+}
+
+// faultOf puts an error of a read or a write into one of the set.
+func faultOf(err error) fault {
+	var f fault
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
+		return fault{ended, ""}
+	case isReset(err):
+		return fault{reset, ""}
+	}
+	return fault{broken, reasonOf(err)}
+}
+
+// isReset reports whether err says that the peer sent RST.
+func isReset(err error) bool {
+	const wsaeconnaborted, wsaeconnreset = syscall.Errno(10053), syscall.Errno(10054) // Windows; no errno elsewhere
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaeconnreset) || errors.Is(err, wsaeconnaborted)
+}
+
+// reasonOf is the last part of what package net says: the addresses before it differ
+// from one connection to the next.
+func reasonOf(err error) string {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+// failures counts.
+type failures []Failure
+
+func (fs *failures) add(f fault) { fs.merge(Failure{f.what, f.detail, 1}) }
+
+func (fs *failures) merge(more ...Failure) {
+	for _, f := range more {
+		i := slices.IndexFunc(*fs, func(g Failure) bool { return g.What == f.What })
+		if i < 0 {
+			*fs = append(*fs, f)
+			continue
+		}
+		(*fs)[i].Count += f.Count
+		(*fs)[i].First = cmp.Or((*fs)[i].First, f.First)
+	}
+}
+
+func (fs failures) count() int {
+	n := 0
+	for _, f := range fs {
+		n += f.Count
+	}
+	return n
+}
+
+// quoted is what a server has said, for a sentence: no control characters and not
+// long.
+func quoted(b []byte) string {
+	const most = 80
+	s := strings.TrimSpace(string(b))
+	if len(s) > most {
+		return fmt.Sprintf("%q…", s[:most])
+	}
+	return fmt.Sprintf("%q", s)
+}

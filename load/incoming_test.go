@@ -1,0 +1,69 @@
+package load
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+)
+
+// FuzzIncoming: whatever a server sends, and however it is cut, it is judged in the
+// same way, and only what is right is counted.
+func FuzzIncoming(f *testing.F) {
+	plan := Plan{Size: 5, InFlight: 8}
+	frame := func(first byte, payload []byte) []byte {
+		return append(appendHeader(nil, first, 0, len(payload)), payload...)
+	}
+	packed := func(compression bool) *turn {
+		p := plan
+		p.Compression = compression
+		m, err := newMessages(p)
+		if err != nil {
+			f.Fatal(err)
+		}
+		p.InFlight = 8
+		return &turn{plan: &p, messages: m}
+	}
+	plain, deflate := packed(false), packed(true)
+	one, two := plain.messages.at(0), plain.messages.at(1)
+	small, err := deflated(one)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(append(frame(0x81, one), frame(0x81, two)...), uint8(3), false)
+	f.Add(append(append(frame(0x01, one[:2]), frame(0x89, []byte("ping"))...), frame(0x80, one[2:])...), uint8(1), false)
+	f.Add(frame(0x88, []byte{3, 0xe9, 'x'}), uint8(1), false)
+	f.Add(frame(0xc1, small), uint8(2), true)
+	f.Add([]byte{0x81, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, uint8(7), true)
+	f.Fuzz(func(t *testing.T, b []byte, cut uint8, compression bool) {
+		which := plain
+		if compression {
+			which = deflate
+		}
+		judge := func(step int) (done int64, pongs int, err error) {
+			c := &conn{opened: &opened{}, turn: which, inline: false, wake: make(chan struct{}, 1)}
+			c.due.Store(8)
+			c.in.init(c, 64)
+			var kept []byte
+			for rest := b; len(rest) > 0 && err == nil; {
+				n := min(step, len(rest))
+				kept, err = c.in.check(append(bytes.Clone(kept), rest[:n]...))
+				rest = rest[n:]
+				if err == nil && len(kept) > 9 {
+					t.Fatalf("%d bytes are kept", len(kept))
+				}
+			}
+			return c.in.done, len(c.wake), err
+		}
+		whole, pongs, err := judge(len(b) + 1)
+		parts, pongsOfParts, errOfParts := judge(1 + int(cut))
+		if whole != parts || pongs != pongsOfParts || (err == nil) != (errOfParts == nil) {
+			t.Errorf("%d, %d, %v at once, and %d, %d, %v in parts", whole, pongs, err, parts, pongsOfParts, errOfParts)
+		}
+		if err != nil && !errors.As(err, new(fault)) {
+			t.Errorf("%v is no fault", err)
+		}
+		if whole > 8 || int(whole)*5 > len(b) && !compression {
+			t.Errorf("%d messages in %d bytes", whole, len(b))
+		}
+	})
+}

@@ -1,0 +1,167 @@
+package load
+
+import (
+	"bytes"
+	"compress/flate"
+	crand "crypto/rand"
+	"encoding/binary"
+	"math/rand/v2"
+)
+
+// Opcodes and bits of a frame (RFC 6455, section 5.2).
+const (
+	opContinuation = 0x0
+	opText         = 0x1
+	opBinary       = 0x2
+	opClose        = 0x8
+	opPing         = 0x9
+	opPong         = 0xA
+
+	bitFin  = 0x80
+	bitRsv1 = 0x40
+	bitMask = 0x80
+)
+
+// messages are the messages of a run, made once and sent in turn, again and again by
+// all connections. They differ, so that one in the place of another is noticed.
+type messages struct {
+	n      int
+	size   int
+	opcode byte
+
+	out   []byte // the frames as they are sent
+	outAt []int  // where each begins in out, and where the last one ends
+
+	// in has the frames as most servers send them back; with compression, which
+	// every server does in its own way, the payloads alone, and framed is false.
+	in     []byte
+	inOne  int // the length of one of them
+	framed bool
+}
+
+const (
+	// fewest and most are how many different messages there are.
+	fewest, most = 2, 256
+	// cacheBytes is what they may take where they are small, so that they stay in a
+	// processor's cache; ringBytes where it takes more for those in flight to differ.
+	cacheBytes, ringBytes = 256 << 10, 8 << 20
+)
+
+// howMany is how many different messages there are.
+func howMany(p Plan) int {
+	n := max(cacheBytes/(p.Size+1), min(2*p.InFlight, ringBytes/(p.Size+1)))
+	return min(max(n, fewest), most)
+}
+
+func newMessages(p Plan) (*messages, error) {
+	m := &messages{size: p.Size, opcode: opText, n: howMany(p)}
+	if p.Binary {
+		m.opcode = opBinary
+	}
+	random := rand.New(rand.NewPCG(1, uint64(m.size))) // the same in every run
+	var key [4]byte
+	crand.Read(key[:])
+	payload := make([]byte, m.size)
+	for range m.n {
+		if p.Binary {
+			fillBytes(payload, random)
+		} else {
+			fillWords(payload, random)
+		}
+		body, first := payload, bitFin|m.opcode
+		if p.Compression {
+			var err error
+			if body, err = deflated(payload); err != nil {
+				return nil, err
+			}
+			first |= bitRsv1
+		} else {
+			m.in = appendHeader(m.in, first, 0, len(body))
+		}
+		m.in = append(m.in, payload...)
+		m.outAt = append(m.outAt, len(m.out))
+		m.out = append(appendHeader(m.out, first, bitMask, len(body)), key[:]...)
+		start := len(m.out)
+		m.out = append(m.out, body...)
+		for j := range m.out[start:] {
+			m.out[start+j] ^= key[j&3]
+		}
+	}
+	m.outAt = append(m.outAt, len(m.out))
+	m.inOne, m.framed = len(m.in)/m.n, !p.Compression
+	return m, nil
+}
+
+// at is the payload of message i.
+func (m *messages) at(i int) []byte {
+	end := (i%m.n + 1) * m.inOne
+	return m.in[end-m.size : end]
+}
+
+// frames are up to k frames from message i on, as they are sent, and how many.
+func (m *messages) frames(i, k int) ([]byte, int) {
+	i %= m.n
+	k = min(k, m.n-i)
+	return m.out[m.outAt[i]:m.outAt[i+k]], k
+}
+
+// matches is with how many whole frames of messages from i on b begins, at most k,
+// if they came back as most servers send them.
+func (m *messages) matches(i, k int, b []byte) int {
+	if !m.framed {
+		return 0
+	}
+	i %= m.n
+	k = min(k, m.n-i, len(b)/m.inOne)
+	if k > 0 && bytes.Equal(b[:k*m.inOne], m.in[i*m.inOne:(i+k)*m.inOne]) {
+		return k
+	}
+	return 0
+}
+
+func appendHeader(b []byte, first, mask byte, size int) []byte {
+	b = append(b, first)
+	switch {
+	case size <= 125:
+		return append(b, mask|byte(size))
+	case size <= 0xffff:
+		return binary.BigEndian.AppendUint16(append(b, mask|126), uint16(size))
+	}
+	return binary.BigEndian.AppendUint64(append(b, mask|127), uint64(size))
+}
+
+func fillBytes(b []byte, random *rand.Rand) {
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+}
+
+// fillWords fills b with made-up words, which deflate brings to about half.
+func fillWords(b []byte, random *rand.Rand) {
+	syllables := []string{"ba", "ce", "di", "fo", "gu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu", "an"}
+	for i := 0; i < len(b); {
+		for range 1 + random.IntN(4) {
+			i += copy(b[i:], syllables[random.IntN(len(syllables))])
+		}
+		if i < len(b) {
+			b[i] = ' '
+			i++
+		}
+	}
+}
+
+// deflated is p as the payload of a compressed message (RFC 7692, section 7.2.1).
+func deflated(p []byte) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.DefaultCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(p); err != nil {
+		return nil, err
+	}
+	if err := w.Flush(); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte{0, 0, 0xff, 0xff}), nil
+}

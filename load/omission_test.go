@@ -1,0 +1,73 @@
+package load_test
+
+import (
+	"testing"
+	"time"
+
+	"example.com/wsecho/load"
+	"example.com/wsecho/wstest"
+)
+
+// stalling is a server that echoes, but for one stall when the message of that number
+// has come.
+func stalling(at int, d time.Duration) func(*wstest.Peer) {
+	return func(p *wstest.Peer) {
+		for n := 0; ; n++ {
+			f, err := p.Recv()
+			if err != nil || f.Opcode == wstest.Close {
+				return
+			}
+			if n == at {
+				time.Sleep(d)
+			}
+			f.Masked = false
+			if p.Send(f) != nil {
+				return
+			}
+		}
+	}
+}
+
+// TestNoOmission: with a rate, a stall of the server is in the latency of every message
+// that was due meanwhile, though it could not be answered, and not of one alone. That
+// is what a closed loop cannot see.
+func TestNoOmission(t *testing.T) {
+	const stall = 600 * time.Millisecond
+	url := wstest.Serve(t, stalling(100, stall))
+	plan := load.Plan{Connections: 1, Warmup: -1, Duration: 2 * time.Second}
+
+	plan.Rate = 500
+	open := run(t, plan, url)
+	if !open.Right() {
+		t.Fatal(open.Targets[0].Wrong())
+	}
+	// 300 of 1000 messages were due in the stall. The one in their midst waited half
+	// of it: so did 15 of 100, or longer. Nothing that the machine does makes it less.
+	l := open.Targets[0].Rounds[0].Latency
+	if l.Max < stall || l.P90 < stall/4 {
+		t.Errorf("open loop: p90 %v, max %v", l.P90, l.Max)
+	}
+	if n := open.Targets[0].Messages; n != 1000 {
+		t.Errorf("open loop: %d messages of 1000", n)
+	}
+
+	plan.Rate = 0
+	closed := run(t, plan, url)
+	if c := closed.Targets[0].Rounds[0].Latency; c.Max < stall || c.P90 > l.P90 {
+		t.Errorf("closed loop: p90 %v, max %v, and the open loop's p90 is %v", c.P90, c.Max, l.P90)
+	}
+}
+
+// TestBlocked: the same where the server does not even read, and the writer waits.
+func TestBlocked(t *testing.T) {
+	const stall = 600 * time.Millisecond
+	url := wstest.Serve(t, stalling(10, stall))
+	r := run(t, load.Plan{Connections: 1, Warmup: -1, Duration: time.Second, Rate: 50, Size: 400_000, Binary: true}, url)
+	if !r.Right() {
+		t.Fatal(r.Targets[0].Wrong())
+	}
+	one := r.Targets[0].Rounds[0]
+	if one.Latency.Max < stall || one.Latency.P50 < stall/10 {
+		t.Errorf("%+v", one.Latency)
+	}
+}

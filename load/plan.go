@@ -1,0 +1,167 @@
+package load
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"time"
+)
+
+// What the zero values of a Plan stand for.
+const (
+	DefaultConnections = 64
+	DefaultSize        = 64 // bytes
+	DefaultDuration    = 2 * time.Second
+	DefaultWarmup      = 500 * time.Millisecond
+	DefaultRounds      = 5
+	DefaultTimeout     = 10 * time.Second
+)
+
+// What is more is refused: it would be a mistake in nearly every case.
+const (
+	maxConnections = 1 << 20
+	maxSize        = 64 << 20
+	maxInFlight    = 1 << 16
+	maxRounds      = 10_000
+	maxRate        = 1e8
+)
+
+// A Plan says what is done to each server. The zero value is good.
+type Plan struct {
+	// Connections is how many there are at once to the one server whose turn it
+	// is; zero is DefaultConnections.
+	Connections int `json:"connections"`
+
+	// Size is the length of a message in bytes, before compression; zero is
+	// DefaultSize and negative is empty messages.
+	Size int `json:"size"`
+
+	// Binary sends binary messages, which are random bytes, and not texts, which
+	// are words and can be compressed.
+	Binary bool `json:"binary"`
+
+	// InFlight is how many messages are on their way on each connection; zero is
+	// 1. With a Rate it has no meaning and has to be zero.
+	InFlight int `json:"in_flight,omitempty"`
+
+	// Rate is how many messages are due in a second, on all connections
+	// together and evenly; zero is a closed loop.
+	Rate float64 `json:"rate,omitempty"`
+
+	// Duration is how long one turn measures; zero is DefaultDuration. Warmup is
+	// how long it runs before that; zero is DefaultWarmup and negative is none.
+	Duration time.Duration `json:"duration_ns"`
+	Warmup   time.Duration `json:"warmup_ns"`
+
+	// Rounds is how many turns each server has; zero is DefaultRounds. Fewer
+	// than five are too few to tell a difference from noise.
+	Rounds int `json:"rounds"`
+
+	// Timeout is how long a connection may take to be made, and then how long it
+	// may be silent while something is due; zero is DefaultTimeout.
+	Timeout time.Duration `json:"timeout_ns"`
+
+	// Compression asks for permessage-deflate and sends compressed messages, each
+	// by itself. A server that does not agree is not measured.
+	Compression bool `json:"compression"`
+
+	// Subprotocols are offered in this order. A server that chooses none of them
+	// is not measured.
+	Subprotocols []string `json:"subprotocols,omitempty"`
+
+	// Header is sent with the handshake, Origin and Host among it. It is not in
+	// the report, since it may hold secrets.
+	Header http.Header `json:"-"`
+
+	// TLS is for wss; nil trusts the system's roots.
+	TLS *tls.Config `json:"-"`
+
+	// Progress is called about twice a second and at the end of each turn, never
+	// at the same time as itself. Nil is nobody.
+	Progress func(Progress) `json:"-"`
+}
+
+// A Progress is how far a run is.
+type Progress struct {
+	URL      string
+	Round    int           // from 1
+	Rounds   int           // of the plan
+	Done     float64       // of the whole run, from 0 to 1
+	Rate     float64       // messages a second since the last call
+	P99      time.Duration // the same; 0 if none came
+	Failures int           // connections of this turn that have failed
+	TurnOver bool          // then Rate and P99 are of the whole turn
+}
+
+// populated returns p with its defaults, or what makes no sense in it.
+func (p Plan) populated() (Plan, error) {
+	if p.Rate != 0 && p.InFlight != 0 {
+		return p, errors.New("load: InFlight has no meaning with a Rate: messages are sent when they are due")
+	}
+	p.Connections = cmp.Or(p.Connections, DefaultConnections)
+	p.Size = max(cmp.Or(p.Size, DefaultSize), 0)
+	p.InFlight = cmp.Or(p.InFlight, 1)
+	p.Duration = cmp.Or(p.Duration, DefaultDuration)
+	p.Warmup = max(cmp.Or(p.Warmup, DefaultWarmup), 0)
+	p.Rounds = cmp.Or(p.Rounds, DefaultRounds)
+	p.Timeout = cmp.Or(p.Timeout, DefaultTimeout)
+	for _, o := range []struct {
+		name        string
+		value, most int
+	}{
+		{"Connections", p.Connections, maxConnections},
+		{"InFlight", p.InFlight, maxInFlight},
+		{"Rounds", p.Rounds, maxRounds},
+	} {
+		if o.value < 1 || o.value > o.most {
+			return p, fmt.Errorf("load: %s %d is not from 1 to %d", o.name, o.value, o.most)
+		}
+	}
+	switch {
+	case p.Size > maxSize:
+		return p, fmt.Errorf("load: Size %d is over %d bytes", p.Size, maxSize)
+	case math.IsNaN(p.Rate) || p.Rate < 0 || p.Rate > maxRate:
+		return p, fmt.Errorf("load: Rate %v is not from 0 to %.0f", p.Rate, float64(maxRate))
+	case p.Duration < 0:
+		return p, fmt.Errorf("load: Duration %v is negative", p.Duration)
+	case p.Timeout < 0:
+		return p, fmt.Errorf("load: Timeout %v is negative", p.Timeout)
+	}
+	for _, s := range p.Subprotocols {
+		if !isToken(s) {
+			return p, fmt.Errorf("load: Subprotocols: %q is not a token of HTTP", s)
+		}
+	}
+	for name, values := range p.Header {
+		if !isToken(name) {
+			return p, fmt.Errorf("load: Header: %q is not a name of HTTP", name)
+		}
+		for _, v := range values {
+			for _, c := range []byte(v) {
+				if c < ' ' && c != '\t' || c == 0x7f {
+					return p, fmt.Errorf("load: Header: the value of %s has a control character", name)
+				}
+			}
+		}
+	}
+	if p.Rate != 0 {
+		p.InFlight = 0
+	}
+	return p, nil
+}
+
+// isToken reports whether s is a token of HTTP (RFC 9110, section 5.6.2).
+func isToken(s string) bool {
+	for _, c := range []byte(s) {
+		switch {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case c == '!', '#' <= c && c <= '\'', c == '*', c == '+', c == '-', c == '.', '^' <= c && c <= '`', c == '|', c == '~':
+		default:
+			return false
+		}
+	}
+	return s != ""
+}

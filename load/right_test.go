@@ -1,0 +1,293 @@
+package load_test
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/load"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// soon is how long a test waits for what must happen. The machine may be busy.
+const soon = 30 * time.Second
+
+// quick is p with short times.
+func quick(p load.Plan) load.Plan {
+	p.Rounds = max(p.Rounds, 1)
+	p.Warmup = cmp.Or(p.Warmup, 20*time.Millisecond)
+	if p.Connections == 0 {
+		p.Connections = 3
+	}
+	if p.Duration == 0 {
+		p.Duration = 100 * time.Millisecond
+	}
+	if p.Timeout == 0 {
+		p.Timeout = soon
+	}
+	return p
+}
+
+// run is load.Run for a plan that makes sense.
+func run(t *testing.T, p load.Plan, urls ...string) *load.Report {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*soon)
+	defer cancel()
+	r, err := load.Run(ctx, quick(p), urls...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ctx.Err() != nil {
+		t.Fatal("it did not end by itself")
+	}
+	return r
+}
+
+// serve is the server of this project on loopback, for the rest of the test.
+func serve(t *testing.T, secure bool, o server.Options) (url string) {
+	t.Helper()
+	o.ReadLimit = 128 << 20
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url = "ws://" + l.Addr().String() + "/"
+	if secure {
+		config, _ := wstest.TLS()
+		l, url = tls.NewListener(l, config), "wss://"+l.Addr().String()+"/"
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return url
+}
+
+// TestRight: with a server that is right, everything comes back right, whatever is
+// sent, and each connection is ended well.
+func TestRight(t *testing.T) {
+	_, trusting := wstest.TLS()
+	for name, test := range map[string]struct {
+		plan    load.Plan
+		secure  bool
+		options server.Options
+	}{
+		"text":                  {plan: load.Plan{}},
+		"one connection":        {plan: load.Plan{Connections: 1}},
+		"empty":                 {plan: load.Plan{Size: -1, InFlight: 10}},
+		"a byte":                {plan: load.Plan{Size: 1, InFlight: 16}},
+		"125":                   {plan: load.Plan{Size: 125, InFlight: 16, Binary: true}},
+		"126":                   {plan: load.Plan{Size: 126, InFlight: 16, Binary: true}},
+		"65535":                 {plan: load.Plan{Size: 65535}},
+		"65536":                 {plan: load.Plan{Size: 65536, Binary: true, InFlight: 2}},
+		"large, in flight":      {plan: load.Plan{Size: 300_000, InFlight: 8, Binary: true}},
+		"many in flight":        {plan: load.Plan{Size: 5, InFlight: 1000}},
+		"many and large":        {plan: load.Plan{Size: 5000, InFlight: 50}},
+		"rate":                  {plan: load.Plan{Rate: 500}},
+		"rate, large":           {plan: load.Plan{Rate: 50, Size: 200_000}},
+		"rate, rare":            {plan: load.Plan{Rate: 8, Duration: time.Second}},
+		"TLS":                   {plan: load.Plan{TLS: trusting, InFlight: 16}, secure: true},
+		"TLS, large":            {plan: load.Plan{TLS: trusting, InFlight: 8, Size: 300_000}, secure: true},
+		"TLS, rate":             {plan: load.Plan{TLS: trusting, Rate: 200}, secure: true},
+		"compression":           {plan: load.Plan{Compression: true, Size: 5000, InFlight: 4}, options: server.Options{Compression: websocket.CompressionNoContextTakeover}},
+		"compression, takeover": {plan: load.Plan{Compression: true, Size: 5000, InFlight: 4}, options: server.Options{Compression: websocket.CompressionContextTakeover}},
+		"compression, empty":    {plan: load.Plan{Compression: true, Size: -1}, options: server.Options{Compression: websocket.CompressionNoContextTakeover}},
+		"compression, random":   {plan: load.Plan{Compression: true, Size: 100_000, Binary: true}, options: server.Options{Compression: websocket.CompressionNoContextTakeover}},
+		"compression, rate":     {plan: load.Plan{Compression: true, Size: 500, Rate: 300}, options: server.Options{Compression: websocket.CompressionNoContextTakeover}},
+		"subprotocol":           {plan: load.Plan{Subprotocols: []string{"a", "b"}}, options: server.Options{Subprotocols: []string{"b"}}},
+		"host and origin":       {plan: load.Plan{Header: http.Header{"Host": {"example.com"}, "Origin": {"https://example.com"}}}, options: server.Options{Hosts: []string{"example.com"}}},
+		"pinged": {plan: load.Plan{Rate: 4, Duration: time.Second}, options: server.Options{
+			PingInterval: 10 * time.Millisecond, PingTimeout: 10 * time.Millisecond, MaxMissed: 500}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ended := make(chan server.Outcome, 100)
+			test.options.OnEnd = func(o server.Outcome) { ended <- o }
+			r := run(t, test.plan, serve(t, test.secure, test.options))
+			target := r.Targets[0]
+			if !r.Right() || len(target.Rounds) != 1 {
+				t.Fatalf("%q in %d rounds, %d messages", target.Wrong(), len(target.Rounds), target.Messages)
+			}
+			one := target.Rounds[0]
+			if one.Connections != r.Plan.Connections || one.Messages > 0 && one.Latency.Max == 0 || one.Latency.Min > one.Latency.P50 || one.Latency.P50 > one.Latency.Max {
+				t.Errorf("%+v", one)
+			}
+			if rate := r.Plan.Rate; rate > 0 {
+				// All that were due are sent, and counted, however late.
+				if want := int64(rate * (r.Plan.Warmup + r.Plan.Duration).Seconds()); target.Messages < want-1 || target.Messages > want+1 {
+					t.Errorf("%d messages, want %d", target.Messages, want)
+				}
+			}
+			messages := int64(0)
+			for range one.Connections {
+				o := <-ended
+				messages += o.MessagesOut
+				if o.Code != websocket.StatusNormalClosure {
+					t.Errorf("it ended with %v", o)
+				}
+			}
+			if messages != target.Messages {
+				t.Errorf("%d messages came back, and the server has sent %d", target.Messages, messages)
+			}
+		})
+	}
+}
+
+// TestForeign: other servers are right in other ways.
+func TestForeign(t *testing.T) {
+	each := func(answer func(*wstest.Peer, wstest.Frame)) func(*wstest.Peer) {
+		return func(p *wstest.Peer) {
+			for {
+				f, err := p.Recv()
+				if err != nil {
+					return
+				}
+				switch f.Opcode {
+				case wstest.Close:
+					_ = p.Send(wstest.CloseFrame(1000, ""))
+					return
+				case wstest.Text:
+					answer(p, f)
+				}
+			}
+		}
+	}
+	var pongs atomic.Int64
+	for name, handle := range map[string]func(*wstest.Peer){
+		"fragments": each(func(p *wstest.Peer, f wstest.Frame) {
+			_ = p.Send(wstest.Fragments(wstest.Text, "", string(f.Payload[:3]), "", string(f.Payload[3:]), "")...)
+		}),
+		"pings in between": func(p *wstest.Peer) {
+			for n := 0; ; n++ {
+				f, err := p.Recv()
+				if err != nil {
+					return
+				}
+				switch f.Opcode {
+				case wstest.Close:
+					_ = p.Send(wstest.CloseFrame(1000, ""))
+					return
+				case wstest.Pong:
+					if string(f.Payload) == "are you there?" {
+						pongs.Add(1)
+					}
+				case wstest.Text:
+					parts := wstest.Fragments(wstest.Text, string(f.Payload[:1]), string(f.Payload[1:]))
+					_ = p.Send(wstest.PongFrame("unasked"), parts[0], wstest.PingFrame("are you there?"), parts[1], wstest.PingFrame(""))
+				}
+			}
+		},
+		"long headers": each(func(p *wstest.Peer, f wstest.Frame) {
+			_ = p.SendRaw(append(wstest.Header(0x80|wstest.Text, false, [4]byte{}, uint64(len(f.Payload)), 64), f.Payload...))
+		}),
+		"byte by byte": each(func(p *wstest.Peer, f wstest.Frame) {
+			f.Masked = false
+			_ = p.Drip(f.Append(nil), time.Microsecond)
+		}),
+		"no close frame": func(p *wstest.Peer) { // which is not polite, but nothing is lost
+			_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Echo: true, NoClose: true})
+		},
+	} {
+		for loop, plan := range map[string]load.Plan{
+			"closed":        {Size: 7, InFlight: 3},
+			"closed, large": {Size: 70_000, InFlight: 3},
+			"open":          {Size: 7, Rate: 100},
+		} {
+			if name == "byte by byte" && plan.Size > 1000 {
+				continue
+			}
+			t.Run(name+"/"+loop, func(t *testing.T) {
+				t.Parallel()
+				r := run(t, plan, wstest.Serve(t, handle))
+				if !r.Right() {
+					t.Error(r.Targets[0].Wrong())
+				}
+			})
+		}
+	}
+	t.Cleanup(func() { // after the parallel ones
+		if pongs.Load() == 0 {
+			t.Error("no ping was answered")
+		}
+	})
+}
+
+// TestPlainAnswers: with compression agreed, a server may still answer without.
+func TestPlainAnswers(t *testing.T) {
+	url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
+		if err := p.Accept(http.Header{"Sec-WebSocket-Extensions": {"permessage-deflate; server_no_context_takeover"}}); err != nil {
+			t.Error(err)
+			return
+		}
+		for {
+			f, err := p.Recv()
+			if err != nil || f.Opcode == wstest.Close {
+				return
+			}
+			if f.Rsv != wstest.RSV1 {
+				t.Error("the message is not compressed")
+			}
+			plain, err := inflate(f.Payload)
+			if err != nil {
+				t.Error(err)
+			}
+			_ = p.Send(wstest.TextFrame(plain))
+		}
+	})
+	if r := run(t, load.Plan{Compression: true, Size: 300}, url); !r.Right() {
+		t.Error(r.Targets[0].Wrong())
+	}
+}
+
+// TestRounds: servers take turns, and are compared; progress only grows.
+func TestRounds(t *testing.T) {
+	var order []string
+	first, second := serve(t, false, server.Options{}), serve(t, false, server.Options{})
+	done := 0.0
+	plan := load.Plan{Rounds: 5, Connections: 2, Duration: 100 * time.Millisecond, Progress: func(p load.Progress) {
+		if p.Done < done || p.Done > 1 || p.Rounds != 5 {
+			t.Errorf("after %v: %+v", done, p)
+		}
+		done = p.Done
+		if p.TurnOver {
+			order = append(order, p.URL)
+		}
+	}}
+	r := run(t, plan, first, second)
+	if !r.Right() || r.Interrupted {
+		t.Errorf("%+v", r)
+	}
+	if done != 1 || len(order) != 10 {
+		t.Errorf("at the end %v of it was done, in %d turns", done, len(order))
+	}
+	for i, url := range order {
+		if want := []string{first, second}[i%2]; url != want {
+			t.Errorf("turn %d was that of %s, not %s", i, url, want)
+		}
+	}
+	if r.Targets[0].Ratios != nil || len(r.Targets[1].Ratios) != len(load.Figures) {
+		t.Errorf("the ratios are %v and %v", r.Targets[0].Ratios, r.Targets[1].Ratios)
+	}
+	// Where the machine stood still, a round has no figures.
+	if ratio := r.Targets[1].Ratios["rate"]; ratio.Rounds == 5 && (ratio.Low > ratio.Median || ratio.Median > ratio.High) {
+		t.Errorf("%+v", ratio)
+	}
+}

@@ -1,0 +1,193 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"runtime"
+	"time"
+)
+
+// Run measures the servers at the URLs as p says. It returns when all is done, or when
+// ctx is over and what is in flight has had a second to come back: then the report has
+// what there is so far.
+//
+// An error says that the plan or a URL makes no sense, and nothing was done. What goes
+// wrong with a server is in the report.
+func Run(ctx context.Context, p Plan, urls ...string) (*Report, error) {
+	p, parsed, err := p.check(urls)
+	if err != nil {
+		return nil, err
+	}
+	messages, err := newMessages(p)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Plan: p, Began: time.Now().UTC(), Processors: runtime.GOMAXPROCS(0)}
+	for _, u := range parsed {
+		r.Targets = append(r.Targets, &Target{URL: u.Redacted()})
+	}
+	for round := range p.Rounds {
+		for i, target := range r.Targets {
+			if target.GivenUp || ctx.Err() != nil {
+				continue
+			}
+			t := &turn{plan: &p, url: parsed[i], messages: messages, recorder: newRecorder()}
+			say := Progress{URL: target.URL, Round: round + 1, Rounds: p.Rounds}
+			t.progress = func(rate float64, p99 time.Duration, failures int) {
+				if p.Progress == nil {
+					return
+				}
+				say.Rate, say.P99, say.Failures = rate, p99, failures
+				part := 1.0
+				if !say.TurnOver {
+					part = min(float64(t.now())/float64(t.to), 1)
+				}
+				say.Done = (float64(round*len(urls)+i) + part) / float64(p.Rounds*len(urls))
+				p.Progress(say)
+			}
+			t.run(ctx)
+			target.add(t)
+			say.TurnOver = true
+			t.progress(target.lastRate(), time.Duration(t.recorder.total.ValueAtQuantile(99)), t.failures.count())
+		}
+	}
+	r.Interrupted = ctx.Err() != nil
+	r.conclude()
+	return r, nil
+}
+
+// Check returns the error that Run would return, and does nothing else.
+func (p Plan) Check(urls ...string) error {
+	_, _, err := p.check(urls)
+	return err
+}
+
+// check returns p with its defaults, and the URLs.
+func (p Plan) check(urls []string) (Plan, []*url.URL, error) {
+	p, err := p.populated()
+	if err != nil {
+		return p, nil, err
+	}
+	if len(urls) == 0 {
+		return p, nil, errors.New("load: there is no URL")
+	}
+	parsed := make([]*url.URL, len(urls))
+	for i, s := range urls {
+		if parsed[i], err = parseURL(s); err != nil {
+			return p, nil, err
+		}
+	}
+	return p, parsed, nil
+}
+
+// add is for a turn that is over.
+func (target *Target) add(t *turn) {
+	t.recorder.take()
+	target.failures.merge(t.failures...)
+	target.Messages += t.right
+	target.Lost += t.lost
+	target.Local = target.Local || t.local
+	// A server that nobody could connect to will not be there the next time, and to
+	// find out can take its time.
+	target.GivenUp = len(t.conns) == 0 && len(t.failures) > 0
+	round := Round{Connections: len(t.conns)}
+	if t.measured > 0 {
+		round.Measured = t.measured
+		round.Messages = t.recorder.count()
+		round.Rate = float64(round.Messages) / t.measured.Seconds()
+		round.Latency = latencyOf(t.recorder.total)
+		round.Processor = t.cpu[1] - t.cpu[0]
+		for _, c := range t.conns {
+			round.Sent += c.late.sent
+			round.SentLate += c.late.late
+		}
+	}
+	target.Rounds = append(target.Rounds, round)
+}
+
+func (target *Target) lastRate() float64 {
+	if len(target.Rounds) == 0 {
+		return 0
+	}
+	return target.Rounds[len(target.Rounds)-1].Rate
+}
+
+// A Report is what a run has found.
+type Report struct {
+	Plan        Plan      `json:"plan"` // with its defaults
+	Began       time.Time `json:"began"`
+	Interrupted bool      `json:"interrupted"`
+	Processors  int       `json:"processors"` // that this client may use
+	Targets     []*Target `json:"targets"`
+	Notes       []string  `json:"notes"` // sentences on what the figures are worth
+}
+
+// A Target is a server, and what became of it.
+type Target struct {
+	URL      string    `json:"url"` // without a password
+	Rounds   []Round   `json:"rounds"`
+	Messages int64     `json:"messages"` // that came back right, in warm-ups too
+	Lost     int64     `json:"lost"`     // that were on their way when a connection failed
+	Failures []Failure `json:"failures"`
+	GivenUp  bool      `json:"given_up"` // there was nobody to connect to, and no further turn
+	Local    bool      `json:"local"`    // it is on this machine
+
+	Rate Spread `json:"rate"` // messages a second
+	P50  Spread `json:"p50_ns"`
+	P99  Spread `json:"p99_ns"`
+	P999 Spread `json:"p999_ns"`
+
+	// Ratios are the same figures divided by those of the first server, by the
+	// names that they have in JSON. The first has none.
+	Ratios map[string]Ratio `json:"ratios,omitempty"`
+
+	failures failures
+}
+
+// A Round is one turn.
+type Round struct {
+	Connections int           `json:"connections"` // that were made
+	Measured    time.Duration `json:"measured_ns"` // 0: it has ended before
+	Messages    int64         `json:"messages"`    // that came back in that time
+	Rate        float64       `json:"rate"`        // messages a second
+	Latency     Latency       `json:"latency"`     // of those sent in that time
+
+	// Processor is what this client has used meanwhile; 0 where it is not known.
+	Processor time.Duration `json:"client_processor_ns"`
+
+	// Sent is how many messages left, and SentLate how many of them over a
+	// millisecond late for no other reason than this client; with a rate alone.
+	Sent     int64 `json:"sent,omitempty"`
+	SentLate int64 `json:"sent_late,omitempty"`
+}
+
+// Right reports whether every message of every server came back as it was sent, and
+// there was one.
+func (r *Report) Right() bool {
+	for _, t := range r.Targets {
+		if !t.Right() {
+			return false
+		}
+	}
+	return true
+}
+
+// Right reports the same of one server.
+func (t *Target) Right() bool { return len(t.Failures) == 0 && t.Lost == 0 && t.Messages > 0 }
+
+// Wrong are sentences on what has gone wrong with t; none if all is right.
+func (t *Target) Wrong() []string {
+	var s []string
+	for _, f := range t.Failures {
+		s = append(s, fmt.Sprintf("%s: %v", t.URL, f))
+	}
+	if t.Lost > 0 {
+		s = append(s, fmt.Sprintf("%s: %d messages never came back", t.URL, t.Lost))
+	}
+	if len(s) == 0 && t.Messages == 0 {
+		s = append(s, t.URL+": no message came back")
+	}
+	return s
+}
