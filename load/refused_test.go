@@ -1,0 +1,125 @@
+package load_test
+
+import (
+	"compress/flate"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/wsecho/load"
+	"example.com/wsecho/wstest"
+)
+
+func inflate(packed []byte) (string, error) {
+	b, err := io.ReadAll(flate.NewReader(strings.NewReader(string(packed) + "\x00\x00\xff\xff\x01\x00\x00\xff\xff")))
+	return string(b), err
+}
+
+// after echoes some messages rightly and then does something else with one.
+func after(n int, deed func(*wstest.Peer, wstest.Frame)) func(*wstest.Peer) {
+	return func(p *wstest.Peer) {
+		for i := 0; ; i++ {
+			f, err := p.Recv()
+			if err != nil || f.Opcode == wstest.Close {
+				return
+			}
+			if i == n {
+				deed(p, f)
+				_, _ = p.End(soon) // the client is to end it
+				return
+			}
+			f.Masked = false
+			_ = p.Send(f)
+		}
+	}
+}
+
+// says answers the handshake with these bytes.
+func says(answer string) func(*wstest.Peer) {
+	return func(p *wstest.Peer) {
+		if _, err := p.ReadRequest(); err == nil {
+			_ = p.SendRaw([]byte(answer))
+			_ = p.FIN()
+			_, _ = p.End(soon)
+		}
+	}
+}
+
+// accepts answers it as it should be, but for these fields.
+func accepts(name, value string) func(*wstest.Peer) {
+	return func(p *wstest.Peer) {
+		if p.Accept(http.Header{name: {value}}) == nil {
+			_, _ = p.End(soon)
+		}
+	}
+}
+
+// TestNoWebSocket: what cannot be talked to is told, in one sentence, and does not
+// take long.
+func TestNoWebSocket(t *testing.T) {
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody.Close()
+	raw := func(handle func(*wstest.Peer)) func(*testing.T) string {
+		return func(t *testing.T) string { return wstest.ServeRaw(t, nil, handle) }
+	}
+	is := func(url string) func(*testing.T) string { return func(*testing.T) string { return url } }
+	for name, test := range map[string]struct {
+		url  func(*testing.T) string
+		plan load.Plan
+		want string
+	}{
+		"refused":     {is("ws://" + nobody.Addr().String()), load.Plan{}, `cannot connect: .*refused`},
+		"no host":     {is("ws://no-such-host.invalid/"), load.Plan{}, `cannot connect: `},
+		"404":         {raw(says("HTTP/1.1 404 Not Found\r\nContent-Length: 8\r\n\r\nnot\x1bhere")), load.Plan{}, `did not open a WebSocket: the answer is 404 Not Found: "not\\x1bhere"$`},
+		"200":         {raw(says("HTTP/1.1 200 OK\r\n\r\n")), load.Plan{}, `did not open a WebSocket: the answer is 200 OK$`},
+		"moved":       {raw(says("HTTP/1.1 301 Moved Permanently\r\nLocation: https://example.com/\r\n\r\n")), load.Plan{}, `the answer is 301 Moved Permanently, to "https://example.com/"$`},
+		"other key":   {raw(accepts("Sec-WebSocket-Accept", wstest.AcceptKey(wstest.SampleKey))), load.Plan{}, `Sec-WebSocket-Accept does not go with the key$`},
+		"no upgrade":  {raw(accepts("Upgrade", "h2c")), load.Plan{}, `the answer is 101 with Upgrade "h2c"$`},
+		"not HTTP":    {raw(says("SSH-2.0-OpenSSH_9.2\r\n")), load.Plan{}, `the answer is not HTTP: "SSH-2.0-OpenSSH_9.2"$`},
+		"nearly HTTP": {raw(says("HTTP/1.1 one hundred and one\r\n\r\n")), load.Plan{}, `the answer is not HTTP: `},
+		"endless":     {raw(says("HTTP/1.1 101 Switching Protocols\r\n" + strings.Repeat("X-Filler: filler\r\n", 10_000))), load.Plan{}, `the header of the answer is over 65536 bytes$`},
+		"goes away":   {raw(says("")), load.Plan{}, `did not open a WebSocket: it ended the connection$`},
+		"resets": {raw(func(p *wstest.Peer) {
+			if _, err := p.ReadRequest(); err == nil {
+				_ = p.RST()
+			}
+		}), load.Plan{}, `did not open a WebSocket: it reset the connection$`},
+		"says nothing":         {raw(wstest.Silent), load.Plan{Timeout: 300 * time.Millisecond}, `did not open a WebSocket: no answer in 300ms$`},
+		"no compression":       {raw(accepts("X", "")), load.Plan{Compression: true}, `it does not agree to permessage-deflate$`},
+		"other compression":    {raw(accepts("Sec-WebSocket-Extensions", "x-gzip")), load.Plan{Compression: true}, `it chose the extensions "x-gzip", which were not offered$`},
+		"a window":             {raw(accepts("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits=9")), load.Plan{Compression: true}, `permessage-deflate with "client_max_window_bits", which was not offered$`},
+		"unasked compression":  {raw(accepts("Sec-WebSocket-Extensions", "permessage-deflate")), load.Plan{}, `it chose the extension "permessage-deflate", which was not offered$`},
+		"no subprotocol":       {raw(accepts("X", "")), load.Plan{Subprotocols: []string{"a", "b"}}, `it chose no subprotocol of a, b$`},
+		"unasked subprotocol":  {raw(accepts("Sec-WebSocket-Protocol", "c")), load.Plan{Subprotocols: []string{"a"}}, `it chose the subprotocol "c", which was not offered$`},
+		"nobody knows the TLS": {func(t *testing.T) string { return wstest.ServeTLS(t, wstest.Echo) }, load.Plan{}, `TLS failed: .*certificate`},
+		"no TLS at all": {func(t *testing.T) string {
+			url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
+				_ = p.SendRaw([]byte("HTTP/1.0 400 Bad Request\r\n\r\nthis is not HTTPS"))
+				_, _ = p.End(soon)
+			})
+			return "wss" + strings.TrimPrefix(url, "ws")
+		}, load.Plan{}, `TLS failed: .*does not look like a TLS handshake`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test.plan.Rounds = 3
+			url := test.url(t)
+			r := run(t, test.plan, url)
+			target := r.Targets[0]
+			wrong := target.Wrong()
+			if len(wrong) != 1 || !regexp.MustCompile("^"+regexp.QuoteMeta(url)+": .*"+test.want).MatchString(wrong[0]) {
+				t.Errorf("%q, want one sentence: %s", wrong, test.want)
+			}
+			if r.Right() || !target.GivenUp || target.Failures[0].Count != 1 {
+				t.Errorf("%+v", target)
+			}
+		})
+	}
+}

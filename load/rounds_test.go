@@ -1,0 +1,62 @@
+package load_test
+
+import (
+	"testing"
+	"time"
+
+	"example.com/wsecho/load"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// TestWarmup: what happens before the time that is measured is not in the figures.
+func TestWarmup(t *testing.T) {
+	const stall = time.Second
+	url := wstest.Serve(t, stalling(0, stall))
+	var max time.Duration
+	for range 5 { // a machine that stands still looks like the server
+		r := run(t, load.Plan{Connections: 1, Warmup: 3 * stall / 2, Duration: stall / 2}, url)
+		if !r.Right() {
+			t.Fatal(r.Targets[0].Wrong())
+		}
+		if max = r.Targets[0].Rounds[0].Latency.Max; max < stall {
+			return
+		}
+	}
+	t.Errorf("the latency is up to %v", max)
+}
+
+// TestRounds: servers take turns, and are compared; progress only grows.
+func TestRounds(t *testing.T) {
+	var order []string
+	first, second := serve(t, false, server.Options{}), serve(t, false, server.Options{})
+	done := 0.0
+	plan := load.Plan{Rounds: 5, Connections: 2, Duration: 100 * time.Millisecond, Progress: func(p load.Progress) {
+		if p.Done < done || p.Done > 1 || p.Rounds != 5 {
+			t.Errorf("after %v: %+v", done, p)
+		}
+		done = p.Done
+		if p.TurnOver {
+			order = append(order, p.URL)
+		}
+	}}
+	r := run(t, plan, first, second)
+	if !r.Right() || r.Interrupted {
+		t.Errorf("%+v", r)
+	}
+	if done != 1 || len(order) != 10 {
+		t.Errorf("at the end %v of it was done, in %d turns", done, len(order))
+	}
+	for i, url := range order {
+		if want := []string{first, second}[i%2]; url != want {
+			t.Errorf("turn %d was that of %s, not %s", i, url, want)
+		}
+	}
+	if r.Targets[0].Ratios != nil || len(r.Targets[1].Ratios) != len(load.Figures) {
+		t.Errorf("the ratios are %v and %v", r.Targets[0].Ratios, r.Targets[1].Ratios)
+	}
+	// Where the machine stood still, a round has no figures.
+	if ratio := r.Targets[1].Ratios["rate"]; ratio.Rounds == 5 && (ratio.Low > ratio.Median || ratio.Median > ratio.High) {
+		t.Errorf("%+v", ratio)
+	}
+}
