@@ -68,8 +68,10 @@ found:
 func TestReadmeTables(t *testing.T) {
 	text := readme(t)
 	var help strings.Builder
-	if code := run(t.Context(), []string{"--help"}, &help, &help); code != 0 {
-		t.Fatalf("--help: exit code %d", code)
+	for _, args := range [][]string{{"--help"}, {"bench", "--help"}} {
+		if code := run(t.Context(), args, &help, &help); code != 0 {
+			t.Fatalf("%q: exit code %d", args, code)
+		}
 	}
 	for _, flag := range regexp.MustCompile(`(?m)^ +(?:-\w, )?(--[a-z-]+)`).FindAllStringSubmatch(help.String(), -1) {
 		if name := flag[1]; name != "--help" && name != "--version" && !strings.Contains(text, "`"+name+"`") {
