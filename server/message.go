@@ -16,6 +16,7 @@ type message struct {
 	r       io.Reader
 	text    bool
 	size    int64 // read so far
+	since   int   // read since others had their turn
 	runes   utf8Check
 	release func()
 	err     error // that the last Read returned; io.EOF where the message was whole
@@ -29,9 +30,10 @@ func (m *message) Read(p []byte) (int, error) {
 	}
 	n, err := m.r.Read(p)
 	m.size += int64(n)
-	if m.size > turn {
-		// What is inflated may be a thousand times as much as has come, and it is
+	if m.since += n; m.since > turn {
+		// Beside what its transport does a message costs its reader time, and it is
 		// the others' turn only where somebody lets them.
+		m.since = 0
 		runtime.Gosched()
 	}
 	// Once there is an ending, the close handshake may have taken the rest, and

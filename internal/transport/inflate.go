@@ -115,7 +115,7 @@ func (in *input) packed(x *inflation) bool {
 
 // inflate makes a frame for coder of what is in hand, if that gives anything.
 func (in *input) inflate(x *inflation) error {
-	if in.turns += fillTurns / 4; in.turns >= maxTurns { // as if it had been read
+	if in.turns >= maxTurns {
 		in.yield()
 	}
 	if x.out == nil {
@@ -128,6 +128,7 @@ func (in *input) inflate(x *inflation) error {
 	n, used, err := x.z.Inflate(dst, x.src)
 	x.src = x.src[used:]
 	x.size += int64(n)
+	in.turns += turnsOf(n)
 	switch {
 	case in.limit >= 0 && x.size > in.limit:
 		return tooBig(in.limit)

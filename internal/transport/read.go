@@ -144,7 +144,7 @@ func (in *input) get(p patience) error {
 		if in.err != nil {
 			return in.err
 		}
-		if in.turns += fillTurns; in.turns >= maxTurns {
+		if in.turns >= maxTurns {
 			in.turns = 0
 			runtime.Gosched()
 		}
@@ -154,17 +154,17 @@ func (in *input) get(p patience) error {
 			}
 			return err
 		}
+		in.turns += turnsOf(in.w - in.ready)
 	}
 	return nil
 }
 
 // maxTurns is how many frames one connection gets in a row. A buffer holds
-// thousands of small ones, and the scheduler would let them all go first. A buffer
-// that was filled without a wait counts for fillTurns: a large frame takes many.
-const (
-	maxTurns  = 64
-	fillTurns = maxTurns / 2
-)
+// thousands of small ones, and the scheduler would let them all go first. What was
+// read without a wait counts too, and so does what is inflated: 2 KiB as a frame.
+const maxTurns = 64
+
+func turnsOf(bytes int) int { return 1 + bytes>>11 }
 
 // yield lets other connections have a turn, after what is held has left.
 func (in *input) yield() {
