@@ -150,7 +150,7 @@ func TestSlowLink(t *testing.T) {
 	if err := path.Slow(256); err != nil {
 		t.Fatal(err)
 	}
-	p, peer := startNear(t, path, beat, pongs, "--max-missed=4", "--write-timeout=4s", fmt.Sprint("--read-limit=", size))
+	p, peer := startNear(t, path, "--ping-interval=1s", "--ping-timeout=500ms", "--max-missed=2", "--write-timeout=4s", fmt.Sprint("--read-limit=", size))
 	text := strings.Repeat("x", size)
 	began := time.Now()
 	got := make(chan string, 1)
