@@ -154,7 +154,7 @@ func (in *input) get(p patience) error {
 			}
 			return err
 		}
-		in.turns += turnsOf(in.w - in.ready)
+		in.turns += turnsOf(in.w - in.r) // with what resume has made ready
 	}
 	return nil
 }
