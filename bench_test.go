@@ -4,9 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"encoding/pem"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"example.com/wsecho/load"
+	"example.com/wsecho/wstest"
 )
 
 // parsedBench are the flags of wsecho bench for one URL.
@@ -161,6 +165,32 @@ func TestBenchInterrupted(t *testing.T) {
 	}
 	server.stop(t)
 	server.logged(t, "msg=ended kind=normal by=peer code=1000")
+}
+
+// TestBenchTLS: whom to believe is asked for, and not assumed.
+func TestBenchTLS(t *testing.T) {
+	url := wstest.ServeTLS(t, wstest.Echo)
+	config, _ := wstest.TLS()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: config.Certificates[0].Certificate[0]})
+	if err := os.WriteFile(ca, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		flag string
+		code int
+		want string
+	}{
+		{"--quiet", 1, "TLS failed: .*certificate"},
+		{"--insecure", 0, "every byte right"},
+		{"--ca=" + ca, 0, "every byte right"},
+	} {
+		var out strings.Builder
+		args := []string{"bench", "--rounds=1", "--warmup=off", "--duration=50ms", "--timeout=1m", "--connections=2", test.flag, url}
+		if code := run(t.Context(), args, &out, &out); code != test.code || !regexp.MustCompile(test.want).MatchString(out.String()) {
+			t.Errorf("%s: exit code %d, want %d and %q: %s", test.flag, code, test.code, test.want, &out)
+		}
+	}
 }
 
 // TestBenchPython measures a server that others wrote, in another language.
