@@ -7,7 +7,7 @@
 //   - Bounds. Every wait for the peer inside a message, every write and every
 //     close has an end. A violation of the protocol is found before coder sees
 //     it, so that it is answered with a close code and not with a dead socket.
-//   - Economy. A connection that waits holds no buffer; see read.go and write.go.
+//   - Economy. A connection that waits holds no buffer; see wait.go, rest.go and write.go.
 //   - Evidence for the heartbeat: last heard, whether a read is waiting, whether
 //     the ping has left, what the kernel still holds.
 //

@@ -1,0 +1,117 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"example.com/wsecho/ending"
+)
+
+// How long a get may wait.
+type patience uint8
+
+const (
+	forInput   patience = iota
+	forMessage          // no longer than until a close begins, or RestAfter
+	atOnce              // not at all
+)
+
+// fill waits for input. What was scanned has been handed on. Its own error is
+// errEarly or errIdle; one of reading is in.err.
+func (in *input) fill(p patience) error {
+	c := in.c
+	began := in.inside() || in.w > in.ready || len(in.part) > 0
+	in.publish()
+	if err := c.await(began, in.waited, p); err != nil {
+		in.err = err
+		return nil
+	}
+	if p != forInput && c.closing.Load() {
+		return errEarly
+	}
+	in.poll = p == atOnce
+	var start time.Time
+	if began && c.opts.MessageTimeout > 0 {
+		start = time.Now()
+	}
+	var err error
+	if c.raw != nil {
+		err = in.readRaw()
+	} else {
+		err = in.readPlain()
+	}
+	c.waiting.Store(0)
+	if !start.IsZero() {
+		in.waited += time.Since(start)
+	}
+	if err != nil {
+		in.free()
+		if err = c.readError(err, began); err == errEarly || err == errIdle {
+			return err
+		}
+		in.err = err
+		return nil
+	}
+	c.heard.Store(c.now())
+	if in.rest > 0 { // the buffer was empty: there is headroom for a header
+		in.r, in.ready = in.resume(in.buf.b, in.ready, in.w)
+		in.more.Store(in.w > in.ready)
+	}
+	return nil
+}
+
+// await sets the deadline of a read that is about to wait, or says why it must
+// not.
+func (c *Conn) await(began bool, waited time.Duration, p patience) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed != nil {
+		return c.failed
+	}
+	c.early = p != forInput
+	limit := c.closeBy
+	if p == forMessage && !began && c.opts.RestAfter > 0 && limit.IsZero() {
+		limit = c.restBy()
+	}
+	if began && c.opts.MessageTimeout > 0 {
+		end := time.Now().Add(c.opts.MessageTimeout - waited)
+		if limit.IsZero() || end.Before(limit) {
+			limit = end
+		}
+	}
+	c.arm(limit)
+	return nil
+}
+
+// errEarly is a wait that a close has ended.
+var errEarly = errors.New("transport: a close has begun")
+
+// readError is the truth about an error of the socket.
+func (c *Conn) readError(err error, began bool) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.failed != nil:
+		return c.failed
+	case err == errIdle: // there is none now
+		return err
+	case c.early && c.closing.Load() && errors.Is(err, os.ErrDeadlineExceeded):
+		return errEarly
+	case err == io.EOF && c.told.Load() != nil:
+		err = *c.told.Load()
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		err = ending.Stream(err)
+	case !c.closeBy.IsZero() && !time.Now().Before(c.closeBy):
+		err = net.ErrClosed // the time for goodbyes is over
+	case !began && c.early && c.opts.RestAfter > 0:
+		return errIdle
+	case began:
+		err = &ending.Error{Kind: ending.TooSlow, Reason: fmt.Sprintf("message took longer than %v", c.opts.MessageTimeout)}
+	}
+	c.failed = err
+	return err
+}
