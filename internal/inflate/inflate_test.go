@@ -390,7 +390,7 @@ func FuzzInflate(f *testing.F) {
 			f.Add(squeeze(f, level, text[:min(len(text), 3000)]), rng.Uint64())
 		}
 	}
-	for _, s := range []string{"f348cdc9c9070000", "f248050000ffffcac9c90700", "06", "0000000000", "04de03", "f400"} {
+	for _, s := range []string{"f348cdc9c9070000", "f248050000ffffcac9c90700", "06", "24002424", "0000000000", "04de03", "f400"} {
 		f.Add(unhex(s), uint64(1))
 	}
 	f.Add(dynamic(257, 1, map[int]uint{'a': 1, 256: 1}).put(4, 5).b, uint64(1))

@@ -13,11 +13,15 @@ func (z *Inflater) readLengths(src []byte, used *int) bool {
 			z.err = ErrSymbol
 			return true
 		}
+		value := uint8(e >> 16)
+		if value == 16 && z.i == 0 && n <= z.nb { // whatever comes behind it
+			z.err = ErrRepeat
+			return true
+		}
 		if n+extra > z.nb {
 			return false
 		}
 		z.take(n)
-		value := uint8(e >> 16)
 		if value < 16 {
 			z.lens[z.i] = value
 			z.i++
@@ -27,10 +31,6 @@ func (z *Inflater) readLengths(src []byte, used *int) bool {
 		repeat := int(z.take(extra)) + 3
 		switch value {
 		case 16:
-			if z.i == 0 {
-				z.err = ErrRepeat
-				return true
-			}
 			length = z.lens[z.i-1]
 		case 18:
 			repeat += 11 - 3
