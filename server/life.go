@@ -42,12 +42,6 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 	return true
 }
 
-// run is the rest of a connection's life on one goroutine.
-func (c *Conn) run() {
-	for c.handle() {
-	}
-}
-
 // handle calls the handler. It reports whether the handler is to be called again;
 // if not, the connection has ended.
 func (c *Conn) handle() (again bool) {

@@ -126,7 +126,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !c.begin(context.Background()):
 		case !c.rests:
-			go c.run()
+			go c.handle()
 		case c.tr.Idle():
 			go c.rest()
 		default:
@@ -137,7 +137,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Values that middleware has put into the request's context stay visible; its
 	// end means nothing once the connection is taken from net/http.
 	if c.begin(context.WithoutCancel(r.Context())) {
-		c.run()
+		c.handle()
 	}
 }
 

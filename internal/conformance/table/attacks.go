@@ -203,7 +203,6 @@ var attacks = []row{
 			"internal/transport.TestTruncated", "internal/conformance.TestDeflateCorrupt",
 			"server.TestRows/tcp/24-truncated",
 			"server.TestRows/tls/24-truncated",
-			"server.TestRows/tcp/24-cut-in-a-record",
 			"server.TestRows/tls/24-cut-in-a-record",
 		},
 	},
