@@ -62,7 +62,7 @@ func (r *Report) conclude() {
 					mine, first = append(mine, a), append(first, b)
 				}
 			}
-			if ratio, ok := ratioOf(mine, first); ok {
+			if ratio, ok := Compare(mine, first); ok {
 				t.Ratios[name] = ratio
 			}
 		}

@@ -79,6 +79,11 @@ type Plan struct {
 	// TLS is for wss; nil trusts the system's roots.
 	TLS *tls.Config `json:"-"`
 
+	// Measuring is called with true when a turn begins to measure, after its
+	// connections are made and its warm-up is over, and with false when it ends, if it
+	// had begun: for whoever reads meanwhile what the server costs. Nil is nobody.
+	Measuring func(begins bool) `json:"-"`
+
 	// Progress is called about twice a second and at the end of each turn, never
 	// at the same time as itself. Nil is nobody.
 	Progress func(Progress) `json:"-"`

@@ -1,6 +1,8 @@
 package load_test
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -58,5 +60,30 @@ func TestRounds(t *testing.T) {
 	// Where the machine stood still, a round has no figures.
 	if ratio := r.Targets[1].Ratios["rate"]; ratio.Rounds == 5 && (ratio.Low > ratio.Median || ratio.Median > ratio.High) {
 		t.Errorf("%+v", ratio)
+	}
+}
+
+func TestMeasuring(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var calls []bool
+	plan := load.Plan{Rounds: 2, Connections: 2, Warmup: 50 * time.Millisecond, Duration: 50 * time.Millisecond}
+	plan.Measuring = func(begins bool) { calls = append(calls, begins) }
+	url := serve(t, false, server.Options{})
+	if _, err := load.Run(ctx, plan, url); err != nil {
+		t.Fatal(err)
+	}
+	if want := []bool{true, false, true, false}; !slices.Equal(calls, want) {
+		t.Errorf("in two rounds it was called with %v, want %v", calls, want)
+	}
+
+	calls = nil
+	plan.Warmup = time.Minute
+	time.AfterFunc(100*time.Millisecond, cancel)
+	if _, err := load.Run(ctx, plan, url); err != nil {
+		t.Fatal(err)
+	}
+	if len(calls) > 0 {
+		t.Errorf("a turn that ended in its warm-up called it with %v", calls)
 	}
 }

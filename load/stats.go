@@ -48,10 +48,11 @@ type Ratio struct {
 // 12.
 const fewestRounds = 5
 
-// ratioOf divides round by round, and draws the rounds anew many times to see how the
-// median could have been otherwise (the bootstrap). The same rounds give the same
-// interval.
-func ratioOf(a, first []float64) (r Ratio, ok bool) {
+// Compare divides the figures of a server by those of the first, round by round, and
+// draws the rounds anew many times to see how the median could have been otherwise (the
+// bootstrap). The same rounds give the same interval. It is false if there is no round
+// that both have, or the first's figures are all 0.
+func Compare(a, first []float64) (r Ratio, ok bool) {
 	var ratios []float64
 	for i := range min(len(a), len(first)) {
 		if first[i] > 0 {

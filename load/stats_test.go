@@ -36,11 +36,11 @@ func TestRatio(t *testing.T) {
 		"half":                {[]float64{1, 1, 1, 1, 1, 1}, []float64{2, 2, 2, 2, 2, 2}, Ratio{0.5, 0.5, 0.5, 6, false}},
 		"nothing to divide":   {[]float64{1, 2, 3, 4, 5, 6}, []float64{0, 2, 3, 4, 5, 6}, Ratio{1, 1, 1, 5, true}},
 	} {
-		if got, ok := ratioOf(test.a, test.first); !ok || got != test.want {
+		if got, ok := Compare(test.a, test.first); !ok || got != test.want {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)
 		}
 	}
-	if _, ok := ratioOf([]float64{1}, []float64{0}); ok {
+	if _, ok := Compare([]float64{1}, []float64{0}); ok {
 		t.Error("there is a ratio to nothing")
 	}
 }
@@ -57,7 +57,7 @@ func TestInterval(t *testing.T) {
 				a[i] = factor * (1 + 0.1*random.NormFloat64())
 				b[i] = 1 + 0.1*random.NormFloat64()
 			}
-			if r, ok := ratioOf(a, b); !ok || !r.Noise {
+			if r, ok := Compare(a, b); !ok || !r.Noise {
 				n++
 			}
 		}

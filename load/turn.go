@@ -29,6 +29,7 @@ type turn struct {
 	lost     int64 // messages on connections that have failed
 	local    bool  // the server is on this machine
 
+	begun    bool             // to measure
 	cpu      [2]time.Duration // of this process, at from and when it stopped
 	measured time.Duration    // how long from is past when it stopped, 0 if not reached
 }
@@ -177,12 +178,24 @@ func (t *turn) feed(ctx context.Context, gone <-chan struct{}) {
 func (t *turn) stop() {
 	if now := min(t.now(), t.to); now > t.from {
 		t.measured = now - t.from
-		t.cpu[1] = processorTime()
+		t.measuring(false)
 	}
 	t.stopped.Store(true)
 	for _, c := range t.conns {
 		_ = c.SetReadDeadline(time.Unix(1, 0)) // it may wait for what will not come
 	}
+}
+
+// measuring is called at from, and when it is over.
+func (t *turn) measuring(begins bool) {
+	at := 1
+	if begins {
+		at, t.begun = 0, true
+	}
+	if t.plan.Measuring != nil && t.begun {
+		t.plan.Measuring(begins)
+	}
+	t.cpu[at] = processorTime()
 }
 
 // patience is how long those that have been interrupted may take to end well.
@@ -200,7 +213,9 @@ func (t *turn) watch(ctx context.Context, gone, fed <-chan struct{}) {
 	for {
 		select {
 		case <-warm.C:
-			t.cpu[0] = processorTime()
+			if !t.stopped.Load() {
+				t.measuring(true)
+			}
 			continue
 		case <-fed:
 			fed = nil

@@ -1,0 +1,200 @@
+// Package result is what a comparison of servers has found, as it is kept in a file of
+// JSON: whoever measures writes it, whoever reports reads it.
+package result
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"example.com/wsecho/load"
+)
+
+// Version is that of the format. A file with another one is not read.
+const Version = 1
+
+// A Report is one run of the comparison.
+type Report struct {
+	Version     int           `json:"version"`
+	Began       time.Time     `json:"began"`
+	Took        time.Duration `json:"took_ns"`
+	Command     string        `json:"command"` // that makes it again
+	Commit      string        `json:"commit"`  // of this repository; "" if not known
+	Machine     Machine       `json:"machine"`
+	Rounds      int           `json:"rounds"`      // that were asked for
+	Measured    time.Duration `json:"measured_ns"` // in each turn
+	Interrupted bool          `json:"interrupted"` // by whoever started it
+	Peers       []Peer        `json:"peers"`       // in the order of the tables
+	Cells       []*Cell       `json:"cells"`       // in the order in which they were measured
+	Checks      []Check       `json:"checks"`      // correctness
+	Notes       []string      `json:"notes"`       // sentences on what the figures are worth
+}
+
+// A Machine is where it ran.
+type Machine struct {
+	Processor  string `json:"processor"` // its model
+	Processors int    `json:"processors"`
+	Memory     int64  `json:"memory_bytes"`
+	Kernel     string `json:"kernel"`
+	System     string `json:"system"` // "Debian GNU/Linux 12 (bookworm)"
+	Go         string `json:"go"`
+}
+
+// Base is the peer that the others are divided by.
+const Base = "gorilla"
+
+// A Peer is a server that was to be compared.
+type Peer struct {
+	Name     string `json:"name"`  // short, without spaces: "gws"
+	Title    string `json:"title"` // "lxzan/gws"
+	Version  string `json:"version"`
+	Language string `json:"language"` // "Go"
+	Note     string `json:"note,omitempty"`
+	Full     bool   `json:"full"`              // measured in all cells, not in the chosen ones alone
+	Skipped  string `json:"skipped,omitempty"` // why it was not measured; "" if it was
+}
+
+// The kinds of cells.
+const (
+	Echo  = "echo"  // closed loop
+	Open  = "open"  // open loop, at a share of the server's own maximum
+	Churn = "churn" // connect, one message, close
+	Idle  = "idle"  // connections that say nothing
+	Dead  = "dead"  // a peer that no longer answers
+	Drain = "drain" // the server is told to end
+)
+
+// A Cell is one workload, and what each peer made of it.
+type Cell struct {
+	ID          string        `json:"id"`    // "echo-5B-16x512"
+	Kind        string        `json:"kind"`  // Echo, …
+	Title       string        `json:"title"` // "5 B text, 16 in flight, 512 connections"
+	Size        int           `json:"size,omitempty"`
+	InFlight    int           `json:"in_flight,omitempty"`
+	Connections int           `json:"connections"`
+	Compression bool          `json:"compression,omitempty"`
+	TLS         bool          `json:"tls,omitempty"`
+	Share       float64       `json:"share,omitempty"`        // of the server's maximum, with Open
+	Heartbeat   time.Duration `json:"heartbeat_ns,omitempty"` // interval of pings; 0: off
+	Chosen      bool          `json:"chosen"`                 // measured for all peers
+	Outcomes    []*Outcome    `json:"outcomes"`               // of the peers that were measured
+}
+
+// An Outcome is what a peer made of a cell.
+type Outcome struct {
+	Peer   string               `json:"peer"`
+	Rounds []map[string]float64 `json:"rounds"`          // by figure; a figure that could not be read is absent
+	Wrong  []string             `json:"wrong,omitempty"` // sentences: what did not come back as it was sent, …
+	Said   string               `json:"said,omitempty"`  // with Dead and Drain: what the server said in the end
+	Notes  []string             `json:"notes,omitempty"` // the client was the bottleneck, …
+}
+
+// A Figure is something that is measured.
+type Figure struct {
+	Name  string // in JSON
+	Title string
+	Unit  string
+	More  bool // is better
+}
+
+// Figures are all, in the order of the tables.
+var Figures = []Figure{
+	{"cpu_us", "server CPU", "µs/message", false},
+	{"rate", "rate", "messages/s", true},
+	{"p50_us", "p50", "µs", false},
+	{"p99_us", "p99", "µs", false},
+	{"p999_us", "p99.9", "µs", false},
+	{"max_us", "max", "µs", false},
+	{"rss_mib", "resident memory", "MiB", false},          // when the measured time ends
+	{"peak_mib", "peak of resident memory", "MiB", false}, // of the process until then
+	{"allocs", "allocations", "per message", false},
+	{"syscalls", "system calls", "per message", false},
+	{"cpu_us_conn", "server CPU", "µs/connection", false},           // with Churn
+	{"connects", "connections", "per second", true},                 // with Churn
+	{"idle_kib", "resident memory", "KiB/connection", false},        // with Idle
+	{"idle_cpu_ms", "server CPU of all", "ms/s", false},             // with Idle
+	{"alive", "share of connections alive at the end", "", true},    // with Idle
+	{"notice_s", "time until noticed", "s", false},                  // with Dead; absent: never
+	{"told", "share of clients that heard a close frame", "", true}, // with Drain
+	{"end_s", "time until the process ended", "s", false},           // with Drain
+}
+
+// A Check is whether a peer does one thing right.
+type Check struct {
+	Peer  string `json:"peer"`
+	Name  string `json:"name"`            // "invalid-utf8"
+	Title string `json:"title"`           // "text that is not UTF-8"
+	Want  string `json:"want"`            // "closed with 1007"
+	Got   string `json:"got"`             // "echoed"
+	Right bool   `json:"right"`           //
+	Error string `json:"error,omitempty"` // why it could not be found out; then Right is false
+}
+
+// Of returns the outcome of a peer, or nil.
+func (c *Cell) Of(peer string) *Outcome {
+	for _, o := range c.Outcomes {
+		if o.Peer == peer {
+			return o
+		}
+	}
+	return nil
+}
+
+// Values are those of a figure in the rounds that have it. It is safe on nil.
+func (o *Outcome) Values(figure string) (values []float64) {
+	if o == nil {
+		return nil
+	}
+	for _, r := range o.Rounds {
+		if v, ok := r[figure]; ok {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// Over divides a figure by the base's in the rounds that both have.
+func (o *Outcome) Over(base *Outcome, figure string) (load.Ratio, bool) {
+	if o == nil || base == nil {
+		return load.Ratio{}, false
+	}
+	var a, b []float64
+	for i := range min(len(o.Rounds), len(base.Rounds)) {
+		v, has := o.Rounds[i][figure]
+		w, hasToo := base.Rounds[i][figure]
+		if has && hasToo && w > 0 {
+			a, b = append(a, v), append(b, w)
+		}
+	}
+	return load.Compare(a, b)
+}
+
+// Write writes r as JSON.
+func (r *Report) Write(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	return e.Encode(r)
+}
+
+// Read reads what Write has written.
+func Read(from io.Reader) (*Report, error) {
+	var r Report
+	if err := json.NewDecoder(from).Decode(&r); err != nil {
+		return nil, fmt.Errorf("this is not a report of the comparison: %w", err)
+	}
+	if r.Version != Version {
+		return nil, fmt.Errorf("the report is of version %d, and this program reads %d", r.Version, Version)
+	}
+	return &r, nil
+}
+
+// Peer returns the peer of a name, or nil.
+func (r *Report) Peer(name string) *Peer {
+	i := slices.IndexFunc(r.Peers, func(p Peer) bool { return p.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &r.Peers[i]
+}
