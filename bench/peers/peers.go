@@ -1,137 +1,176 @@
 // Package peers holds the echo servers that are compared: each the plain echo
-// that its library's README shows.
+// that its library's README or example shows, in a process of its own.
 package peers
 
 import (
 	"context"
-	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
 
-	"github.com/coder/websocket"
-	gorilla "github.com/gorilla/websocket"
-	"github.com/lxzan/gws"
-
-	"example.com/wsecho/echo"
-	"example.com/wsecho/server"
-	"example.com/wsecho/wstest"
+	"example.com/wsecho/bench/measure"
 )
 
-// All are the servers by name. Each serves l until it is closed.
-var All = map[string]func(l net.Listener) error{
-	"raw":          raw,
-	"gorilla":      serveGorilla,
-	"gorilla+tls":  overTLS(serveGorilla),
-	"coder":        serveCoder,
-	"gws":          serveGws,
-	"embedded":     serveEmbedded,
-	"embedded+tls": overTLS(serveEmbedded),
+// A Peer is an echo server.
+type Peer struct {
+	Name     string // short, without spaces: "gws"
+	Title    string // "lxzan/gws"
+	Language string // "Go"
+	Note     string // sentences on how it differs from the library's README; may be ""
+	Full     bool   // it is one of the few that are measured in everything
+
+	modules       []string      // the library, and what it builds on
+	version       func() string // nil: that of the modules
+	missing       func() error  // nil: it is there with the program itself
+	noTLS         string        // why it has none; "": it has
+	noCompression string
+	noHeartbeat   string
+
+	program func(Options) (*program, error)                                 // in the program itself
+	start   func(context.Context, Tools, Options) (*measure.Process, error) // else
 }
 
-func overTLS(serve func(net.Listener) error) func(net.Listener) error {
-	return func(l net.Listener) error {
-		config, _ := wstest.TLS()
-		return serve(tls.NewListener(l, config))
+// Options are what a server is to do besides echoing.
+type Options struct {
+	TLS         bool
+	Compression bool          // permessage-deflate, without context takeover where that can be chosen
+	Heartbeat   time.Duration // interval of pings; 0: none
+}
+
+// Tools are what peers are started with.
+type Tools struct {
+	Bench  string // path of a program that calls Child for its command serve
+	Wsecho string // path of the wsecho binary
+}
+
+// A program is a server that is about to run.
+type program struct {
+	serve    func(net.Listener) error    // until the listener is closed, or shutdown
+	shutdown func(context.Context) error // as the users of the library do it; nil: the listener is closed
+}
+
+// overHTTP is a program whose connections net/http has accepted.
+func overHTTP(h http.HandlerFunc) *program {
+	s := &http.Server{Handler: h}
+	return &program{s.Serve, s.Shutdown}
+}
+
+// All are the peers in the order of the tables.
+func All() []Peer {
+	return []Peer{
+		rawPeer, wsechoPeer, embeddedPeer, gorillaPeer, coderPeer, errgroupPeer, gwsPeer,
+		gobwasPeer, fasthttpPeer, melodyPeer, xnetPeer,
 	}
 }
 
-// serveEmbedded is the packages of wsecho in somebody else's program, which is how it serves TLS.
-func serveEmbedded(l net.Listener) error {
-	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
-		return echo.Serve(ctx, c)
-	}, server.Options{HoldReplies: true, Stateless: true, MaxConns: -1})
-	if err != nil {
-		return err
+// Find returns the peer of a name.
+func Find(name string) (Peer, bool) {
+	all := All()
+	i := slices.IndexFunc(all, func(p Peer) bool { return p.Name == name })
+	if i < 0 {
+		return Peer{}, false
 	}
-	return s.Serve(context.Background(), l)
+	return all[i], true
 }
 
-// raw is the floor: bytes back as they come, no WebSocket at all.
-func raw(l net.Listener) error {
-	for {
-		c, err := l.Accept()
+// Version is that of the library, and of what it builds on; for libraries in Go, that
+// which this program is built with. It is "(unknown)" where that is.
+func (p Peer) Version() string {
+	if p.version != nil {
+		return p.version()
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown)"
+	}
+	return moduleVersions(info, p.modules)
+}
+
+// Missing says why the peer cannot be started on this machine; nil if it can.
+func (p Peer) Missing() error {
+	if p.missing == nil {
+		return nil
+	}
+	return p.missing()
+}
+
+// Supports returns nil, or why the peer cannot do all of o.
+func (p Peer) Supports(o Options) error {
+	switch {
+	case o.Heartbeat < 0:
+		return fmt.Errorf("a heartbeat of %v is negative; 0 is none", o.Heartbeat)
+	case o.TLS && p.noTLS != "":
+		return errors.New(p.noTLS)
+	case o.Compression && p.noCompression != "":
+		return errors.New(p.noCompression)
+	case o.Heartbeat > 0 && p.noHeartbeat != "":
+		return errors.New(p.noHeartbeat)
+	}
+	return nil
+}
+
+// Start starts the peer in a process of its own. ctx is for the start alone.
+func (p Peer) Start(ctx context.Context, t Tools, o Options) (*measure.Process, error) {
+	if err := errors.Join(p.Supports(o), p.Missing()); err != nil {
+		return nil, err
+	}
+	if p.start != nil {
+		return p.start(ctx, t, o)
+	}
+	return startChild(ctx, t, p.Name, o)
+}
+
+// InProcess returns a function that runs a server on a listener until that is closed:
+// for benchmarks in one process. Not all can be run so.
+func InProcess(name string) (serve func(net.Listener, Options) error, ok bool) {
+	p, ok := Find(name)
+	if !ok || p.program == nil {
+		return nil, false
+	}
+	return func(l net.Listener, o Options) error {
+		program, err := p.prepare(o)
 		if err != nil {
 			return err
 		}
-		go func() {
-			defer c.Close()
-			b := make([]byte, 64<<10)
-			for {
-				n, err := c.Read(b)
-				if err != nil {
-					return
-				}
-				if _, err := c.Write(b[:n]); err != nil {
-					return
-				}
-			}
-		}()
+		return program.serve(over(l, o))
+	}, true
+}
+
+// arguments are o as parse reads it.
+func (o Options) arguments() (args []string) {
+	if o.TLS {
+		args = append(args, "-tls")
 	}
+	if o.Compression {
+		args = append(args, "-compression")
+	}
+	if o.Heartbeat != 0 {
+		args = append(args, "-heartbeat", o.Heartbeat.String())
+	}
+	return args
 }
 
-func serveGorilla(l net.Listener) error {
-	upgrader := gorilla.Upgrader{CheckOrigin: func(*http.Request) bool { return true }}
-	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := upgrader.Upgrade(w, r, nil)
-		if err != nil {
-			return
-		}
-		defer c.Close()
-		for {
-			typ, p, err := c.ReadMessage()
-			if err != nil {
-				return
-			}
-			if err := c.WriteMessage(typ, p); err != nil {
-				return
-			}
-		}
-	}))
-}
-
-func serveCoder(l net.Listener) error {
-	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := websocket.Accept(w, r, nil)
-		if err != nil {
-			return
-		}
-		defer c.CloseNow()
-		c.SetReadLimit(32 << 20)
-		ctx := context.Background()
-		for {
-			typ, r, err := c.Reader(ctx)
-			if err != nil {
-				return
-			}
-			w, err := c.Writer(ctx, typ)
-			if err != nil {
-				return
-			}
-			if _, err := io.Copy(w, r); err != nil {
-				return
-			}
-			if err := w.Close(); err != nil {
-				return
-			}
-		}
-	}))
-}
-
-type gwsEcho struct{ gws.BuiltinEventHandler }
-
-func (gwsEcho) OnMessage(c *gws.Conn, m *gws.Message) {
-	defer m.Close()
-	_ = c.WriteMessage(m.Opcode, m.Bytes()) // a peer that is gone is closed by the library
-}
-
-func serveGws(l net.Listener) error {
-	upgrader := gws.NewUpgrader(gwsEcho{}, &gws.ServerOption{ReadMaxPayloadSize: 32 << 20, WriteMaxPayloadSize: 32 << 20})
-	return http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := upgrader.Upgrade(w, r)
-		if err != nil {
-			return
-		}
-		go c.ReadLoop()
-	}))
+// parse reads the arguments of the command serve.
+func parse(args []string) (name string, o Options, err error) {
+	if len(args) == 0 {
+		return "", o, errors.New("serve needs the name of a server")
+	}
+	f := flag.NewFlagSet("serve", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.BoolVar(&o.TLS, "tls", false, "")
+	f.BoolVar(&o.Compression, "compression", false, "")
+	f.DurationVar(&o.Heartbeat, "heartbeat", 0, "")
+	if err := f.Parse(args[1:]); err != nil {
+		return "", o, fmt.Errorf("serve %s: %w; there are -tls, -compression and -heartbeat INTERVAL", args[0], err)
+	}
+	if f.NArg() > 0 {
+		return "", o, fmt.Errorf("serve %s: %q is no flag; there are -tls, -compression and -heartbeat INTERVAL", args[0], f.Arg(0))
+	}
+	return args[0], o, nil
 }

@@ -14,8 +14,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +28,7 @@ import (
 
 func main() {
 	if len(os.Args) > 2 && os.Args[1] == "serve" {
-		if err := serve(os.Args[2]); err != nil {
+		if err := peers.Child(os.Args[2:], os.Stdin, os.Stdout); err != nil {
 			fatal(err)
 		}
 		return
@@ -51,24 +49,6 @@ func main() {
 func fatal(err error) {
 	fmt.Fprintln(os.Stderr, "cost:", err)
 	os.Exit(1)
-}
-
-// serve runs one of the peers until standard input ends.
-func serve(name string) error {
-	f, ok := peers.All[name]
-	if !ok {
-		return fmt.Errorf("there is no server %q", name)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	fmt.Println("listening", l.Addr())
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}()
-	return f(l)
 }
 
 // A cell is one row of the table.
@@ -98,16 +78,11 @@ func run(rounds int, each time.Duration, idle int, idleFor time.Duration, only s
 			return err
 		}
 	}
-	start := func(name string) (*measure.Process, error) {
-		if name == "wsecho" {
-			return startWsecho(binary)
-		}
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
-		return measure.Start(self, "serve", name)
+	self, err := os.Executable()
+	if err != nil {
+		return err
 	}
+	tools := peers.Tools{Bench: self, Wsecho: binary}
 
 	cpu := map[string]map[string]measure.Sample{}
 	p99 := map[string]map[string]measure.Sample{}
@@ -120,7 +95,7 @@ func run(rounds int, each time.Duration, idle int, idleFor time.Duration, only s
 
 	procs := map[string]*measure.Process{}
 	for _, name := range names {
-		p, err := start(name)
+		p, err := start(tools, name)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
@@ -156,7 +131,7 @@ func run(rounds int, each time.Duration, idle int, idleFor time.Duration, only s
 		if idle > 0 && strings.Contains("idle", only) {
 			for i := range names {
 				name := names[(i+round)%len(names)]
-				p, err := start(name)
+				p, err := start(tools, name)
 				if err != nil {
 					return err
 				}
@@ -214,15 +189,19 @@ func build(dir string) (string, error) {
 	return binary, cmd.Run()
 }
 
-// startWsecho starts the server as people run it, on a port that is free.
-func startWsecho(binary string) (*measure.Process, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
+// start starts a server, with TLS where its name says so. What has a heartbeat of its
+// own has its usual one.
+func start(tools peers.Tools, server string) (*measure.Process, error) {
+	name, tls := strings.CutSuffix(server, "+tls")
+	p, ok := peers.Find(name)
+	if !ok {
+		return nil, fmt.Errorf("there is no server %q", server)
 	}
-	addr := l.Addr().String()
-	l.Close()
-	return measure.StartAt(addr, binary, "--addr", addr, "--log-level", "warn")
+	o := peers.Options{TLS: tls}
+	if name == "wsecho" || name == "embedded" {
+		o.Heartbeat = 20 * time.Second
+	}
+	return p.Start(context.Background(), tools, o)
 }
 
 // open makes connections to a server, over TLS where its name says so.

@@ -1,0 +1,117 @@
+package peers_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/wsecho/bench/peers"
+	"example.com/wsecho/wstest"
+)
+
+// TestMain runs this program as the servers' processes too.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	command := map[string]func() error{
+		"serve":     func() error { return peers.Child(flag.Args()[1:], os.Stdin, os.Stdout) },
+		"inprocess": func() error { return inProcess(flag.Arg(1)) },
+	}[flag.Arg(0)]
+	if command != nil {
+		if err := command(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	// They wait for processes, so there may be more at once than processors.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	var err error
+	if scratch, err = os.MkdirTemp("", "peers"); err != nil {
+		panic(err)
+	}
+	code := wstest.VerifyNoLeaks(m)
+	if err := os.RemoveAll(scratch); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+// inProcess serves as a benchmark in one process does, until standard input ends and a
+// server without its listener has returned.
+func inProcess(name string) error {
+	serve, ok := peers.InProcess(name)
+	if !ok {
+		return fmt.Errorf("there is no %q", name)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- serve(l, peers.Options{}) }()
+	fmt.Println("listening", l.Addr())
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return err
+	}
+	l.Close()
+	select {
+	case <-served:
+		return nil
+	case <-time.After(3 * time.Second):
+		return errors.New("it serves without a listener")
+	}
+}
+
+// scratch is a folder for what is built.
+var scratch string
+
+var wsecho = sync.OnceValues(func() (string, error) {
+	binary := filepath.Join(scratch, "wsecho")
+	cmd := exec.Command("go", "build", "-o", binary, ".")
+	cmd.Dir = filepath.Join("..", "..")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building wsecho: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+// tools returns what peers are started with.
+func tools(t *testing.T) peers.Tools {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary, err := wsecho()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return peers.Tools{Bench: self, Wsecho: binary}
+}
+
+// each runs a test with each peer. One that is missing is skipped, or a failure where
+// all should be there.
+func each(t *testing.T, test func(*testing.T, peers.Peer)) {
+	for _, p := range peers.All() {
+		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
+			if err := p.Missing(); err != nil {
+				if os.Getenv("WSECHO_BENCH_ALL") != "" {
+					t.Fatalf("WSECHO_BENCH_ALL is set, and yet this cannot be tested: %v", err)
+				}
+				t.Skipf("NOT TESTED HERE: %v", err)
+			}
+			test(t, p)
+		})
+	}
+}

@@ -1,0 +1,355 @@
+package peers_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/bench/measure"
+	"example.com/wsecho/bench/peers"
+	"example.com/wsecho/load"
+)
+
+// combinations are what peers are tried with.
+var combinations = []peers.Options{
+	{},
+	{TLS: true},
+	{Compression: true},
+	{Heartbeat: time.Second},
+	{TLS: true, Compression: true, Heartbeat: time.Second},
+}
+
+func start(t *testing.T, p peers.Peer, o peers.Options) *measure.Process {
+	t.Helper()
+	proc, err := p.Start(t.Context(), tools(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proc.Stop)
+	return proc
+}
+
+// A client is a WebSocket that answers pings.
+type client struct {
+	*websocket.Conn
+	pings atomic.Int64
+	heard chan result // the one message that it reads, or why there is none
+}
+
+type result struct {
+	message string
+	err     error
+}
+
+func dial(t *testing.T, addr string) *client {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	c := &client{heard: make(chan result, 1)}
+	var err error
+	c.Conn, _, err = websocket.Dial(ctx, "ws://"+addr, &websocket.DialOptions{
+		OnPingReceived: func(context.Context, []byte) bool { c.pings.Add(1); return true },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		_, b, err := c.Read(context.Background())
+		c.heard <- result{string(b), err}
+	}()
+	t.Cleanup(func() {
+		c.CloseNow()
+		<-read
+	})
+	return c
+}
+
+// alive reports why c does not echo.
+func (c *client) alive() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := c.Write(ctx, websocket.MessageText, []byte("are you there?")); err != nil {
+		return err
+	}
+	select {
+	case r := <-c.heard:
+		if r.err == nil && r.message != "are you there?" {
+			return fmt.Errorf("it says %q", r.message)
+		}
+		return r.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestEcho: every peer echoes every message with everything that it supports, and says
+// what it does not.
+func TestEcho(t *testing.T) {
+	each(t, func(t *testing.T, p peers.Peer) {
+		for _, o := range combinations {
+			t.Run(fmt.Sprintf("%+v", o), func(t *testing.T) {
+				if why := p.Supports(o); why != nil {
+					proc, err := p.Start(t.Context(), tools(t), o)
+					if err == nil {
+						proc.Stop()
+						t.Fatal("it starts with what it does not support")
+					}
+					if err.Error() != why.Error() {
+						t.Errorf("%q and %q", err, why)
+					}
+					return
+				}
+				proc := start(t, p, o)
+				if p.Name == "raw" {
+					echoesRaw(t, proc.Addr, o)
+					return
+				}
+				sizes := []int{5, 1 << 20}
+				switch o {
+				case peers.Options{}:
+					sizes = []int{-1, 1, 125, 126, 5000, 0xffff, 0x10000, 1 << 20}
+				case combinations[len(combinations)-1]:
+					sizes = []int{5, 5000}
+				}
+				for _, size := range sizes {
+					echoes(t, proc.Addr, o, size)
+				}
+			})
+		}
+	})
+}
+
+func echoes(t *testing.T, addr string, o peers.Options, size int) {
+	t.Helper()
+	scheme := "ws://"
+	if o.TLS {
+		scheme = "wss://"
+	}
+	for _, binary := range []bool{false, true} {
+		plan := load.Plan{
+			Connections: 2, InFlight: 2, Size: size, Binary: binary, Compression: o.Compression,
+			Duration: 50 * time.Millisecond, Warmup: -1, Rounds: 1, TLS: &tls.Config{InsecureSkipVerify: true},
+		}
+		r, err := load.Run(t.Context(), plan, scheme+addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.Right() {
+			t.Errorf("%d bytes, binary %v: %s", size, binary, r.Targets[0].Wrong())
+		}
+	}
+}
+
+func echoesRaw(t *testing.T, addr string, o peers.Options) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.TLS {
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{1, 5000, 1 << 20} {
+		sent := make([]byte, size)
+		for i := range sent {
+			sent[i] = byte(i * i / 7)
+		}
+		written := make(chan error, 1)
+		go func() {
+			_, err := c.Write(sent)
+			written <- err
+		}()
+		back := make([]byte, size)
+		_, err := io.ReadFull(c, back)
+		if err := errors.Join(err, <-written); err != nil {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		if !bytes.Equal(back, sent) {
+			t.Fatalf("%d bytes came back as others", size)
+		}
+	}
+}
+
+// TestHeartbeat: peers ping as often as they are told to, and keep who answers; without
+// a heartbeat they do not.
+func TestHeartbeat(t *testing.T) {
+	each(t, func(t *testing.T, p peers.Peer) {
+		if p.Name == "raw" {
+			return
+		}
+		const interval = 200 * time.Millisecond
+		for _, o := range []peers.Options{{}, {Heartbeat: interval}} {
+			if p.Supports(o) != nil {
+				continue
+			}
+			c := dial(t, start(t, p, o).Addr)
+			time.Sleep(5 * interval)
+			// One ticker for all, and a busy machine, come late.
+			if pings := c.pings.Load(); o.Heartbeat == 0 && pings > 0 || o.Heartbeat > 0 && (pings < 2 || pings > 6) {
+				t.Errorf("%+v: %d pings in %v", o, pings, 5*interval)
+			}
+			if err := c.alive(); err != nil {
+				t.Errorf("%+v: afterwards: %v", o, err)
+			}
+		}
+	})
+}
+
+// TestEnd: SIGTERM ends every peer in time, and so does the end of its standard input,
+// while a client is there.
+func TestEnd(t *testing.T) {
+	each(t, func(t *testing.T, p peers.Peer) {
+		connect := func(addr string) {
+			if p.Name == "raw" {
+				echoesRaw(t, addr, peers.Options{})
+			} else if err := dial(t, addr).alive(); err != nil {
+				t.Error(err)
+			}
+		}
+		for _, o := range []peers.Options{{}, {Heartbeat: time.Second}} {
+			if p.Supports(o) != nil {
+				continue
+			}
+			proc := start(t, p, o)
+			connect(proc.Addr)
+			began := time.Now()
+			if err := proc.Terminate(); err != nil {
+				t.Fatal(err)
+			}
+			if err := proc.Wait(5 * time.Second); err != nil {
+				t.Errorf("%+v: after SIGTERM: %v", o, err)
+			}
+			t.Logf("%+v: ended %v after SIGTERM", o, time.Since(began).Round(time.Millisecond))
+		}
+		proc := start(t, p, peers.Options{})
+		connect(proc.Addr)
+		began := time.Now()
+		proc.Stop()
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("it ends %v after its input", took)
+		}
+	})
+}
+
+// TestAllocs: Go's peers tell what they allocate, and it grows with messages.
+func TestAllocs(t *testing.T) {
+	each(t, func(t *testing.T, p peers.Peer) {
+		proc := start(t, p, peers.Options{})
+		before, err := proc.Allocs()
+		if _, in := peers.InProcess(p.Name); !in && p.Name != "nbio" {
+			if err == nil {
+				t.Errorf("it tells %d, and has no way to know", before)
+			}
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.Dial("tcp", proc.Addr) // which allocates
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		time.Sleep(100 * time.Millisecond)
+		after, err := proc.Allocs()
+		if err != nil || after <= before {
+			t.Errorf("%d and then %d, %v", before, after, err)
+		}
+	})
+}
+
+// TestInProcess: what can serve within a program does, until its listener is closed. The
+// program is another one, since not all libraries end what they start.
+func TestInProcess(t *testing.T) {
+	found := 0
+	for _, p := range peers.All() {
+		if _, ok := peers.InProcess(p.Name); !ok {
+			continue
+		}
+		found++
+		t.Run(p.Name, func(t *testing.T) {
+			proc, err := measure.Start(t.Context(), exec.Command(tools(t).Bench, "inprocess", p.Name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.Name == "raw" {
+				echoesRaw(t, proc.Addr, peers.Options{})
+			} else {
+				echoes(t, proc.Addr, peers.Options{}, 5000)
+			}
+			proc.Stop()
+			if err := proc.Wait(time.Second); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if found < 10 {
+		t.Errorf("only %d", found)
+	}
+	if _, ok := peers.InProcess("nobody"); ok {
+		t.Error("a server that does not exist serves")
+	}
+}
+
+// TestTable: what tables are made of is there.
+func TestTable(t *testing.T) {
+	seen := map[string]bool{}
+	var full []string
+	for _, p := range peers.All() {
+		if seen[p.Name] || p.Name == "" || strings.ContainsAny(p.Name, " +") || p.Title == "" || p.Language == "" {
+			t.Errorf("%+v", p)
+		}
+		seen[p.Name] = true
+		if p.Full {
+			full = append(full, p.Name)
+		}
+	}
+	if got := strings.Join(full, " "); got != "wsecho gorilla coder gws" {
+		t.Errorf("measured in everything: %s", got)
+	}
+}
+
+// TestBadInput: what makes no sense is refused in a sentence.
+func TestBadInput(t *testing.T) {
+	for _, test := range []struct{ args, want string }{
+		{"", "serve needs the name of a server"},
+		{"nobody", `there is no server "nobody"`},
+		{"wsecho", "wsecho is not a part of this program"},
+		{"gorilla -tsl", "serve gorilla: flag provided but not defined: -tsl; there are -tls, -compression and -heartbeat INTERVAL"},
+		{"gorilla tls", `serve gorilla: "tls" is no flag; there are -tls, -compression and -heartbeat INTERVAL`},
+		{"gorilla -heartbeat -1s", "gorilla: a heartbeat of -1s is negative; 0 is none"},
+		{"xnet -compression", "xnet: golang.org/x/net/websocket has no permessage-deflate"},
+	} {
+		var out strings.Builder
+		err := peers.Child(strings.Fields(test.args), strings.NewReader(""), &out)
+		if err == nil || err.Error() != test.want {
+			t.Errorf("serve %s: %v", test.args, err)
+		}
+	}
+	for _, name := range []string{"gorilla", "wsecho"} {
+		p, _ := peers.Find(name)
+		if proc, err := p.Start(t.Context(), peers.Tools{}, peers.Options{}); err == nil || !strings.Contains(err.Error(), "is not given") {
+			if err == nil {
+				proc.Stop()
+			}
+			t.Errorf("%s without its program: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,36 @@
+package peers
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strings"
+)
+
+// moduleVersions are the versions of modules that a program is built with, the first
+// without its name.
+func moduleVersions(info *debug.BuildInfo, modules []string) string {
+	var s strings.Builder
+	for i, module := range modules {
+		if i > 0 {
+			fmt.Fprintf(&s, " on %s ", strings.TrimPrefix(module, "github.com/"))
+		}
+		s.WriteString(moduleVersion(info, module))
+	}
+	return s.String()
+}
+
+func moduleVersion(info *debug.BuildInfo, module string) string {
+	for _, m := range info.Deps {
+		if m.Path != module {
+			continue
+		}
+		if m.Replace != nil {
+			m = m.Replace
+		}
+		if m.Version == "" { // a folder
+			return "(devel)"
+		}
+		return m.Version
+	}
+	return "(unknown)"
+}

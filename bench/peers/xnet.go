@@ -1,0 +1,43 @@
+package peers
+
+import "golang.org/x/net/websocket"
+
+var xnetPeer = Peer{
+	Name: "xnet", Title: "golang.org/x/net/websocket", Language: "Go",
+	Note: "Its example copies bytes, and so makes texts of all messages and several of a long one; this is its Codec, " +
+		"with which both kinds stay what they are. A message in several frames comes back as several. " +
+		"Versions 0.59 and later of golang.org/x/net need Go 1.26.",
+	modules:       []string{"golang.org/x/net"},
+	noCompression: "golang.org/x/net/websocket has no permessage-deflate",
+	noHeartbeat:   "golang.org/x/net/websocket cannot send pings",
+	program: func(Options) (*program, error) {
+		// A Server and not a Handler, which refuses clients without an Origin.
+		return overHTTP(websocket.Server{Handler: func(c *websocket.Conn) {
+			for {
+				var m xnetMessage
+				if err := xnetCodec.Receive(c, &m); err != nil {
+					return
+				}
+				if err := xnetCodec.Send(c, m); err != nil {
+					return
+				}
+			}
+		}}.ServeHTTP), nil
+	},
+}
+
+type xnetMessage struct {
+	payload []byte
+	typ     byte
+}
+
+var xnetCodec = websocket.Codec{
+	Marshal: func(v any) ([]byte, byte, error) {
+		m := v.(xnetMessage)
+		return m.payload, m.typ, nil
+	},
+	Unmarshal: func(p []byte, typ byte, v any) error {
+		*v.(*xnetMessage) = xnetMessage{p, typ}
+		return nil
+	},
+}
