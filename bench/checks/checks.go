@@ -1,0 +1,126 @@
+// Package checks finds out what an echo server does wrong: it says to it what
+// RFC 6455 forbids or demands, frame by frame, and judges what comes back.
+//
+// It judges by what the RFC says must be. Where the RFC leaves a choice, each
+// choice is right, and Got tells which one it was. A section in parentheses is
+// one of RFC 6455.
+package checks
+
+import (
+	"context"
+	"crypto/tls"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"example.com/wsecho/bench/result"
+)
+
+// Options say what the server is.
+type Options struct {
+	TLS         *tls.Config // for wss; nil: ws
+	Compression bool        // it accepts permessage-deflate, and is checked for that too
+}
+
+// patience is how long a server may take for what it must do at once.
+const patience = 2 * time.Second
+
+// A check is a row: one or more trials, each on a connection of its own.
+type check struct {
+	name, title, want string
+	trials            []trial
+	deflated          bool // only where there is compression
+	alone             bool // it might take the server down, or make it slow
+	slow              bool // it may take seconds to be right
+}
+
+// A trial is what is done on one connection. Its name says what sets it apart
+// from the others of its check.
+type trial struct {
+	name string
+	do   func(*target) (verdict, error)
+}
+
+// A verdict is what came of a trial. An error instead of it says that nothing
+// did.
+type verdict struct {
+	got   string
+	right bool
+}
+
+// Run runs all checks against the server at addr and returns them in the order
+// of the table. A server that is right is done in about one second, and one that
+// is silent where it should not be in about eight. Peer is left to the caller.
+func Run(ctx context.Context, addr string, o Options) []result.Check {
+	s := &target{ctx: ctx, url: "ws://" + addr + "/", tls: o.TLS}
+	if o.TLS != nil {
+		s.url = "wss://" + addr + "/"
+	}
+	rows := slices.DeleteFunc(table(), func(c check) bool { return c.deflated && !o.Compression })
+	found := make([]result.Check, len(rows))
+	var quick, slow sync.WaitGroup
+	defer slow.Wait()
+	for i, c := range rows {
+		switch run := func() { found[i] = c.run(s) }; {
+		case c.slow:
+			slow.Go(run)
+		case !c.alone:
+			quick.Go(run)
+		}
+	}
+	quick.Wait()
+	for i, c := range rows {
+		if c.alone {
+			found[i] = c.run(s)
+		}
+	}
+	return found
+}
+
+// run has the trials at once.
+func (c check) run(s *target) result.Check {
+	verdicts, errs := make([]verdict, len(c.trials)), make([]error, len(c.trials))
+	var running sync.WaitGroup
+	for i, t := range c.trials {
+		running.Go(func() { verdicts[i], errs[i] = t.do(s) })
+	}
+	running.Wait()
+	found := result.Check{Name: c.name, Title: c.title, Want: c.want, Right: true}
+	for i, v := range verdicts {
+		if errs[i] != nil && found.Error == "" {
+			found.Error = c.trials[i].label() + errs[i].Error()
+		}
+		found.Right = found.Right && v.right && errs[i] == nil
+	}
+	found.Got = c.summary(verdicts, errs, found.Right)
+	return found
+}
+
+func (t trial) label() string {
+	if t.name == "" {
+		return ""
+	}
+	return t.name + ": "
+}
+
+// summary says what the trials gave; where something is wrong, what is wrong.
+func (c check) summary(verdicts []verdict, errs []error, right bool) string {
+	var order []string
+	names := make(map[string][]string)
+	for i, v := range verdicts {
+		if errs[i] != nil || v.right != right {
+			continue
+		}
+		if names[v.got] == nil {
+			order = append(order, v.got)
+		}
+		names[v.got] = append(names[v.got], c.trials[i].name)
+	}
+	for i, got := range order {
+		if n := names[got]; len(n) < len(verdicts) {
+			order[i] = strings.Join(n, ", ") + ": " + got
+		}
+	}
+	return strings.Join(order, "; ")
+}

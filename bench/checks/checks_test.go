@@ -1,0 +1,287 @@
+package checks
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
+
+// serve runs an echo on loopback for the rest of the test.
+func serve(t *testing.T, o server.Options, config *tls.Config) (addr string) {
+	t.Helper()
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = l.Addr().String()
+	if config != nil {
+		l = tls.NewListener(l, config)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return addr
+}
+
+// TestRight has a server that is right in everything.
+func TestRight(t *testing.T) {
+	mine, theirs := wstest.TLS()
+	for _, test := range []struct {
+		name    string
+		options Options
+		config  *tls.Config
+		server  server.Options
+		checks  int
+	}{
+		{"plain", Options{}, nil, server.Options{HoldReplies: true}, len(table()) - len(deflated())},
+		{"TLS", Options{TLS: theirs}, mine, server.Options{}, len(table()) - len(deflated())},
+		{"compression", Options{Compression: true}, nil, server.Options{Compression: websocket.CompressionContextTakeover}, len(table())},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			found := Run(t.Context(), serve(t, test.server, test.config), test.options)
+			for _, c := range found {
+				if !c.Right || c.Error != "" || c.Got == "" || c.Want == "" || c.Title == "" {
+					t.Errorf("%s: %s: want %s, got %s %s", c.Name, c.Title, c.Want, c.Got, c.Error)
+				}
+			}
+			if len(found) != test.checks {
+				t.Errorf("got %d checks, want %d", len(found), test.checks)
+			}
+		})
+	}
+}
+
+// A wrong is a server that is broken on purpose. It makes handshakes of
+// everything, and accepts permessage-deflate without doing anything for it.
+type wrong struct {
+	name   string
+	handle func(*wstest.Peer)
+	accept func(key string) string // nil: as it should be
+	passes string                  // the checks that it passes all the same
+}
+
+func wrongs() []wrong {
+	once := func(f wstest.Frame) func(*wstest.Peer) {
+		return func(p *wstest.Peer) {
+			if _, err := p.Recv(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				_ = p.Send(f) // whoever is gone needs none
+			}
+		}
+	}
+	return []wrong{
+		// Every frame comes back as it came.
+		{"mirror", func(p *wstest.Peer) {
+			for {
+				f, err := p.Recv()
+				f.Masked = false
+				if err != nil || p.Send(f) != nil {
+					return
+				}
+			}
+		}, nil, "echo fragments cut-frame cut-message split-utf8 long-length close close-empty bad-key tiny-fragments deflate"},
+		// What has come when the stream ends is a message, too.
+		{"hasty", func(p *wstest.Peer) {
+			for {
+				if _, err := p.Recv(); err != nil {
+					_ = p.Send(wstest.TextFrame("so far"))
+					return
+				}
+			}
+		}, nil, "bad-key"},
+		{"mute", wstest.Silent, func(key string) string {
+			if b, err := base64.StdEncoding.DecodeString(key); err != nil || len(b) != 16 {
+				return "nonsense"
+			}
+			return wstest.AcceptKey(key)
+		}, ""},
+		{"1000", once(wstest.CloseFrame(1000, "")), nil, "cut-frame cut-message close close-empty close-illegal tcp-close bad-key"},
+		{"1005", once(wstest.CloseFrame(1005, "")), nil, "cut-frame tcp-close bad-key"},
+		{"masked", once(wstest.CloseFrame(1002, "").WithKey(key)), nil, "cut-frame tcp-close bad-key"},
+		{"bits", once(wstest.TextFrame("ab").WithRsv(wstest.RSV2)), nil, "cut-frame tcp-close bad-key"},
+	}
+}
+
+// TestWrong has each check find a server that is wrong in it.
+func TestWrong(t *testing.T) {
+	caught := make(map[string]bool)
+	results := make(chan []string)
+	all := wrongs()
+	for _, w := range all {
+		go func() { results <- w.check(t) }()
+	}
+	for range all {
+		for _, name := range <-results {
+			caught[name] = true
+		}
+	}
+	for _, c := range table() {
+		if !caught[c.name] {
+			t.Errorf("no server fails %s", c.name)
+		}
+	}
+}
+
+// check returns the names of the checks that w fails.
+func (w wrong) check(t *testing.T) (caught []string) {
+	url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
+		p.Timeout = 20 * time.Second
+		r, err := p.ReadRequest()
+		if err != nil {
+			return
+		}
+		header := make(http.Header)
+		if r.Header.Get("Sec-WebSocket-Extensions") != "" {
+			header["Sec-WebSocket-Extensions"] = []string{"permessage-deflate"}
+		}
+		key := r.Header.Get("Sec-WebSocket-Key")
+		if w.accept != nil {
+			header["Sec-WebSocket-Accept"] = []string{w.accept(key)}
+		}
+		if p.SendRaw(wstest.Response(key, header)) == nil {
+			w.handle(p)
+		}
+	})
+	began := time.Now()
+	passed := strings.Fields(w.passes)
+	for _, c := range Run(t.Context(), strings.TrimPrefix(url, "ws://"), Options{Compression: true}) {
+		if c.Error != "" || c.Got == "" {
+			t.Errorf("%s, %s: got %q, %s", w.name, c.Name, c.Got, c.Error)
+		}
+		if c.Right != slices.Contains(passed, c.Name) {
+			t.Errorf("%s, %s: got %q, which is right: %t", w.name, c.Name, c.Got, c.Right)
+		}
+		if !c.Right {
+			caught = append(caught, c.Name)
+		}
+	}
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("%s: it took %v", w.name, took)
+	}
+	return caught
+}
+
+// TestNotRun has checks that cannot be run.
+func TestNotRun(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	cancelled, cancel := context.WithCancelCause(t.Context())
+	enough := errors.New("enough")
+	cancel(enough)
+	for name, test := range map[string]struct {
+		ctx  context.Context
+		addr string
+		o    Options
+		want string
+	}{
+		"nobody listens": {t.Context(), addr, Options{Compression: true}, "refused"},
+		"context":        {cancelled, serve(t, server.Options{}, nil), Options{}, enough.Error()},
+	} {
+		for _, c := range Run(test.ctx, test.addr, test.o) {
+			if c.Right || !strings.Contains(c.Error, test.want) {
+				t.Errorf("%s: %s: got %q, want an error with %q", name, c.Name, c.Error, test.want)
+			}
+		}
+	}
+	for _, c := range Run(t.Context(), serve(t, server.Options{}, nil), Options{Compression: true}) {
+		if deflates := strings.HasPrefix(c.Name, "deflate"); deflates == c.Right || deflates != strings.Contains(c.Error, "did not accept") {
+			t.Errorf("without compression: %s: got %q %s", c.Name, c.Got, c.Error)
+		}
+	}
+}
+
+// TestInterrupted ends the context while a server is silent.
+func TestInterrupted(t *testing.T) {
+	addr := strings.TrimPrefix(wstest.Serve(t, wstest.Silent), "ws://")
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	for _, c := range Run(ctx, addr, Options{}) {
+		if slices.ContainsFunc(handshakes(), func(h check) bool { return h.name == c.Name }) {
+			continue // which were answered
+		}
+		if c.Right || c.Error == "" {
+			t.Errorf("%s: got %q, want an error", c.Name, c.Got)
+		}
+	}
+	if took := time.Since(began); took > patience {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// TestSurvived has a server that is gone after a trial which it passed.
+func TestSurvived(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial := survived(trial{"", func(*target) (verdict, error) { return verdict{"closed with 1002", true}, l.Close() }})
+	v, err := trial.do(&target{ctx: t.Context(), url: "ws://" + l.Addr().String() + "/"})
+	if err != nil || v.right || !strings.HasPrefix(v.got, "closed with 1002, and then nobody") {
+		t.Errorf("got %+v, %v", v, err)
+	}
+}
+
+func TestSummary(t *testing.T) {
+	c := check{trials: []trial{{name: "a"}, {name: "b"}, {name: "c"}}}
+	x, y, bad := verdict{"x", true}, verdict{"y", true}, verdict{"bad", false}
+	for _, test := range []struct {
+		verdicts []verdict
+		want     string
+	}{
+		{[]verdict{x, x, x}, "x"},
+		{[]verdict{x, y, x}, "a, c: x; b: y"},
+		{[]verdict{x, bad, x}, "b: bad"},
+		{[]verdict{bad, x, bad}, "a, c: bad"},
+		{[]verdict{bad, bad, bad}, "bad"},
+	} {
+		right := !slices.Contains(test.verdicts, bad)
+		if got := c.summary(test.verdicts, make([]error, 3), right); got != test.want {
+			t.Errorf("%v: got %q, want %q", test.verdicts, got, test.want)
+		}
+	}
+}
+
+// TestLegal has the codes at the ends of the ranges.
+func TestLegal(t *testing.T) {
+	var got []string
+	for code := range uint16(6000) {
+		if legal(code) != (code > 0 && legal(code-1)) {
+			got = append(got, fmt.Sprint(code))
+		}
+	}
+	if want := "1000 1004 1007 1015 3000 5000"; strings.Join(got, " ") != want {
+		t.Errorf("it changes at %v, want %s", got, want)
+	}
+}

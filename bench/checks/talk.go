@@ -1,0 +1,213 @@
+package checks
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"example.com/wsecho/wstest"
+)
+
+// A target is who is checked.
+type target struct {
+	ctx context.Context
+	url string
+	tls *tls.Config
+}
+
+// A talk is one connection to it.
+type talk struct {
+	*wstest.Peer
+	release func() bool
+	heard   []reply       // that next has not returned yet
+	message *wstest.Frame // begun; nil: none
+	drop    bool          // payloads of messages, as they come
+}
+
+// dial connects. The connection is reset when the context ends.
+func (s *target) dial(dial func(string, wstest.DialOptions) (*wstest.Peer, error), extensions string) (*talk, error) {
+	d := net.Dialer{Timeout: patience}
+	p, err := dial(s.url, wstest.DialOptions{
+		Extensions: extensions, TLS: s.tls, Timeout: patience,
+		Dial: func(network, addr string) (net.Conn, error) { return d.DialContext(s.ctx, network, addr) },
+	})
+	if err != nil {
+		return nil, s.cause(err)
+	}
+	return &talk{Peer: p, release: context.AfterFunc(s.ctx, func() { _ = p.RST() })}, nil
+}
+
+// cause is the context's where that has ended.
+func (s *target) cause(err error) error {
+	if err != nil && s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	return err
+}
+
+// end gives the connection up. What the server makes of that is not looked at.
+func (t *talk) end() {
+	t.release()
+	_ = t.RST()
+}
+
+// on makes a trial of what is said on a connection after the handshake.
+func on(name string, do func(*target, *talk) (verdict, error)) trial {
+	return with("", name, do)
+}
+
+// with is on with an extension that the server has to accept.
+func with(extensions, name string, do func(*target, *talk) (verdict, error)) trial {
+	return trial{name, func(s *target) (verdict, error) {
+		t, err := s.dial(wstest.Dial, extensions)
+		if err != nil {
+			return verdict{}, err
+		}
+		defer t.end()
+		if extensions != "" && t.Response.Header.Get("Sec-WebSocket-Extensions") == "" {
+			return verdict{}, fmt.Errorf("the server did not accept %s", extensions)
+		}
+		v, err := do(s, t)
+		return v, s.cause(err)
+	}}
+}
+
+// What a server may do next.
+type kind int
+
+const (
+	nothing kind = iota // until the time was up
+	message             // whole
+	pong
+	closing // a close frame
+	ended   // TCP, without a close frame
+	illegal // a frame that no server may send
+)
+
+// A reply is what it did.
+type reply struct {
+	kind  kind
+	said  string // in a few words
+	frame wstest.Frame
+	code  uint16 // of a close frame
+}
+
+// next waits for a reply, for at most d.
+func (t *talk) next(d time.Duration) (reply, error) {
+	if len(t.heard) == 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		defer cancel()
+		// No answer to anything: that would be more than was asked.
+		e, err := t.Answer(ctx, wstest.AnswerOptions{NoPong: true, NoClose: true, Each: func(f wstest.Frame) {
+			if r, whole := t.take(f); whole {
+				t.heard = append(t.heard, r)
+				cancel()
+			}
+		}})
+		if len(t.heard) == 0 {
+			return over(e, err, d)
+		}
+	}
+	r := t.heard[0]
+	t.heard = t.heard[1:]
+	return r, nil
+}
+
+// over says how the stream has ended, or that it has not.
+func over(e wstest.End, err error, d time.Duration) (reply, error) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return reply{said: fmt.Sprintf("nothing in %.3g s", d.Seconds())}, nil
+	case err != nil:
+		return reply{}, err
+	case e.RST:
+		return reply{kind: ended, said: "TCP reset without a close frame"}, nil
+	case e.Cut:
+		return reply{kind: ended, said: "TCP closed inside a frame"}, nil
+	}
+	return reply{kind: ended, said: "TCP closed without a close frame"}, nil
+}
+
+// take takes a frame, and reports whether it makes a reply.
+func (t *talk) take(f wstest.Frame) (r reply, whole bool) {
+	if fault := t.fault(f); fault != "" {
+		return reply{kind: illegal, said: "sent " + fault, frame: f}, true
+	}
+	switch f.Opcode {
+	case wstest.Ping: // the server's heartbeat
+		return reply{}, false
+	case wstest.Pong:
+		return reply{kind: pong, said: "answered with a pong", frame: f}, true
+	case wstest.Close:
+		r := reply{kind: closing, frame: f}
+		r.code, _ = wstest.ParseClose(f.Payload)
+		switch len(f.Payload) {
+		case 0:
+			r.said = "closed with no code"
+		case 1:
+			r.said = "closed with half a code"
+		default:
+			r.said = fmt.Sprintf("closed with %d", r.code)
+		}
+		return r, true
+	}
+	if t.message == nil {
+		t.message = &wstest.Frame{Rsv: f.Rsv, Opcode: f.Opcode}
+	}
+	if !t.drop {
+		t.message.Payload = append(t.message.Payload, f.Payload...)
+	}
+	if !f.Fin {
+		return reply{}, false
+	}
+	m := *t.message
+	t.message = nil
+	return reply{kind: message, said: "echoed", frame: m}, true
+}
+
+// fault says why no server may send f now; "" if it may.
+func (t *talk) fault(f wstest.Frame) string {
+	control, first := f.Opcode >= wstest.Close, f.Opcode == wstest.Text || f.Opcode == wstest.Binary
+	compressed := f.Rsv == wstest.RSV1 && first && t.Response.Header.Get("Sec-WebSocket-Extensions") != ""
+	switch {
+	case f.Masked:
+		return "a masked frame"
+	case f.Rsv != 0 && !compressed:
+		return "reserved bits"
+	case f.Opcode > wstest.Binary && f.Opcode < wstest.Close, f.Opcode > wstest.Pong:
+		return "a reserved opcode"
+	case control && !f.Fin:
+		return "a control frame in fragments"
+	case control && len(f.Payload) > 125:
+		return "a control frame of more than 125 bytes"
+	case !control && first == (t.message != nil):
+		return "a fragment out of order"
+	}
+	return ""
+}
+
+// legal is which close codes may be on the wire (section 7.4), those included
+// that the IANA has registered since.
+func legal(code uint16) bool {
+	switch code {
+	case 1004, 1005, 1006:
+		return false
+	}
+	return code >= 1000 && code <= 1014 || code >= 3000 && code <= 4999
+}
+
+// fails reports whether the server has failed the connection (section 7.1.7).
+// It should say why with an appropriate code but need not, so that the end of
+// TCP alone is enough. 1000 and 1001 say that all was well, which it was not.
+func (r reply) fails() bool {
+	if r.kind == closing && !r.empty() {
+		return legal(r.code) && r.code > 1001
+	}
+	return r.kind == closing || r.kind == ended
+}
+
+// empty reports whether a close frame had no payload.
+func (r reply) empty() bool { return len(r.frame.Payload) == 0 }
