@@ -9,6 +9,7 @@ package checks
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,9 @@ import (
 type Options struct {
 	TLS         *tls.Config // for wss; nil: ws
 	Compression bool        // it accepts permessage-deflate, and is checked for that too
+	// Again starts the server anew where a check was its end, and returns its
+	// address. Nil: what is left then is not run.
+	Again func(context.Context) (addr string, err error)
 }
 
 // patience is how long a server may take for what it must do at once.
@@ -53,10 +57,7 @@ type verdict struct {
 // of the table. A server that is right is done in about one second, and one that
 // is silent where it should not be in about eight. Peer is left to the caller.
 func Run(ctx context.Context, addr string, o Options) []result.Check {
-	s := &target{ctx: ctx, url: "ws://" + addr + "/", tls: o.TLS}
-	if o.TLS != nil {
-		s.url = "wss://" + addr + "/"
-	}
+	s := newTarget(ctx, addr, o)
 	rows := slices.DeleteFunc(table(), func(c check) bool { return c.deflated && !o.Compression })
 	found := make([]result.Check, len(rows))
 	var quick, slow sync.WaitGroup
@@ -71,19 +72,35 @@ func Run(ctx context.Context, addr string, o Options) []result.Check {
 	}
 	quick.Wait()
 	for i, c := range rows {
-		if c.alone {
-			found[i] = c.run(s)
+		if !c.alone {
+			continue
+		}
+		var err error
+		if s.gone.Load() && o.Again != nil {
+			if addr, err = o.Again(ctx); err == nil {
+				s = newTarget(ctx, addr, o)
+			}
+		}
+		if found[i] = c.run(s); err != nil {
+			found[i].Error = fmt.Sprintf("starting the server anew: %v", err)
 		}
 	}
 	return found
 }
 
-// run has the trials at once.
+// run has the trials at once, or one by one as long as the server is there.
 func (c check) run(s *target) result.Check {
 	verdicts, errs := make([]verdict, len(c.trials)), make([]error, len(c.trials))
 	var running sync.WaitGroup
 	for i, t := range c.trials {
 		running.Go(func() { verdicts[i], errs[i] = t.do(s) })
+		if c.alone {
+			running.Wait()
+			if s.gone.Load() {
+				verdicts = verdicts[:i+1]
+				break
+			}
+		}
 	}
 	running.Wait()
 	found := result.Check{Name: c.name, Title: c.title, Want: c.want, Right: true}

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -247,10 +249,69 @@ func TestSurvived(t *testing.T) {
 		t.Fatal(err)
 	}
 	trial := survived(trial{"", func(*target) (verdict, error) { return verdict{"closed with 1002", true}, l.Close() }})
-	v, err := trial.do(&target{ctx: t.Context(), url: "ws://" + l.Addr().String() + "/"})
-	if err != nil || v.right || !strings.HasPrefix(v.got, "closed with 1002, and then nobody") {
+	s := newTarget(t.Context(), l.Addr().String(), Options{})
+	v, err := trial.do(s)
+	if err != nil || v.right || !strings.HasPrefix(v.got, "closed with 1002, and then nobody") || !s.gone.Load() {
 		t.Errorf("got %+v, %v", v, err)
 	}
+}
+
+// TestAgain has a server that no longer listens after the first check that is
+// run alone, and another in its place.
+func TestAgain(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer l.Close()
+	running.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				p := wstest.Server(mortal{c, l})
+				defer p.Close()
+				if p.Accept(nil) == nil {
+					wstest.Echo(p)
+				}
+			})
+		}
+	})
+	again := 0
+	found := Run(t.Context(), l.Addr().String(), Options{Again: func(context.Context) (string, error) {
+		again++
+		return serve(t, server.Options{}, nil), nil
+	}})
+	alone := 0
+	for _, c := range found {
+		if !slices.ContainsFunc(loads(), func(l check) bool { return l.name == c.Name }) {
+			continue
+		}
+		if alone++; c.Right != (alone > 1) || c.Error != "" {
+			t.Errorf("%s: got %q %s", c.Name, c.Got, c.Error)
+		}
+	}
+	if again != 1 || alone < 3 {
+		t.Errorf("the server was started anew %d times in %d checks, want once", again, alone)
+	}
+}
+
+// A mortal connection ends its listener when it hears a length of 2^63.
+type mortal struct {
+	net.Conn
+	listener net.Listener
+}
+
+func (m mortal) Read(b []byte) (int, error) {
+	n, err := m.Conn.Read(b)
+	if bytes.Contains(b[:n], wstest.Header(0x82, true, key, 1<<63, 64)) {
+		err = errors.Join(err, m.listener.Close())
+	}
+	return n, err
 }
 
 func TestSummary(t *testing.T) {

@@ -60,6 +60,7 @@ func survived(t trial) trial {
 			return verdict{}, s.cause(err)
 		}
 		if err != nil {
+			s.gone.Store(true)
 			return verdict{v.got + ", and then nobody was served any more", false}, nil
 		}
 		after.end()

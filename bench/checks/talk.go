@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"example.com/wsecho/wstest"
@@ -16,6 +17,15 @@ type target struct {
 	ctx context.Context
 	url string
 	tls *tls.Config
+
+	gone atomic.Bool // it accepts nobody any more
+}
+
+func newTarget(ctx context.Context, addr string, o Options) *target {
+	if o.TLS != nil {
+		return &target{ctx: ctx, url: "wss://" + addr + "/", tls: o.TLS}
+	}
+	return &target{ctx: ctx, url: "ws://" + addr + "/"}
 }
 
 // A talk is one connection to it.
