@@ -1,0 +1,75 @@
+package report
+
+// A document is what Markdown and HTML are made of.
+type document struct {
+	Title    string
+	Sections []section
+}
+
+type section struct {
+	ID, Title string
+	Blocks    []block
+}
+
+// A block is one of its fields.
+type block struct {
+	Text  string // a paragraph
+	Warn  string // one that is not to be missed
+	Head  string // of what follows, below the section's
+	List  []string
+	Code  string
+	Table *table
+	Plot  *Plot
+}
+
+type table struct {
+	Caption string
+	Left    int      // how many columns are texts; the others are numbers
+	Head    []string // of the columns; the first one is the head of the row
+	Rows    [][]cell
+}
+
+type cell struct {
+	Text  string
+	Below string // a second line
+	Wrong bool
+}
+
+func texts(s ...string) (cells []cell) {
+	for _, text := range s {
+		cells = append(cells, cell{Text: text})
+	}
+	return cells
+}
+
+// tidy cleans all that somebody else may have written.
+func (d *document) tidy() {
+	each := func(s *string) { *s = clean(*s) }
+	each(&d.Title)
+	for i := range d.Sections {
+		for j := range d.Sections[i].Blocks {
+			b := &d.Sections[i].Blocks[j]
+			for _, s := range []*string{&b.Text, &b.Warn, &b.Head, &b.Code} {
+				each(s)
+			}
+			for k := range b.List {
+				each(&b.List[k])
+			}
+			if b.Table != nil {
+				b.Table.tidy()
+			}
+		}
+	}
+}
+
+func (t *table) tidy() {
+	t.Caption = clean(t.Caption)
+	for i := range t.Head {
+		t.Head[i] = clean(t.Head[i])
+	}
+	for _, row := range t.Rows {
+		for i := range row {
+			row[i].Text, row[i].Below = clean(row[i].Text), clean(row[i].Below)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"example.com/wsecho/bench/result"
+	"example.com/wsecho/load"
+)
+
+type peer = result.Peer
+
+// facts are a report as the tables and plots need it.
+type facts struct {
+	r     *result.Report
+	peers []peer // those of r, and whoever has figures without being there
+	cells []*result.Cell
+	looks map[string]look
+	costs []cost
+}
+
+// A cost is a chosen cell whose server time was read.
+type cost struct {
+	cell   *result.Cell
+	figure string
+	title  string
+}
+
+func factsOf(r *result.Report) *facts {
+	f := &facts{r: r, peers: slices.Clone(r.Peers), cells: r.Cells}
+	known := func(name string) {
+		if !slices.ContainsFunc(f.peers, func(p peer) bool { return p.Name == name }) {
+			f.peers = append(f.peers, peer{Name: name})
+		}
+	}
+	for _, c := range r.Cells {
+		for _, o := range c.Outcomes {
+			known(o.Peer)
+		}
+		for _, name := range []string{"cpu_us", "cpu_us_conn"} {
+			if c.Chosen && has(c, name) {
+				f.costs = append(f.costs, cost{c, name, brieflyOf(c)})
+				break
+			}
+		}
+	}
+	for _, c := range r.Checks {
+		known(c.Peer)
+	}
+	f.looks = looks(f.peers)
+	titles := map[string]int{}
+	for _, c := range f.costs {
+		titles[c.title]++
+	}
+	for i, c := range f.costs {
+		if titles[c.title] > 1 {
+			f.costs[i].title = c.cell.Title
+		}
+	}
+	return f
+}
+
+// has says whether any peer has a figure in c.
+func has(c *result.Cell, name string) bool {
+	return slices.ContainsFunc(c.Outcomes, func(o *result.Outcome) bool { return len(o.Values(name)) > 0 })
+}
+
+// brieflyOf is a cell in the head of a column.
+func brieflyOf(c *result.Cell) string {
+	switch c.Kind {
+	case result.Open:
+		return fmt.Sprintf("%s, open loop at %s", size(c.Size), percent(c.Share))
+	case result.Churn:
+		return "connect, " + size(c.Size) + ", close"
+	}
+	return without(c)
+}
+
+// over is a figure of a peer divided by the base's. The base itself has none.
+func (f *facts) over(c *result.Cell, name, figure string) (load.Ratio, bool) {
+	if name == result.Base {
+		return load.Ratio{}, false
+	}
+	return c.Of(name).Over(c.Of(result.Base), figure)
+}
+
+// based says whether the base was measured at all.
+func (f *facts) based() bool {
+	return slices.ContainsFunc(f.cells, func(c *result.Cell) bool { return len(roundsOf(c.Of(result.Base))) > 0 })
+}
+
+func roundsOf(o *result.Outcome) []map[string]float64 {
+	if o == nil {
+		return nil
+	}
+	return o.Rounds
+}
+
+// ofKind are the cells of a kind that have outcomes.
+func (f *facts) ofKind(kind string) (cells []*result.Cell) {
+	for _, c := range f.cells {
+		if c.Kind == kind && len(c.Outcomes) > 0 {
+			cells = append(cells, c)
+		}
+	}
+	return cells
+}
+
+// inOrder are the outcomes of c in the order of the peers.
+func (f *facts) inOrder(c *result.Cell) (outcomes []*result.Outcome) {
+	for _, p := range f.peers {
+		if o := c.Of(p.Name); o != nil {
+			outcomes = append(outcomes, o)
+		}
+	}
+	return outcomes
+}
+
+// A tally is what the checks of a peer have shown.
+type tally struct {
+	all, wrong, unknown int
+}
+
+func (f *facts) tallyOf(name string) (t tally) {
+	for _, c := range f.r.Checks {
+		if c.Peer != name {
+			continue
+		}
+		t.all++
+		switch {
+		case c.Error != "":
+			t.unknown++
+		case !c.Right:
+			t.wrong++
+		}
+	}
+	return t
+}
+
+func (t tally) String() string {
+	if t.all == 0 {
+		return "not checked"
+	}
+	s := fmt.Sprintf("%d of %d", t.wrong, t.all)
+	if t.unknown > 0 {
+		s += fmt.Sprintf(", %d unknown", t.unknown)
+	}
+	return s
+}
+
+// wrongCells is in how many cells something came back wrong.
+func (f *facts) wrongCells(name string) (n int) {
+	for _, c := range f.cells {
+		if o := c.Of(name); o != nil && len(o.Wrong) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// p99Cell is the chosen cell whose p99 the main table has: an open loop at about half
+// of what the server can do, if there is one, else the fewest in flight.
+func (f *facts) p99Cell() *result.Cell {
+	var best *result.Cell
+	rank := func(c *result.Cell) float64 {
+		if c.Kind == result.Open {
+			return max(c.Share-0.5, 0.5-c.Share)
+		}
+		return 1 + float64(c.InFlight)
+	}
+	for _, c := range f.cells {
+		if c.Chosen && has(c, "p99_us") && (best == nil || rank(c) < rank(best)) {
+			best = c
+		}
+	}
+	return best
+}
+
+// idleCell is the one of which the main table has the memory: without pings, if there
+// is one, and with the most connections.
+func (f *facts) idleCell() *result.Cell {
+	var best *result.Cell
+	for _, c := range f.cells {
+		if c.Kind != result.Idle || !has(c, "idle_kib") {
+			continue
+		}
+		better := best == nil || c.Chosen && !best.Chosen
+		if best != nil && c.Chosen == best.Chosen {
+			quiet, bestQuiet := c.Heartbeat == 0, best.Heartbeat == 0
+			better = quiet && !bestQuiet || quiet == bestQuiet && c.Connections > best.Connections
+		}
+		if better {
+			best = c
+		}
+	}
+	return best
+}
+
+// versionOf is a peer's, with its language if that is not Go.
+func versionOf(p peer) string {
+	v := p.Version
+	if v == "" {
+		v = "–"
+	}
+	if p.Language != "" && !strings.EqualFold(p.Language, "Go") {
+		v += ", " + p.Language
+	}
+	return v
+}

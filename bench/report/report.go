@@ -1,0 +1,286 @@
+// Package report shows what a comparison has found: as Markdown with plots, as one page
+// of HTML, in short for the README and for a terminal.
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/wsecho/bench/result"
+)
+
+// documentOf is all there is to say about r.
+func documentOf(r *result.Report) (*document, error) {
+	f := factsOf(r)
+	plots, err := plotsOf(f)
+	if err != nil {
+		return nil, err
+	}
+	drawn := func(name string) (blocks []block) {
+		for i := range plots {
+			if plots[i].Name == name || strings.HasPrefix(plots[i].Name, name+"-") {
+				blocks = append(blocks, block{Plot: &plots[i]})
+			}
+		}
+		return blocks
+	}
+	d := &document{Title: "WebSocket servers compared"}
+	add := func(id, title string, blocks ...[]block) {
+		d.Sections = append(d.Sections, section{id, title, slices.Concat(blocks...)})
+	}
+	add("result", "Result", f.opening(), f.first(), drawn(mainPlot))
+	if faults := f.faults(); len(faults) > 0 {
+		add("wrong", "What went wrong under load", []block{{List: faults}})
+	}
+	add("reading", "How to read it", f.reading())
+	add("echo", "Echo, closed loop", drawn(costPlot), drawn(ratePlot), f.kind(result.Echo, f.figureTables))
+	add("open", "Latency by load, open loop", drawn(latencyPlot), f.kind(result.Open, f.figureTables))
+	add("churn", "Connections that come and go", f.kind(result.Churn, f.figureTables))
+	add("idle", "Idle connections and memory", drawn(heartbeatPlot), drawn(memoryPlot), f.kind(result.Idle, f.figureTables))
+	add("dead", "A peer that no longer answers", f.kind(result.Dead, tabled(f.deadTable)))
+	add("drain", "The server is told to end", f.kind(result.Drain, tabled(f.drainTable)))
+	checks := f.checkTables()
+	if checks == nil {
+		checks = []block{{Text: "Correctness was not checked."}}
+	}
+	add("correctness", "Correctness", checks)
+	add("peers", "Peers", f.peerBlocks())
+	add("machine", "Machine and command", f.machine())
+	if notes := f.notes(); len(notes) > 0 {
+		add("notes", "Notes", []block{{List: notes}})
+	}
+	d.tidy()
+	return d, nil
+}
+
+func tabled(of func(*result.Cell) *table) func(*result.Cell) []block {
+	return func(c *result.Cell) []block { return []block{{Table: of(c)}} }
+}
+
+// kind shows the cells of a kind.
+func (f *facts) kind(kind string, show func(*result.Cell) []block) (blocks []block) {
+	for _, c := range f.ofKind(kind) {
+		blocks = append(blocks, block{Head: c.Title})
+		blocks = append(blocks, show(c)...)
+	}
+	if blocks == nil {
+		return []block{{Text: "Nothing of this kind was measured."}}
+	}
+	return blocks
+}
+
+// opening says what this is, and what has to be known before anything else.
+func (f *facts) opening() []block {
+	r := f.r
+	s := fmt.Sprintf("%s on %s, %s", plural(f.measured(), "server"), machineOf(r.Machine), plural(r.Rounds, "round"))
+	if r.Measured > 0 {
+		s += fmt.Sprintf(" of %s each", short(r.Measured))
+	}
+	blocks := []block{{Text: sentence(s + when(r))}}
+	if r.Interrupted {
+		blocks = append(blocks, block{Warn: "The run was interrupted: these are the figures until then."})
+	}
+	if len(f.cells) > 0 && !f.based() {
+		blocks = append(blocks, block{Warn: "There are no figures of " + result.Base + ", so nothing is divided by it."})
+	}
+	if n := len(f.faults()); n > 0 {
+		blocks = append(blocks, block{Warn: plural(n, "thing") + " went wrong under load, each said in a sentence below. A figure of a server that does not send back what it got is worth nothing."})
+	}
+	if r.Rounds < fewestRounds {
+		blocks = append(blocks, block{Warn: fmt.Sprintf("%s cannot tell a difference from noise: that takes %d.", plural(r.Rounds, "round"), fewestRounds)})
+	}
+	return blocks
+}
+
+// fewestRounds is how many load.Compare takes for an interval.
+const fewestRounds = 5
+
+func when(r *result.Report) string {
+	if r.Began.IsZero() {
+		return ""
+	}
+	return ", " + r.Began.UTC().Format("2 January 2006, 15:04 UTC")
+}
+
+func machineOf(m result.Machine) string {
+	name := clean(m.Processor)
+	if name == "" {
+		name = "an unnamed machine"
+	}
+	if m.Processors > 0 {
+		name += " (" + plural(m.Processors, "processor") + ")"
+	}
+	return name
+}
+
+// measured is how many peers have outcomes.
+func (f *facts) measured() (n int) {
+	for _, p := range f.peers {
+		if f.hasRounds(p.Name) {
+			n++
+		}
+	}
+	return n
+}
+
+func (f *facts) hasRounds(name string) bool {
+	return slices.ContainsFunc(f.cells, func(c *result.Cell) bool { return len(roundsOf(c.Of(name))) > 0 })
+}
+
+// first is the table to choose by.
+func (f *facts) first() []block {
+	t := f.mainTable()
+	if t == nil {
+		return []block{{Text: "None of the cells in which all servers are compared was measured."}}
+	}
+	blocks := []block{{Table: t}}
+	if lines := f.mistakes(); len(lines) > 0 {
+		blocks = append(blocks, block{Text: "What they get wrong:"}, block{List: lines})
+	}
+	if lines := f.absent(); len(lines) > 0 {
+		blocks = append(blocks, block{Text: "Not measured:"}, block{List: lines})
+	}
+	return blocks
+}
+
+// absent are the peers without figures, with the reason.
+func (f *facts) absent() (lines []string) {
+	for _, p := range f.peers {
+		switch {
+		case p.Skipped != "":
+			lines = append(lines, p.Name+": "+sentence(p.Skipped))
+		case !f.hasRounds(p.Name):
+			why := "no figure of it was read"
+			if f.r.Interrupted {
+				why = "the run was interrupted before its turn"
+			}
+			lines = append(lines, p.Name+": "+sentence(why))
+		}
+	}
+	return lines
+}
+
+// reading says what the figures mean.
+func (f *facts) reading() []block {
+	shared := "Client and server share the machine"
+	if n := f.r.Machine.Processors; n > 0 {
+		shared = "Client and server share the " + plural(n, "processor") + " of one machine"
+	}
+	list := []string{
+		shared + ", so a rate is also about the client. The figure to read is server CPU: the time, user and system, that the server's process used for a message.",
+		fmt.Sprintf("÷ %s: all servers take turns in each round, and a figure is divided by %s's of the same round. The number is the median of these ratios. In parentheses is the interval that holds it in 95 %% of draws, when the rounds are drawn anew many times (the bootstrap). An interval with 1 in it is printed as = and is no difference.", result.Base, result.Base),
+		"Without ÷, a number is the median of the rounds, with the least and the greatest in parentheses.",
+	}
+	if len(f.ofKind(result.Echo)) > 0 {
+		list = append(list, "In a closed loop, a message that comes back makes room for the next. A server that stalls is not asked meanwhile, so its p99 looks better there than it is.")
+	}
+	if len(f.ofKind(result.Open)) > 0 {
+		list = append(list, "In an open loop each message has a time when it is due, and its latency counts from then. The load is a share of what this server can do at most: one that can do more also has to.")
+	}
+	list = append(list, "Not measured: a network (all goes over the loopback), more processors than there are, and a handler that does something with the messages."+f.nothingOf())
+	return []block{{List: list}}
+}
+
+// nothingOf names what has no cell.
+func (f *facts) nothingOf() string {
+	var none []string
+	for _, one := range []struct {
+		name string
+		of   func(*result.Cell) bool
+	}{
+		{"TLS", func(c *result.Cell) bool { return c.TLS }},
+		{"compression", func(c *result.Cell) bool { return c.Compression }},
+	} {
+		if !slices.ContainsFunc(f.cells, func(c *result.Cell) bool { return one.of(c) && len(c.Outcomes) > 0 }) {
+			none = append(none, one.name)
+		}
+	}
+	if len(none) == 0 {
+		return ""
+	}
+	return " Nor " + strings.Join(none, " and ") + "."
+}
+
+// peerBlocks are who was compared.
+func (f *facts) peerBlocks() []block {
+	if len(f.peers) == 0 {
+		return []block{{Text: "There are no peers in this report."}}
+	}
+	t := &table{Caption: "Who was compared, and how.", Left: 5, Head: []string{"peer", "what it is", "version", "measured", "note"}}
+	for _, p := range f.peers {
+		measured := "in the chosen cells"
+		switch {
+		case p.Skipped != "":
+			measured = "no: " + p.Skipped
+		case !f.hasRounds(p.Name):
+			measured = "no"
+		case p.Full:
+			measured = "in all cells"
+		}
+		t.Rows = append(t.Rows, texts(p.Name, p.Title, versionOf(p), measured, p.Note))
+	}
+	return []block{{Table: t}}
+}
+
+// machine is where and how it ran.
+func (f *facts) machine() []block {
+	r := f.r
+	var list []string
+	say := func(name, text string) {
+		if clean(text) != "" {
+			list = append(list, name+": "+text)
+		}
+	}
+	say("Processor", machineOf(r.Machine))
+	if r.Machine.Memory > 0 {
+		say("Memory", digits(float64(r.Machine.Memory)/(1<<30))+" GiB")
+	}
+	say("System", r.Machine.System)
+	say("Kernel", r.Machine.Kernel)
+	say("Go", r.Machine.Go)
+	if !r.Began.IsZero() {
+		say("Began", r.Began.UTC().Format(time.RFC3339))
+	}
+	if r.Took > 0 {
+		say("Took", short(r.Took))
+	}
+	say("Rounds", fmt.Sprint(r.Rounds))
+	if r.Measured > 0 {
+		say("Measured in each turn", short(r.Measured))
+	}
+	commit := r.Commit
+	if commit == "" {
+		commit = "not known"
+	}
+	say("Commit", commit)
+	blocks := []block{{List: list}}
+	if clean(r.Command) != "" {
+		blocks = append(blocks, block{Text: "This makes it again:"}, block{Code: r.Command})
+	}
+	return blocks
+}
+
+// notes are those of the whole and of each outcome; one that many have is said once.
+func (f *facts) notes() (lines []string) {
+	for _, n := range f.r.Notes {
+		lines = append(lines, sentence(n))
+	}
+	where := map[string][]string{}
+	var order []string
+	for _, c := range f.cells {
+		for _, o := range f.inOrder(c) {
+			for _, n := range o.Notes {
+				if where[n] == nil {
+					order = append(order, n)
+				}
+				where[n] = append(where[n], o.Peer+" ("+c.Title+")")
+			}
+		}
+	}
+	for _, n := range order {
+		lines = append(lines, sentence(n)+" "+sentence(strings.Join(where[n], "; ")))
+	}
+	return lines
+}

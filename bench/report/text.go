@@ -1,0 +1,93 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"example.com/wsecho/bench/result"
+)
+
+// Text writes what a terminal shows after a run: the main table, and what went wrong.
+func Text(w io.Writer, r *result.Report) error {
+	f := factsOf(r)
+	d := &document{Sections: []section{{Blocks: append(f.opening(), f.first()...)}}}
+	if faults := f.faults(); len(faults) > 0 {
+		d.Sections[0].Blocks = append(d.Sections[0].Blocks, block{Text: "What went wrong under load:"}, block{List: faults})
+	}
+	if len(r.Notes) > 0 {
+		var notes []string
+		for _, n := range r.Notes {
+			notes = append(notes, sentence(n))
+		}
+		d.Sections[0].Blocks = append(d.Sections[0].Blocks, block{Text: "Notes:"}, block{List: notes})
+	}
+	d.tidy()
+	var b strings.Builder
+	for i, one := range d.Sections[0].Blocks {
+		if i > 0 && one.List == nil {
+			b.WriteString("\n")
+		}
+		switch {
+		case one.Table != nil:
+			one.Table.text(&b)
+		case one.List != nil:
+			for _, line := range one.List {
+				fmt.Fprintf(&b, "  %s\n", line)
+			}
+		default:
+			fmt.Fprintf(&b, "%s%s\n", one.Text, one.Warn)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// text writes t in columns. Heads stand in lines of their own, each with a letter,
+// since they are longer than what is below them.
+func (t *table) text(b *strings.Builder) {
+	fmt.Fprintf(b, "%s\n\n", t.Caption)
+	head := make([]string, len(t.Head))
+	for i, h := range t.Head {
+		head[i] = h
+		if i >= t.Left && i < len(t.Head)-1 {
+			letter := string(rune('A' + (i-t.Left)%26))
+			head[i] = letter
+			fmt.Fprintf(b, "%s  %s\n", letter, h)
+		}
+	}
+	rows := [][]string{head}
+	for _, row := range t.Rows {
+		var line []string
+		for _, c := range row {
+			if c.Below != "" && !strings.HasPrefix(c.Below, "(") { // the interval of a ratio
+				c.Text += " (" + c.Below + ")"
+			}
+			line = append(line, c.Text)
+		}
+		rows = append(rows, line)
+	}
+	wide := make([]int, len(head))
+	for _, row := range rows {
+		for i, s := range row {
+			wide[i] = max(wide[i], utf8.RuneCountInString(s))
+		}
+	}
+	b.WriteString("\n")
+	for _, row := range rows {
+		var line strings.Builder
+		for i, s := range row {
+			space := strings.Repeat(" ", wide[i]-utf8.RuneCountInString(s))
+			if i > 0 {
+				line.WriteString("  ")
+			}
+			if i < t.Left {
+				line.WriteString(s + space)
+			} else {
+				line.WriteString(space + s)
+			}
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+}
