@@ -35,13 +35,12 @@ func (p *Process) SystemCalls() (*SystemCalls, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer told.Close()
 	ack, acks, err := os.Pipe()
 	if err != nil {
+		told.Close()
 		control.Close()
 		return nil, err
 	}
-	defer acks.Close()
 	s := &SystemCalls{control: control, ack: ack, ended: make(chan error, 1)}
 	s.perf = exec.Command(path, "stat", "-x", ",", "-e", enteringAny, "-D", "-1", "--control", "fd:3,4",
 		"-p", strconv.Itoa(p.cmd.Process.Pid))
@@ -49,7 +48,10 @@ func (p *Process) SystemCalls() (*SystemCalls, error) {
 	s.perf.Stderr = &s.said
 	s.perf.Env = append(os.Environ(), "LC_ALL=C") // no other signs in numbers
 	s.perf.SysProcAttr = withUs()
-	if err := s.perf.Start(); err != nil {
+	err = s.perf.Start()
+	told.Close() // so that what perf has closed is seen to be
+	acks.Close()
+	if err != nil {
 		control.Close()
 		ack.Close()
 		return nil, fmt.Errorf("system calls are not counted: %w", err)

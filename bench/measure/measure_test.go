@@ -1,0 +1,319 @@
+package measure_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/wsecho/bench/measure"
+	"example.com/wsecho/wstest"
+)
+
+// TestMain runs this program as the processes that are measured too.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		if role, ok := roles[os.Args[1]]; ok {
+			if err := role(); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			return
+		}
+	}
+	os.Exit(wstest.VerifyNoLeaks(m))
+}
+
+var roles = map[string]func() error{
+	"server":  server,
+	"silent":  untilEOF,
+	"ends":    func() error { return errors.New("a server that ends at once, as it should") },
+	"chatty":  func() error { fmt.Println("hello"); return untilEOF() },
+	"parent":  parent,
+	"listens": listens,
+}
+
+func untilEOF() error {
+	_, err := io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// server is told what to do on its standard input.
+func server() error {
+	fmt.Println("listening here")
+	lines := bufio.NewScanner(os.Stdin)
+	for n := 0; lines.Scan(); n++ {
+		for range calls {
+			_ = syscall.Getppid()
+		}
+		if n == 0 {
+			fmt.Println("allocs 12345")
+		} else {
+			fmt.Println("allocs unknown")
+		}
+	}
+	return lines.Err()
+}
+
+// calls are the system calls that server makes when it is asked something.
+const calls = 5000
+
+// listens listens at the address of its argument, has once had much memory, and takes
+// a moment to end.
+func listens() error {
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	l, err := net.Listen("tcp", os.Args[2])
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	big, err := syscall.Mmap(-1, 0, once, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		return err
+	}
+	for i := 0; i < once; i += 512 {
+		big[i] = 1
+	}
+	if err := syscall.Munmap(big); err != nil {
+		return err
+	}
+	fmt.Println("it was large")
+	<-terminated
+	time.Sleep(300 * time.Millisecond)
+	return nil
+}
+
+const once = 64 << 20
+
+// parent starts a process, says where it listens, and is killed.
+func parent() error {
+	p, err := startAt("listens")
+	if err != nil {
+		return err
+	}
+	fmt.Println("listening", p.Addr)
+	time.Sleep(time.Minute)
+	return nil
+}
+
+func startAt(role string) (*measure.Process, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	addr := l.Addr().String()
+	l.Close()
+	return measure.StartAt(context.Background(), self(role, addr), addr)
+}
+
+func self(args ...string) *exec.Cmd {
+	path, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	return exec.Command(path, args...)
+}
+
+func TestStart(t *testing.T) {
+	p, err := measure.Start(t.Context(), self("server"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	if p.Addr != "here" {
+		t.Errorf("it listens %q", p.Addr)
+	}
+	if n, err := p.Allocs(); n != 12345 || err != nil {
+		t.Errorf("%d allocations, %v", n, err)
+	}
+	if n, err := p.Allocs(); err == nil || !strings.Contains(err.Error(), `"allocs unknown"`) {
+		t.Errorf("%d allocations, %v", n, err)
+	}
+	p.Stop()
+	if err := p.Wait(time.Second); err != nil {
+		t.Errorf("without its input it ends with %v", err)
+	}
+	if n, err := p.Allocs(); err == nil {
+		t.Errorf("%d allocations of a process that has ended", n)
+	}
+	if n, err := p.Peak(); err == nil {
+		t.Errorf("a peak of %d of a process that has ended", n)
+	}
+}
+
+func TestNoStart(t *testing.T) {
+	for role, want := range map[string]string{
+		"ends":   "did not say where it listens: the process has ended: exit status 1",
+		"chatty": `did not say where it listens but "hello"`,
+		"silent": "did not say where it listens: context deadline exceeded",
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		if role == "silent" {
+			ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+		}
+		began := time.Now()
+		cmd := self(role)
+		cmd.Stderr = t.Output() // which is expected
+		p, err := measure.Start(ctx, cmd)
+		if err == nil {
+			p.Stop()
+		}
+		if err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v", role, err)
+		}
+		if role == "ends" && time.Since(began) > 3*time.Second {
+			t.Errorf("%s: noticed after %v", role, time.Since(began))
+		}
+		cancel()
+	}
+	cmd := self("ends")
+	cmd.Stderr = t.Output()
+	if p, err := measure.StartAt(t.Context(), cmd, "127.0.0.1:1"); err == nil || !strings.HasSuffix(err.Error(), "ended at once: exit status 1") {
+		if err == nil {
+			p.Stop()
+		}
+		t.Errorf("of what ends at once: %v", err)
+	}
+	if _, err := measure.Start(t.Context(), exec.Command("/nowhere/nothing")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("of what is not there: %v", err)
+	}
+}
+
+func TestTerminate(t *testing.T) {
+	p, err := startAt("listens")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	if n, err := p.Allocs(); err == nil {
+		t.Errorf("%d allocations of a process that cannot tell", n)
+	}
+	var peak, resident int64
+	for range 200 { // until it has had its memory
+		if peak, err = p.Peak(); err != nil {
+			t.Fatal(err)
+		}
+		if resident, err = p.Resident(); err != nil {
+			t.Fatal(err)
+		}
+		if peak > once && resident < once {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if peak <= once || peak > 4*once || resident >= once {
+		t.Errorf("a peak of %d and now %d; it has once had %d", peak, resident, once)
+	}
+	if err := p.Terminate(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wait(time.Millisecond); err == nil || !strings.HasSuffix(err.Error(), "has not ended within 1ms") {
+		t.Errorf("at once: %v", err)
+	}
+	select {
+	case <-p.Ended():
+	case <-time.After(5 * time.Second):
+		t.Error("it does not end")
+	}
+	if err := p.Wait(time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOutlive: a process ends with the one that has started it, even if that is killed.
+func TestOutlive(t *testing.T) {
+	cmd := self("parent")
+	cmd.Stderr = t.Output()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
+	if !ok {
+		t.Errorf("it says %q, %v", line, err)
+	}
+	if c, err := net.Dial("tcp", addr); err != nil {
+		t.Error(err)
+	} else {
+		c.Close()
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	for range 250 {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			return
+		}
+		c.Close()
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Error("the process that it has started still listens")
+}
+
+func TestSystemCalls(t *testing.T) {
+	p, err := measure.Start(t.Context(), self("server"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	s, err := p.SystemCalls()
+	if err != nil {
+		t.Skipf("NOT TESTED HERE: %v", err)
+	}
+	if _, err := p.Allocs(); err != nil { // before the window
+		t.Error(err)
+	}
+	if err := s.Begin(); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.Allocs(); err == nil {
+		t.Error("the second question was answered")
+	}
+	n, err := s.End()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n < calls || n > calls+calls/2 {
+		t.Errorf("%d system calls, and it has made %d and a few", n, calls)
+	}
+	if s, err = p.SystemCalls(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.End(); n != 0 || err != nil {
+		t.Errorf("without a window %d, %v", n, err)
+	}
+}
+
+func TestNoSystemCalls(t *testing.T) {
+	p, err := measure.Start(t.Context(), self("server"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	path := os.Getenv("PATH")
+	t.Setenv("PATH", t.TempDir())
+	if _, err := p.SystemCalls(); err == nil || !strings.Contains(err.Error(), "linux-perf") {
+		t.Errorf("without perf: %v", err)
+	}
+	t.Setenv("PATH", path)
+	p.Stop()
+	if _, err := p.SystemCalls(); err == nil || !strings.Contains(err.Error(), "system calls are not counted") {
+		t.Errorf("of a process that has ended: %v", err)
+	}
+}
