@@ -15,6 +15,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
@@ -213,4 +214,42 @@ func (c *Conn) Attend(t time.Time) (pings int, err error) {
 		}
 		pings++
 	}
+}
+
+// Visit connects, has one message echoed, and says goodbye; all within d.
+func Visit(ctx context.Context, addr string, b *Batch, d time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	c, err := Dial(ctx, addr, false)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_ = c.tcp.SetDeadline(time.Now().Add(d))
+	if err := c.Do(b); err != nil {
+		return err
+	}
+	// 1000, masked with a key of zeros.
+	if _, err := c.tcp.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8}); err != nil {
+		return err
+	}
+	var answer [4]byte
+	if _, err := io.ReadFull(c.tcp, answer[:2]); err != nil {
+		return fmt.Errorf("no answer to a close frame: %w", err)
+	}
+	if answer[0] != 0x88 {
+		return fmt.Errorf("a close frame was answered with % x", answer[:2])
+	}
+	// Whoever closes first has to remember the connection for a minute, and that is
+	// the server's part (RFC 6455, section 7.1.1). What it says or how it ends does
+	// not matter any more.
+	_, _ = io.Copy(io.Discard, c.tcp)
+	return nil
+}
+
+// ProcessorTime is what this process has used, user and system.
+func ProcessorTime() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // it cannot fail with these arguments
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

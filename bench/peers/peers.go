@@ -145,13 +145,13 @@ func InProcess(name string) (serve func(net.Listener, Options) error, ok bool) {
 // arguments are o as parse reads it.
 func (o Options) arguments() (args []string) {
 	if o.TLS {
-		args = append(args, "-tls")
+		args = append(args, "--tls")
 	}
 	if o.Compression {
-		args = append(args, "-compression")
+		args = append(args, "--compression")
 	}
 	if o.Heartbeat != 0 {
-		args = append(args, "-heartbeat", o.Heartbeat.String())
+		args = append(args, "--heartbeat", o.Heartbeat.String())
 	}
 	return args
 }

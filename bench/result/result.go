@@ -111,10 +111,14 @@ var Figures = []Figure{
 	{"peak_mib", "peak of resident memory", "MiB", false}, // of the process until then
 	{"allocs", "allocations", "per message", false},
 	{"syscalls", "system calls", "per message", false},
+	{"client_us", "the client's CPU", "µs/message", false},
+	{"client_share", "the client's share of all processors", "", false},
+	{"late_share", "share of messages that left late", "", false},   // with Open
 	{"cpu_us_conn", "server CPU", "µs/connection", false},           // with Churn
 	{"connects", "connections", "per second", true},                 // with Churn
 	{"idle_kib", "resident memory", "KiB/connection", false},        // with Idle
 	{"idle_cpu_ms", "server CPU of all", "ms/s", false},             // with Idle
+	{"pings", "pings", "per second", true},                          // with Idle
 	{"alive", "share of connections alive at the end", "", true},    // with Idle
 	{"notice_s", "time until noticed", "s", false},                  // with Dead; absent: never
 	{"told", "share of clients that heard a close frame", "", true}, // with Drain

@@ -1,0 +1,107 @@
+package grid
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/wsecho/bench/client"
+	"example.com/wsecho/bench/peers"
+	"example.com/wsecho/bench/result"
+)
+
+// churn is clients that connect, have one message echoed and say goodbye, over and
+// over.
+func (r *run) churn(ctx context.Context, c *result.Cell, p peers.Peer) (map[string]float64, []string, error) {
+	proc, err := r.start(ctx, c, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer proc.Stop()
+	message := client.NewBatch(1, c.Size, true, false)
+	repeat := func(d time.Duration) (n int64, err error) {
+		end := time.Now().Add(d)
+		var all sync.WaitGroup
+		var count atomic.Int64
+		var mu sync.Mutex
+		for range c.Connections {
+			all.Go(func() {
+				for time.Now().Before(end) && ctx.Err() == nil {
+					if e := client.Visit(ctx, proc.Addr, message, silence); e != nil {
+						mu.Lock()
+						defer mu.Unlock()
+						if err == nil {
+							err = e
+						}
+						return
+					}
+					count.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		return count.Load(), err
+	}
+	if _, err := repeat(r.Warmup); err != nil {
+		return nil, nil, err
+	}
+	w := &window{process: proc}
+	w.mark(true)
+	began := time.Now()
+	n, err := repeat(r.Duration)
+	took := time.Since(began)
+	w.mark(false)
+	if err := errors.Join(err, w.err); err != nil {
+		return nil, nil, err
+	}
+	f := w.figures(0)
+	f["connects"] = float64(n) / took.Seconds()
+	if n > 0 {
+		f["cpu_us_conn"] = micro(w.cpu[1]-w.cpu[0]) / float64(n)
+	}
+	return f, nil, nil
+}
+
+// idle is connections that say nothing, and answer pings.
+func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[string]float64, []string, error) {
+	proc, err := r.start(ctx, c, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer proc.Stop()
+	before, err := proc.Resident()
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := client.Open(ctx, proc.Addr, c.Connections, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer l.Close()
+	// The first interval is for what connecting has left behind.
+	if _, err := l.Attend(time.Now().Add(r.IdleFor / 2)); err != nil {
+		return nil, nil, err
+	}
+	w := &window{process: proc}
+	w.read(0)
+	began := time.Now()
+	pings, err := l.Attend(began.Add(r.IdleFor / 2))
+	if err != nil {
+		return nil, nil, err
+	}
+	took := time.Since(began)
+	w.read(1)
+	after, err := proc.Resident()
+	if err = errors.Join(err, w.err); err != nil {
+		return nil, nil, err
+	}
+	f := map[string]float64{
+		"idle_kib":    float64(after-before) / KiB / float64(c.Connections),
+		"idle_cpu_ms": (w.cpu[1] - w.cpu[0]).Seconds() * 1e3 / took.Seconds(),
+		"pings":       float64(pings) / took.Seconds(),
+		"alive":       float64(l.Alive()) / float64(c.Connections),
+	}
+	return f, nil, nil
+}

@@ -1,0 +1,29 @@
+package grid
+
+import (
+	"fmt"
+
+	"example.com/wsecho/bench/measure"
+)
+
+const (
+	// busy is the share of the processors above which the client may have been what
+	// was measured.
+	busy = 0.85
+	// lateShare is the same for messages of an open loop that left late.
+	lateShare = 0.01
+)
+
+// conclude says what the figures are worth.
+func (r *run) conclude() {
+	for _, c := range r.Cells {
+		for _, o := range c.Outcomes {
+			if s := measure.Sample(o.Values("client_share")).Median(); s > busy {
+				o.Notes = append(o.Notes, fmt.Sprintf("the client was the bottleneck: it used %.0f %% of the processors", 100*s))
+			}
+			if s := measure.Sample(o.Values("late_share")).Median(); s > lateShare {
+				o.Notes = append(o.Notes, fmt.Sprintf("%.1f %% of the messages left more than a millisecond late, because of the client or the machine, and their latency contains that", 100*s))
+			}
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package grid
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"example.com/wsecho/bench/client"
+	"example.com/wsecho/bench/measure"
+	"example.com/wsecho/bench/peers"
+	"example.com/wsecho/bench/result"
+	"example.com/wsecho/load"
+)
+
+// A window reads what a process uses between two moments.
+type window struct {
+	process *measure.Process
+	err     error
+	cpu     [2]time.Duration
+	allocs  [2]uint64
+	told    bool // the allocations
+	rss     int64
+	peak    int64
+}
+
+// mark is for load.Plan.Measuring.
+func (w *window) mark(begins bool) {
+	if begins {
+		n, err := w.process.Allocs()
+		w.allocs[0], w.told = n, err == nil // else it cannot tell
+		w.read(0)
+		return
+	}
+	w.read(1)
+	var err error
+	if w.told {
+		w.allocs[1], err = w.process.Allocs()
+		w.err = errors.Join(w.err, err)
+	}
+	w.rss, err = w.process.Resident()
+	w.err = errors.Join(w.err, err)
+	w.peak, err = w.process.Peak()
+	w.err = errors.Join(w.err, err)
+}
+
+func (w *window) read(at int) {
+	var err error
+	w.cpu[at], err = w.process.CPU()
+	w.err = errors.Join(w.err, err)
+}
+
+// figures are those of n messages.
+func (w *window) figures(n int64) map[string]float64 {
+	f := map[string]float64{
+		"rss_mib":  float64(w.rss) / MiB,
+		"peak_mib": float64(w.peak) / MiB,
+	}
+	if n > 0 {
+		f["cpu_us"] = micro(w.cpu[1]-w.cpu[0]) / float64(n)
+		if w.told {
+			f["allocs"] = float64(w.allocs[1]-w.allocs[0]) / float64(n)
+		}
+	}
+	return f
+}
+
+func micro(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+
+// echo is a closed loop, or an open one.
+func (r *run) echo(ctx context.Context, c *result.Cell, p peers.Peer) (map[string]float64, []string, error) {
+	plan := r.planOf(c)
+	if c.Kind == result.Open {
+		if plan.Rate = c.Share * r.maximum(p); plan.Rate == 0 {
+			return nil, nil, errors.New("its maximum is not known, for the closed loop was not measured")
+		}
+	}
+	proc, err := r.start(ctx, c, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer proc.Stop()
+	w := &window{process: proc}
+	if p.Name == rawPeer {
+		f, err := rawEcho(ctx, c, plan, w)
+		return f, nil, err
+	}
+	plan.Measuring = w.mark
+	scheme := "ws"
+	if c.TLS {
+		scheme = "wss"
+	}
+	report, err := load.Run(ctx, plan, scheme+"://"+proc.Addr+"/")
+	if err != nil {
+		return nil, nil, err
+	}
+	t := report.Targets[0]
+	wrong := sentences(t)
+	one := t.Rounds[0]
+	if one.Measured == 0 || one.Messages == 0 || w.err != nil {
+		return nil, wrong, w.err
+	}
+	f := w.figures(one.Messages)
+	f["rate"] = one.Rate
+	f["p50_us"], f["p99_us"] = micro(one.Latency.P50), micro(one.Latency.P99)
+	f["p999_us"], f["max_us"] = micro(one.Latency.P999), micro(one.Latency.Max)
+	f["client_us"] = micro(one.Processor) / float64(one.Messages)
+	f["client_share"] = one.Processor.Seconds() / one.Measured.Seconds() / float64(report.Processors)
+	if one.Sent > 0 {
+		f["late_share"] = float64(one.SentLate) / float64(one.Sent)
+	}
+	return f, wrong, nil
+}
+
+func (r *run) planOf(c *result.Cell) load.Plan {
+	return load.Plan{
+		Connections: c.Connections, Size: c.Size, InFlight: c.InFlight, Compression: c.Compression,
+		Duration: r.Duration, Warmup: r.Warmup, Rounds: 1, Timeout: silence,
+		TLS: &tls.Config{InsecureSkipVerify: true}, // the certificate is made for the run
+	}
+}
+
+// silence is how long a server may be silent while messages are on their way.
+const silence = 15 * time.Second
+
+// sentences are what went wrong, without the address, which is another one each time.
+func sentences(t *load.Target) (s []string) {
+	for _, f := range t.Failures {
+		s = append(s, f.String())
+	}
+	if t.Lost > 0 {
+		s = append(s, fmt.Sprintf("%d messages never came back", t.Lost))
+	}
+	if len(s) == 0 && t.Messages == 0 {
+		s = append(s, "no message came back")
+	}
+	return s
+}
+
+// maximum is how many messages a second a peer has echoed in a closed loop, where
+// each connection has one on its way.
+func (r *run) maximum(p peers.Peer) float64 {
+	for _, c := range r.Cells {
+		if c.Kind == result.Echo && c.Size == openSize && c.InFlight == 1 && c.Connections == openConnections && !c.TLS && !c.Compression {
+			return measure.Sample(c.Of(p.Name).Values("rate")).Median()
+		}
+	}
+	return 0
+}
+
+// rawEcho is for the server that speaks no WebSocket: package load does.
+func rawEcho(ctx context.Context, c *result.Cell, plan load.Plan, w *window) (map[string]float64, error) {
+	l, err := client.Open(ctx, w.process.Addr, c.Connections, true)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	if _, err := l.Run(plan.Warmup, c.Size, c.InFlight, true); err != nil {
+		return nil, err
+	}
+	own := client.ProcessorTime()
+	w.mark(true)
+	res, err := l.Run(plan.Duration, c.Size, c.InFlight, true)
+	w.mark(false)
+	if err = errors.Join(err, w.err); err != nil {
+		return nil, err
+	}
+	own = client.ProcessorTime() - own
+	f := w.figures(res.Messages)
+	f["rate"] = float64(res.Messages) / res.Elapsed.Seconds()
+	for name, q := range map[string]float64{"p50_us": 50, "p99_us": 99, "p999_us": 99.9} {
+		f[name] = float64(res.Latency.ValueAtQuantile(q)) / 1e3
+	}
+	f["max_us"] = float64(res.Latency.Max()) / 1e3
+	f["client_us"] = micro(own) / float64(res.Messages)
+	f["client_share"] = own.Seconds() / res.Elapsed.Seconds() / float64(runtime.GOMAXPROCS(0))
+	return f, nil
+}

@@ -1,0 +1,258 @@
+package grid
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"example.com/wsecho/bench/peers"
+	"example.com/wsecho/bench/result"
+)
+
+// TestMain makes this program the one that has the servers in it; and, where it is
+// taken for wsecho, a server that is wrong from the eleventh message on.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		var err error
+		if addr := addrIn(os.Args); addr != "" {
+			err = serveWrong(addr)
+		} else {
+			err = peers.Child(os.Args[2:], os.Stdin, os.Stdout)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// addrIn is the address that only wsecho is given.
+func addrIn(args []string) string {
+	for _, a := range args {
+		if addr, ok := strings.CutPrefix(a, "--addr="); ok {
+			return addr
+		}
+	}
+	return ""
+}
+
+func serveWrong(addr string) error {
+	var upgrader websocket.Upgrader
+	return http.ListenAndServe(addr, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		for i := 0; ; i++ {
+			typ, p, err := c.ReadMessage()
+			if err != nil {
+				return
+			}
+			if i > 10 {
+				p[0]++
+			}
+			if err := c.WriteMessage(typ, p); err != nil {
+				return
+			}
+		}
+	}))
+}
+
+// small is a plan that takes no time.
+func small(t *testing.T, names ...string) Plan {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Plan{Tools: peers.Tools{Bench: self, Wsecho: self}, Rounds: 2, Duration: 100 * time.Millisecond, Warmup: 50 * time.Millisecond, IdleFor: 300 * time.Millisecond}
+	for _, name := range names {
+		peer, ok := peers.Find(name)
+		if !ok {
+			t.Fatalf("there is no peer %s", name)
+		}
+		p.Peers = append(p.Peers, peer)
+	}
+	return p
+}
+
+func TestRun(t *testing.T) {
+	p := small(t, "raw", "gorilla", "gws", "xnet", "embedded")
+	closed, compressed, secret := echo(openSize, 1, openConnections), echo(5, 16, 4), echo(5, 1, 4)
+	closed.Chosen = true
+	compressed.Compression, compressed.ID = true, "compressed"
+	secret.TLS, secret.ID = true, "secret"
+	idle := &result.Cell{ID: "idle", Kind: result.Idle, Connections: 20, Heartbeat: 50 * time.Millisecond, Chosen: true}
+	p.Cells = []*result.Cell{
+		closed, compressed, secret,
+		{ID: "open", Kind: result.Open, Size: openSize, Connections: openConnections, Share: 0.25},
+		{ID: "churn", Kind: result.Churn, Size: 5, Connections: 2},
+		idle,
+	}
+	p.Correctness = true
+	var last float64
+	p.Say = func(what string, done float64) {
+		if done < last || done > 1 {
+			t.Errorf("at %q %v of it is done, after %v", what, done, last)
+		}
+		last = done
+	}
+	r, err := Run(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Interrupted || r.Machine.Processors < 1 || r.Machine.Memory == 0 || r.Machine.Kernel == "" {
+		t.Errorf("%+v", r)
+	}
+	want := map[string][]string{ // peers of each cell
+		closed.ID:    {"raw", "gorilla", "gws", "xnet", "embedded"},
+		"compressed": {"gorilla", "gws"},
+		"secret":     {"gorilla", "gws", "embedded"},
+		"open":       {"gorilla", "gws"},
+		"churn":      {"gorilla", "gws"},
+		"idle":       {"gorilla", "embedded"},
+	}
+	figures := map[string][]string{
+		result.Echo:  {"cpu_us", "rate", "p50_us", "p99_us", "p999_us", "max_us", "rss_mib", "peak_mib", "allocs", "client_us"},
+		result.Open:  {"cpu_us", "rate", "p50_us", "p99_us", "p999_us", "max_us", "late_share"},
+		result.Churn: {"connects", "cpu_us_conn", "rss_mib"},
+		result.Idle:  {"idle_kib", "idle_cpu_ms", "alive", "pings"},
+	}
+	for _, c := range r.Cells {
+		for _, name := range want[c.ID] {
+			o := c.Of(name)
+			if o == nil {
+				t.Errorf("%s: %s was not measured", c.ID, name)
+				continue
+			}
+			if len(o.Rounds) != p.Rounds || len(o.Wrong) > 0 {
+				t.Errorf("%s: %s has %d rounds, wrong: %q", c.ID, name, len(o.Rounds), o.Wrong)
+			}
+			for _, f := range figures[c.Kind] {
+				if name == "raw" && f == "late_share" {
+					continue
+				}
+				if len(o.Values(f)) != p.Rounds {
+					t.Errorf("%s: %s has %v as %s", c.ID, name, o.Values(f), f)
+				}
+			}
+		}
+		if len(c.Outcomes) > len(want[c.ID]) && c.ID != "idle" {
+			t.Errorf("%s: there are outcomes of %d peers, want those of %v", c.ID, len(c.Outcomes), want[c.ID])
+		}
+	}
+	for _, name := range want["idle"] {
+		if alive := idle.Of(name).Values("alive"); !slices.Equal(alive, []float64{1, 1}) {
+			t.Errorf("of the idle connections of %s %v were alive", name, alive)
+		}
+		if pings := idle.Of(name).Values("pings"); slices.Min(pings) < 20 {
+			t.Errorf("%s sent %v pings a second, with 20 connections and an interval of 50 ms", name, pings)
+		}
+	}
+	wrong := map[string]int{}
+	for _, c := range r.Checks {
+		if !c.Right {
+			wrong[c.Peer]++
+		}
+	}
+	if wrong["gorilla"] == 0 || wrong["embedded"] > 0 || wrong["raw"] > 0 {
+		t.Errorf("the checks that failed are %v", wrong)
+	}
+}
+
+// TestWrong: what comes back wrong is said, and after two rounds it is enough.
+func TestWrong(t *testing.T) {
+	p := small(t, "gorilla", "wsecho")
+	p.Rounds = 4
+	p.Cells = []*result.Cell{echo(5, 1, 2)}
+	r, err := Run(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := r.Cells[0].Of("wsecho"); len(o.Wrong) == 0 || !strings.Contains(strings.Join(o.Wrong, " "), "instead of") {
+		t.Errorf("wrong: %q", o.Wrong)
+	}
+	if o := r.Cells[0].Of("gorilla"); len(o.Values("rate")) != 4 || len(o.Wrong) > 0 {
+		t.Errorf("beside it: %+v", o)
+	}
+}
+
+// TestNoServer: a server that does not start is listed with the reason, and the
+// others are measured.
+func TestNoServer(t *testing.T) {
+	p := small(t, "gorilla", "wsecho")
+	p.Tools.Wsecho = filepath.Join(t.TempDir(), "nothing")
+	p.Cells = []*result.Cell{echo(5, 1, 2)}
+	r, err := Run(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := r.Peer("wsecho").Skipped; !strings.Contains(s, "no such file") {
+		t.Errorf("it is skipped for the reason %q", s)
+	}
+	if got := r.Cells[0].Of("gorilla").Values("rate"); len(got) != 2 || r.Cells[0].Of("wsecho") != nil {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestInterrupted: what there is so far is there, and half a turn is not.
+func TestInterrupted(t *testing.T) {
+	p := small(t, "gorilla")
+	p.Rounds = 1000
+	p.Cells = []*result.Cell{echo(5, 1, 2)}
+	ctx, cancel := context.WithCancel(t.Context())
+	turns := 0
+	p.Say = func(string, float64) {
+		if turns++; turns == 4 {
+			time.AfterFunc(70*time.Millisecond, cancel)
+		}
+	}
+	r, err := Run(ctx, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.Cells[0].Of("gorilla").Rounds); !r.Interrupted || n != 3 {
+		t.Errorf("interrupted in the fourth round: %v, %d rounds", r.Interrupted, n)
+	}
+	if err := r.Write(io.Discard); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStandard(t *testing.T) {
+	ids := map[string]bool{}
+	chosen := 0
+	for _, c := range Standard() {
+		if ids[c.ID] {
+			t.Errorf("there are two cells %s", c.ID)
+		}
+		ids[c.ID] = true
+		if c.Size*c.InFlight*c.Connections > mostInFlight {
+			t.Errorf("%s has more in flight than fits", c.ID)
+		}
+		if c.Chosen && c.Kind == result.Echo {
+			chosen++
+		}
+	}
+	if chosen != 3 {
+		t.Errorf("%d cells of echoes are chosen for all", chosen)
+	}
+	if cells, err := Select(Standard(), []string{"churn", "open"}); err != nil || len(cells) != 4 {
+		t.Errorf("%d cells, %v", len(cells), err)
+	}
+	if _, err := Select(Standard(), []string{"churn", "no such"}); err == nil || !strings.Contains(err.Error(), "idle-heartbeat") {
+		t.Errorf("a cell that is not there: %v", err)
+	}
+}

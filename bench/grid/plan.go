@@ -1,0 +1,171 @@
+// Package grid runs the comparison: every server in every workload, in turn, as a
+// process of its own.
+package grid
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"example.com/wsecho/bench/peers"
+	"example.com/wsecho/bench/result"
+)
+
+// A Plan says what is compared, and how long it may take.
+type Plan struct {
+	Peers  []peers.Peer
+	Tools  peers.Tools
+	Cells  []*result.Cell
+	Rounds int
+
+	// Duration is how long a turn measures, and Warmup how long it runs before.
+	Duration, Warmup time.Duration
+
+	// IdleFor is how long idle connections are watched.
+	IdleFor time.Duration
+
+	// Apart are the things that are found out once: correctness, system calls.
+	Correctness, SystemCalls bool
+
+	// Say is told what is being done, in a line, and how much of all is.
+	Say func(what string, done float64)
+}
+
+// The sizes of the standard run.
+const (
+	KiB = 1 << 10
+	MiB = 1 << 20
+
+	idleConnections  = 10_000
+	drainConnections = 100
+	deadHeartbeat    = time.Second
+	deadBound        = 10 * time.Second
+	idleHeartbeat    = 2 * time.Second
+
+	// mostInFlight is how many bytes may be on their way at once. What is over it
+	// measures how a machine copes with a lack of memory.
+	mostInFlight = 256 * MiB
+)
+
+// Standard are the cells of a standard run.
+func Standard() []*result.Cell {
+	var cells []*result.Cell
+	for _, size := range []int{5, 125, 4 * KiB, 64 * KiB, MiB} {
+		for _, inFlight := range []int{1, 16} {
+			for _, conns := range []int{16, 512, 4096} {
+				if size*inFlight*conns <= mostInFlight {
+					cells = append(cells, echo(size, inFlight, conns))
+				}
+			}
+		}
+	}
+	compressed := func(c *result.Cell) *result.Cell {
+		c.Compression, c.ID, c.Title = true, c.ID+"-deflate", c.Title+", compressed"
+		return c
+	}
+	overTLS := func(c *result.Cell) *result.Cell {
+		c.TLS, c.ID, c.Title = true, c.ID+"-tls", c.Title+", TLS"
+		return c
+	}
+	cells = append(cells,
+		compressed(echo(125, 1, 16)), compressed(echo(4*KiB, 1, 16)), compressed(echo(4*KiB, 16, 16)),
+		overTLS(echo(125, 1, 16)), overTLS(echo(4*KiB, 1, 16)), overTLS(echo(4*KiB, 16, 16)))
+	for _, share := range []float64{0.25, 0.5, 0.75} {
+		cells = append(cells, &result.Cell{
+			ID: fmt.Sprintf("open-%.0f", 100*share), Kind: result.Open, Size: openSize, Connections: openConnections, Share: share,
+			Title: fmt.Sprintf("%s text, %d connections, open loop at %.0f %% of the server's own maximum", Bytes(openSize), openConnections, 100*share),
+		})
+	}
+	cells = append(cells, &result.Cell{
+		ID: "churn", Kind: result.Churn, Size: 5, Connections: 16,
+		Title: "16 clients that connect, have one message echoed and close, over and over",
+	})
+	for _, heartbeat := range []time.Duration{0, idleHeartbeat} {
+		c := &result.Cell{ID: "idle", Kind: result.Idle, Connections: idleConnections, Heartbeat: heartbeat,
+			Title: fmt.Sprintf("%d idle connections, no heartbeat", idleConnections)}
+		if heartbeat > 0 {
+			c.ID, c.Title = "idle-heartbeat", fmt.Sprintf("%d idle connections, a ping every %v", idleConnections, heartbeat)
+		}
+		cells = append(cells, c)
+	}
+	return append(cells, endOfLife()...)
+}
+
+// The open loop's messages, of which the closed loop measures the maximum.
+const (
+	openSize        = 125
+	openConnections = 16
+)
+
+// endOfLife is what becomes of connections whose peer, or whose server, ends.
+func endOfLife() []*result.Cell {
+	return []*result.Cell{
+		{ID: "dead", Kind: result.Dead, Connections: 1, Heartbeat: deadHeartbeat, Chosen: true,
+			Title: fmt.Sprintf("a client that falls silent, a ping every %v, watched for %v", deadHeartbeat, deadBound)},
+		{ID: "drain", Kind: result.Drain, Connections: drainConnections, Chosen: true,
+			Title: fmt.Sprintf("SIGTERM with %d connections", drainConnections)},
+	}
+}
+
+// Chosen are the cells that every peer runs.
+func Chosen() []*result.Cell {
+	var cells []*result.Cell
+	for _, c := range Standard() {
+		if c.Chosen {
+			cells = append(cells, c)
+		}
+	}
+	return cells
+}
+
+// Select are the cells whose ID contains one of parts, all if there are none.
+func Select(cells []*result.Cell, parts []string) (chosen []*result.Cell, err error) {
+	if len(parts) == 0 {
+		return cells, nil
+	}
+	found := map[string]bool{}
+	for _, c := range cells {
+		in := false
+		for _, part := range parts {
+			if strings.Contains(c.ID, part) {
+				in, found[part] = true, true
+			}
+		}
+		if in {
+			chosen = append(chosen, c)
+		}
+	}
+	for _, part := range parts {
+		if !found[part] {
+			var ids []string
+			for _, c := range cells {
+				ids = append(ids, c.ID)
+			}
+			return nil, fmt.Errorf("there is no cell %q; there are %s", part, strings.Join(ids, ", "))
+		}
+	}
+	return chosen, nil
+}
+
+// echo is a closed loop. Two of the chosen ones are HttpArena's profiles of
+// WebSocket, echo and echo-pipeline; the third has large messages.
+func echo(size, inFlight, conns int) *result.Cell {
+	c := &result.Cell{
+		ID: fmt.Sprintf("echo-%s-%dx%d", strings.ReplaceAll(Bytes(size), " ", ""), inFlight, conns), Kind: result.Echo,
+		Size: size, InFlight: inFlight, Connections: conns,
+		Title: fmt.Sprintf("%s text, %d in flight, %d connections", Bytes(size), inFlight, conns),
+	}
+	c.Chosen = size == 5 && conns == 512 || size == 64*KiB && inFlight == 1 && conns == 16
+	return c
+}
+
+// Bytes is a size in words: "4 KiB".
+func Bytes(n int) string {
+	switch {
+	case n >= MiB && n%MiB == 0:
+		return fmt.Sprintf("%d MiB", n/MiB)
+	case n >= KiB && n%KiB == 0:
+		return fmt.Sprintf("%d KiB", n/KiB)
+	}
+	return fmt.Sprintf("%d B", n)
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/wsecho/bench/result"
+)
+
+// TestMain makes the test's program the command.
+func TestMain(m *testing.M) {
+	if os.Getenv("BENCH_TEST_MAIN") != "" || len(os.Args) > 1 && os.Args[1] == "serve" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// bench runs the command in a folder of its own.
+func bench(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "BENCH_TEST_MAIN=1")
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil && !errors.As(err, new(*exec.ExitError)) {
+		t.Fatal(err)
+	}
+	return out.String(), said.String(), cmd.ProcessState.ExitCode()
+}
+
+// TestRunAndReport measures two servers in one workload, and makes pages of it.
+func TestRunAndReport(t *testing.T) {
+	dir := t.TempDir()
+	out, said, code := bench(t, dir, "run", "--peers=gorilla,embedded", "--cells=echo-125B-1x16,churn",
+		"--rounds=2", "--duration=100ms", "--out=found.json", "--wsecho=unused")
+	if code != 0 || !strings.Contains(out, "gorilla") || !strings.Contains(out, "found.json") {
+		t.Fatalf("exit code %d\n%s\n%s", code, out, said)
+	}
+	readme := filepath.Join(dir, "README.md")
+	if err := os.WriteFile(readme, []byte("before\n<!-- comparison: from here to its end this is written by bench report -->\nold\n<!-- comparison: end -->\nafter\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if out, said, code = bench(t, dir, "report", "found.json", "--out=pages", "--readme=README.md"); code != 0 {
+		t.Fatalf("exit code %d\n%s\n%s", code, out, said)
+	}
+	for _, name := range []string{"README.md", "report.html", "results.json"} {
+		b, err := os.ReadFile(filepath.Join(dir, "pages", name))
+		if err != nil {
+			t.Error(err)
+		} else if !bytes.Contains(b, []byte("embedded")) {
+			t.Errorf("%s does not have a server that was measured", name)
+		}
+	}
+	if b, err := os.ReadFile(readme); err != nil || !bytes.HasPrefix(b, []byte("before\n")) || bytes.Contains(b, []byte("old")) || !bytes.HasSuffix(b, []byte("after\n")) {
+		t.Errorf("%v:\n%s", err, b)
+	}
+	if out, said, code = bench(t, dir, "report", "pages/results.json", "--out=pages2"); code != 0 {
+		t.Errorf("the copy of the results: exit code %d\n%s\n%s", code, out, said)
+	}
+}
+
+func TestList(t *testing.T) {
+	out, said, code := bench(t, t.TempDir(), "list")
+	if code != 0 || !strings.Contains(out, "gorilla/websocket") || !strings.Contains(out, "echo-1MiB-16x16") {
+		t.Errorf("exit code %d\n%s\n%s", code, out, said)
+	}
+}
+
+// TestMistakes: each is a sentence, and 2.
+func TestMistakes(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "no.json"), []byte("no"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	old, err := json.Marshal(result.Report{Version: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "old.json"), old, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "--help"},
+		{[]string{"run", "--peers=nobody"}, `no server "nobody"`},
+		{[]string{"run", "--cells=nothing"}, `no cell "nothing"`},
+		{[]string{"run", "--rounds=-1"}, "--rounds"},
+		{[]string{"run", "--quick", "--smoke"}, "--smoke"},
+		{[]string{"run", "--out=there/is/none"}, "--out"},
+		{[]string{"report", "nothing.json"}, "nothing.json"},
+		{[]string{"report", "no.json"}, "not a report"},
+		{[]string{"report", "old.json"}, "version -1"},
+		{[]string{"serve", "nobody"}, `no server "nobody"`},
+		{[]string{"serve", "xnet", "--compression"}, "permessage-deflate"},
+	} {
+		if out, said, code := bench(t, dir, test.args...); code != 2 || !strings.Contains(said, test.want) {
+			t.Errorf("%q: exit code %d, want 2 and %q\n%s\n%s", test.args, code, test.want, out, said)
+		}
+	}
+}

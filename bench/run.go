@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"example.com/wsecho/bench/grid"
+	"example.com/wsecho/bench/peers"
+	"example.com/wsecho/bench/report"
+	"example.com/wsecho/bench/result"
+)
+
+type runCommand struct {
+	Quick    bool          `xor:"extent" help:"All servers, the workloads that were chosen for all, short turns: within two minutes."`
+	Smoke    bool          `xor:"extent" help:"The same in one round, for the sake of the payloads: in about 20 seconds. The figures are worth nothing."`
+	Peers    []string      `placeholder:"NAME,…" help:"These servers alone."`
+	Cells    []string      `placeholder:"PART,…" help:"The workloads whose name contains one of these alone, for all these servers."`
+	Rounds   int           `placeholder:"N" help:"Rounds; servers take turns in each. 5 unless set; fewer are too few to tell a difference from noise."`
+	Duration time.Duration `placeholder:"DURATION" help:"How long a turn measures. 800ms unless set."`
+	Out      string        `default:"results.json" help:"The file that is written."`
+	Wsecho   string        `placeholder:"FILE" help:"The binary of wsecho. It is built unless set."`
+	Node     string        `default:"peers/node" help:"Folder of the program for Node.js, where npm ci has been run."`
+}
+
+// Run measures, and says what it has found.
+func (f *runCommand) Run(ctx context.Context) error {
+	ctx, stop := untilTerminated(ctx)
+	defer stop()
+	plan, err := f.plan()
+	if err != nil {
+		return usage{err}
+	}
+	out, err := os.Create(f.Out) // before all the work, not after
+	if err != nil {
+		return usage{fmt.Errorf("--out: %w", err)}
+	}
+	defer out.Close()
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	plan.Tools = peers.Tools{Bench: self, Wsecho: f.Wsecho}
+	if f.Wsecho == "" {
+		if plan.Tools.Wsecho, err = build(ctx, dir); err != nil {
+			return err
+		}
+	}
+	p := newProgress(os.Stderr)
+	plan.Say = p.say
+	found, err := grid.Run(ctx, plan)
+	p.end()
+	if err != nil {
+		return err
+	}
+	found.Command = "go run . " + strings.Join(os.Args[1:], " ")
+	found.Commit = commit()
+	if err := errors.Join(found.Write(out), out.Close(), report.Text(os.Stdout, found)); err != nil {
+		return err
+	}
+	fmt.Printf("\nAll of it is in %s; go run . report %s makes pages of it.\n", f.Out, f.Out)
+	return right(found)
+}
+
+// right is an error where a payload was not.
+func right(r *result.Report) error {
+	n, first, outcomes := 0, "", 0
+	for _, c := range r.Cells {
+		for _, o := range c.Outcomes {
+			outcomes++
+			if len(o.Wrong) > 0 {
+				n++
+				first = fmt.Sprintf("%s in %s: %s", o.Peer, c.ID, o.Wrong[0])
+			}
+		}
+	}
+	switch {
+	case n > 0:
+		return fmt.Errorf("of %d outcomes %d went wrong, the last: %s", outcomes, n, first)
+	case outcomes == 0 && !r.Interrupted:
+		return errors.New("nothing was measured")
+	}
+	return nil
+}
+
+func (f *runCommand) plan() (grid.Plan, error) {
+	p := grid.Plan{
+		Peers: peers.All(), Cells: grid.Standard(), Rounds: 5, Duration: 800 * time.Millisecond, Warmup: 250 * time.Millisecond,
+		IdleFor: 6 * time.Second, Correctness: true, SystemCalls: true,
+	}
+	switch {
+	case f.Quick:
+		p.Cells, p.Duration, p.Warmup, p.SystemCalls = grid.Chosen(), 200*time.Millisecond, 100*time.Millisecond, false
+	case f.Smoke:
+		p.Cells, p.Rounds, p.Duration, p.Warmup, p.SystemCalls = grid.Chosen(), 1, 100*time.Millisecond, 50*time.Millisecond, false
+	}
+	if f.Rounds < 0 || f.Duration < 0 {
+		return p, errors.New("--rounds and --duration have to be more than 0")
+	}
+	if f.Rounds > 0 {
+		p.Rounds = f.Rounds
+	}
+	if f.Duration > 0 {
+		p.Duration = f.Duration
+	}
+	if len(f.Peers) > 0 {
+		p.Peers = nil
+		for _, name := range f.Peers {
+			peer, ok := peers.Find(name)
+			if !ok {
+				return p, fmt.Errorf("--peers: there is no server %q; bench list lists them", name)
+			}
+			p.Peers = append(p.Peers, peer)
+		}
+	}
+	if len(f.Cells) > 0 {
+		var err error
+		if p.Cells, err = grid.Select(p.Cells, f.Cells); err != nil {
+			return p, fmt.Errorf("--cells: %w", err)
+		}
+		for _, c := range p.Cells {
+			c.Chosen = true
+		}
+		p.Correctness = false
+	}
+	return p, nil
+}
+
+// build makes the server's binary as anyone would.
+func build(ctx context.Context, dir string) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "example.com/wsecho").Output()
+	if err != nil {
+		return "", fmt.Errorf("finding the module of wsecho (run this in bench/): %w", err)
+	}
+	binary := filepath.Join(dir, "wsecho")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, ".")
+	cmd.Dir = strings.TrimSpace(string(out))
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("building wsecho: %w", err)
+	}
+	return binary, nil
+}
+
+// commit is that of the working tree; "" where there is none.
+func commit() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+type listCommand struct{}
+
+func (*listCommand) Run() error {
+	w := tabwriter.NewWriter(os.Stdout, 2, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "server\tlibrary\tversion\tlanguage\tworkloads\t")
+	for _, p := range peers.All() {
+		extent, version := "chosen", p.Version()
+		if p.Full {
+			extent = "all"
+		}
+		missing := ""
+		if err := p.Missing(); err != nil {
+			missing = "skipped: " + err.Error()
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Title, version, p.Language, extent, missing)
+	}
+	fmt.Fprintln(w, "\t\t\t\t\t\nworkload\tchosen\t\t\t\t")
+	for _, c := range grid.Standard() {
+		chosen := ""
+		if c.Chosen {
+			chosen = "for all"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", c.ID, chosen, c.Title)
+	}
+	return w.Flush()
+}
+
+type reportCommand struct {
+	Results string `arg:"" help:"The file that run has written."`
+	Out     string `default:"report" help:"Folder of the pages and plots. It is made."`
+	Readme  string `placeholder:"FILE" help:"A Markdown file, in which what stands between the marks of the benchmarks is replaced by the main plot and table."`
+}
+
+// Run writes README.md, report.html, results.json and the plots.
+func (f *reportCommand) Run() error {
+	in, err := os.Open(f.Results)
+	if err != nil {
+		return usage{err}
+	}
+	defer in.Close()
+	found, err := result.Read(in)
+	if err != nil {
+		return usage{fmt.Errorf("%s: %w", f.Results, err)}
+	}
+	if err := os.MkdirAll(f.Out, 0o777); err != nil {
+		return err
+	}
+	plots, err := report.Plots(found)
+	if err != nil {
+		return err
+	}
+	for _, p := range plots {
+		if err := os.WriteFile(filepath.Join(f.Out, p.Name+".svg"), p.SVG, 0o666); err != nil {
+			return err
+		}
+	}
+	for name, write := range map[string]func(io.Writer) error{
+		"README.md": func(w io.Writer) error {
+			return report.Markdown(w, found, func(name string) string { return name + ".svg" })
+		},
+		"report.html":  func(w io.Writer) error { return report.HTML(w, found) },
+		"results.json": found.Write,
+	} {
+		if err := writeFile(filepath.Join(f.Out, name), write); err != nil {
+			return err
+		}
+	}
+	if f.Readme == "" {
+		return nil
+	}
+	old, err := os.ReadFile(f.Readme)
+	if err != nil {
+		return usage{fmt.Errorf("--readme: %w", err)}
+	}
+	replaced, err := report.Replace(old, found)
+	if err != nil {
+		return usage{fmt.Errorf("%s: %w", f.Readme, err)}
+	}
+	return os.WriteFile(f.Readme, replaced, 0o666)
+}
+
+func writeFile(name string, write func(io.Writer) error) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
