@@ -65,7 +65,7 @@ func overHTTP(h http.HandlerFunc) *program {
 func All() []Peer {
 	return []Peer{
 		rawPeer, wsechoPeer, embeddedPeer, gorillaPeer, coderPeer, errgroupPeer, gwsPeer,
-		gobwasPeer, fasthttpPeer, melodyPeer, xnetPeer,
+		gobwasPeer, fasthttpPeer, melodyPeer, xnetPeer, nodePeer, pythonPeer,
 	}
 }
 

@@ -1,0 +1,173 @@
+package peers
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/x509"
+	_ "embed"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"example.com/wsecho/bench/measure"
+	"example.com/wsecho/wstest"
+)
+
+var nodePeer = Peer{
+	Name: "node-ws", Title: "npm ws", Language: "JavaScript",
+	Note: "One process, which is one thread of JavaScript. Its heartbeat is its README's: one ticker for all, and who has " +
+		"not answered by the next tick is cut.",
+	version: nodeVersion,
+	missing: nodeMissing,
+	start: func(ctx context.Context, _ Tools, o Options) (*measure.Process, error) {
+		return startForeign(ctx, o, func(options string) *exec.Cmd {
+			cmd := exec.Command("node", "-e", nodeProgram, options)
+			cmd.Dir = nodeDir() // where it looks for modules
+			return cmd
+		})
+	},
+}
+
+var pythonPeer = Peer{
+	Name: "python-websockets", Title: "Python's websockets", Language: "Python",
+	Note: "One process, with the event loop of asyncio. Its limit of 1 MiB a message is raised to 32 MiB, since it is one " +
+		"of the compressed message too. A pong may take as long as the interval, as by default.",
+	version: pythonVersion,
+	missing: pythonMissing,
+	start: func(ctx context.Context, _ Tools, o Options) (*measure.Process, error) {
+		return startForeign(ctx, o, func(options string) *exec.Cmd {
+			return exec.Command(python, "-c", pythonProgram, options)
+		})
+	},
+}
+
+//go:embed node/echo.js
+var nodeProgram string
+
+//go:embed python/echo.py
+var pythonProgram string
+
+// python is the interpreter that Debian's packages are for.
+const python = "/usr/bin/python3"
+
+// startForeign starts a server in another language, which is given its options as JSON.
+func startForeign(ctx context.Context, o Options, command func(options string) *exec.Cmd) (*measure.Process, error) {
+	options := struct {
+		PEM         string  `json:"pem"` // a file with a certificate and its key; "": no TLS
+		Compression bool    `json:"compression"`
+		Heartbeat   float64 `json:"heartbeat"` // seconds; 0: none
+		Shutdown    float64 `json:"shutdown"`  // seconds that it may take
+	}{"", o.Compression, o.Heartbeat.Seconds(), shutdownTimeout.Seconds()}
+	if o.TLS {
+		name, err := writeCertificate()
+		if err != nil {
+			return nil, err
+		}
+		defer os.Remove(name) // when it listens, it has read it
+		options.PEM = name
+	}
+	b, err := json.Marshal(options)
+	if err != nil {
+		return nil, err
+	}
+	return measure.Start(ctx, command(string(b)))
+}
+
+// writeCertificate writes the certificate of wstest and its key into a file.
+func writeCertificate() (name string, err error) {
+	config, _ := wstest.TLS()
+	certificate := config.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	err = errors.Join(
+		pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}),
+		pem.Encode(&b, &pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+	)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp("", "peers*.pem")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(b.Bytes())
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(f.Name()))
+	}
+	return f.Name(), nil
+}
+
+// nodeDir is where npm ci was run: the folder that the variable WSECHO_BENCH_NODE names,
+// or that of the program's source.
+func nodeDir() string {
+	_, source, _, _ := runtime.Caller(0)
+	return cmp.Or(os.Getenv("WSECHO_BENCH_NODE"), filepath.Join(filepath.Dir(source), "node"))
+}
+
+// wsVersion is that of the npm package.
+func wsVersion() (string, error) {
+	b, err := os.ReadFile(filepath.Join(nodeDir(), "node_modules", "ws", "package.json"))
+	if err != nil {
+		return "", err
+	}
+	var description struct{ Version string }
+	err = json.Unmarshal(b, &description)
+	return description.Version, err
+}
+
+func nodeMissing() error {
+	if _, err := exec.LookPath("node"); err != nil {
+		return errors.New("there is no node in PATH")
+	}
+	if _, err := wsVersion(); err != nil {
+		return fmt.Errorf("npm package ws is not installed: run npm ci in bench/peers/node, "+
+			"or name a folder where it was run in WSECHO_BENCH_NODE: %w", err)
+	}
+	return nil
+}
+
+func nodeVersion() string {
+	ws, err := wsVersion()
+	node, errNode := said("node", "--version")
+	if err != nil || errNode != nil {
+		return "(unknown)"
+	}
+	return ws + " on Node.js " + node
+}
+
+func pythonMissing() error {
+	if _, err := os.Stat(python); err != nil {
+		return fmt.Errorf("there is no %s: %w", python, err)
+	}
+	if _, err := said(python, "-c", "import websockets"); err != nil {
+		return fmt.Errorf("%s has no module websockets (Debian has it in python3-websockets): %w", python, err)
+	}
+	return nil
+}
+
+func pythonVersion() string {
+	s, err := said(python, "-c", "import sys, websockets; print(websockets.__version__, 'on Python', sys.version.split()[0])")
+	if err != nil {
+		return "(unknown)"
+	}
+	return s
+}
+
+// said returns what a command prints.
+func said(name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	return strings.TrimSpace(string(out)), err
+}

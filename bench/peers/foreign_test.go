@@ -1,0 +1,47 @@
+package peers
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestMissing: what is not installed is said to be, and how it would be.
+func TestMissing(t *testing.T) {
+	node, _ := Find("node-ws")
+	t.Run("no node", func(t *testing.T) {
+		t.Setenv("PATH", t.TempDir())
+		if err := node.Missing(); err == nil || err.Error() != "there is no node in PATH" {
+			t.Error(err)
+		}
+		if v := node.Version(); v != "(unknown)" {
+			t.Errorf("and yet it has the version %q", v)
+		}
+		if p, err := node.Start(t.Context(), Tools{}, Options{}); err == nil {
+			p.Stop()
+			t.Error("and yet it starts")
+		}
+	})
+	t.Run("no ws", func(t *testing.T) {
+		bin := t.TempDir() // so that it does not take node to test this
+		if err := os.WriteFile(bin+"/node", []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("PATH", bin)
+		t.Setenv("WSECHO_BENCH_NODE", t.TempDir())
+		if err := node.Missing(); err == nil || !strings.Contains(err.Error(), "run npm ci in bench/peers/node") {
+			t.Error(err)
+		}
+	})
+}
+
+// TestLock: what npm ci installs is pinned, and from wherever the machine has packages.
+func TestLock(t *testing.T) {
+	b, err := os.ReadFile("node/package-lock.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lock := string(b); !strings.Contains(lock, `"integrity": "sha512-`) || strings.Contains(lock, "://") {
+		t.Errorf("run npm install --package-lock-only, and remove the fields that are URLs:\n%s", lock)
+	}
+}
