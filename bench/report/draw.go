@@ -39,7 +39,8 @@ type axis struct {
 
 // include widens a to v, and says whether v can be shown.
 func (a *axis) include(v float64) bool {
-	if math.IsInf(v, 0) || math.IsNaN(v) || a.log && v <= 0 {
+	const most = 1e15 // no server and no machine has more of anything
+	if math.IsNaN(v) || math.Abs(v) > most || a.log && v < 1/most {
 		return false
 	}
 	if !a.some {
@@ -85,7 +86,7 @@ func (a *axis) marks() []plot.Tick {
 		}
 		return ticks
 	}
-	steps := []float64{1}
+	steps, every := []float64{1}, 1.0
 	switch decades := math.Log10(a.max / a.min); {
 	case decades < 0.7:
 		steps = []float64{1, 1.2, 1.5, 2, 3, 4, 5, 6, 8}
@@ -93,8 +94,10 @@ func (a *axis) marks() []plot.Tick {
 		steps = []float64{1, 2, 5}
 	case decades < 3:
 		steps = []float64{1, 3}
+	case decades > 8:
+		every = math.Ceil(decades / 8)
 	}
-	for e := math.Floor(math.Log10(a.min)); e <= math.Log10(a.max); e++ {
+	for e := math.Floor(math.Log10(a.min)); e <= math.Log10(a.max); e += every {
 		for _, s := range steps {
 			if v := s * math.Pow(10, e); v >= a.min && v <= a.max {
 				ticks = append(ticks, plot.Tick{Value: v, Label: name(v)})

@@ -14,10 +14,16 @@ import (
 	"example.com/wsecho/load"
 )
 
+// unbroken is a space between a number and its unit.
+const unbroken = "\u00a0"
+
 // digits is v with three significant digits, in groups of three before the point.
 func digits(v float64) string {
-	if v == 0 {
+	switch {
+	case v == 0:
 		return "0"
+	case math.IsInf(v, 0):
+		return "∞"
 	}
 	s := strconv.FormatFloat(v, 'e', 2, 64)
 	_, e, _ := strings.Cut(s, "e")
@@ -47,32 +53,32 @@ func grouped(s string) string {
 // percent is a share. It is rounded down: what is not all is never 100 %.
 func percent(v float64) string {
 	p := math.Floor(v*1000+1e-6) / 10
-	if p == 0 && v > 0 {
-		return digits(v*100) + " %"
+	if p == 0 && v > 0 || v > 1 {
+		return digits(v*100) + unbroken + "%"
 	}
-	return strconv.FormatFloat(p, 'f', -1, 64) + " %"
+	return strconv.FormatFloat(p, 'f', -1, 64) + unbroken + "%"
 }
 
 // micros is a time in microseconds, in the unit that suits it.
 func micros(v float64) string {
 	switch {
 	case v >= 999500:
-		return digits(v/1e6) + " s"
+		return digits(v/1e6) + unbroken + "s"
 	case v >= 999.5:
-		return digits(v/1e3) + " ms"
+		return digits(v/1e3) + unbroken + "ms"
 	}
-	return digits(v) + " µs"
+	return digits(v) + unbroken + "µs"
 }
 
 // size is n bytes in the unit that makes it a whole number.
 func size(n int) string {
 	switch {
 	case n > 0 && n%(1<<20) == 0:
-		return fmt.Sprintf("%d MiB", n>>20)
+		return fmt.Sprint(n>>20) + unbroken + "MiB"
 	case n > 0 && n%(1<<10) == 0:
-		return fmt.Sprintf("%d KiB", n>>10)
+		return fmt.Sprint(n>>10) + unbroken + "KiB"
 	}
-	return fmt.Sprintf("%d B", n)
+	return fmt.Sprint(n) + unbroken + "B"
 }
 
 func plural(n int, what string) string {
@@ -113,7 +119,7 @@ func spread(f result.Figure, values []float64) string {
 		return ""
 	}
 	s := value(f, measure.Sample(values).Median())
-	if len(values) == 1 {
+	if slices.Min(values) == slices.Max(values) {
 		return s
 	}
 	return fmt.Sprintf("%s (%s–%s)", s, value(f, slices.Min(values)), value(f, slices.Max(values)))

@@ -66,10 +66,16 @@ func pointOf(o *result.Outcome, name string, x float64, y *axis) (point, bool) {
 		return point{}, false
 	}
 	p := point{x, measure.Sample(values).Median(), slices.Min(values), slices.Max(values)}
-	if y.log && p.low <= 0 {
+	if !y.include(p.y) {
+		return p, false
+	}
+	if !y.include(p.low) {
 		p.low = p.y
 	}
-	return p, y.include(p.y) && y.include(p.low) && y.include(p.high)
+	if !y.include(p.high) {
+		p.high = p.y
+	}
+	return p, true
 }
 
 // addMain draws what a message costs beside what it costs the base.

@@ -131,11 +131,12 @@ func (f *facts) hasRounds(name string) bool {
 
 // first is the table to choose by.
 func (f *facts) first() []block {
-	t := f.mainTable()
-	if t == nil {
-		return []block{{Text: "None of the cells in which all servers are compared was measured."}}
+	var blocks []block
+	if t := f.mainTable(); t != nil {
+		blocks = append(blocks, block{Table: t})
+	} else {
+		blocks = append(blocks, block{Text: "None of the cells in which all servers are compared was measured."})
 	}
-	blocks := []block{{Table: t}}
 	if lines := f.mistakes(); len(lines) > 0 {
 		blocks = append(blocks, block{Text: "What they get wrong:"}, block{List: lines})
 	}

@@ -13,13 +13,13 @@ import (
 // was.
 func (f *facts) mainTable() *table {
 	p99, idle := f.p99Cell(), f.idleCell()
-	t := &table{Left: 2, Head: []string{"peer", "version"}}
+	t := &table{Left: 1, Head: []string{"peer"}}
 	var captions []string
 	based := f.based()
 	if len(f.costs) > 0 {
 		what := "Server CPU ÷ " + result.Base + "'s, with its interval of 95 %"
 		if !based {
-			what = "Server CPU in µs, the median with the least and the greatest"
+			what = "Server CPU, the median with the least and the greatest"
 		}
 		captions = append(captions, what+". Less is better.")
 		if based {
@@ -48,7 +48,7 @@ func (f *facts) mainTable() *table {
 		if !slices.ContainsFunc(f.cells, func(c *result.Cell) bool { return c.Chosen && len(roundsOf(c.Of(p.Name))) > 0 }) {
 			continue
 		}
-		row := texts(p.Name, versionOf(p))
+		row := []cell{{Text: p.Name, Below: versionOf(p)}}
 		add := func(c *result.Cell, one cell) {
 			if o := c.Of(p.Name); o != nil && len(o.Wrong) > 0 {
 				one.Text, one.Wrong = one.Text+" !", true

@@ -60,8 +60,8 @@ func (t *table) text(b *strings.Builder) {
 	rows := [][]string{head}
 	for _, row := range t.Rows {
 		var line []string
-		for _, c := range row {
-			if c.Below != "" && !strings.HasPrefix(c.Below, "(") { // the interval of a ratio
+		for i, c := range row {
+			if i > 0 && strings.ContainsAny(c.Below, "×=") && !strings.HasPrefix(c.Below, "(") { // a ratio, not an interval
 				c.Text += " (" + c.Below + ")"
 			}
 			line = append(line, c.Text)

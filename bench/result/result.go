@@ -191,7 +191,30 @@ func Read(from io.Reader) (*Report, error) {
 	if r.Version != Version {
 		return nil, fmt.Errorf("the report is of version %d, and this program reads %d", r.Version, Version)
 	}
+	if err := r.whole(); err != nil {
+		return nil, fmt.Errorf("this is not a report of the comparison: %w", err)
+	}
 	return &r, nil
+}
+
+// whole says what is missing without which nothing can be said.
+func (r *Report) whole() error {
+	for i, p := range r.Peers {
+		if p.Name == "" {
+			return fmt.Errorf("peer %d has no name", i+1)
+		}
+	}
+	for i, c := range r.Cells {
+		if c == nil {
+			return fmt.Errorf("cell %d is null", i+1)
+		}
+		for j, o := range c.Outcomes {
+			if o == nil || o.Peer == "" {
+				return fmt.Errorf("outcome %d of cell %d (%s) names no peer", j+1, i+1, c.ID)
+			}
+		}
+	}
+	return nil
 }
 
 // Peer returns the peer of a name, or nil.

@@ -1,0 +1,343 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"example.com/wsecho/bench/report"
+	"example.com/wsecho/bench/result"
+)
+
+// A page is what a browser finds in HTML.
+type page struct {
+	text   string // without styles
+	tables []table
+	plots  int
+	ids    []string
+	links  []string // to elsewhere
+}
+
+// A table is its caption and its rows, of which the first are the heads.
+type table struct {
+	caption string
+	rows    [][]string
+}
+
+// row is the one that begins with a name.
+func (t table) row(name string) []string {
+	for _, r := range t.rows {
+		if r[0] == name || strings.HasPrefix(r[0], name+"|") {
+			return r
+		}
+	}
+	return nil
+}
+
+// read reads a page, and fails where an element does not end where it should, or where
+// a reader that does not see it would miss something.
+func read(t *testing.T, html []byte) (p page) {
+	t.Helper()
+	d := xml.NewDecoder(bytes.NewReader(html))
+	d.Strict, d.AutoClose, d.Entity = false, []string{"meta", "br"}, xml.HTMLEntity
+	var open []string
+	var cells []string
+	var text, all strings.Builder
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			name := token.Name.Local
+			open = append(open, name)
+			attributes := map[string]string{}
+			for _, a := range token.Attr {
+				attributes[a.Name.Local] = a.Value
+			}
+			if id := attributes["id"]; id != "" {
+				if slices.Contains(p.ids, id) {
+					t.Errorf("two elements have the id %q", id)
+				}
+				p.ids = append(p.ids, id)
+			}
+			for _, a := range []string{"src", "href", "srcset", "data", "action", "style"} {
+				if v, ok := attributes[a]; ok && !strings.HasPrefix(v, "#") {
+					p.links = append(p.links, v)
+				}
+			}
+			switch name {
+			case "script", "link", "img", "iframe", "object", "base", "form", "image", "use", "foreignObject":
+				t.Errorf("there is an element %s", name)
+			case "table":
+				p.tables = append(p.tables, table{})
+			case "tr":
+				cells = nil
+			case "th":
+				if s := attributes["scope"]; s != "col" && s != "row" {
+					t.Errorf("a th has the scope %q", s)
+				}
+				text.Reset()
+			case "td", "caption":
+				text.Reset()
+			case "br":
+				text.WriteString("|")
+			case "svg":
+				p.plots++
+				if attributes["role"] != "img" || attributes["aria-labelledby"] == "" {
+					t.Errorf("an svg has the attributes %v", attributes)
+				}
+			}
+		case xml.EndElement:
+			name := token.Name.Local
+			if len(open) == 0 || open[len(open)-1] != name {
+				t.Fatalf("%s ends in %v", name, open)
+			}
+			open = open[:len(open)-1]
+			switch name {
+			case "th", "td":
+				cells = append(cells, strings.TrimSpace(text.String()))
+			case "caption":
+				p.tables[len(p.tables)-1].caption = text.String()
+			case "tr":
+				last := &p.tables[len(p.tables)-1]
+				last.rows = append(last.rows, cells)
+			}
+		case xml.CharData:
+			if len(open) == 0 || open[len(open)-1] != "style" {
+				text.Write(token)
+				all.Write(token)
+			}
+		}
+	}
+	if len(open) > 0 {
+		t.Fatalf("%v do not end", open)
+	}
+	for _, one := range p.tables {
+		if one.caption == "" || len(one.rows) < 2 {
+			t.Errorf("a table has the caption %q and %d rows", one.caption, len(one.rows))
+		}
+		for _, r := range one.rows {
+			if len(r) != len(one.rows[0]) {
+				t.Errorf("a row of %q has %d cells, its head %d: %q", one.caption, len(r), len(one.rows[0]), r)
+			}
+		}
+	}
+	p.text = all.String()
+	return p
+}
+
+// written is r in each form, and what a browser finds.
+func written(t *testing.T, r *result.Report) (p page, markdown, text string) {
+	t.Helper()
+	var html, md, txt bytes.Buffer
+	if err := report.HTML(&html, r); err != nil {
+		t.Fatal(err)
+	}
+	if err := report.Markdown(&md, r, func(name string) string { return name + ".svg" }); err != nil {
+		t.Fatal(err)
+	}
+	if err := report.Text(&txt, r); err != nil {
+		t.Fatal(err)
+	}
+	p = read(t, html.Bytes())
+	for form, s := range map[string]string{"HTML": p.text, "Markdown": md.String(), "text": txt.String()} {
+		for _, not := range []string{"NaN", "Inf", "%!", "ZgotmplZ", "<nil>", "1e+"} {
+			if strings.Contains(s, not) {
+				t.Errorf("there is %q in the %s", not, form)
+			}
+		}
+	}
+	if len(p.links) > 0 {
+		t.Errorf("the page asks for %q", p.links)
+	}
+	return p, md.String(), txt.String()
+}
+
+// main is the table to choose by.
+func (p page) main(t *testing.T) table {
+	t.Helper()
+	if len(p.tables) == 0 || !strings.HasPrefix(p.tables[0].caption, "Server CPU") {
+		t.Fatal("the page does not begin with the main table")
+	}
+	return p.tables[0]
+}
+
+func TestMainTable(t *testing.T) {
+	r := synthetic(5)
+	p, md, txt := written(t, r)
+	main := p.main(t)
+	if got, want := strings.Join(main.rows[0], ";"), strings.ReplaceAll("peer;CPU: 5_B, 1 in flight;CPU: 5_B, 16 in flight;CPU: 4_KiB, 1 in flight;CPU: 4_KiB, 16 in flight;CPU: connect, 5_B, close;p99: 125_B, open loop at 50_%;KiB for an idle connection of 10,000;gets wrong", "_", "\u00a0"); got != want {
+		t.Errorf("the columns are %q, want %q", got, want)
+	}
+	for _, peer := range r.Peers {
+		row := main.row(peer.Name)
+		if peer.Skipped != "" {
+			if row != nil || !strings.Contains(p.text, peer.Name+": "+peer.Skipped+".") || !strings.Contains(md, peer.Skipped) || !strings.Contains(txt, peer.Skipped) {
+				t.Errorf("%s was skipped, and the page has %q", peer.Name, row)
+			}
+			continue
+		}
+		if row == nil {
+			t.Errorf("%s has no row", peer.Name)
+			continue
+		}
+		if !strings.HasPrefix(row[0], peer.Name+"|"+peer.Version) {
+			t.Errorf("%s %s has the head %q", peer.Name, peer.Version, row[0])
+		}
+		if !strings.Contains(md, "\n| "+peer.Name+"<br>") || !strings.Contains(txt, "\n"+peer.Name+" ") {
+			t.Errorf("%s is not in each form", peer.Name)
+		}
+		// What each column says follows from what package load finds.
+		for i, id := range []string{"echo-5B-1x64", "echo-5B-16x64", "echo-4096B-1x64", "echo-4096B-16x64"} {
+			c := r.Cells[slices.IndexFunc(r.Cells, func(c *result.Cell) bool { return c.ID == id })]
+			ratio, _ := c.Of(peer.Name).Over(c.Of(result.Base), "cpu_us")
+			number := strings.Split(row[i+1], "|")[0]
+			switch {
+			case peer.Name == result.Base:
+				if number != "1" {
+					t.Errorf("the base has %q", row[i+1])
+				}
+			case ratio.Noise != (number == "="):
+				t.Errorf("%s in %s is %+v, and the page says %q", peer.Name, id, ratio, row[i+1])
+			}
+		}
+	}
+	for name, want := range map[string]string{"wsecho": "0 of 5", "embedded": "2 of 5", "raw": "not checked", "xnet": "1 of 5, 1 unknown"} {
+		if row := main.row(name); row[len(row)-1] != want {
+			t.Errorf("%s gets wrong: %q, want %q", name, row[len(row)-1], want)
+		}
+	}
+	if want := "embedded: text that is not UTF-8; an announced length of 2^62."; !strings.Contains(p.text, want) || !strings.Contains(md, want) || !strings.Contains(txt, want) {
+		t.Errorf("the names of what is wrong are not there: %q", want)
+	}
+}
+
+// TestNoise: where the rounds show no difference, no form has a number that could be
+// taken for one.
+func TestNoise(t *testing.T) {
+	for rounds, want := range map[int]string{9: "=", 4: "?"} {
+		r := synthetic(rounds)
+		for _, c := range r.Cells { // gws is as gorilla is, but for what is by chance
+			o, base := c.Of("gws"), c.Of(result.Base)
+			for i := range o.Rounds {
+				for name, v := range base.Rounds[i] {
+					o.Rounds[i][name] = v * []float64{0.9, 1.1}[i%2]
+				}
+			}
+		}
+		p, _, txt := written(t, r)
+		row := p.main(t).row("gws")
+		for i, s := range row[1:6] {
+			if number := strings.Split(s, "|")[0]; !strings.HasSuffix(number, want) || want == "=" && number != want {
+				t.Errorf("%d rounds: column %d is %q, want %q", rounds, i+1, s, want)
+			}
+		}
+		for _, s := range row[6:8] {
+			if !strings.HasSuffix(s, want) {
+				t.Errorf("%d rounds: %q does not end in %q", rounds, s, want)
+			}
+		}
+		for _, one := range p.tables[1:] {
+			if row := one.row("gws"); row != nil && strings.Contains(one.caption, "×") {
+				for _, s := range row[1:] {
+					if _, below, ok := strings.Cut(s, "|"); ok && !strings.HasPrefix(below, "=") && !strings.HasSuffix(below, "?") {
+						t.Errorf("%d rounds: %q says %q", rounds, one.caption, s)
+					}
+				}
+			}
+		}
+		for line := range strings.Lines(txt) {
+			if strings.HasPrefix(line, "gws ") && strings.Count(line, want) < 7 {
+				t.Errorf("%d rounds: %q", rounds, line)
+			}
+		}
+		if few := strings.Contains(p.text, "cannot tell a difference from noise"); few != (rounds < 5) {
+			t.Errorf("%d rounds: it says that they are too few: %t", rounds, few)
+		}
+	}
+}
+
+// TestSameFacts: Markdown has each table and each plot that the page has.
+func TestSameFacts(t *testing.T) {
+	p, md, _ := written(t, synthetic(4))
+	rows := 0
+	for _, one := range p.tables {
+		rows += len(one.rows) + 1
+		for _, r := range one.rows {
+			for _, s := range r {
+				if s = strings.NewReplacer("|", "<br>", "&", "&amp;").Replace(s); !strings.Contains(md, s) {
+					t.Errorf("Markdown does not have %q", s)
+				}
+			}
+		}
+	}
+	if n := strings.Count(md, "\n|"); n != rows {
+		t.Errorf("Markdown has %d rows of tables, want %d", n, rows)
+	}
+	if n := strings.Count(md, "\n!["); n != p.plots || n == 0 {
+		t.Errorf("Markdown has %d plots, HTML %d", n, p.plots)
+	}
+	var without bytes.Buffer
+	if err := report.Markdown(&without, synthetic(5), nil); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(without.String(), "![") {
+		t.Error("there are plots that have no place")
+	}
+}
+
+func TestFates(t *testing.T) {
+	p, _, _ := written(t, synthetic(3))
+	find := func(caption string) table {
+		i := slices.IndexFunc(p.tables, func(one table) bool { return one.caption == caption })
+		if i < 0 {
+			t.Fatalf("there is no table %q", caption)
+		}
+		return p.tables[i]
+	}
+	dead, drain := find("falls silent; heartbeat each 2s."), find("SIGTERM with 1000 connections.")
+	if r := dead.row("wsecho"); !strings.HasPrefix(r[1], "7.") && !strings.HasPrefix(r[1], "6.") || r[2] != `1001 "no pong"` {
+		t.Errorf("%q", r)
+	}
+	if r := dead.row("gorilla"); r[1] != "never" {
+		t.Errorf("%q", r)
+	}
+	if r := dead.row("gws"); !strings.Contains(r[1], " of 3 rounds") {
+		t.Errorf("%q", r)
+	}
+	if r := drain.row("melody"); r[1] != "99.9\u00a0%" || r[3] != "it did not" {
+		t.Errorf("%q", r)
+	}
+	if r := drain.row("wsecho"); r[1] != "100\u00a0%" || r[2] != "1001" {
+		t.Errorf("%q", r)
+	}
+}
+
+// TestWrong: what did not come back as it was sent is said before the figures, at each
+// of them, and in a sentence.
+func TestWrong(t *testing.T) {
+	r := synthetic(5)
+	r.Cells[0].Of("coder").Wrong = []string{"17 messages came back changed"}
+	p, md, txt := written(t, r)
+	if row := p.main(t).row("coder"); !strings.Contains(row[1], " !") || strings.Contains(row[2], "!") || !strings.Contains(row[8], "under load in 1 cell") {
+		t.Errorf("%q", row)
+	}
+	const warning, what = "1 thing went wrong under load", "17 messages came back changed."
+	for _, s := range []string{p.text, md, txt} {
+		if at := strings.Index(s, warning); at < 0 || at > strings.Index(s, "Server CPU ÷") || !strings.Contains(s, what) {
+			t.Errorf("it does not say what went wrong:\n%.2000s", s)
+		}
+	}
+	if p, _, _ := written(t, synthetic(1)); strings.Contains(p.text, "went wrong under load") {
+		t.Error("it says that something went wrong, and nothing did")
+	}
+}
