@@ -57,7 +57,7 @@ type serveCommand struct {
 	Server      string        `arg:"" help:"Its name, as list has it."`
 	TLS         bool          `name:"tls" help:"Over TLS, with a certificate that is made for it."`
 	Compression bool          `help:"With permessage-deflate."`
-	Heartbeat   time.Duration `placeholder:"DURATION" help:"With a ping at this interval."`
+	Heartbeat   time.Duration `placeholder:"DURATION" help:"With a ping at this interval; negative for none where there would be one."`
 }
 
 func (s *serveCommand) Run() error {

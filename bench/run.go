@@ -27,7 +27,6 @@ type runCommand struct {
 	Duration time.Duration `placeholder:"DURATION" help:"How long a turn measures. 800ms unless set."`
 	Out      string        `default:"results.json" help:"The file that is written."`
 	Wsecho   string        `placeholder:"FILE" help:"The binary of wsecho. It is built unless set."`
-	Node     string        `default:"peers/node" help:"Folder of the program for Node.js, where npm ci has been run."`
 }
 
 // Run measures, and says what it has found.

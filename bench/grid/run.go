@@ -124,7 +124,11 @@ const (
 )
 
 func optionsOf(c *result.Cell) peers.Options {
-	return peers.Options{TLS: c.TLS, Compression: c.Compression, Heartbeat: c.Heartbeat}
+	o := peers.Options{TLS: c.TLS, Compression: c.Compression, Heartbeat: c.Heartbeat}
+	if c.Kind == result.Idle && o.Heartbeat == 0 {
+		o.Heartbeat = -1 // and not what some do by themselves
+	}
+	return o
 }
 
 // count finds out how many steps there are.

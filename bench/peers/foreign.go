@@ -65,7 +65,7 @@ func startForeign(ctx context.Context, o Options, command func(options string) *
 		Compression bool    `json:"compression"`
 		Heartbeat   float64 `json:"heartbeat"` // seconds; 0: none
 		Shutdown    float64 `json:"shutdown"`  // seconds that it may take
-	}{"", o.Compression, o.Heartbeat.Seconds(), shutdownTimeout.Seconds()}
+	}{"", o.Compression, max(0, o.Heartbeat).Seconds(), shutdownTimeout.Seconds()}
 	if o.TLS {
 		name, err := writeCertificate()
 		if err != nil {

@@ -45,7 +45,7 @@ type gorillaConn interface {
 
 // pingOnTicker writes pings until stop, and closes the connection when that fails.
 func pingOnTicker(c gorillaConn, interval time.Duration) (stop func()) {
-	if interval == 0 {
+	if interval <= 0 {
 		return func() {}
 	}
 	const writeWait = 10 * time.Second

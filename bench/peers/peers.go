@@ -40,7 +40,7 @@ type Peer struct {
 type Options struct {
 	TLS         bool
 	Compression bool          // permessage-deflate, without context takeover where that can be chosen
-	Heartbeat   time.Duration // interval of pings; 0: none
+	Heartbeat   time.Duration // interval of pings; 0: as the server does by itself, negative: none
 }
 
 // Tools are what peers are started with.
@@ -103,8 +103,6 @@ func (p Peer) Missing() error {
 // Supports returns nil, or why the peer cannot do all of o.
 func (p Peer) Supports(o Options) error {
 	switch {
-	case o.Heartbeat < 0:
-		return fmt.Errorf("a heartbeat of %v is negative; 0 is none", o.Heartbeat)
 	case o.TLS && p.noTLS != "":
 		return errors.New(p.noTLS)
 	case o.Compression && p.noCompression != "":

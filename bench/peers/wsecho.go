@@ -34,12 +34,15 @@ func startWsecho(ctx context.Context, t Tools, o Options) (*measure.Process, err
 	if t.Wsecho == "" {
 		return nil, errors.New("the path of the wsecho binary is not given")
 	}
-	args := []string{"serve", "--log-level=warn", "--compression=off", "--ping-interval=off"}
+	args := []string{"serve", "--log-level=warn"}
 	if o.Compression {
-		args[2] = "--compression=no-context-takeover"
+		args = append(args, "--compression=no-context-takeover")
 	}
-	if o.Heartbeat > 0 {
-		args[3] = fmt.Sprintf("--ping-interval=%v", o.Heartbeat)
+	switch {
+	case o.Heartbeat > 0:
+		args = append(args, fmt.Sprintf("--ping-interval=%v", o.Heartbeat))
+	case o.Heartbeat < 0:
+		args = append(args, "--ping-interval=off")
 	}
 	var err error
 	for range 3 { // another process may take the port
@@ -58,12 +61,9 @@ func startWsecho(ctx context.Context, t Tools, o Options) (*measure.Process, err
 }
 
 func embedded(o Options) (*program, error) {
-	options := server.Options{HoldReplies: true, Stateless: true, MaxConns: -1, PingInterval: -1}
+	options := server.Options{HoldReplies: true, Stateless: true, MaxConns: -1, PingInterval: o.Heartbeat}
 	if o.Compression {
 		options.Compression = websocket.CompressionNoContextTakeover
-	}
-	if o.Heartbeat > 0 {
-		options.PingInterval = o.Heartbeat
 	}
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, options)
 	if err != nil {
