@@ -24,7 +24,7 @@ type runCommand struct {
 	Peers    []string      `placeholder:"NAME,…" help:"These servers alone."`
 	Cells    []string      `placeholder:"PART,…" help:"The workloads whose name contains one of these alone, for all these servers."`
 	Rounds   int           `placeholder:"N" help:"Rounds; servers take turns in each. 5 unless set; fewer are too few to tell a difference from noise."`
-	Duration time.Duration `placeholder:"DURATION" help:"How long a turn measures. 800ms unless set."`
+	Duration time.Duration `placeholder:"DURATION" help:"How long a turn measures. 600ms unless set."`
 	Out      string        `default:"results.json" help:"The file that is written."`
 	Wsecho   string        `placeholder:"FILE" help:"The binary of wsecho. It is built unless set."`
 }
@@ -96,8 +96,8 @@ func right(r *result.Report) error {
 
 func (f *runCommand) plan() (grid.Plan, error) {
 	p := grid.Plan{
-		Peers: peers.All(), Cells: grid.Standard(), Rounds: 5, Duration: 800 * time.Millisecond, Warmup: 250 * time.Millisecond,
-		IdleFor: 6 * time.Second, Correctness: true, SystemCalls: true,
+		Peers: peers.All(), Cells: grid.Standard(), Rounds: 5, Duration: 600 * time.Millisecond, Warmup: 200 * time.Millisecond,
+		IdleFor: 12 * time.Second, Correctness: true, SystemCalls: true,
 	}
 	switch {
 	case f.Quick:

@@ -56,7 +56,7 @@ func (r *run) churn(ctx context.Context, c *result.Cell, p peers.Peer) (map[stri
 	if err := errors.Join(err, w.err); err != nil {
 		return nil, nil, err
 	}
-	f := w.figures(0)
+	f := w.figures(0, took)
 	f["connects"] = float64(n) / took.Seconds()
 	if n > 0 {
 		f["cpu_us_conn"] = micro(w.cpu[1]-w.cpu[0]) / float64(n)
@@ -80,25 +80,24 @@ func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 		return nil, nil, err
 	}
 	defer l.Close()
-	// The first interval is for what connecting has left behind.
-	if _, err := l.Attend(time.Now().Add(r.IdleFor / 2)); err != nil {
+	// Most of the time is for what connecting has left behind.
+	if _, err := l.Attend(time.Now().Add(r.IdleFor * 3 / 4)); err != nil {
 		return nil, nil, err
 	}
 	w := &window{process: proc}
-	w.read(0)
+	w.mark(true)
 	began := time.Now()
-	pings, err := l.Attend(began.Add(r.IdleFor / 2))
+	pings, err := l.Attend(began.Add(r.IdleFor / 4))
 	if err != nil {
 		return nil, nil, err
 	}
 	took := time.Since(began)
-	w.read(1)
-	after, err := proc.Resident()
-	if err = errors.Join(err, w.err); err != nil {
-		return nil, nil, err
+	w.mark(false)
+	if w.err != nil {
+		return nil, nil, w.err
 	}
 	f := map[string]float64{
-		"idle_kib":    float64(after-before) / KiB / float64(c.Connections),
+		"idle_kib":    float64(w.rss-before) / KiB / float64(c.Connections),
 		"idle_cpu_ms": (w.cpu[1] - w.cpu[0]).Seconds() * 1e3 / took.Seconds(),
 		"pings":       float64(pings) / took.Seconds(),
 		"alive":       float64(l.Alive()) / float64(c.Connections),

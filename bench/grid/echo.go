@@ -19,26 +19,29 @@ import (
 type window struct {
 	process *measure.Process
 	err     error
+	at      [2]time.Time
 	cpu     [2]time.Duration
 	allocs  [2]uint64
-	told    bool // the allocations
+	silent  bool // the process cannot tell what it allocates
 	rss     int64
 	peak    int64
 }
 
 // mark is for load.Plan.Measuring.
 func (w *window) mark(begins bool) {
+	i := 1
 	if begins {
-		n, err := w.process.Allocs()
-		w.allocs[0], w.told = n, err == nil // else it cannot tell
-		w.read(0)
-		return
+		i = 0
 	}
-	w.read(1)
+	w.at[i] = time.Now()
 	var err error
-	if w.told {
-		w.allocs[1], err = w.process.Allocs()
-		w.err = errors.Join(w.err, err)
+	w.cpu[i], err = w.process.CPU()
+	w.err = errors.Join(w.err, err)
+	if w.allocs[i], err = w.process.Allocs(); err != nil {
+		w.silent = true
+	}
+	if begins {
+		return
 	}
 	w.rss, err = w.process.Resident()
 	w.err = errors.Join(w.err, err)
@@ -46,23 +49,21 @@ func (w *window) mark(begins bool) {
 	w.err = errors.Join(w.err, err)
 }
 
-func (w *window) read(at int) {
-	var err error
-	w.cpu[at], err = w.process.CPU()
-	w.err = errors.Join(w.err, err)
-}
-
-// figures are those of n messages.
-func (w *window) figures(n int64) map[string]float64 {
+// figures are those of n messages in the time d. A client that has a lot to do comes
+// to its marks a little late, and then they are not d apart.
+func (w *window) figures(n int64, d time.Duration) map[string]float64 {
 	f := map[string]float64{
 		"rss_mib":  float64(w.rss) / MiB,
 		"peak_mib": float64(w.peak) / MiB,
 	}
-	if n > 0 {
-		f["cpu_us"] = micro(w.cpu[1]-w.cpu[0]) / float64(n)
-		if w.told {
-			f["allocs"] = float64(w.allocs[1]-w.allocs[0]) / float64(n)
-		}
+	apart := w.at[1].Sub(w.at[0])
+	if n == 0 || apart < d/2 {
+		return f
+	}
+	each := d.Seconds() / apart.Seconds() / float64(n)
+	f["cpu_us"] = micro(w.cpu[1]-w.cpu[0]) * each
+	if !w.silent {
+		f["allocs"] = float64(w.allocs[1]-w.allocs[0]) * each
 	}
 	return f
 }
@@ -102,7 +103,7 @@ func (r *run) echo(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 	if one.Measured == 0 || one.Messages == 0 || w.err != nil {
 		return nil, wrong, w.err
 	}
-	f := w.figures(one.Messages)
+	f := w.figures(one.Messages, one.Measured)
 	f["rate"] = one.Rate
 	f["p50_us"], f["p99_us"] = micro(one.Latency.P50), micro(one.Latency.P99)
 	f["p999_us"], f["max_us"] = micro(one.Latency.P999), micro(one.Latency.Max)
@@ -168,7 +169,7 @@ func rawEcho(ctx context.Context, c *result.Cell, plan load.Plan, w *window) (ma
 		return nil, err
 	}
 	own = client.ProcessorTime() - own
-	f := w.figures(res.Messages)
+	f := w.figures(res.Messages, res.Elapsed)
 	f["rate"] = float64(res.Messages) / res.Elapsed.Seconds()
 	for name, q := range map[string]float64{"p50_us": 50, "p99_us": 99, "p999_us": 99.9} {
 		f[name] = float64(res.Latency.ValueAtQuantile(q)) / 1e3

@@ -77,7 +77,7 @@ func small(t *testing.T, names ...string) Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := Plan{Tools: peers.Tools{Bench: self, Wsecho: self}, Rounds: 2, Duration: 100 * time.Millisecond, Warmup: 50 * time.Millisecond, IdleFor: 300 * time.Millisecond}
+	p := Plan{Tools: peers.Tools{Bench: self, Wsecho: self}, Rounds: 2, Duration: 100 * time.Millisecond, Warmup: 50 * time.Millisecond, IdleFor: 600 * time.Millisecond}
 	for _, name := range names {
 		peer, ok := peers.Find(name)
 		if !ok {

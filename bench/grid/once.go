@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"example.com/wsecho/bench/checks"
 	"example.com/wsecho/bench/fates"
@@ -165,10 +166,13 @@ func (r *run) callsOf(ctx context.Context, c *result.Cell, p peers.Peer) (n floa
 	plan := r.planOf(c)
 	var calls int64
 	var began, ended error
+	var from time.Time
+	var counted time.Duration
 	plan.Measuring = func(begins bool) {
 		if begins {
-			began = counter.Begin()
+			began, from = counter.Begin(), time.Now()
 		} else {
+			counted = time.Since(from)
 			calls, ended = counter.End()
 			counter = nil
 		}
@@ -181,8 +185,8 @@ func (r *run) callsOf(ctx context.Context, c *result.Cell, p peers.Peer) (n floa
 		return 0, nil, err
 	}
 	one := report.Targets[0].Rounds[0]
-	if one.Messages == 0 {
-		return 0, nil, fmt.Errorf("nothing was echoed")
+	if one.Messages == 0 || counted == 0 {
+		return 0, nil, errors.New("nothing was echoed")
 	}
-	return float64(calls) / float64(one.Messages), nil, nil
+	return float64(calls) / counted.Seconds() / one.Rate, nil, nil
 }
