@@ -3,6 +3,10 @@ package hostile
 import (
 	"bytes"
 	"compress/flate"
+	"crypto/tls"
+	"encoding/binary"
+	"io"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -17,11 +21,51 @@ func Attacks() []Attack {
 	open := frames(wstest.TextFrame("").Open())
 	message := frames(wstest.BinaryFrame(make([]byte, 15<<10)))
 	large := frames(wstest.BinaryFrame(make([]byte, 1<<20)))
+	// What is after the memory for messages gets as much of it as there is; so
+	// there is little, to see what it takes beside that.
+	small := []string{"--memory-budget=16MiB"}
+	// With these it takes a server FoundOut to find out.
+	soon := []string{"--ping-interval=" + beat.String(), "--ping-timeout=" + pongs.String(), "--max-missed=2", "--close-timeout=" + closing.String()}
+	// A vanish is somebody good, in the midst of something.
+	vanish := func(c *conn) {
+		if !c.handshake("") {
+			return
+		}
+		switch c.n % 4 {
+		case 0:
+			c.answer()
+		case 1:
+			c.send(message[:len(message)/2])
+			c.answer()
+		case 2:
+			go c.answer()
+			c.forever(message)
+		case 3:
+			c.forever(message)
+		}
+	}
 	return []Attack{
 		{Name: "silence", once: func(c *conn) { c.hear() }},
 		{Name: "header slowloris", once: func(c *conn) {
 			if c.send([]byte("GET / HTTP/1.1\r\nHost: x\r\n")) {
 				c.drip([]byte("X: y\r\n"), slow)
+			}
+		}},
+		{Name: "TLS slowloris", TLS: true, once: func(c *conn) {
+			switch hello := clientHello(); c.n % 4 {
+			case 0:
+				c.drip(hello, slow)
+			case 1:
+				c.send(hello[:len(hello)/2])
+				c.hear()
+			case 2: // and what the server answers is the last that is said
+				c.send(hello)
+				c.hear()
+			case 3:
+				t := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true})
+				if t.HandshakeContext(c.ctx) == nil {
+					(&conn{Conn: t, ctx: c.ctx, n: c.n}).drip([]byte("GET / HTTP/1.1\r\nHost: x\r\n"), slow)
+				}
 			}
 		}},
 		{Name: "header flood", once: func(c *conn) {
@@ -41,13 +85,22 @@ func Attacks() []Attack {
 				c.drip(wstest.Header(0x82, true, [4]byte{}, 1<<20, 0), slow) // and then payload
 			}
 		}},
+		{Name: "dripped payloads", Flags: small, once: func(c *conn) {
+			if c.handshake("") {
+				// Of a MiB, nothing has come, or half, or nearly all; and then a byte at a time.
+				come := choose(c, []int{0, 1 << 19, 1<<20 - 1000})
+				if c.send(append(wstest.Header(0x82, true, [4]byte{}, 1<<20, 64), make([]byte, come)...)) {
+					c.drip([]byte{0}, slow)
+				}
+			}
+		}},
 		{Name: "messages, echoes unread", once: func(c *conn) {
 			if c.handshake("") {
 				c.forever(message)
 				c.deaf()
 			}
 		}},
-		{Name: "large messages, echoes unread", once: func(c *conn) {
+		{Name: "large messages, echoes unread", Flags: small, once: func(c *conn) {
 			if c.handshake("") {
 				c.forever(large)
 				c.deafFor(time.Second)
@@ -127,14 +180,68 @@ func Attacks() []Attack {
 			}
 			c.deafFor(someMicroseconds(10_000))
 		}},
-		{Name: "deflate bombs", Flags: []string{"--compression=context-takeover"}, once: func(c *conn) {
+		{Name: "deflate bombs", Flags: append(small, "--compression=context-takeover"), once: func(c *conn) {
 			if c.handshake("Sec-WebSocket-Extensions: permessage-deflate\r\n") {
 				go c.forever(bomb())
 				c.hear()
 			}
 		}},
+		{Name: "log injection", Flags: []string{"--log-level=debug", "--subprotocol=chat"}, once: inject},
+		{Name: "log injection, JSON", Flags: []string{"--log-level=debug", "--subprotocol=chat", "--log-format=json"}, once: inject},
+		{Name: "descriptors exhausted", Flags: []string{"--max-conns=1000"}, Files: 128, Full: true, once: func(c *conn) {
+			if c.handshake("") {
+				go c.answer()
+				c.deafFor(someMicroseconds(1_000_000)) // and the next one comes in
+			}
+		}},
+		{Name: "half-open paths", Flags: soon, Fault: Cut, once: vanish},
+		{Name: "frozen processes", Flags: soon, Fault: Freeze, once: vanish},
 	}
 }
+
+// inject puts into all that a server may log what would end a line, begin a value
+// or a line of one's own, turn the text around it, or be very long.
+func inject(c *conn) {
+	const forged = "time=2000-01-01T00:00:00.000Z level=ERROR msg=forged forged=yes"
+	long := strings.Repeat("\xff\u202e", 3000)
+	paths := []string{
+		"/", "/\u202e\xff\u0085\u2028", "/\"forged=\"yes", "/{\"forged\":\"yes\"}", "/%0a%1b[31m", "/\x1b[31m", "/a forged=yes",
+		"/" + choose(c, []string{"", long}),
+	}
+	lines := []string{
+		"", "Origin: http://\u202e\xff\r\n", "Origin: \"forged=\"yes\r\n", "Origin: \x1b[31m\r\n", "Origin: null\r\n " + forged + "\r\n",
+		"Sec-WebSocket-Protocol: chat, \u202e\xff \"forged=yes\r\n", "Sec-WebSocket-Protocol: chat\r\n", "Sec-WebSocket-Protocol: \x1b[31m\r\n",
+		"Sec-WebSocket-Extensions: permessage-deflate; \"forged=yes\u202e\r\n", "Host: forged=yes\u202e\r\n", "User-Agent: \u202e\xff\r\n",
+		"Origin: http://" + choose(c, []string{"y", long}) + "\r\n",
+	}
+	reasons := []string{"\n" + forged, "\r\x1b[31m\u202e", "\" forged=\"yes", "\",\"forged\":\"yes", "\x00\u0085\u2028", strings.Repeat("\u202e", 41), "\xff"}
+	if c.ask(choose(c, paths), lines[c.n/len(paths)%len(lines)]) {
+		c.send(frames(wstest.CloseFrame(4000, choose(c, reasons))))
+	}
+	c.hear()
+}
+
+// clientHello is what a client begins TLS with.
+var clientHello = sync.OnceValue(func() []byte {
+	near, far := net.Pipe()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		_ = tls.Client(near, &tls.Config{InsecureSkipVerify: true}).Handshake() // nobody answers
+	}()
+	hello := make([]byte, 5) // a record's header, with the length of the rest
+	_, err := io.ReadFull(far, hello)
+	if err == nil {
+		hello = append(hello, make([]byte, binary.BigEndian.Uint16(hello[3:]))...)
+		_, err = io.ReadFull(far, hello[5:])
+	}
+	if err != nil {
+		panic(err)
+	}
+	_ = far.Close()
+	<-over
+	return hello
+})
 
 var hugeHeader = []byte("GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X: "+strings.Repeat("y", 100)+"\r\n", 64<<10/105))
 

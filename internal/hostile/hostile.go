@@ -33,11 +33,43 @@ type Attack struct {
 	Flags []string
 	// Full says that the server has no place for others meanwhile, as it should.
 	Full bool
+	// TLS says that the server speaks TLS.
+	TLS bool
+	// Files are the descriptors that the server may have, and then as many more
+	// connections attack. 0: what the system gives it.
+	Files int
+	// Fault is what is to befall the attackers when they are all there.
+	Fault Fault
 
 	// once is the life of one connection. It ends, at the latest, when the
 	// connection is closed.
 	once func(*conn)
 }
+
+// A Fault ends attackers in a way that nobody is told of. What they hold the server
+// must find out and give back, whether they are still there or not.
+type Fault int
+
+const (
+	None   Fault = iota
+	Cut          // of the path to them, see [Path]
+	Freeze       // of their process: its kernel goes on acknowledging
+)
+
+// FoundOut is within what time a server finds out, with the flags of an attack that
+// has a fault, and has given back what they held: three pings are missed, and a
+// goodbye that nobody hears.
+const FoundOut = 3*beat + pongs + closing
+
+const (
+	beat    = 400 * time.Millisecond
+	pongs   = beat / 2
+	closing = 500 * time.Millisecond
+)
+
+// Plain reports whether it takes nothing but a server, of any flags, that is not
+// full.
+func (a Attack) Plain() bool { return !a.Full && !a.TLS && a.Files == 0 && a.Fault == None }
 
 // again is the least time from one connection of an attacker to its next.
 const again = 250 * time.Millisecond
@@ -83,8 +115,11 @@ type conn struct {
 }
 
 // handshake makes a WebSocket of it, with header lines of one's own.
-func (c *conn) handshake(lines string) bool {
-	if !c.send([]byte("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+func (c *conn) handshake(lines string) bool { return c.ask("/", lines) }
+
+// ask is handshake with a path of one's own.
+func (c *conn) ask(path, lines string) bool {
+	if !c.send([]byte("GET " + path + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + wstest.SampleKey + "\r\n" + lines + "\r\n")) {
 		return false
 	}
@@ -127,6 +162,9 @@ func (c *conn) drip(b []byte, every time.Duration) {
 
 // hear reads until the server closes.
 func (c *conn) hear() { _, _ = io.Copy(io.Discard, c.Conn) }
+
+// answer is a good client that listens.
+func (c *conn) answer() { _, _ = wstest.Client(c.Conn).Answer(c.ctx, wstest.AnswerOptions{}) }
 
 // deaf waits until the server closes, and reads nothing.
 func (c *conn) deaf() {

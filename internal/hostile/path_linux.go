@@ -51,7 +51,8 @@ func NewPath() (*Path, error) {
 		p.near.run("ip", "link", "add", "cable", "address", nearMAC, "type", "veth",
 			"peer", "name", "cable", "address", farMAC, "netns", strconv.Itoa(p.far.tid)),
 		p.near.run("ip", "addr", "add", NearAddr+"/24", "dev", "cable"),
-		p.far.run("ip", "addr", "add", farAddr+"/24", "dev", "cable"),
+		p.Mend(),
+		p.near.run("ip", "link", "set", "lo", "up"), // what is there can talk to itself
 		p.near.run("ip", "link", "set", "cable", "up"),
 		p.far.run("ip", "link", "set", "cable", "up"),
 		p.near.run("ip", "neigh", "replace", farAddr, "lladdr", farMAC, "dev", "cable", "nud", "permanent"),
@@ -79,6 +80,9 @@ func (p *Path) Far(f func()) { p.far.do(f) }
 // Cut lets the far end lose its power: what is sent to it arrives, and nobody is
 // there.
 func (p *Path) Cut() error { return p.far.run("ip", "addr", "flush", "dev", "cable") }
+
+// Mend gives the far end its power back.
+func (p *Path) Mend() error { return p.far.run("ip", "addr", "add", farAddr+"/24", "dev", "cable") }
 
 // Slow lets so many kilobits a second pass, each way, and lets the kernels keep
 // little of what is to be sent.
