@@ -10,6 +10,7 @@ var attacks = []row{
 		tests: []string{
 			"server.TestSlowHandshake", "server.TestSlowloris",
 			"wsecho.TestFullForce/header_slowloris",
+			"wsecho.TestFullForce/TLS_slowloris",
 			"wsecho.TestFullForce/frame_slowloris",
 			"wsecho.TestFullForce/silence",
 		},
@@ -52,7 +53,7 @@ var attacks = []row{
 	7: {
 		what:  "no file descriptors left",
 		duty:  "accepting pauses and goes on; one line in the log",
-		tests: []string{"wsecho.TestNoDescriptors", "server.TestLobbyExhausted"},
+		tests: []string{"wsecho.TestFullForce/descriptors_exhausted", "server.TestLobbyExhausted"},
 	},
 	8: {
 		what:  "a peer that says nothing",
@@ -62,12 +63,12 @@ var attacks = []row{
 	9: {
 		what:  "a path that is cut, with no FIN and no RST",
 		duty:  "noticed within the heartbeat's budget; nothing is left of it",
-		tests: []string{"server.TestDeadPeer", "bench/endings.TestServer/the_path_is_cut", "bench/endings.TestServer/the_path_is_cut,_in_a_payload", "wsecho.TestHalfOpen"},
+		tests: []string{"server.TestDeadPeer", "bench/endings.TestServer/the_path_is_cut", "bench/endings.TestServer/the_path_is_cut,_in_a_payload", "wsecho.TestFullForce/half-open_paths"},
 	},
 	10: {
 		what:  "a peer whose process is frozen while its kernel lives",
 		duty:  "as a path that is cut",
-		tests: []string{"wsecho.TestFrozenPeer"},
+		tests: []string{"wsecho.TestFullForce/frozen_processes"},
 	},
 	11: {
 		what: "a peer that does not read",
@@ -162,6 +163,7 @@ var attacks = []row{
 			"server.TestEndings/too_slow/", "server.TestEndings/too_slow/pings_in_between", "internal/transport.TestMessageTimeout",
 			"server.TestRows/tcp/20-dripped",
 			"server.TestRows/tls/20-dripped",
+			"wsecho.TestFullForce/dripped_payloads",
 		},
 	},
 	21: {
@@ -238,6 +240,8 @@ var attacks = []row{
 			"server.TestLogQuotes", "wsecho.TestScripts/log", "wsecho.TestMessageLine", "wsecho.FuzzMessageLine",
 			"wsecho.TestMessagesUnread",
 			"wsecho.TestStdoutUnread",
+			"wsecho.TestFullForce/log_injection",
+			"wsecho.TestFullForce/log_injection,_JSON",
 		},
 	},
 	29: {

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/internal/hostile"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+func init() {
+	commands["observed"] = func() { tell(); main() }
+	commands["observed-tls"] = func() { tell(); serveTLS() }
+}
+
+// A held is what a process holds.
+type held struct {
+	hostile.Use
+	Goroutines int
+	Heap       int64
+}
+
+func (h held) String() string {
+	return fmt.Sprintf("%d files, %d goroutines, %d KiB of heap, %d MiB in all", h.Files, h.Goroutines, h.Heap>>10, h.RSS>>20)
+}
+
+// holding is what this process holds, where it can only be seen from inside.
+func holding() (goroutines int, heap int64) {
+	runtime.GC()
+	runtime.GC() // the first only marks what is in pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return runtime.NumGoroutine(), int64(m.HeapAlloc)
+}
+
+// tell writes to stdout, whenever it is asked with SIGUSR1, what holding is.
+func tell() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR1)
+	go func() {
+		for range asked {
+			fmt.Println(holding())
+		}
+	}()
+}
+
+// serveTLS is the command serve where TLS is spoken.
+func serveTLS() {
+	if err := serveTLSErr(untilSignal()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func serveTLSErr(ctx context.Context) error {
+	var line commandLine
+	parser, err := kong.New(&line)
+	if err != nil {
+		return err
+	}
+	if _, err = parser.Parse(os.Args[1:]); err != nil {
+		return err
+	}
+	f := line.Serve
+	e := new(echo.Echo)
+	if e.Budget, err = echo.NewBudget(int64(f.MemoryBudget)); err != nil {
+		return err
+	}
+	options := f.options()
+	options.Logger = f.logger(os.Stderr)
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
+	if err != nil {
+		return err
+	}
+	l, err := listen(f.Addr)
+	if err != nil {
+		return err
+	}
+	config, _ := wstest.TLS()
+	frugal()
+	options.Logger.Info("listening", "addr", l.Addr().String(), "url", "wss://"+l.Addr().String()+"/")
+	return s.Serve(ctx, tls.NewListener(l, config))
+}
+
+// An observation is a process that tells what it holds.
+type observation struct {
+	*process
+	stdout *os.File
+	lines  *bufio.Reader
+}
+
+// observe starts the program, which is observed or observed-tls.
+func observe(program, dir string, args ...string) (*observation, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	p, err := startWith(w, program, dir, nil, args...)
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	return &observation{p, r, bufio.NewReader(r)}, nil
+}
+
+func (o *observation) end() {
+	o.kill()
+	o.stdout.Close()
+}
+
+// holds asks it.
+func (o *observation) holds(t *testing.T) (h held) {
+	t.Helper()
+	err := o.cmd.Process.Signal(syscall.SIGUSR1)
+	if err == nil {
+		err = o.stdout.SetReadDeadline(time.Now().Add(patience))
+	}
+	if err == nil {
+		_, err = fmt.Fscanln(o.lines, &h.Goroutines, &h.Heap)
+	}
+	if err == nil {
+		h.Use, err = hostile.UseOf(o.cmd.Process.Pid)
+	}
+	if err != nil {
+		t.Fatalf("what does it hold? %v", err)
+	}
+	return h
+}
+
+// wrapped is a program that runs the other as the words of a shell before it say.
+func wrapped(t *testing.T, program, words string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "wrapped")
+	if err := os.WriteFile(name, []byte("#!/bin/sh\n"+words+" '"+program+"' \"$@\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
