@@ -172,36 +172,22 @@ func (s *target) strike(t *testing.T, spared *target, a hostile.Attack) (f force
 	f.base = s.holds(t)
 	f.conns = attackers + a.Files
 
+	peak := s.watch(t)
+	defer peak()
+	leave := attend(t, good)
+	defer func() { leave() }()
 	var c *crowd
 	s.far(func() { c = newCrowd(a.Name, s.addr, f.conns) })
 	defer func() { s.attackers += c.stop(t) }()
-	leave := attend(t, good)
-	defer func() { leave() }()
 	c.begin(t)
 	s.befall(t, c, a.Fault)
 	began := time.Now()
 	leave()
-	over := make(chan struct{})
-	var watching sync.WaitGroup
-	watching.Go(func() {
-		for {
-			u, err := hostile.UseOf(s.cmd.Process.Pid)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			f.peak = max(f.peak, u.RSS)
-			select {
-			case <-over:
-				return
-			case <-time.After(20 * time.Millisecond):
-			}
-		}
-	})
-	watching.Go(func() { f.spared = look(t, spared, other, attackTime, true) })
+	var looking sync.WaitGroup
+	looking.Go(func() { f.spared = look(t, spared, other, attackTime, true) })
 	s.near(func() { f.beside = look(t, s, good, attackTime, !a.Full) })
-	close(over)
-	watching.Wait()
+	looking.Wait()
+	f.peak = peak()
 	leave = attend(t, good)
 
 	if a.Fault == hostile.None {

@@ -170,3 +170,27 @@ func jsonFields(line string) (keys, values []string, err error) {
 	}
 	return keys, values, nil
 }
+
+// TestParseLine: what is to find a line that is none finds it.
+func TestParseLine(t *testing.T) {
+	const text, object = "time=x level=INFO msg=ended", `{"time":"x","level":"INFO","msg":"ended"`
+	for _, line := range []string{
+		text, text + ` reason="a\\n\" forged=yes" code=1000`, text + ` reason=""`,
+		object + "}", object + `,"reason":"a\\n\" forged=yes","code":1000}`,
+	} {
+		if fields, err := parseLine(line); err != nil || fields["msg"] != "ended" {
+			t.Errorf("%q: got %q, %v", line, fields, err)
+		}
+	}
+	for _, line := range []string{
+		"", "panic: oh", "level=INFO time=x msg=ended", text + " ", text + " reason", text + " forged=yes", text + " level=ERROR",
+		text + ` reason="a"b"`, text + ` reason="a`, text + ` reason=a"b`, text + " reason=a=b",
+		text + " reason=\u202e", text + " reason=\"\x1b\"", text + " reason=\xff",
+		"{}", "{", "[]", object, object + "}}", object + "} {}", object + `,"reason"}`, object + `,"forged":"yes"}`, object + `,"level":"ERROR"}`,
+		object + `,"reason":"a"b"}`, object + ",\"reason\":\"\u202e\"}", object + ",\"reason\":\"\x1b\"}", object + ",\"reason\":\"\xff\"}",
+	} {
+		if fields, err := parseLine(line); err == nil {
+			t.Errorf("%q: got %q", line, fields)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -139,6 +140,34 @@ func (o *observation) holds(t *testing.T) (h held) {
 		t.Fatalf("what does it hold? %v", err)
 	}
 	return h
+}
+
+// watch follows its resident memory, and returns a func that returns the most there
+// has been until it was first called.
+func (o *observation) watch(t *testing.T) (peak func() int64) {
+	over := make(chan struct{})
+	var most int64
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for {
+			u, err := hostile.UseOf(o.cmd.Process.Pid)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			most = max(most, u.RSS)
+			select {
+			case <-over:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+	return sync.OnceValue(func() int64 {
+		close(over)
+		watching.Wait()
+		return most
+	})
 }
 
 // wrapped is a program that runs the other as the words of a shell before it say.

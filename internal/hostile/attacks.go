@@ -26,7 +26,8 @@ func Attacks() []Attack {
 	small := []string{"--memory-budget=16MiB"}
 	// With these it takes a server FoundOut to find out.
 	soon := []string{"--ping-interval=" + beat.String(), "--ping-timeout=" + pongs.String(), "--max-missed=2", "--close-timeout=" + closing.String()}
-	// A vanish is somebody good, in the midst of something.
+	// vanish is one that listens, is in a message, floods, or floods and does not
+	// read, when the fault befalls it.
 	vanish := func(c *conn) {
 		if !c.handshake("") {
 			return
@@ -85,6 +86,7 @@ func Attacks() []Attack {
 				c.drip(wstest.Header(0x82, true, [4]byte{}, 1<<20, 0), slow) // and then payload
 			}
 		}},
+		// What has come of a message is held until the rest has.
 		{Name: "dripped payloads", Flags: small, once: func(c *conn) {
 			if c.handshake("") {
 				// Of a MiB, nothing has come, or half, or nearly all; and then a byte at a time.
@@ -100,6 +102,7 @@ func Attacks() []Attack {
 				c.deaf()
 			}
 		}},
+		// An echo is held until it is read.
 		{Name: "large messages, echoes unread", Flags: small, once: func(c *conn) {
 			if c.handshake("") {
 				c.forever(large)
@@ -180,6 +183,7 @@ func Attacks() []Attack {
 			}
 			c.deafFor(someMicroseconds(10_000))
 		}},
+		// What has come out of a bomb is held until it is too much.
 		{Name: "deflate bombs", Flags: append(small, "--compression=context-takeover"), once: func(c *conn) {
 			if c.handshake("Sec-WebSocket-Extensions: permessage-deflate\r\n") {
 				go c.forever(bomb())
