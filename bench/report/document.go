@@ -20,6 +20,9 @@ type block struct {
 	Code  string
 	Table *table
 	Plot  *Plot
+
+	Fold   string // what is Inside, which is not shown before it is asked for
+	Inside []block
 }
 
 type table struct {
@@ -44,21 +47,25 @@ func texts(s ...string) (cells []cell) {
 
 // tidy cleans all that somebody else may have written.
 func (d *document) tidy() {
-	each := func(s *string) { *s = clean(*s) }
-	each(&d.Title)
+	d.Title = clean(d.Title)
 	for i := range d.Sections {
-		for j := range d.Sections[i].Blocks {
-			b := &d.Sections[i].Blocks[j]
-			for _, s := range []*string{&b.Text, &b.Warn, &b.Head, &b.Code} {
-				each(s)
-			}
-			for k := range b.List {
-				each(&b.List[k])
-			}
-			if b.Table != nil {
-				b.Table.tidy()
-			}
+		tidy(d.Sections[i].Blocks)
+	}
+}
+
+func tidy(blocks []block) {
+	for i := range blocks {
+		b := &blocks[i]
+		for _, s := range []*string{&b.Text, &b.Warn, &b.Head, &b.Code, &b.Fold} {
+			*s = clean(*s)
 		}
+		for j := range b.List {
+			b.List[j] = clean(b.List[j])
+		}
+		if b.Table != nil {
+			b.Table.tidy()
+		}
+		tidy(b.Inside)
 	}
 }
 

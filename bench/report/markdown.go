@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"io"
 	"regexp"
 	"strings"
@@ -44,6 +45,12 @@ func (b block) markdown(w *bytes.Buffer, images func(string) string) {
 		b.Table.markdown(w)
 	case b.Plot != nil && images != nil && images(b.Plot.Name) != "":
 		fmt.Fprintf(w, "\n![%[1]s](<%[2]s>)\n\n**%[1]s.** %[3]s\n", escape(b.Plot.Title), strings.NewReplacer("<", "%3C", ">", "%3E", "\n", "%0A").Replace(images(b.Plot.Name)), escape(b.Plot.Caption))
+	case b.Fold != "":
+		fmt.Fprintf(w, "\n<details><summary>%s</summary>\n", html.EscapeString(b.Fold))
+		for _, one := range b.Inside {
+			one.markdown(w, images)
+		}
+		w.WriteString("\n</details>\n")
 	case len(b.List) > 0:
 		w.WriteString("\n")
 		for _, line := range b.List {

@@ -43,7 +43,7 @@ func TestMissing(t *testing.T) {
 				c.Outcomes = slices.DeleteFunc(c.Outcomes, func(o *result.Outcome) bool { return o.Peer == result.Base })
 			}
 		}, []string{"There are no figures of gorilla, so nothing is divided by it.", "Server CPU, the median with the least and the greatest"}},
-		"gorilla in no round": {func(r *result.Report) { r.Cells[0].Of(result.Base).Rounds = nil }, []string{"no round of gorilla", "gorilla, 0 of 4 rounds"}},
+		"gorilla in no round": {func(r *result.Report) { r.Cells[0].Of(result.Base).Rounds = nil }, []string{"nothing of gorilla to divide by", "gorilla, 0 of 4 rounds"}},
 		"no outcome of a peer": {func(r *result.Report) {
 			for _, c := range r.Cells {
 				c.Outcomes = slices.DeleteFunc(c.Outcomes, func(o *result.Outcome) bool { return o.Peer == "gws" })
@@ -164,8 +164,18 @@ func TestHostile(t *testing.T) {
 			t.Errorf("there are control characters in the %s", form)
 		}
 	}
-	for _, line := range strings.Split(strings.ReplaceAll(strings.ReplaceAll(md, "<br>", ""), "](<", "]("), "\n") {
+	folds := strings.Count(md, "<details><summary>")
+	if folds == 0 || folds != strings.Count(md, "\n\n</details>\n") {
+		t.Errorf("%d folds", folds)
+	}
+	for line := range strings.SplitSeq(strings.NewReplacer("<br>", "", "](<", "](", "</details>", "").Replace(md), "\n") {
 		if strings.HasPrefix(line, "    ") { // code
+			continue
+		}
+		if summary, ok := strings.CutPrefix(line, "<details><summary>"); ok { // HTML
+			if summary, ok := strings.CutSuffix(summary, "</summary>"); !ok || strings.Contains(summary, "<") {
+				t.Errorf("there is markup in %q", summary)
+			}
 			continue
 		}
 		for i := range line {

@@ -323,6 +323,9 @@ func (f *facts) addMemory(add addPlot) {
 		p.y.room(0.05)
 		panels = append(panels, p)
 	}
+	if len(panels) > 4 { // the least and the largest of them tell it
+		panels = append(panels[:2], panels[len(panels)-2:]...)
+	}
 	if len(panels) > 0 {
 		add(memoryPlot, "Memory by connections", lines+" Less is better.", charts(panels))
 	}

@@ -35,10 +35,10 @@ func documentOf(r *result.Report) (*document, error) {
 		add("wrong", "What went wrong under load", []block{{List: faults}})
 	}
 	add("reading", "How to read it", f.reading())
-	add("echo", "Echo, closed loop", drawn(costPlot), drawn(ratePlot), f.kind(result.Echo, f.figureTables))
-	add("open", "Latency by load, open loop", drawn(latencyPlot), f.kind(result.Open, f.figureTables))
-	add("churn", "Connections that come and go", f.kind(result.Churn, f.figureTables))
-	add("idle", "Idle connections and memory", drawn(heartbeatPlot), drawn(memoryPlot), f.kind(result.Idle, f.figureTables))
+	add("echo", "Echo, closed loop", drawn(costPlot), drawn(ratePlot), f.overview(result.Echo, "cpu_us"), f.kind(result.Echo, f.figureTables))
+	add("open", "Latency by load, open loop", drawn(latencyPlot), f.overview(result.Open, "p99_us"), f.kind(result.Open, f.figureTables))
+	add("churn", "Connections that come and go", f.overview(result.Churn, "cpu_us_conn"), f.kind(result.Churn, f.figureTables))
+	add("idle", "Idle connections and memory", drawn(heartbeatPlot), drawn(memoryPlot), f.overview(result.Idle, "idle_kib"), f.kind(result.Idle, f.figureTables))
 	add("dead", "A peer that no longer answers", f.kind(result.Dead, tabled(f.deadTable)))
 	add("drain", "The server is told to end", f.kind(result.Drain, tabled(f.drainTable)))
 	checks := f.checkTables()
@@ -62,7 +62,6 @@ func tabled(of func(*result.Cell) *table) func(*result.Cell) []block {
 // kind shows the cells of a kind.
 func (f *facts) kind(kind string, show func(*result.Cell) []block) (blocks []block) {
 	for _, c := range f.ofKind(kind) {
-		blocks = append(blocks, block{Head: c.Title})
 		blocks = append(blocks, show(c)...)
 	}
 	if blocks == nil {

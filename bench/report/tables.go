@@ -92,13 +92,15 @@ func (f *facts) costCell(c cost, name string) cell {
 	}
 	median := micros(measure.Sample(values).Median())
 	switch r, ok := f.over(c.cell, name, c.figure); {
-	case name == result.Base:
+	case name == result.Base && slices.Max(values) > 0:
 		return cell{Text: "1", Below: median}
+	case name == result.Base: // less than the kernel counts
+		return cell{Text: median}
 	case ok:
 		number, interval := ratio(r)
 		return cell{Text: number, Below: interval}
 	case f.based():
-		return cell{Text: median, Below: "no round of " + result.Base}
+		return cell{Text: median, Below: "nothing of " + result.Base + " to divide by"}
 	case len(values) == 1:
 		return cell{Text: median}
 	}
@@ -157,7 +159,7 @@ func (f *facts) figureTables(c *result.Cell) (blocks []block) {
 		blocks = append(blocks, block{Table: t})
 		caption = c.Title + ", continued."
 	}
-	return blocks
+	return []block{{Fold: c.Title, Inside: blocks}}
 }
 
 func (f *facts) figureCell(c *result.Cell, o *result.Outcome, one result.Figure) cell {
@@ -188,50 +190,102 @@ func (f *facts) fewer(o *result.Outcome) string {
 	return s
 }
 
+// overview is the first figure of a kind in each cell, for the peers that are in all.
+func (f *facts) overview(kind, name string) []block {
+	var cells []*result.Cell
+	for _, c := range f.ofKind(kind) {
+		if has(c, name) {
+			cells = append(cells, c)
+		}
+	}
+	var peers []peer
+	for _, p := range f.peers {
+		if p.Full && slices.ContainsFunc(cells, func(c *result.Cell) bool { return len(c.Of(p.Name).Values(name)) > 0 }) {
+			peers = append(peers, p)
+		}
+	}
+	if len(cells) < 2 || len(peers) == 0 {
+		return nil
+	}
+	t := &table{Caption: heading(figure(name)) + ": the median of the rounds; × is the ratio to " + result.Base + "'s, with its interval of 95 %.", Left: 1, Head: []string{"workload"}}
+	if !f.based() {
+		t.Caption = heading(figure(name)) + ": the median of the rounds."
+	}
+	for _, p := range peers {
+		t.Head = append(t.Head, p.Name)
+	}
+	for _, c := range cells {
+		row := texts(c.Title)
+		for _, p := range peers {
+			one := cell{Text: "–"}
+			o := c.Of(p.Name)
+			if values := o.Values(name); len(values) > 0 {
+				one = cell{Text: digits(measure.Sample(values).Median()), Wrong: len(o.Wrong) > 0}
+				if one.Wrong {
+					one.Text += " !"
+				}
+				if r, ok := f.over(c, p.Name, name); ok {
+					number, interval := times(r)
+					one.Below = strings.TrimSpace(number + " " + interval)
+				}
+			}
+			row = append(row, one)
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return []block{{Table: t}}
+}
+
 // deadTable is when a peer that no longer answers was noticed.
 func (f *facts) deadTable(c *result.Cell) *table {
 	t := &table{Caption: c.Title + ".", Left: 1, Head: []string{"peer", "noticed after, s", "what the server said"}}
 	for _, o := range f.inOrder(c) {
-		values := o.Values("notice_s")
-		text := cell{Text: spread(figure("notice_s"), values)}
-		switch n := len(o.Rounds); {
-		case n == 0:
-			text.Text = "not measured"
-		case len(values) == 0:
-			text = cell{Text: "never", Wrong: true}
-		case len(values) < n:
-			text = cell{fmt.Sprintf("%s, in %d of %d rounds", text.Text, len(values), n), "", true}
-		}
-		t.Rows = append(t.Rows, []cell{{o.Peer + f.fewer(o), "", len(o.Wrong) > 0}, text, {Text: said(o)}})
+		noticed := fate(o, figure("notice_s"), o.Values("notice_s"), "never")
+		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, noticed, {Text: said(o)}})
 	}
+	f.noted(t, c)
 	return t
+}
+
+// fate is how long something took, where it may never have happened.
+func fate(o *result.Outcome, one result.Figure, values []float64, never string) cell {
+	text := spread(one, values)
+	switch n := len(o.Rounds); {
+	case n == 0 || len(values) == 0 && len(o.Wrong) > 0:
+		return cell{Text: "could not be found out"}
+	case len(values) == 0:
+		return cell{Text: never, Wrong: true}
+	case len(values) < n:
+		return cell{fmt.Sprintf("%s, in %d of %d rounds", text, len(values), n), "", true}
+	}
+	return cell{Text: text}
+}
+
+// noted adds a column of what there is to know about each outcome of c, if there is.
+func (f *facts) noted(t *table, c *result.Cell) {
+	outcomes := f.inOrder(c)
+	if !slices.ContainsFunc(outcomes, func(o *result.Outcome) bool { return len(o.Notes)+len(o.Wrong) > 0 }) {
+		return
+	}
+	t.Head = append(t.Head, "note")
+	for i, o := range outcomes {
+		t.Rows[i] = append(t.Rows[i], cell{Text: strings.Join(append(slices.Clone(o.Wrong), o.Notes...), "; "), Wrong: len(o.Wrong) > 0})
+	}
 }
 
 // drainTable is what the clients hear of a server that is told to end.
 func (f *facts) drainTable(c *result.Cell) *table {
-	t := &table{Caption: c.Title + ".", Left: 1, Head: []string{"peer", "clients that heard a close frame", "with", "process ended after, s"}}
+	t := &table{Caption: c.Title + ".", Left: 1, Head: []string{"peer", "clients that heard a close frame", "what they heard", "process ended after, s"}}
 	for _, o := range f.inOrder(c) {
-		told, end := o.Values("told"), o.Values("end_s")
-		row := []cell{{o.Peer + f.fewer(o), "", len(o.Wrong) > 0}}
-		switch {
-		case len(told) == 0:
-			row = append(row, cell{Text: "not measured"})
-		default:
-			row = append(row, cell{Text: spread(figure("told"), told), Wrong: slices.Min(told) < 1})
+		told := cell{Text: "could not be found out"}
+		if values := o.Values("told"); len(values) > 0 {
+			told = cell{Text: spread(figure("told"), values), Wrong: slices.Min(values) < 1}
 		}
-		row = append(row, cell{Text: said(o)})
-		switch {
-		case len(o.Rounds) == 0:
-			row = append(row, cell{Text: "not measured"})
-		case len(end) == 0:
-			row = append(row, cell{Text: "it did not", Wrong: true})
-		case len(end) < len(o.Rounds):
-			row = append(row, cell{fmt.Sprintf("%s, in %d of %d rounds", spread(figure("end_s"), end), len(end), len(o.Rounds)), "", true})
-		default:
-			row = append(row, cell{Text: spread(figure("end_s"), end)})
-		}
-		t.Rows = append(t.Rows, row)
+		// No process ends in no time: it had not when it was no longer waited for.
+		ended := slices.DeleteFunc(o.Values("end_s"), func(v float64) bool { return v <= 0 })
+		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, told, {Text: said(o)}, fate(o, figure("end_s"), ended, "it did not")})
 	}
+	f.noted(t, c)
 	return t
 }
 
