@@ -1,5 +1,7 @@
 package report
 
+import "slices"
+
 // A document is what Markdown and HTML are made of.
 type document struct {
 	Title    string
@@ -27,10 +29,13 @@ type block struct {
 
 type table struct {
 	Caption string
-	Left    int      // how many columns are texts; the others are numbers
 	Head    []string // of the columns; the first one is the head of the row
+	Texts   []int    // the columns of texts besides the first; the others are numbers
 	Rows    [][]cell
 }
+
+// Text says whether a column is one of texts.
+func (t *table) Text(column int) bool { return column == 0 || slices.Contains(t.Texts, column) }
 
 type cell struct {
 	Text  string

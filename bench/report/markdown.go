@@ -69,7 +69,7 @@ func (t *table) markdown(w *bytes.Buffer) {
 	}
 	w.WriteString("\n|")
 	for i := range t.Head {
-		if i < t.Left {
+		if t.Text(i) {
 			w.WriteString(" --- |")
 		} else {
 			w.WriteString(" ---: |")

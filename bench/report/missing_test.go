@@ -43,7 +43,7 @@ func TestMissing(t *testing.T) {
 				c.Outcomes = slices.DeleteFunc(c.Outcomes, func(o *result.Outcome) bool { return o.Peer == result.Base })
 			}
 		}, []string{"There are no figures of gorilla, so nothing is divided by it.", "Server CPU, the median with the least and the greatest"}},
-		"gorilla in no round": {func(r *result.Report) { r.Cells[0].Of(result.Base).Rounds = nil }, []string{"nothing of gorilla to divide by", "gorilla, 0 of 4 rounds"}},
+		"gorilla in no round": {func(r *result.Report) { r.Cells[0].Of(result.Base).Rounds = nil }, []string{"no ratio", "gorilla, 0 of 4 rounds"}},
 		"no outcome of a peer": {func(r *result.Report) {
 			for _, c := range r.Cells {
 				c.Outcomes = slices.DeleteFunc(c.Outcomes, func(o *result.Outcome) bool { return o.Peer == "gws" })

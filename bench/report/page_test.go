@@ -312,8 +312,21 @@ func TestSameFacts(t *testing.T) {
 	}
 }
 
-func TestFates(t *testing.T) {
-	p, _, _ := written(t, synthetic(3))
+// TestKinds: each kind of cell has the table that suits it.
+func TestKinds(t *testing.T) {
+	r := synthetic(3)
+	for _, c := range r.Cells {
+		switch o := c.Of("coder"); c.Kind {
+		case result.Dead:
+			o.Rounds, o.Wrong = []map[string]float64{nil}, []string{"it could not be started"}
+			c.Of("xnet").Notes = []string{"it cannot ping"}
+		case result.Drain:
+			for _, round := range o.Rounds {
+				round["end_s"] = 0 // it was no longer waited for
+			}
+		}
+	}
+	p, _, _ := written(t, r)
 	find := func(caption string) table {
 		i := slices.IndexFunc(p.tables, func(one table) bool { return one.caption == caption })
 		if i < 0 {
@@ -322,6 +335,20 @@ func TestFates(t *testing.T) {
 		return p.tables[i]
 	}
 	dead, drain := find("falls silent; heartbeat each 2s."), find("SIGTERM with 1000 connections.")
+	there := map[string]bool{}
+	for _, caption := range []string{"Server CPU, µs/message: the median", "P99, µs: the median", "Resident memory, KiB/connection: the median"} {
+		for _, one := range p.tables {
+			if strings.HasPrefix(one.caption, caption) {
+				there[caption] = true
+				if got := strings.Join(one.rows[0], " "); got != "workload wsecho gorilla coder gws" {
+					t.Errorf("%q has the columns %q", caption, got)
+				}
+			}
+		}
+		if !there[caption] {
+			t.Errorf("there is no table %q", caption)
+		}
+	}
 	if r := dead.row("wsecho"); !strings.HasPrefix(r[1], "7.") && !strings.HasPrefix(r[1], "6.") || r[2] != `1001 "no pong"` {
 		t.Errorf("%q", r)
 	}
@@ -329,6 +356,15 @@ func TestFates(t *testing.T) {
 		t.Errorf("%q", r)
 	}
 	if r := dead.row("gws"); !strings.Contains(r[1], " of 3 rounds") {
+		t.Errorf("%q", r)
+	}
+	if r := dead.row("coder"); r[1] != "could not be found out" || r[3] != "it could not be started" {
+		t.Errorf("%q", r)
+	}
+	if r := dead.row("xnet"); r[1] != "never" || r[3] != "it cannot ping" {
+		t.Errorf("%q", r)
+	}
+	if r := drain.row("coder"); r[3] != "it did not" {
 		t.Errorf("%q", r)
 	}
 	if r := drain.row("melody"); r[1] != "99.9\u00a0%" || r[3] != "it did not" {

@@ -170,8 +170,8 @@ func (f *facts) reading() []block {
 	}
 	list := []string{
 		shared + ", so a rate is also about the client. The figure to read is server CPU: the time, user and system, that the server's process used for a message.",
-		fmt.Sprintf("÷ %s: all servers take turns in each round, and a figure is divided by %s's of the same round. The number is the median of these ratios. In parentheses is the interval that holds it in 95 %% of draws, when the rounds are drawn anew many times (the bootstrap). An interval with 1 in it is printed as = and is no difference.", result.Base, result.Base),
-		"Without ÷, a number is the median of the rounds, with the least and the greatest in parentheses.",
+		fmt.Sprintf("÷ %s: all servers take turns in each round, and a figure is divided by %s's of the same round. The number is the median of these ratios. In parentheses is the interval that holds it in 95 %% of draws, when the rounds are drawn anew many times (the bootstrap). An interval with 1 in it is printed as = and is no difference; where there were too few rounds for one there is a ?. Below a figure the same ratio has a ×.", result.Base, result.Base),
+		"Any other number is the median of the rounds, with the least and the greatest in parentheses.",
 	}
 	if len(f.ofKind(result.Echo)) > 0 {
 		list = append(list, "In a closed loop, a message that comes back makes room for the next. A server that stalls is not asked meanwhile, so its p99 looks better there than it is.")
@@ -208,7 +208,7 @@ func (f *facts) peerBlocks() []block {
 	if len(f.peers) == 0 {
 		return []block{{Text: "There are no peers in this report."}}
 	}
-	t := &table{Caption: "Who was compared, and how.", Left: 5, Head: []string{"peer", "what it is", "version", "measured", "note"}}
+	t := &table{Caption: "Who was compared, and how.", Head: []string{"peer", "what it is", "version", "measured", "note"}, Texts: []int{1, 2, 3, 4}}
 	for _, p := range f.peers {
 		measured := "in the chosen cells"
 		switch {

@@ -13,7 +13,7 @@ import (
 // was.
 func (f *facts) mainTable() *table {
 	p99, idle := f.p99Cell(), f.idleCell()
-	t := &table{Left: 1, Head: []string{"peer"}}
+	t := &table{Head: []string{"peer"}}
 	var captions []string
 	based := f.based()
 	if len(f.costs) > 0 {
@@ -100,7 +100,7 @@ func (f *facts) costCell(c cost, name string) cell {
 		number, interval := ratio(r)
 		return cell{Text: number, Below: interval}
 	case f.based():
-		return cell{Text: median, Below: "nothing of " + result.Base + " to divide by"}
+		return cell{Text: median, Below: "no ratio"}
 	case len(values) == 1:
 		return cell{Text: median}
 	}
@@ -145,7 +145,7 @@ func (f *facts) figureTables(c *result.Cell) (blocks []block) {
 	tables := (len(figures) + mostColumns - 1) / mostColumns
 	each := (len(figures) + tables - 1) / tables
 	for some := range slices.Chunk(figures, each) {
-		t := &table{Caption: caption, Left: 1, Head: []string{"peer"}}
+		t := &table{Caption: caption, Head: []string{"peer"}}
 		for _, one := range some {
 			t.Head = append(t.Head, heading(one))
 		}
@@ -207,9 +207,11 @@ func (f *facts) overview(kind, name string) []block {
 	if len(cells) < 2 || len(peers) == 0 {
 		return nil
 	}
-	t := &table{Caption: heading(figure(name)) + ": the median of the rounds; × is the ratio to " + result.Base + "'s, with its interval of 95 %.", Left: 1, Head: []string{"workload"}}
+	what := heading(figure(name))
+	what = strings.ToUpper(what[:1]) + what[1:]
+	t := &table{Caption: what + ": the median of the rounds; × is the ratio to " + result.Base + "'s, with its interval of 95 %.", Head: []string{"workload"}}
 	if !f.based() {
-		t.Caption = heading(figure(name)) + ": the median of the rounds."
+		t.Caption = what + ": the median of the rounds."
 	}
 	for _, p := range peers {
 		t.Head = append(t.Head, p.Name)
@@ -238,7 +240,7 @@ func (f *facts) overview(kind, name string) []block {
 
 // deadTable is when a peer that no longer answers was noticed.
 func (f *facts) deadTable(c *result.Cell) *table {
-	t := &table{Caption: c.Title + ".", Left: 1, Head: []string{"peer", "noticed after, s", "what the server said"}}
+	t := &table{Caption: c.Title + ".", Head: []string{"peer", "noticed after, s", "what the server said"}, Texts: []int{2}}
 	for _, o := range f.inOrder(c) {
 		noticed := fate(o, figure("notice_s"), o.Values("notice_s"), "never")
 		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, noticed, {Text: said(o)}})
@@ -267,6 +269,7 @@ func (f *facts) noted(t *table, c *result.Cell) {
 	if !slices.ContainsFunc(outcomes, func(o *result.Outcome) bool { return len(o.Notes)+len(o.Wrong) > 0 }) {
 		return
 	}
+	t.Texts = append(t.Texts, len(t.Head))
 	t.Head = append(t.Head, "note")
 	for i, o := range outcomes {
 		t.Rows[i] = append(t.Rows[i], cell{Text: strings.Join(append(slices.Clone(o.Wrong), o.Notes...), "; "), Wrong: len(o.Wrong) > 0})
@@ -275,7 +278,7 @@ func (f *facts) noted(t *table, c *result.Cell) {
 
 // drainTable is what the clients hear of a server that is told to end.
 func (f *facts) drainTable(c *result.Cell) *table {
-	t := &table{Caption: c.Title + ".", Left: 1, Head: []string{"peer", "clients that heard a close frame", "what they heard", "process ended after, s"}}
+	t := &table{Caption: c.Title + ".", Head: []string{"peer", "clients that heard a close frame", "what they heard", "process ended after, s"}, Texts: []int{2}}
 	for _, o := range f.inOrder(c) {
 		told := cell{Text: "could not be found out"}
 		if values := o.Values("told"); len(values) > 0 {
@@ -321,7 +324,7 @@ func (f *facts) checkTables() (blocks []block) {
 	each := (len(checked) + tables - 1) / tables
 	caption := "✓ is right, ✗ wrong, ? could not be found out, – was not tried."
 	for some := range slices.Chunk(checked, each) {
-		t := &table{Caption: caption, Left: 1, Head: append([]string{"what the client does"}, some...)}
+		t := &table{Caption: caption, Head: append([]string{"what the client does"}, some...)}
 		for _, k := range checks {
 			row := texts(k.title)
 			for _, name := range some {
@@ -347,7 +350,7 @@ func (f *facts) checkTables() (blocks []block) {
 
 // wrongChecks say what each peer did where it was not right.
 func (f *facts) wrongChecks() []block {
-	t := &table{Caption: "What each did where it was not right.", Left: 4, Head: []string{"peer", "what the client does", "right would be", "it"}}
+	t := &table{Caption: "What each did where it was not right.", Head: []string{"peer", "what the client does", "right would be", "it"}, Texts: []int{1, 2, 3}}
 	for _, p := range f.peers {
 		for _, c := range f.r.Checks {
 			switch {

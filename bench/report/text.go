@@ -51,8 +51,8 @@ func (t *table) text(b *strings.Builder) {
 	head := make([]string, len(t.Head))
 	for i, h := range t.Head {
 		head[i] = h
-		if i >= t.Left && i < len(t.Head)-1 {
-			letter := string(rune('A' + (i-t.Left)%26))
+		if i > 0 && i < len(t.Head)-1 {
+			letter := string(rune('A' + (i-1)%26))
 			head[i] = letter
 			fmt.Fprintf(b, "%s  %s\n", letter, h)
 		}
@@ -82,7 +82,7 @@ func (t *table) text(b *strings.Builder) {
 			if i > 0 {
 				line.WriteString("  ")
 			}
-			if i < t.Left {
+			if t.Text(i) {
 				line.WriteString(s + space)
 			} else {
 				line.WriteString(space + s)
