@@ -378,12 +378,19 @@ type bars struct {
 	of    map[string][]bar
 }
 
+// valueStyle is that of a value beside its bar.
+var valueStyle = styled(10, "ink", text.XLeft, text.YCenter)
+
 // barCharts draws panels of bars side by side, in each row the same peers.
 func barCharts(peers []peer, of map[string]look, panels []bars, perRow int) *canvas {
 	most := 1
+	var values vg.Length
 	for _, p := range panels {
 		for _, b := range p.of {
 			most = max(most, len(b))
+			for _, one := range b {
+				values = max(values, valueStyle.Width(one.text))
+			}
 		}
 	}
 	thick := vg.Length(most) * 11
@@ -400,19 +407,12 @@ func barCharts(peers []peer, of map[string]look, panels []bars, perRow int) *can
 	wide := (width - names) / vg.Length(min(perRow, len(panels)))
 	for i, p := range panels {
 		left, top := names+vg.Length(i%perRow)*wide, vg.Length(i/perRow)*height
-		p.draw(draw.Crop(all, left, left+wide-width-6, c.height-top-height+6, -top-8), peers, of, i%perRow == 0, thick)
+		p.draw(draw.Crop(all, left, left+wide-width-6, c.height-top-height+6, -top-8), peers, of, i%perRow == 0, thick, values)
 	}
 	return c
 }
 
-func (p bars) draw(c draw.Canvas, peers []peer, of map[string]look, named bool, thick vg.Length) {
-	value := styled(10, "ink", text.XLeft, text.YCenter)
-	var values vg.Length
-	for _, b := range p.of {
-		for _, one := range b {
-			values = max(values, value.Width(one.text))
-		}
-	}
+func (p bars) draw(c draw.Canvas, peers []peer, of map[string]look, named bool, thick, values vg.Length) {
 	f := framed(draw.Crop(c, 4, -values-8, 0, 0), p.title, p.x, axis{min: -0.5, max: float64(len(peers)) - 0.5, ticks: []plot.Tick{}}, 0)
 	for i, peer := range peers {
 		middle := f.at(p.from, float64(len(peers)-1-i))
@@ -438,7 +438,7 @@ func (p bars) draw(c draw.Canvas, peers []peer, of map[string]look, named bool, 
 			if b.low < b.high {
 				interval(c, "ink", vg.Point{X: f.at(b.low, 0).X, Y: at}, vg.Point{X: f.at(b.high, 0).X, Y: at})
 			}
-			c.FillText(value, vg.Point{X: f.Max.X + 5, Y: at}, b.text)
+			c.FillText(valueStyle, vg.Point{X: f.Max.X + 5, Y: at}, b.text)
 		}
 	}
 	from := f.at(p.from, 0).X

@@ -42,6 +42,7 @@ func (f *facts) mainTable() *table {
 	if based && (p99 != nil || idle != nil) {
 		captions = append(captions, "× is the ratio of p99 and memory to "+result.Base+"'s.")
 	}
+	t.Texts = []int{len(t.Head)}
 	t.Head = append(t.Head, "gets wrong")
 	marked := false
 	for _, p := range f.peers {
