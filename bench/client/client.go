@@ -85,6 +85,7 @@ func (c *Conn) Close() error { return c.tcp.Close() }
 // come back.
 type Batch struct {
 	Messages int
+	size     int // of each
 	out, in  []byte
 }
 
@@ -99,7 +100,7 @@ func NewBatch(n, size int, text, raw bool) *Batch {
 		op = 1
 	}
 	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
-	b := &Batch{Messages: n}
+	b := &Batch{Messages: n, size: size}
 	for range n {
 		b.in = append(header(b.in, op, 0, size), payload...)
 		b.out = append(header(b.out, op, 0x80, size), key[:]...)
@@ -142,41 +143,70 @@ func (c *Conn) Do(b *Batch) error {
 	if bytes.Equal(back, b.in) {
 		return nil
 	}
-	return c.withoutPings(b, back)
+	return c.frames(b, back)
 }
 
-// withoutPings takes the pings out of what came back, and answers them. It is
-// not what is measured: a server pings seldom.
-func (c *Conn) withoutPings(b *Batch, back []byte) error {
-	frame := len(b.in) / b.Messages
-	for at := 0; at < len(back); {
-		if back[at] != ping {
-			at += frame
+// frames looks at what came back frame by frame: there may be pings among them, which
+// it answers, and messages may come in fragments. It is not what is measured: a server
+// pings seldom.
+func (c *Conn) frames(b *Batch, back []byte) error {
+	in := io.MultiReader(bytes.NewReader(bytes.Clone(back)), c.tcp)
+	var message []byte // so far; nil between messages
+	for n := 0; n < b.Messages; {
+		first, payload, err := frame(in)
+		if err != nil {
+			return err
+		}
+		want := b.in[:len(b.in)/b.Messages]
+		switch op := first & 0x0f; {
+		case first == ping:
+			if err := c.pong(payload); err != nil {
+				return err
+			}
+			continue
+		case first&0x70 != 0, op > 2, (op == 0) != (message != nil), op != 0 && op != want[0]&0x0f, len(message)+len(payload) > len(want):
+			return fmt.Errorf("%w: a frame that begins with %#x and has %d bytes, %.100q", ErrWrong, first, len(payload), payload)
+		}
+		if message == nil {
+			message = make([]byte, 0, len(want))
+		}
+		message = append(message, payload...)
+		if first&0x80 == 0 {
 			continue
 		}
-		rest := bufio.NewReader(io.MultiReader(bytes.NewReader(bytes.Clone(back[at:])), c.tcp))
-		var head [2]byte
-		if _, err := io.ReadFull(rest, head[:]); err != nil {
-			return err
+		if !bytes.Equal(message, want[len(want)-b.size:]) {
+			return fmt.Errorf("%w: %.100q", ErrWrong, message)
 		}
-		payload := make([]byte, head[1])
-		if _, err := io.ReadFull(rest, payload); err != nil {
-			return err
-		}
-		if err := c.pong(payload); err != nil {
-			return err
-		}
-		if _, err := io.ReadFull(rest, back[at:]); err != nil {
-			return err
-		}
-		if rest.Buffered() > 0 {
-			return fmt.Errorf("%w: there is more", ErrWrong)
-		}
-	}
-	if !bytes.Equal(back, b.in) {
-		return fmt.Errorf("%w: %.100q", ErrWrong, back)
+		message = nil
+		n++
 	}
 	return nil
+}
+
+// frame reads one frame of a server.
+func frame(in io.Reader) (first byte, payload []byte, err error) {
+	var head [10]byte
+	if _, err := io.ReadFull(in, head[:2]); err != nil {
+		return 0, nil, err
+	}
+	n := uint64(head[1])
+	switch n {
+	case 126:
+		_, err = io.ReadFull(in, head[2:4])
+		n = uint64(binary.BigEndian.Uint16(head[2:4]))
+	case 127:
+		_, err = io.ReadFull(in, head[2:10])
+		n = binary.BigEndian.Uint64(head[2:10])
+	}
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case head[1] > 127 || n > 64<<20:
+		return 0, nil, fmt.Errorf("%w: a frame that begins with % x", ErrWrong, head[:2])
+	}
+	payload = make([]byte, n)
+	_, err = io.ReadFull(in, payload)
+	return head[0], payload, err
 }
 
 const ping = 0x89 // the first byte of one
@@ -233,17 +263,26 @@ func Visit(ctx context.Context, addr string, b *Batch, d time.Duration) error {
 	if _, err := c.tcp.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8}); err != nil {
 		return err
 	}
-	var answer [4]byte
-	if _, err := io.ReadFull(c.tcp, answer[:2]); err != nil {
-		return fmt.Errorf("no answer to a close frame: %w", err)
-	}
-	if answer[0] != 0x88 {
-		return fmt.Errorf("a close frame was answered with % x", answer[:2])
+	in := bufio.NewReader(c.tcp)
+	for {
+		var head [2]byte
+		if _, err := io.ReadFull(in, head[:]); err != nil {
+			return fmt.Errorf("no answer to a close frame: %w", err)
+		}
+		if _, err := in.Discard(int(head[1] & 0x7f)); err != nil {
+			return err
+		}
+		if head[0] == 0x88 {
+			break
+		}
+		if head[0] != ping { // which may have been on its way
+			return fmt.Errorf("a close frame was answered with % x", head)
+		}
 	}
 	// Whoever closes first has to remember the connection for a minute, and that is
 	// the server's part (RFC 6455, section 7.1.1). What it says or how it ends does
 	// not matter any more.
-	_, _ = io.Copy(io.Discard, c.tcp)
+	_, _ = io.Copy(io.Discard, in)
 	return nil
 }
 
