@@ -30,12 +30,14 @@ func deflated() []check {
 			squeezed("impossible block", []byte("\x07\xff\xff\xff")),
 			squeezed("distance too far", []byte("\x4a\x04\x5e\x00\x00\x00")),
 		}},
-		// RFC 7692, section 6: RSV1 is for the first frame of a message alone.
+		// RFC 7692, section 6: RSV1 is for the first frame of a message alone, and
+		// any other must fail the connection.
 		{name: "deflate-bits", title: "RSV1 on other frames than the first of a message", want: "closed with 1002", trials: []trial{
 			refusedDeflated("ping", wstest.PingFrame("a").WithRsv(wstest.RSV1)),
 			refusedDeflated("continuation", wstest.TextFrame("a").Open(), data(wstest.Continuation, "b").WithRsv(wstest.RSV1)),
 		}},
-		// Section 10.4, of the message as it is after inflation.
+		// Section 10.4, of the message as it is after inflation. Where the bound is
+		// has been chosen here.
 		{name: "deflate-bomb", title: "128 KiB that inflate to 128 MiB", want: "closed with 1009", alone: true, trials: []trial{
 			survived(with(offer, "", func(s *target, t *talk) (verdict, error) { return t.squeezes(bombed(), 5*time.Second) })),
 		}},

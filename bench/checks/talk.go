@@ -211,10 +211,10 @@ func legal(code uint16) bool {
 
 // fails reports whether the server has failed the connection (section 7.1.7).
 // It should say why with an appropriate code but need not, so that the end of
-// TCP alone is enough. 1000 and 1001 say that all was well, which it was not.
+// TCP alone is enough. 1000 says that all was well, which it was not.
 func (r reply) fails() bool {
 	if r.kind == closing && !r.empty() {
-		return legal(r.code) && r.code > 1001
+		return legal(r.code) && r.code != 1000
 	}
 	return r.kind == closing || r.kind == ended
 }

@@ -15,7 +15,8 @@ const grace = 5 * time.Second
 // kernel still acknowledges all that comes, but no ping and no close frame is
 // answered. It returns how long the server took to notice, which is until its
 // close frame or else the end of TCP came, and which of that it was in a few
-// words. Where nothing of it has come within bound, noticed is 0.
+// words. Where nothing of it has come within bound, noticed is 0. After a close
+// frame it waits for the end of TCP too, for a while.
 func Dead(ctx context.Context, addr string, bound time.Duration) (noticed time.Duration, said string, err error) {
 	c, err := dial(ctx, addr)
 	if err != nil {
@@ -23,15 +24,11 @@ func Dead(ctx context.Context, addr string, bound time.Duration) (noticed time.D
 	}
 	defer c.Close()
 	silent := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, bound)
+	bounded, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var after *time.Timer
-	ended, err := c.listen(bounded, wstest.AnswerOptions{NoPong: true, NoClose: true}, func() {
-		after = time.AfterFunc(grace, cancel)
-	})
-	if after != nil {
-		after.Stop()
-	}
+	timer := time.AfterFunc(bound, cancel)
+	defer timer.Stop()
+	ended, err := c.listen(bounded, wstest.AnswerOptions{NoPong: true, NoClose: true}, func() { timer.Reset(grace) })
 	switch {
 	case err != nil:
 		return 0, "", err

@@ -80,7 +80,7 @@ func TestDead(t *testing.T) {
 		{"TCP held open", scripted(t, func(p *wstest.Peer) {
 			_ = p.Send(wstest.CloseFrame(1001, ""))
 			wstest.Silent(p)
-		}), 5 * pause, 1, 4 * pause, "closed with 1001, but TCP was still open 0."},
+		}), 5 * pause, 1, 4 * pause, "closed with 1001, but TCP was still open 5."},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
