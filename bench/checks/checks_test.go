@@ -133,6 +133,7 @@ func wrongs() []wrong {
 
 // TestWrong has each check find a server that is wrong in it.
 func TestWrong(t *testing.T) {
+	t.Parallel()
 	caught := make(map[string]bool)
 	results := make(chan []string)
 	all := wrongs()
@@ -192,6 +193,7 @@ func (w wrong) check(t *testing.T) (caught []string) {
 
 // TestNotRun has checks that cannot be run.
 func TestNotRun(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -225,6 +227,7 @@ func TestNotRun(t *testing.T) {
 
 // TestInterrupted ends the context while a server is silent.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	addr := strings.TrimPrefix(wstest.Serve(t, wstest.Silent), "ws://")
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
@@ -259,6 +262,7 @@ func TestSurvived(t *testing.T) {
 // TestAgain has a server that no longer listens after the first check that is
 // run alone, and another in its place.
 func TestAgain(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

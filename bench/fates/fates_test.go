@@ -3,6 +3,7 @@ package fates
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -15,7 +16,16 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
+func TestMain(m *testing.M) {
+	if interval := os.Getenv(childVariable); interval != "" {
+		if err := child(interval); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(wstest.VerifyNoLeaks(m))
+}
 
 // serve runs an echo on loopback until terminate or the end of the test.
 func serve(t *testing.T, o server.Options) (addr string, terminate func() error, ended <-chan struct{}) {

@@ -1,0 +1,104 @@
+package fates
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"example.com/wsecho/bench/measure"
+)
+
+// DeadPath is Dead with the path to the client cut: nothing is acknowledged any
+// more, and nobody can tell what the server says. What is measured is how long it
+// takes until the server's process has closed the socket. start is called in a
+// network of its own, which the process that it starts is in, too; DeadPath stops
+// that. Without root, ip and tc the error wraps errors.ErrUnsupported.
+func DeadPath(ctx context.Context, start func() (*measure.Process, error), bound time.Duration) (noticed time.Duration, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// The thread is in the network, and so are its children. It is never
+		// unlocked: it ends with the goroutine.
+		runtime.LockOSThread()
+		if err = isolate(); err == nil {
+			noticed, err = deadPath(ctx, start, bound)
+		}
+	}()
+	<-done
+	return noticed, err
+}
+
+// isolate brings the thread into a network of its own.
+func isolate() error {
+	_, err := exec.LookPath("tc")
+	if err == nil {
+		err = syscall.Unshare(syscall.CLONE_NEWNET)
+	}
+	if err == nil {
+		err = command("ip", "link", "set", "lo", "up")
+	}
+	if err != nil {
+		return fmt.Errorf("no path can be cut, which takes root, ip and tc: %w", errors.Join(errors.ErrUnsupported, err))
+	}
+	return nil
+}
+
+func deadPath(ctx context.Context, start func() (*measure.Process, error), bound time.Duration) (time.Duration, error) {
+	p, err := start()
+	if err != nil {
+		return 0, err
+	}
+	defer p.Stop()
+	before, err := p.Sockets()
+	if err != nil {
+		return 0, err
+	}
+	c, err := dial(ctx, p.Addr)
+	if err != nil {
+		return 0, err
+	}
+	defer c.RST()
+	// From here on the network drops all that is sent.
+	if err := command("tc", "qdisc", "replace", "dev", "lo", "root", "blackhole"); err != nil {
+		return 0, err
+	}
+	cut := time.Now()
+	if n, err := p.Sockets(); err != nil {
+		return 0, err
+	} else if n <= before {
+		return 0, fmt.Errorf("the server has %d sockets with a client, and had %d without", n, before)
+	}
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		case <-p.Ended():
+			return 0, errors.New("the server has ended")
+		case <-look.C:
+		}
+		n, err := p.Sockets()
+		switch took := time.Since(cut); {
+		case err != nil:
+			return 0, err
+		case n <= before:
+			return took, nil
+		case took > bound:
+			return 0, nil
+		}
+	}
+}
+
+func command(name string, args ...string) error {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
