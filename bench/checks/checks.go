@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"example.com/wsecho/bench/result"
+	"example.com/wsecho/wstest"
 )
 
 // Options say what the server is.
@@ -55,11 +56,21 @@ type verdict struct {
 
 // Run runs all checks against the server at addr and returns them in the order
 // of the table. A server that is right is done in about one second, and one that
-// is silent where it should not be in about eight. Peer is left to the caller.
+// is silent where it should not be in about eight; longer where several are checked
+// at once, since those that flood take turns. Peer is left to the caller.
 func Run(ctx context.Context, addr string, o Options) []result.Check {
 	s := newTarget(ctx, addr, o)
 	rows := slices.DeleteFunc(table(), func(c check) bool { return c.deflated && !o.Compression })
 	found := make([]result.Check, len(rows))
+	// Who does not even accept one is not asked a hundred times.
+	first, err := s.dial(wstest.Dial, "")
+	if err != nil {
+		for i, c := range rows {
+			found[i] = result.Check{Name: c.name, Title: c.title, Want: c.want, Error: err.Error()}
+		}
+		return found
+	}
+	first.end()
 	var quick, slow sync.WaitGroup
 	defer slow.Wait()
 	for i, c := range rows {

@@ -2,6 +2,7 @@ package checks
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -102,8 +103,18 @@ func (t *talk) pour(b []byte, more func(sent int) bool) (stop func() int) {
 	}
 }
 
+// flood is for one Run at a time: what others wait for must be the server, and not
+// the floods of other servers.
+var flood = make(chan struct{}, 1)
+
 // flooded sends fragments, while another connection sends messages.
 func flooded(s *target, t *talk) (verdict, error) {
+	select {
+	case flood <- struct{}{}:
+		defer func() { <-flood }()
+	case <-s.ctx.Done():
+		return verdict{}, context.Cause(s.ctx)
+	}
 	t.drop = true
 	beside, err := s.dial(wstest.Dial, "")
 	if err != nil {

@@ -37,8 +37,17 @@ type talk struct {
 	drop    bool          // payloads of messages, as they come
 }
 
+// dialing is for so many at once: a hundred handshakes of TLS take long together.
+var dialing = make(chan struct{}, 8)
+
 // dial connects. The connection is reset when the context ends.
 func (s *target) dial(dial func(string, wstest.DialOptions) (*wstest.Peer, error), extensions string) (*talk, error) {
+	select {
+	case dialing <- struct{}{}:
+		defer func() { <-dialing }()
+	case <-s.ctx.Done():
+		return nil, context.Cause(s.ctx)
+	}
 	d := net.Dialer{Timeout: patience}
 	p, err := dial(s.url, wstest.DialOptions{
 		Extensions: extensions, TLS: s.tls, Timeout: patience,
