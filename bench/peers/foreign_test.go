@@ -33,6 +33,16 @@ func TestMissing(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("no nbio", func(t *testing.T) {
+		nbio, _ := Find("nbio")
+		t.Setenv("WSECHO_BENCH_NBIO", t.TempDir()+"/nbio")
+		if err := nbio.Missing(); err == nil || !strings.Contains(err.Error(), "run go build -o bin/nbio ./peers/nbio") {
+			t.Error(err)
+		}
+		if v := nbio.Version(); v != "(unknown)" {
+			t.Errorf("and yet it has the version %q", v)
+		}
+	})
 }
 
 // TestLock: what npm ci installs is pinned, and from wherever the machine has packages.

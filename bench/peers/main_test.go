@@ -75,15 +75,19 @@ func inProcess(name string) error {
 // scratch is a folder for what is built.
 var scratch string
 
-var wsecho = sync.OnceValues(func() (string, error) {
-	binary := filepath.Join(scratch, "wsecho")
-	cmd := exec.Command("go", "build", "-o", binary, ".")
-	cmd.Dir = filepath.Join("..", "..")
+var wsecho = sync.OnceValues(func() (string, error) { return build("wsecho", filepath.Join("..", ".."), ".") })
+
+var nbio = sync.OnceValues(func() (string, error) { return build("nbio", ".", "./nbio") })
+
+func build(name, dir, what string) (string, error) {
+	binary := filepath.Join(scratch, name)
+	cmd := exec.Command("go", "build", "-o", binary, what)
+	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building wsecho: %w\n%s", err, out)
+		return "", fmt.Errorf("building %s: %w\n%s", name, err, out)
 	}
 	return binary, nil
-})
+}
 
 // tools returns what peers are started with.
 func tools(t *testing.T) peers.Tools {
@@ -102,11 +106,16 @@ func tools(t *testing.T) peers.Tools {
 // each runs a test with each peer. One that is missing is skipped, or a failure where
 // all should be there.
 func each(t *testing.T, test func(*testing.T, peers.Peer)) {
+	if binary, err := nbio(); err != nil {
+		t.Log(err) // it is missing
+	} else {
+		t.Setenv("WSECHO_BENCH_NBIO", binary)
+	}
 	for _, p := range peers.All() {
 		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
 			if err := p.Missing(); err != nil {
-				if os.Getenv("WSECHO_BENCH_ALL") != "" {
+				if os.Getenv("WSECHO_BENCH_ALL") != "" && p.Name != "nbio" {
 					t.Fatalf("WSECHO_BENCH_ALL is set, and yet this cannot be tested: %v", err)
 				}
 				t.Skipf("NOT TESTED HERE: %v", err)

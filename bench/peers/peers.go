@@ -65,7 +65,7 @@ func overHTTP(h http.HandlerFunc) *program {
 func All() []Peer {
 	return []Peer{
 		rawPeer, wsechoPeer, embeddedPeer, gorillaPeer, coderPeer, errgroupPeer, gwsPeer,
-		gobwasPeer, fasthttpPeer, melodyPeer, xnetPeer, nodePeer, pythonPeer,
+		gobwasPeer, fasthttpPeer, melodyPeer, xnetPeer, nbioPeer, nodePeer, pythonPeer,
 	}
 }
 
@@ -136,7 +136,7 @@ func InProcess(name string) (serve func(net.Listener, Options) error, ok bool) {
 		if err != nil {
 			return err
 		}
-		return program.serve(over(l, o))
+		return program.serve(l)
 	}, true
 }
 

@@ -124,6 +124,9 @@ func TestEcho(t *testing.T) {
 				case combinations[len(combinations)-1]:
 					sizes = []int{5, 5000}
 				}
+				if p.Name == "nbio" && sizes[0] < 0 { // it drops them
+					sizes = sizes[1:]
+				}
 				for _, size := range sizes {
 					echoes(t, proc.Addr, o, size)
 				}
@@ -331,7 +334,7 @@ func TestBadInput(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"", "serve needs the name of a server"},
 		{"nobody", `there is no server "nobody"`},
-		{"wsecho", "wsecho is not a part of this program"},
+		{"wsecho", "wsecho: it is not a part of this program"},
 		{"gorilla -tsl", "serve gorilla: flag provided but not defined: -tsl; there are -tls, -compression and -heartbeat INTERVAL"},
 		{"gorilla tls", `serve gorilla: "tls" is no flag; there are -tls, -compression and -heartbeat INTERVAL`},
 		{"gorilla -heartbeat -1s", "gorilla: a heartbeat of -1s is negative; 0 is none"},

@@ -52,11 +52,8 @@ func Child(args []string, stdin io.Reader, stdout io.Writer) error {
 // behind that reads stdin.
 func Serve(name string, o Options, stdin io.Reader, stdout io.Writer) error {
 	p, ok := Find(name)
-	switch {
-	case !ok:
+	if !ok {
 		return fmt.Errorf("there is no server %q", name)
-	case p.program == nil:
-		return fmt.Errorf("%s is not a part of this program", name)
 	}
 	program, err := p.prepare(o)
 	if err != nil {
@@ -70,7 +67,7 @@ func Serve(name string, o Options, stdin io.Reader, stdout io.Writer) error {
 		return err
 	}
 	served, left := make(chan error, 1), make(chan error, 1)
-	go func() { served <- program.serve(over(l, o)) }()
+	go func() { served <- program.serve(l) }()
 	if _, err := fmt.Fprintln(stdout, "listening", l.Addr()); err != nil {
 		return err
 	}
@@ -108,16 +105,19 @@ func (p Peer) prepare(o Options) (*program, error) {
 	if err := p.Supports(o); err != nil {
 		return nil, err
 	}
-	return p.program(o)
-}
-
-// over is what a server accepts from.
-func over(l net.Listener, o Options) net.Listener {
-	if !o.TLS {
-		return l
+	if prepare, ok := provided[p.Name]; ok {
+		return prepare(o)
 	}
-	config, _ := wstest.TLS()
-	return tls.NewListener(l, config)
+	if p.program == nil {
+		return nil, errors.New("it is not a part of this program")
+	}
+	program, err := p.program(o)
+	if err == nil && o.TLS {
+		config, _ := wstest.TLS()
+		serve := program.serve
+		program.serve = func(l net.Listener) error { return serve(tls.NewListener(l, config)) }
+	}
+	return program, err
 }
 
 // answer answers what is asked on stdin until it ends.

@@ -1,0 +1,82 @@
+// Command nbio is the echo server of lesismal/nbio, for the comparison. It is a program
+// of its own because of what the library allocates when a program that it is a part of
+// starts: 1 MiB, which the garbage collector of every other server would go through.
+//
+//	go build -o bin/nbio ./peers/nbio
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+
+	"github.com/lesismal/llib/std/crypto/tls"
+	"github.com/lesismal/nbio/logging"
+	"github.com/lesismal/nbio/nbhttp"
+	"github.com/lesismal/nbio/nbhttp/websocket"
+
+	"example.com/wsecho/bench/peers"
+	"example.com/wsecho/wstest"
+)
+
+func main() {
+	logging.Output = os.Stderr
+	logging.SetLevel(logging.LevelWarn)
+	peers.Provide("nbio", prepare)
+	if len(os.Args) < 2 || os.Args[1] != "serve" {
+		fmt.Fprintln(os.Stderr, "nbio: the command line is serve nbio [FLAGS]")
+		os.Exit(2)
+	}
+	if err := peers.Child(os.Args[2:], os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func prepare(o peers.Options) (serve func(net.Listener) error, shutdown func(context.Context) error, err error) {
+	upgrader := websocket.NewUpgrader()
+	upgrader.KeepaliveTime = 0
+	upgrader.EnableCompression(o.Compression)
+	upgrader.OnMessage(func(c *websocket.Conn, typ websocket.MessageType, p []byte) {
+		_ = c.WriteMessage(typ, p) // a peer that is gone is closed by the library
+	})
+	started, ended := make(chan *nbhttp.Engine, 1), make(chan struct{})
+	serve = func(l net.Listener) error {
+		config := nbhttp.Config{
+			Network: "tcp",
+			Listen:  func(string, string) (net.Listener, error) { return l, nil },
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = upgrader.Upgrade(w, r, nil) // it has answered
+			}),
+		}
+		if o.TLS {
+			std, _ := wstest.TLS()
+			c := std.Certificates[0]
+			config.AddrsTLS = []string{l.Addr().String()}
+			config.TLSConfig = &tls.Config{
+				Certificates: []tls.Certificate{{Certificate: c.Certificate, PrivateKey: c.PrivateKey}},
+			}
+		} else {
+			config.Addrs = []string{l.Addr().String()}
+		}
+		engine := nbhttp.NewEngine(config)
+		if err := engine.Start(); err != nil {
+			return err
+		}
+		started <- engine
+		<-ended
+		return nil
+	}
+	shutdown = func(ctx context.Context) error {
+		defer close(ended)
+		select {
+		case engine := <-started:
+			return engine.Shutdown(ctx)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return serve, shutdown, nil
+}
