@@ -35,6 +35,10 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
+	// A process under the race detector waits for a second before it ends.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
+		panic(err)
+	}
 	var err error
 	if scratch, err = os.MkdirTemp("", "peers"); err != nil {
 		panic(err)

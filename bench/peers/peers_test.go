@@ -117,7 +117,7 @@ func TestEcho(t *testing.T) {
 					echoesRaw(t, proc.Addr, o)
 					return
 				}
-				sizes := []int{5, 1 << 20}
+				sizes := []int{5, large}
 				switch o {
 				case peers.Options{}:
 					sizes = []int{-1, 1, 125, 126, 5000, 0xffff, 0x10000, 1 << 20}
