@@ -63,9 +63,9 @@ func startForeign(ctx context.Context, o Options, command func(options string) *
 	options := struct {
 		PEM         string  `json:"pem"` // a file with a certificate and its key; "": no TLS
 		Compression bool    `json:"compression"`
-		Heartbeat   float64 `json:"heartbeat"` // seconds; 0: none
+		Heartbeat   float64 `json:"heartbeat"` // seconds; as in Options
 		Shutdown    float64 `json:"shutdown"`  // seconds that it may take
-	}{"", o.Compression, max(0, o.Heartbeat).Seconds(), shutdownTimeout.Seconds()}
+	}{"", o.Compression, o.Heartbeat.Seconds(), shutdownTimeout.Seconds()}
 	if o.TLS {
 		name, err := writeCertificate()
 		if err != nil {

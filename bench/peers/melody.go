@@ -11,17 +11,19 @@ import (
 
 var melodyPeer = Peer{
 	Name: "melody", Title: "olahol/melody", Language: "Go",
-	Note: "Its limit of 512 B a message is raised to 32 MiB. Its pings cannot be switched off: without a heartbeat they " +
-		"are a day apart. With one it waits for a pong twice as long as the interval.",
+	Note: "Its limit of 512 B a message is raised to 32 MiB. It pings every 54 seconds by itself. With another heartbeat it " +
+		"waits for a pong twice as long as the interval.",
 	modules: []string{"github.com/olahol/melody", "github.com/gorilla/websocket"},
 	program: func(o Options) (*program, error) {
 		m := melody.New()
 		m.Config.MaxMessageSize = 32 << 20
-		m.Config.PingPeriod = 24 * time.Hour
-		if o.Heartbeat > 0 {
-			m.Config.PingPeriod = o.Heartbeat
+		interval := o.Heartbeat
+		if interval < 0 {
+			interval = 24 * time.Hour // it cannot be switched off
 		}
-		m.Config.PongWait = 2 * m.Config.PingPeriod
+		if interval > 0 {
+			m.Config.PingPeriod, m.Config.PongWait = interval, 2*interval
+		}
 		m.Upgrader.EnableCompression = o.Compression
 		// An error is of a session that is closed, which melody knows itself.
 		m.HandleMessage(func(s *melody.Session, p []byte) { _ = s.Write(p) })

@@ -189,19 +189,14 @@ func build(dir string) (string, error) {
 	return binary, cmd.Run()
 }
 
-// start starts a server, with TLS where its name says so. What has a heartbeat of its
-// own has its usual one.
+// start starts a server, with TLS where its name says so.
 func start(tools peers.Tools, server string) (*measure.Process, error) {
 	name, tls := strings.CutSuffix(server, "+tls")
 	p, ok := peers.Find(name)
 	if !ok {
 		return nil, fmt.Errorf("there is no server %q", server)
 	}
-	o := peers.Options{TLS: tls}
-	if name == "wsecho" || name == "embedded" {
-		o.Heartbeat = 20 * time.Second
-	}
-	return p.Start(context.Background(), tools, o)
+	return p.Start(context.Background(), tools, peers.Options{TLS: tls})
 }
 
 // open makes connections to a server, over TLS where its name says so.

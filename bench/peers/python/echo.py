@@ -44,6 +44,10 @@ async def main(options):
                 server_no_context_takeover=True, client_no_context_takeover=True
             )
         ]
+    pings = {}  # else the interval is 20 seconds
+    if options["heartbeat"]:
+        interval = options["heartbeat"] if options["heartbeat"] > 0 else None
+        pings = {"ping_interval": interval, "ping_timeout": interval}
     server = await websockets.serve(
         echo,
         "127.0.0.1",
@@ -52,8 +56,7 @@ async def main(options):
         compression=None,
         extensions=extensions,
         max_size=32 << 20,  # a message of 1 MiB may be longer when it is compressed
-        ping_interval=options["heartbeat"] or None,
-        ping_timeout=options["heartbeat"] or None,
+        **pings,
     )
     host, port = next(iter(server.sockets)).getsockname()
     print(f"listening {host}:{port}", flush=True)
