@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -57,6 +58,11 @@ func (f *runCommand) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	if os.Getenv(nbio) == "" && slices.ContainsFunc(plan.Peers, func(p peers.Peer) bool { return p.Name == "nbio" }) {
+		if err := buildNbio(ctx, filepath.Join(dir, "nbio")); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: building nbio: %v\n", err) // it is listed as skipped then
+		}
+	}
 	p := newProgress(os.Stderr)
 	plan.Say = p.say
 	found, err := grid.Run(ctx, plan)
@@ -101,9 +107,10 @@ func (f *runCommand) plan() (grid.Plan, error) {
 	}
 	switch {
 	case f.Quick:
-		p.Cells, p.Duration, p.Warmup, p.SystemCalls = grid.Chosen(), 200*time.Millisecond, 100*time.Millisecond, false
+		p.Cells, p.Duration, p.Warmup, p.SystemCalls = grid.Chosen(), 160*time.Millisecond, 80*time.Millisecond, false
 	case f.Smoke:
-		p.Cells, p.Rounds, p.Duration, p.Warmup, p.SystemCalls = grid.Chosen(), 1, 100*time.Millisecond, 50*time.Millisecond, false
+		p.Cells = slices.DeleteFunc(p.Cells, func(c *result.Cell) bool { return !c.Chosen || c.Kind != result.Echo })
+		p.Rounds, p.Duration, p.Warmup, p.SystemCalls = 1, 100*time.Millisecond, 50*time.Millisecond, false
 	}
 	if f.Rounds < 0 || f.Duration < 0 {
 		return p, errors.New("--rounds and --duration have to be more than 0")
@@ -151,6 +158,18 @@ func build(ctx context.Context, dir string) (string, error) {
 		return "", fmt.Errorf("building wsecho: %w", err)
 	}
 	return binary, nil
+}
+
+// nbio is the variable that says where the program of this server is.
+const nbio = "WSECHO_BENCH_NBIO"
+
+func buildNbio(ctx context.Context, binary string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "example.com/wsecho/bench/peers/nbio")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return err
+	}
+	return os.Setenv(nbio, binary)
 }
 
 // commit is that of the working tree; "" where there is none.

@@ -54,7 +54,7 @@ func deadPath(ctx context.Context, start func() (*measure.Process, error), bound
 		return 0, err
 	}
 	defer p.Stop()
-	before, err := p.Sockets()
+	before, err := withoutClients(p)
 	if err != nil {
 		return 0, err
 	}
@@ -101,4 +101,20 @@ func command(name string, args ...string) error {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
 	}
 	return nil
+}
+
+// withoutClients is how many sockets a server has by itself. Whoever looked whether
+// it listens may still be with it for a moment.
+func withoutClients(p *measure.Process) (int, error) {
+	least, err := p.Sockets()
+	for range 25 {
+		if err != nil {
+			return 0, err
+		}
+		time.Sleep(20 * time.Millisecond)
+		var n int
+		n, err = p.Sockets()
+		least = min(least, n)
+	}
+	return least, err
 }

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"example.com/wsecho/bench/checks"
 	"example.com/wsecho/bench/fates"
@@ -15,24 +16,27 @@ import (
 	"example.com/wsecho/load"
 )
 
-// correctness runs the checks against each peer. It is waiting for the most part,
-// so they run at once.
+// checkedAtOnce is few enough that nobody is late for want of the processor.
+const checkedAtOnce = 4
+
+// correctness runs the checks against each peer, with compression where it has that.
 func (r *run) correctness(ctx context.Context) {
 	r.say("what each does wrong")
 	found := make([][]result.Check, len(r.peers))
-	r.each(func(i int, p peers.Peer) {
+	r.each(checkedAtOnce, func(i int, p peers.Peer) {
 		if p.Name == rawPeer {
 			return
 		}
-		proc, err := r.start(ctx, &result.Cell{}, p)
+		c := &result.Cell{Compression: p.Supports(peers.Options{Compression: true}) == nil}
+		proc, err := r.start(ctx, c, p)
 		if err != nil {
 			found[i] = []result.Check{{Name: "start", Title: "starting", Error: err.Error()}}
 			return
 		}
 		defer func() { proc.Stop() }()
-		found[i] = checks.Run(ctx, proc.Addr, checks.Options{Again: func(ctx context.Context) (string, error) {
+		found[i] = checks.Run(ctx, proc.Addr, checks.Options{Compression: c.Compression, Again: func(ctx context.Context) (string, error) {
 			proc.Stop()
-			again, err := r.start(ctx, &result.Cell{}, p)
+			again, err := r.start(ctx, c, p)
 			if err != nil {
 				return "", err
 			}
@@ -49,77 +53,124 @@ func (r *run) correctness(ctx context.Context) {
 }
 
 // fates finds out what becomes of dead clients and of a server that is told to end.
+// Nearly all of it is waiting, so all of it happens at once.
 func (r *run) fates(ctx context.Context) {
+	var all errgroup.Group
 	for _, c := range r.Cells {
-		var find func(ctx context.Context, proc *measure.Process) (map[string]float64, string, error)
-		switch c.Kind {
-		case result.Dead:
-			find = dead
-		case result.Drain:
+		var find finder
+		switch {
+		case c.Kind == result.Drain:
 			find = drain
-		default:
+		case c.Kind != result.Dead:
 			continue
+		case c.ID == deadPath:
+			find = cut
+		default:
+			find = silent
 		}
-		r.say(c.Title)
-		outcomes := make([]*result.Outcome, len(r.peers))
-		r.each(func(i int, p peers.Peer) {
-			if p.Name == rawPeer {
-				return
-			}
-			o := &result.Outcome{Peer: p.Name}
-			options := optionsOf(c)
-			if err := p.Supports(options); err != nil && options.Heartbeat > 0 {
-				o.Notes = append(o.Notes, err.Error())
-				options.Heartbeat = 0
-			}
-			start, cancel := context.WithTimeout(ctx, startTime)
-			defer cancel()
-			proc, err := p.Start(start, r.Tools, options)
-			if err == nil {
-				defer proc.Stop()
-				var figures map[string]float64
-				figures, o.Said, err = find(ctx, proc)
-				o.Rounds = append(o.Rounds, figures)
-			}
-			if err != nil {
-				o.Wrong = append(o.Wrong, err.Error())
-			}
-			outcomes[i] = o
+		r.say("what becomes of clients that are gone, and of the server's own when it ends")
+		all.Go(func() error {
+			r.fate(ctx, c, find)
+			return nil
 		})
-		if ctx.Err() != nil {
-			return // what has been cut short is not what they do
+	}
+	_ = all.Wait() // they return none
+}
+
+// fate fills in one of these cells.
+func (r *run) fate(ctx context.Context, c *result.Cell, find finder) {
+	outcomes := make([]*result.Outcome, len(r.peers))
+	r.each(len(r.peers), func(i int, p peers.Peer) {
+		if p.Name == rawPeer {
+			return
 		}
-		for _, o := range outcomes {
-			if o != nil {
-				c.Outcomes = append(c.Outcomes, o)
-			}
+		o := &result.Outcome{Peer: p.Name}
+		options := optionsOf(c)
+		if err := p.Supports(options); err != nil && options.Heartbeat > 0 {
+			o.Notes = append(o.Notes, err.Error())
+			options.Heartbeat = 0
+		}
+		figures, said, err := find(ctx, func() (*measure.Process, error) {
+			ctx, cancel := context.WithTimeout(ctx, startTime)
+			defer cancel()
+			return p.Start(ctx, r.Tools, options)
+		})
+		switch {
+		case errors.Is(err, errors.ErrUnsupported):
+			o.Notes = append(o.Notes, err.Error())
+		case err != nil:
+			o.Wrong = append(o.Wrong, err.Error())
+		default:
+			o.Said = said
+			o.Rounds = append(o.Rounds, figures)
+		}
+		outcomes[i] = o
+	})
+	if ctx.Err() != nil {
+		return // what has been cut short is not what they do
+	}
+	for _, o := range outcomes {
+		if o != nil {
+			c.Outcomes = append(c.Outcomes, o)
 		}
 	}
 }
 
-// each calls f for all peers at once.
-func (r *run) each(f func(i int, p peers.Peer)) {
-	var all sync.WaitGroup
+// each calls f for all peers, for so many at once.
+func (r *run) each(atOnce int, f func(i int, p peers.Peer)) {
+	var all errgroup.Group
+	all.SetLimit(atOnce)
 	for i, p := range r.peers {
-		all.Go(func() { f(i, p) })
+		all.Go(func() error {
+			f(i, p)
+			return nil
+		})
 	}
-	all.Wait()
+	_ = all.Wait() // they return none
 }
 
-func dead(ctx context.Context, proc *measure.Process) (map[string]float64, string, error) {
-	noticed, said, err := fates.Dead(ctx, proc.Addr, deadBound)
-	if err != nil || noticed == 0 {
-		return nil, said, err
-	}
-	return map[string]float64{"notice_s": noticed.Seconds()}, said, nil
-}
+// A starter starts the server whose fate it is.
+type starter = func() (*measure.Process, error)
 
-func drain(ctx context.Context, proc *measure.Process) (map[string]float64, string, error) {
-	told, said, took, err := fates.Drain(ctx, proc.Addr, drainConnections, proc.Terminate, proc.Ended(), deadBound)
+// A finder finds out what becomes of it, and what it says.
+type finder = func(ctx context.Context, start starter) (map[string]float64, string, error)
+
+// silent is a client that lives and says nothing.
+func silent(ctx context.Context, start starter) (map[string]float64, string, error) {
+	proc, err := start()
 	if err != nil {
-		return nil, said, err
+		return nil, "", err
 	}
-	return map[string]float64{"told": told, "end_s": took.Seconds()}, said, nil
+	defer proc.Stop()
+	noticed, said, err := fates.Dead(ctx, proc.Addr, deadBound)
+	return notice(noticed), said, err
+}
+
+// cut is a client to whom there is no path any more.
+func cut(ctx context.Context, start starter) (map[string]float64, string, error) {
+	noticed, err := fates.DeadPath(ctx, start, deadBound)
+	return notice(noticed), "", err
+}
+
+func notice(after time.Duration) map[string]float64 {
+	if after == 0 {
+		return nil // never
+	}
+	return map[string]float64{"notice_s": after.Seconds()}
+}
+
+func drain(ctx context.Context, start starter) (map[string]float64, string, error) {
+	proc, err := start()
+	if err != nil {
+		return nil, "", err
+	}
+	defer proc.Stop()
+	told, said, took, err := fates.Drain(ctx, proc.Addr, drainConnections, proc.Terminate, proc.Ended(), deadBound)
+	f := map[string]float64{"told": told}
+	if took > 0 { // else it has not ended
+		f["end_s"] = took.Seconds()
+	}
+	return f, said, err
 }
 
 // systemCalls counts them in turns of their own, for counting them slows a server

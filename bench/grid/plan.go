@@ -97,11 +97,15 @@ const (
 	openConnections = 16
 )
 
+const deadPath = "dead-path"
+
 // endOfLife is what becomes of connections whose peer, or whose server, ends.
 func endOfLife() []*result.Cell {
 	return []*result.Cell{
 		{ID: "dead", Kind: result.Dead, Connections: 1, Heartbeat: deadHeartbeat, Chosen: true,
 			Title: fmt.Sprintf("a client that falls silent, a ping every %v, watched for %v", deadHeartbeat, deadBound)},
+		{ID: deadPath, Kind: result.Dead, Connections: 1, Heartbeat: deadHeartbeat, Chosen: true,
+			Title: fmt.Sprintf("a client whose path is cut, a ping every %v, until the server has closed the socket, watched for %v", deadHeartbeat, deadBound)},
 		{ID: "drain", Kind: result.Drain, Connections: drainConnections, Chosen: true,
 			Title: fmt.Sprintf("SIGTERM with %d connections", drainConnections)},
 	}

@@ -2,7 +2,6 @@ package grid
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -24,9 +23,6 @@ type run struct {
 // giveUp is after how many rounds in a row that went wrong a cell is left to the
 // others.
 const giveUp = 2
-
-// errCannot is for a peer that does not have what a cell asks for.
-var errCannot = errors.New("not supported")
 
 // Run measures until all is done or ctx is over. What goes wrong with a peer is in
 // the report; an error is for what keeps the comparison from being made.

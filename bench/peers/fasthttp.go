@@ -7,8 +7,7 @@ import (
 
 var fasthttpPeer = Peer{
 	Name: "fasthttp", Title: "fasthttp/websocket", Language: "Go",
-	Note: "A fork of gorilla/websocket for valyala/fasthttp, with the same recipe for a heartbeat. Versions 1.75 and later " +
-		"of valyala/fasthttp need Go 1.26.",
+	Note:    "A fork of gorilla/websocket for valyala/fasthttp, with the same recipe for a heartbeat.",
 	modules: []string{"github.com/fasthttp/websocket", "github.com/valyala/fasthttp"},
 	program: func(o Options) (*program, error) {
 		upgrader := websocket.FastHTTPUpgrader{

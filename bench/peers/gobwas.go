@@ -9,7 +9,7 @@ import (
 
 var gobwasPeer = Peer{
 	Name: "gobwas", Title: "gobwas/ws", Language: "Go",
-	Note:          "With wsutil, as its README begins. Version 1.5 and later need Go 1.26.",
+	Note:          "With wsutil, as its README begins.",
 	modules:       []string{"github.com/gobwas/ws"},
 	noCompression: "gobwas/ws compresses single frames, and wsutil, which makes messages of them, does not know of it",
 	noHeartbeat:   "gobwas/ws leaves pings to its users, and the lock that a second writer would need",

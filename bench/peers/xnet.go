@@ -5,8 +5,7 @@ import "golang.org/x/net/websocket"
 var xnetPeer = Peer{
 	Name: "xnet", Title: "golang.org/x/net/websocket", Language: "Go",
 	Note: "Its example copies bytes, and so makes texts of all messages and several of a long one; this is its Codec, " +
-		"with which both kinds stay what they are. A message in several frames comes back as several. " +
-		"Versions 0.59 and later of golang.org/x/net need Go 1.26.",
+		"with which both kinds stay what they are. A message in several frames comes back as several.",
 	modules:       []string{"golang.org/x/net"},
 	noCompression: "golang.org/x/net/websocket has no permessage-deflate",
 	noHeartbeat:   "golang.org/x/net/websocket cannot send pings",
