@@ -89,11 +89,7 @@ func (r *run) echo(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 		return f, nil, err
 	}
 	plan.Measuring = w.mark
-	scheme := "ws"
-	if c.TLS {
-		scheme = "wss"
-	}
-	report, err := load.Run(ctx, plan, scheme+"://"+proc.Addr+"/")
+	report, err := load.Run(ctx, plan, urlOf(c, proc))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -113,6 +109,13 @@ func (r *run) echo(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 		f["late_share"] = float64(one.SentLate) / float64(one.Sent)
 	}
 	return f, wrong, nil
+}
+
+func urlOf(c *result.Cell, proc *measure.Process) string {
+	if c.TLS {
+		return "wss://" + proc.Addr + "/"
+	}
+	return "ws://" + proc.Addr + "/"
 }
 
 func (r *run) planOf(c *result.Cell) load.Plan {

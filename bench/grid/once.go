@@ -228,7 +228,7 @@ func (r *run) callsOf(ctx context.Context, c *result.Cell, p peers.Peer) (n floa
 			counter = nil
 		}
 	}
-	report, err := load.Run(ctx, plan, "ws://"+proc.Addr+"/")
+	report, err := load.Run(ctx, plan, urlOf(c, proc))
 	if counter != nil { // it did not come to that
 		_, ended = counter.End()
 	}
