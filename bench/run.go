@@ -63,6 +63,7 @@ func (f *runCommand) Run(ctx context.Context) error {
 			fmt.Fprintf(os.Stderr, "bench: building nbio: %v\n", err) // it is listed as skipped then
 		}
 	}
+	at := commit() // before somebody changes it
 	p := newProgress(os.Stderr)
 	plan.Say = p.say
 	found, err := grid.Run(ctx, plan)
@@ -71,7 +72,7 @@ func (f *runCommand) Run(ctx context.Context) error {
 		return err
 	}
 	found.Command = "go run . " + strings.Join(os.Args[1:], " ")
-	found.Commit = commit()
+	found.Commit = at
 	if err := errors.Join(found.Write(out), out.Close(), report.Text(os.Stdout, found)); err != nil {
 		return err
 	}
@@ -210,7 +211,7 @@ func (*listCommand) Run() error {
 
 type reportCommand struct {
 	Results string `arg:"" help:"The file that run has written."`
-	Out     string `default:"report" help:"Folder of the pages and plots. It is made."`
+	Out     string `default:"pages" help:"Folder of the pages and plots. It is made."`
 	Readme  string `placeholder:"FILE" help:"A Markdown file, in which what stands between the marks of the benchmarks is replaced by the main plot and table."`
 }
 
