@@ -28,6 +28,11 @@ type cost struct {
 }
 
 func factsOf(r *result.Report) *facts {
+	if len(r.Checks) > 0 {
+		whole := *r
+		whole.Checks = append(slices.Clone(r.Checks), noticing(r)...)
+		r = &whole
+	}
 	f := &facts{r: r, peers: slices.Clone(r.Peers), cells: r.Cells}
 	known := func(name string) {
 		if !slices.ContainsFunc(f.peers, func(p peer) bool { return p.Name == name }) {
@@ -59,6 +64,29 @@ func factsOf(r *result.Report) *facts {
 		}
 	}
 	return f
+}
+
+// noticing is whether each peer finds out that a client is gone, as checks beside the
+// others: no RFC asks for it, but whoever runs a server does.
+func noticing(r *result.Report) (checks []result.Check) {
+	for _, c := range r.Cells {
+		if c.Kind != result.Dead {
+			continue
+		}
+		title, _, _ := strings.Cut(c.Title, ",")
+		for _, o := range c.Outcomes {
+			checked := slices.ContainsFunc(r.Checks, func(k result.Check) bool { return k.Peer == o.Peer })
+			if len(o.Rounds) == 0 || !checked {
+				continue // it could not be found out, or nothing was asked of it
+			}
+			k := result.Check{Peer: o.Peer, Name: c.ID, Title: title, Want: "noticed", Got: "never noticed", Right: len(o.Values("notice_s")) > 0}
+			if k.Right {
+				k.Got = k.Want
+			}
+			checks = append(checks, k)
+		}
+	}
+	return checks
 }
 
 // has says whether any peer has a figure in c.

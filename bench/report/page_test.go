@@ -228,12 +228,12 @@ func TestMainTable(t *testing.T) {
 			}
 		}
 	}
-	for name, want := range map[string]string{"wsecho": "0 of 5", "embedded": "2 of 5", "raw": "not checked", "xnet": "1 of 5, 1 unknown"} {
+	for name, want := range map[string]string{"wsecho": "0 of 6", "embedded": "3 of 6", "raw": "not checked", "xnet": "2 of 6, 1 unknown"} {
 		if row := main.row(name); row[len(row)-1] != want {
 			t.Errorf("%s gets wrong: %q, want %q", name, row[len(row)-1], want)
 		}
 	}
-	if want := "embedded: text that is not UTF-8; an announced length of 2^62."; !strings.Contains(p.text, want) || !strings.Contains(md, want) || !strings.Contains(txt, want) {
+	if want := "embedded: text that is not UTF-8; an announced length of 2^62; falls silent; heartbeat each 2s."; !strings.Contains(p.text, want) || !strings.Contains(md, want) || !strings.Contains(txt, want) {
 		t.Errorf("the names of what is wrong are not there: %q", want)
 	}
 }
