@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/wsecho/bench/peers"
 	"example.com/wsecho/bench/result"
 )
 
@@ -72,6 +73,23 @@ func TestRunAndReport(t *testing.T) {
 	}
 	if out, said, code = bench(t, dir, "report", "pages/results.json", "--out=pages2"); code != 0 {
 		t.Errorf("the copy of the results: exit code %d\n%s\n%s", code, out, said)
+	}
+}
+
+// TestServe starts a server with each of its options, as run does.
+func TestServe(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	gorilla, _ := peers.Find("gorilla")
+	for _, o := range []peers.Options{{}, {Heartbeat: -1}, {TLS: true, Compression: true, Heartbeat: time.Second}} {
+		p, err := gorilla.Start(t.Context(), peers.Tools{Bench: self}, o)
+		if err != nil {
+			t.Errorf("%+v: %v", o, err)
+			continue
+		}
+		p.Stop()
 	}
 }
 

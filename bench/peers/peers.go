@@ -149,7 +149,7 @@ func (o Options) arguments() (args []string) {
 		args = append(args, "--compression")
 	}
 	if o.Heartbeat != 0 {
-		args = append(args, "--heartbeat", o.Heartbeat.String())
+		args = append(args, "--heartbeat="+o.Heartbeat.String()) // one word, for it may begin with a minus
 	}
 	return args
 }
