@@ -38,7 +38,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	context.AfterFunc(ctx, stop) // the second Ctrl-C ends it
 	var line commandLine
-	parser := kong.Must(&line, kong.Name("bench"), kong.Description("Compares WebSocket servers."), kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)))
+	parser := kong.Must(&line, kong.Name("bench"), kong.Description("Compares WebSocket servers."), kong.BindTo(ctx, (*context.Context)(nil)))
 	parsed, err := parser.Parse(os.Args[1:])
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v; bench --help lists what there is\n", err)

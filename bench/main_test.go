@@ -53,6 +53,16 @@ func TestRunAndReport(t *testing.T) {
 	if code != 0 || !strings.Contains(out, "gorilla") || !strings.Contains(out, "found.json") {
 		t.Fatalf("exit code %d\n%s\n%s", code, out, said)
 	}
+	before, err := os.ReadFile(filepath.Join(dir, "found.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, said, code := bench(t, dir, "run", "--peers=gorilla", "--cells=echo-125B-1x16", "--out=found.json"); code != 1 { // there is nothing to build here
+		t.Errorf("exit code %d\n%s", code, said)
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, "found.json")); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("a run that failed has changed the results of another: %v", err)
+	}
 	readme := filepath.Join(dir, "README.md")
 	if err := os.WriteFile(readme, []byte("before\n<!-- comparison: from here to its end this is written by bench report -->\nold\n<!-- comparison: end -->\nafter\n"), 0o666); err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ type runCommand struct {
 	Quick    bool          `xor:"extent" help:"All servers, the workloads that were chosen for all, short turns: within two minutes."`
 	Smoke    bool          `xor:"extent" help:"The same in one round, for the sake of the payloads: in about 20 seconds. The figures are worth nothing."`
 	Peers    []string      `placeholder:"NAME,…" help:"These servers alone."`
-	Cells    []string      `placeholder:"PART,…" help:"The workloads whose name contains one of these alone, for all these servers."`
+	Cells    []string      `placeholder:"PART,…" help:"The workloads whose name contains one of these alone, for all these servers, and no checks of correctness."`
 	Rounds   int           `placeholder:"N" help:"Rounds; servers take turns in each. 5 unless set; fewer are too few to tell a difference from noise."`
 	Duration time.Duration `placeholder:"DURATION" help:"How long a turn measures. 600ms unless set."`
 	Out      string        `default:"results.json" help:"The file that is written."`
@@ -38,10 +38,13 @@ func (f *runCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return usage{err}
 	}
-	out, err := os.Create(f.Out) // before all the work, not after
+	// Before all the work, not after; and what an earlier run has found stays until
+	// there is something to put in its place.
+	out, err := os.CreateTemp(filepath.Dir(f.Out), ".results-*")
 	if err != nil {
 		return usage{fmt.Errorf("--out: %w", err)}
 	}
+	defer os.Remove(out.Name()) // it is not there any more if all went well
 	defer out.Close()
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
@@ -73,7 +76,10 @@ func (f *runCommand) Run(ctx context.Context) error {
 	}
 	found.Command = "go run . " + strings.Join(os.Args[1:], " ")
 	found.Commit = at
-	if err := errors.Join(found.Write(out), out.Close(), report.Text(os.Stdout, found)); err != nil {
+	if err := errors.Join(found.Write(out), out.Chmod(0o644), out.Close()); err != nil {
+		return err
+	}
+	if err := errors.Join(os.Rename(out.Name(), f.Out), report.Text(os.Stdout, found)); err != nil {
 		return err
 	}
 	fmt.Printf("\nAll of it is in %s; go run . report %s makes pages of it.\n", f.Out, f.Out)

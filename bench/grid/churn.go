@@ -3,6 +3,7 @@ package grid
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,11 +97,16 @@ func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 	if w.err != nil {
 		return nil, nil, w.err
 	}
+	alive := l.Alive()
+	var wrong []string
+	if alive < c.Connections {
+		wrong = append(wrong, fmt.Sprintf("of %d idle connections %d were alive at the end", c.Connections, alive))
+	}
 	f := map[string]float64{
 		"idle_kib":    float64(w.rss-before) / KiB / float64(c.Connections),
 		"idle_cpu_ms": (w.cpu[1] - w.cpu[0]).Seconds() * 1e3 / took.Seconds(),
 		"pings":       float64(pings) / took.Seconds(),
-		"alive":       float64(l.Alive()) / float64(c.Connections),
+		"alive":       float64(alive) / float64(c.Connections),
 	}
-	return f, nil, nil
+	return f, wrong, nil
 }

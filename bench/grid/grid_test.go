@@ -122,7 +122,7 @@ func TestRun(t *testing.T) {
 		"secret":     {"gorilla", "gws", "embedded"},
 		"open":       {"gorilla", "gws"},
 		"churn":      {"gorilla", "gws"},
-		"idle":       {"gorilla", "embedded"},
+		"idle":       {"gorilla", "gws", "embedded"},
 	}
 	figures := map[string][]string{
 		result.Echo:  {"cpu_us", "rate", "p50_us", "p99_us", "p999_us", "max_us", "rss_mib", "peak_mib", "allocs", "client_us"},
@@ -153,7 +153,7 @@ func TestRun(t *testing.T) {
 				}
 			}
 		}
-		if len(c.Outcomes) > len(want[c.ID]) && c.ID != "idle" {
+		if len(c.Outcomes) > len(want[c.ID]) {
 			t.Errorf("%s: there are outcomes of %d peers, want those of %v", c.ID, len(c.Outcomes), want[c.ID])
 		}
 	}
@@ -187,6 +187,9 @@ func TestWrong(t *testing.T) {
 	}
 	if o := r.Cells[0].Of("wsecho"); len(o.Wrong) == 0 || !strings.Contains(strings.Join(o.Wrong, " "), "instead of") {
 		t.Errorf("wrong: %q", o.Wrong)
+	}
+	if o := r.Cells[0].Of("wsecho"); len(o.Rounds) != giveUp || len(o.Notes) != 1 {
+		t.Errorf("it was measured %d times: %q", len(o.Rounds), o.Notes)
 	}
 	if o := r.Cells[0].Of("gorilla"); len(o.Values("rate")) != 4 || len(o.Wrong) > 0 {
 		t.Errorf("beside it: %+v", o)

@@ -24,7 +24,7 @@ type Plan struct {
 	// IdleFor is how long idle connections are watched.
 	IdleFor time.Duration
 
-	// Apart are the things that are found out once: correctness, system calls.
+	// Correctness and SystemCalls are found out besides, once and not in rounds.
 	Correctness, SystemCalls bool
 
 	// Say is told what is being done, in a line, and how much of all is.
