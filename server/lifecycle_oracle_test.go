@@ -50,7 +50,7 @@ func (j *judgement) allowed(o server.Outcome, p *plan) (want, bool) {
 		}
 		kinds = append(kinds, fmt.Sprintf("%v %d %q", w.kind, w.code, w.reason))
 	}
-	if o.Kind == ending.WriteStalled && p.silent && strings.HasPrefix(o.Reason, "no ping could be sent") {
+	if o.Kind == ending.WriteStalled && p.silent && pings(o) {
 		// With intervals of milliseconds a machine that stands still is enough.
 		return want{kind: o.Kind, timed: true, rst: true}, true
 	}
@@ -74,11 +74,23 @@ func (j *judgement) times(o server.Outcome, p *plan) {
 	case ending.TooSlow:
 		least = p.opts.MessageTimeout
 	case ending.WriteStalled:
-		least = p.opts.WriteTimeout
+		if least = p.opts.WriteTimeout; pings(o) {
+			least = rounds(p, 2) // the heartbeat may be sooner
+		}
 	case ending.NoPong:
-		least = p.opts.PingInterval / 2
+		least = rounds(p, 1)
 	}
 	j.check(age >= least-time.Millisecond, "%v after %v, want %v at least", o.Kind, age, least)
+}
+
+// pings reports whether it was the heartbeat that found the write stalled.
+func pings(o server.Outcome) bool { return strings.HasPrefix(o.Reason, "no ping could be sent") }
+
+// rounds is the least time in which the heartbeat has as many more rounds in a row
+// than it forgives.
+func rounds(p *plan, more int) time.Duration {
+	n := max(0, p.opts.MaxMissed) + more - 1
+	return time.Duration(n)*p.opts.PingInterval + p.opts.PingInterval/2
 }
 
 // wire compares the close frames with those that the peer saw and sent, and
