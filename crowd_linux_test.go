@@ -28,7 +28,7 @@ type crowd struct {
 
 // newCrowd starts one that does what the command attack does.
 func newCrowd(name, addr string, conns int) *crowd {
-	c := &crowd{cmd: exec.Command("nice", "-n", "10", "attack", name, addr, strconv.Itoa(conns))}
+	c := &crowd{cmd: exec.Command("sh", "-c", `exec chrt --idle 0 attack "$@"`, "sh", name, addr, strconv.Itoa(conns))}
 	c.cmd.Stderr = os.Stderr
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {

@@ -49,6 +49,7 @@ func TestFullForce(t *testing.T) {
 	if err := os.Link(program, program+"-tls"); err != nil {
 		t.Fatal(err)
 	}
+	defer first(t)()
 	spared := startTarget(t, program, hostile.Attack{})
 	for _, a := range hostile.Attacks() {
 		t.Run(a.Name, func(t *testing.T) {
@@ -102,10 +103,7 @@ func startTarget(t *testing.T, program string, a hostile.Attack) *target {
 		s.path = newPath(t)
 		args = append(args, "--addr="+hostile.NearAddr+":0")
 	}
-	words := "exec"
-	if said, err := exec.Command("nice", "-n", "-10", "true").CombinedOutput(); err == nil && len(said) == 0 {
-		words = "exec nice -n -10"
-	}
+	words := "exec " + usual
 	if a.Files > 0 {
 		words = fmt.Sprint("ulimit -n ", a.Files, " || exit 1; ", words)
 	}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"io"
-	"runtime"
 	"time"
 	"unicode/utf8"
 
@@ -16,7 +15,6 @@ type message struct {
 	r       io.Reader
 	text    bool
 	size    int64 // read so far
-	since   int   // read since others had their turn
 	runes   utf8Check
 	release func()
 	err     error // that the last Read returned; io.EOF where the message was whole
@@ -30,12 +28,6 @@ func (m *message) Read(p []byte) (int, error) {
 	}
 	n, err := m.r.Read(p)
 	m.size += int64(n)
-	if m.since += n; m.since > turn {
-		// Beside what its transport does a message costs its reader time, and it is
-		// the others' turn only where somebody lets them.
-		m.since = 0
-		runtime.Gosched()
-	}
 	// Once there is an ending, the close handshake may have taken the rest, and
 	// what is whole be another message: so that is asked after.
 	if err == nil && m.size == m.c.tr.Whole() && !m.c.noted() {
@@ -58,9 +50,6 @@ func (m *message) Read(p []byte) (int, error) {
 	m.err = err
 	return n, err
 }
-
-// turn is how much of a message is read before others have theirs.
-const turn = 64 << 10
 
 // A utf8Check checks a text that comes in pieces.
 type utf8Check struct {

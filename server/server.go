@@ -31,7 +31,6 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -162,7 +161,7 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 	}
 	// One connection may send thousands of requests at once, and net/http would
 	// answer them all before it is another's turn.
-	runtime.Gosched()
+	new(transport.Turn).Over()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -66,6 +66,8 @@ type Conn struct {
 	in  input  // of the reading goroutine
 	out output // under out.mu
 
+	turn Turn // of reading
+
 	heard   atomic.Int64 // when the last byte came; nanoseconds since born, 0 never
 	waiting atomic.Int64 // since when a read waits; 0 none does
 	stuck   atomic.Int64 // since when a write waits; 0 none does
@@ -201,8 +203,8 @@ func (c *Conn) Hangup() {
 		limit = c.closeBy
 	}
 	c.mu.Unlock()
-	defer c.out.end()
-	defer c.in.end()
+	defer c.out.end(true)
+	defer c.in.end(true)
 	defer c.base.Close()
 	top := c.sock
 	if c.out.isTorn() {
@@ -223,6 +225,9 @@ func (c *Conn) Hangup() {
 	if half, ok := c.base.(interface{ CloseWrite() error }); ok && c.base != top {
 		_ = half.CloseWrite() // TLS has sent its close_notify, and no FIN
 	}
+	// What it had to read and write with is not wanted meanwhile.
+	c.in.end(false)
+	c.out.end(false)
 	discard(c.base, c.opts.Read, limit)
 }
 

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,7 +130,7 @@ func (in *input) get(p patience) error {
 		}
 		if in.turns >= maxTurns {
 			in.turns = 0
-			runtime.Gosched()
+			in.c.turn.Over()
 		}
 		if err := in.fill(p); err != nil {
 			if err == errEarly {
@@ -146,17 +145,17 @@ func (in *input) get(p patience) error {
 
 // maxTurns is how many frames one connection gets in a row. A buffer holds
 // thousands of small ones, and the scheduler would let them all go first. What was
-// read without a wait counts too, and so does what is inflated: 2 KiB as a frame.
+// read without a wait counts too, and so does what is inflated: 4 KiB as a frame.
 const maxTurns = 64
 
-func turnsOf(bytes int) int { return 1 + bytes>>11 }
+func turnsOf(bytes int) int { return 1 + bytes>>12 }
 
 // yield lets other connections have a turn, after what is held has left.
 func (in *input) yield() {
 	in.turns = 0
 	in.more.Store(false)
 	in.c.out.flush()
-	runtime.Gosched()
+	in.c.turn.Over()
 }
 
 // advance makes the next frame ready and reports whether it got on: false means
@@ -216,9 +215,15 @@ func (in *input) publish() {
 }
 
 // end gives the buffer back for good. What was read and not yet seen by others is
-// published.
-func (in *input) end() {
-	in.mu.Lock()
+// published. If it is not to wait for a Read that is under way, it does nothing
+// then.
+func (in *input) end(wait bool) {
+	if !in.mu.TryLock() {
+		if !wait {
+			return
+		}
+		in.mu.Lock()
+	}
 	defer in.mu.Unlock()
 	in.publish()
 	in.free()

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
 	"time"
 )
 
@@ -152,7 +151,7 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 		}
 		return
 	}
-	over := false
+	over, turn := false, Turn{}
 	some := func(fd uintptr) bool {
 		b := p.get()
 		defer p.put(b)
@@ -170,7 +169,7 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 		if raw.Read(some) != nil {
 			return
 		}
-		runtime.Gosched()
+		turn.Over()
 	}
 }
 

@@ -122,9 +122,15 @@ func (o *output) isTorn() bool {
 	return o.torn
 }
 
-// end gives the buffer back for good.
-func (o *output) end() {
-	o.mu.Lock()
+// end gives the buffer back for good, if it need not wait for a Write for that or
+// is to.
+func (o *output) end(wait bool) {
+	if !o.mu.TryLock() {
+		if !wait {
+			return
+		}
+		o.mu.Lock()
+	}
 	defer o.mu.Unlock()
 	o.free()
 	if x := o.c.ext; x != nil {

@@ -1,0 +1,133 @@
+package transport
+
+import (
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// A Turn is over when a connection has done much in a row and there is more to do.
+// Others have theirs then, also those that have only just said something.
+//
+// runtime.Gosched alone does not see to that: as long as any goroutine can run, the
+// scheduler does not look at the network, save every 10 ms, and who floods can
+// always run. So where as many connections are busy as there are processors, they
+// wait at a gate, and after each look at the network a few are let through.
+//
+// The zero Turn is ready to use. It belongs to one connection.
+type Turn struct {
+	last atomic.Uint64 // the number of this connection's last turn, among all
+}
+
+// Over returns when the connection may go on.
+func (t *Turn) Over() {
+	now := busy.turns.Add(1)
+	// Since its last each of the other busy ones has had one, more or less.
+	if last := t.last.Swap(now); last > 0 && now-last < uint64(runtime.GOMAXPROCS(0)) {
+		runtime.Gosched() // a processor is left to look at the network
+		return
+	}
+	busy.wait()
+}
+
+// busy is where they wait. The scheduler is the whole process's, so this is; and it
+// is made at once, for when it is wanted there may be no descriptor left.
+var busy = newGate()
+
+type gate struct {
+	turns atomic.Uint64
+
+	mu      sync.Mutex
+	kept    bool // there is a keeper
+	waiting []*pass
+
+	// A pipe of the keeper's to itself. What is sent through it comes out when the
+	// scheduler looks at the network.
+	r, w *os.File
+	raw  syscall.RawConn // of r; nil: there is none
+}
+
+func newGate() *gate {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return new(gate)
+	}
+	raw, err := r.SyscallConn()
+	if err != nil {
+		r.Close()
+		w.Close()
+		return new(gate)
+	}
+	return &gate{r: r, w: w, raw: raw}
+}
+
+// A pass is what one waits for. It is no channel, since those of a bubble of
+// testing/synctest must not be used outside of it.
+type pass struct {
+	sync.Mutex      // locked until the pass is given
+	keep       bool // who gets it is the keeper now
+}
+
+var passes = sync.Pool{New: func() any { return new(pass) }}
+
+// wait returns when it is the caller's turn. One of those that wait is the keeper:
+// it sees to the look at the network, lets as many go on as can run at once, itself
+// among them, and makes the next one keeper.
+func (g *gate) wait() {
+	g.mu.Lock()
+	if g.kept {
+		p := passes.Get().(*pass)
+		p.Lock()
+		g.waiting = append(g.waiting, p)
+		g.mu.Unlock()
+		p.Lock()
+		keep := p.keep
+		p.Unlock()
+		passes.Put(p)
+		if !keep {
+			return
+		}
+	} else {
+		g.kept = true
+		g.mu.Unlock()
+	}
+	g.look()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.waiting), runtime.GOMAXPROCS(0))
+	for i, p := range g.waiting[:n] {
+		p.keep = i == n-1
+		p.Unlock()
+	}
+	g.waiting = slices.Delete(g.waiting, 0, n)
+	g.kept = n > 0
+}
+
+// look returns when the scheduler has looked at the network. Where that cannot be
+// had, as on a system that waits for pipes in another way, it lets those run that
+// can.
+func (g *gate) look() {
+	if g.raw == nil {
+		runtime.Gosched()
+		return
+	}
+	var b [1]byte
+	sent := false
+	err := g.raw.Read(func(uintptr) bool {
+		if sent {
+			return true
+		}
+		_, err := g.w.Write(b[:])
+		sent = err == nil
+		return !sent
+	})
+	if sent {
+		_, err = g.r.Read(b[:])
+	}
+	if err != nil || !sent {
+		runtime.Gosched()
+	}
+}
