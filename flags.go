@@ -46,7 +46,7 @@ type serve struct {
 	Subprotocol []string `group:"who" placeholder:"NAME" help:"Subprotocol to choose, the first that the client knows too. Repeatable."`
 
 	Compression string `group:"messages" default:"off" enum:"off,no-context-takeover,context-takeover" help:"permessage-deflate: off, no-context-takeover, or context-takeover, which compresses better and takes up to 1.2 MB a connection."`
-	ReadLimit   size   `group:"messages" default:"32MiB" off:"" help:"Longest message, after inflation; off: no limit."`
+	ReadLimit   size   `group:"messages" default:"16MiB" off:"" help:"Longest message, after inflation; off: no limit."`
 	ReadBuffer  size   `group:"messages" default:"64KiB" help:"Buffer of a connection that has something to read."`
 	WriteBuffer size   `group:"messages" default:"64KiB" help:"Buffer of a connection that has something to write."`
 
@@ -60,9 +60,10 @@ type serve struct {
 	PingTimeout  duration `group:"alive" placeholder:"DURATION" help:"How long a pong may take, at most the interval; the smaller of 10s and half the interval unless set."`
 	MaxMissed    count    `group:"alive" default:"2" zero:"" help:"Pings in a row that may stay without any sign of life."`
 
-	MaxConns      count `group:"many" placeholder:"N" off:"" help:"Connections at once, or off; 10000 unless set, or as many as there may be open files, less 64."`
-	MaxConnsPerIP count `group:"many" name:"max-conns-per-ip" default:"off" off:"" help:"Connections at once from one address."`
-	MemoryBudget  size  `group:"many" default:"256MiB" off:"" help:"Memory of all messages in flight together; a message beyond it ends its connection with 1013."`
+	MaxConns      count    `group:"many" placeholder:"N" off:"" help:"Connections at once, or off; 10000 unless set, or as many as there may be open files, less 64."`
+	MaxConnsPerIP count    `group:"many" name:"max-conns-per-ip" default:"off" off:"" help:"Connections at once from one address."`
+	MemoryBudget  size     `group:"many" default:"32MiB" off:"" help:"Memory of all messages in flight together that are over 16KiB."`
+	MemoryWait    duration `group:"many" default:"5s" off:"" help:"How long a message may wait for that; then it ends its connection with 1013."`
 
 	CloseTimeout duration `group:"end" default:"3s" help:"How long the peer may take to answer a close; at most 5s."`
 	DrainDelay   duration `group:"end" default:"0s" zero:"" help:"How long to go on accepting after the signal, while /readyz is 503."`

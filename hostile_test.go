@@ -51,7 +51,7 @@ func TestStdoutUnread(t *testing.T) {
 // and of new clients, are echoed as ever; a large one is refused at once and with
 // a code that says so; and it is echoed when the slow ones have gone.
 func TestBudgetPinned(t *testing.T) {
-	p := startFor(t, "wsecho", "--memory-budget=3MiB")
+	p := startFor(t, "wsecho", "--memory-budget=3MiB", "--memory-wait=off")
 	large := wstest.BinaryFrame(make([]byte, 1<<20))
 	// ask sends a large message and returns the code that it is refused with, 0 if
 	// it is echoed.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -25,7 +26,7 @@ func (f *serve) Run(ctx context.Context, out output) error {
 	e := new(echo.Echo)
 	if f.MemoryBudget != off {
 		var err error
-		if e.Budget, err = echo.NewBudget(int64(f.MemoryBudget)); err != nil {
+		if e.Budget, err = echo.NewBudget(int64(f.MemoryBudget), time.Duration(f.MemoryWait)); err != nil {
 			return usage{inFlags(err)}
 		}
 	}

@@ -1,23 +1,39 @@
 package echo
 
 import (
+	"container/list"
+	"context"
 	"fmt"
-	"sync/atomic"
+	"sync"
+	"time"
 )
 
 // A Budget bounds the memory that messages in flight may take together. A nil
 // Budget has no bound. It may be used by many goroutines at once.
+//
+// A message takes memory as it arrives. If there is none, its connection waits and
+// is not read from meanwhile, so that the peer is held up as by a slow network. What
+// is given back goes to the smallest messages first, and among equals to who has
+// waited longest. If all that is taken belongs to messages that wait for more, none
+// would ever get it; then the largest of them is refused.
 type Budget struct {
 	limit int64
-	used  atomic.Int64
+	wait  time.Duration
+
+	mu     sync.Mutex
+	used   int64
+	stuck  int64               // of used, what those that wait hold
+	claims [maxClass]list.List // of those, by the class they want
 }
 
-// NewBudget returns a budget of limit bytes; less than one is refused.
-func NewBudget(limit int64) (*Budget, error) {
+// NewBudget returns a budget of limit bytes; less than one is refused. A message
+// waits for its share of them for the time wait at most, and not at all if that is
+// zero or less.
+func NewBudget(limit int64, wait time.Duration) (*Budget, error) {
 	if limit < 1 {
 		return nil, fmt.Errorf("echo: a memory budget of %d bytes leaves no room for a message", limit)
 	}
-	return &Budget{limit: limit}, nil
+	return &Budget{limit: limit, wait: wait}, nil
 }
 
 // Used returns how many bytes are taken now.
@@ -25,26 +41,114 @@ func (b *Budget) Used() int64 {
 	if b == nil {
 		return 0
 	}
-	return b.used.Load()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
 }
 
-// take takes n bytes if they are there. It never waits.
-func (b *Budget) take(n int64) bool {
+// A claim is that of a message which waits.
+type claim struct {
+	decided chan struct{} // closed then
+	granted bool
+}
+
+// take takes a buffer of a class for who holds one of the class below, where that can
+// be. It returns false if there is none within the time, or ctx is over first.
+func (b *Budget) take(ctx context.Context, class int) bool {
 	if b == nil {
 		return true
 	}
-	if b.used.Add(n) > b.limit {
-		b.used.Add(-n)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.fits(class) {
+		b.used += counted(class)
+		return true
+	}
+	if b.wait <= 0 {
 		return false
 	}
-	return true
+	c := &claim{decided: make(chan struct{})}
+	e := b.claims[class].PushBack(c)
+	b.stuck += counted(class - 1)
+	b.settle()
+
+	b.mu.Unlock()
+	t := time.NewTimer(b.wait)
+	select {
+	case <-c.decided:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	t.Stop()
+	b.mu.Lock()
+
+	if c.open() {
+		b.decide(class, e, false)
+		b.settle()
+	}
+	return c.granted
+}
+
+func (c *claim) open() bool {
+	select {
+	case <-c.decided:
+		return false
+	default:
+		return true
+	}
+}
+
+// holds reports whether there could ever be a buffer of a class for who holds one of
+// the class below.
+func (b *Budget) holds(class int) bool {
+	return class < maxClass && (b == nil || counted(class)+counted(class-1) <= b.limit)
+}
+
+// give gives back a buffer of a class.
+func (b *Budget) give(class int) {
+	if b == nil || class == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used -= counted(class)
+	b.settle()
 }
 
 // short reports whether more than half is taken.
-func (b *Budget) short() bool { return b != nil && b.used.Load() > b.limit/2 }
+func (b *Budget) short() bool { return b != nil && b.Used() > b.limit/2 }
 
-func (b *Budget) give(n int64) {
-	if b != nil && n > 0 {
-		b.used.Add(-n)
+// settle decides all claims that can be decided. b.mu is held.
+func (b *Budget) settle() {
+	largest := 0
+	for class := range b.claims {
+		for b.claims[class].Len() > 0 && b.fits(class) {
+			b.used += counted(class)
+			b.decide(class, b.claims[class].Front(), true)
+		}
+		if b.claims[class].Len() > 0 {
+			largest = class
+		}
 	}
+	if largest > 0 && b.stuck == b.used {
+		b.decide(largest, b.claims[largest].Back(), false)
+	}
+}
+
+func (b *Budget) decide(class int, e *list.Element, granted bool) {
+	c := b.claims[class].Remove(e).(*claim)
+	b.stuck -= counted(class - 1)
+	c.granted = granted
+	close(c.decided)
+}
+
+func (b *Budget) fits(class int) bool { return counted(class) <= b.limit-b.used }
+
+// counted is what a buffer of a class takes from a budget: a connection holds one
+// of the first class at most, and only while it has a message, so that is free.
+func counted(class int) int64 {
+	if class == 0 {
+		return 0
+	}
+	return int64(sizeOf(class))
 }

@@ -1,12 +1,15 @@
 package echo_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -18,7 +21,7 @@ import (
 
 func TestNewBudget(t *testing.T) {
 	for _, n := range []int64{0, -1, -1 << 63} {
-		if b, err := echo.NewBudget(n); b != nil || err == nil || !strings.Contains(err.Error(), "budget") {
+		if b, err := echo.NewBudget(n, 0); b != nil || err == nil || !strings.Contains(err.Error(), "budget") {
 			t.Errorf("%d: got %v, %v", n, b, err)
 		}
 	}
@@ -45,7 +48,7 @@ func TestBudgetIsGivenBack(t *testing.T) {
 		"spent at 1":  {1, script{readers: []io.Reader{whole()}}, nil},
 		"small":       {1, script{readers: []io.Reader{strings.NewReader(strings.Repeat("x", 16<<10))}}, errOver},
 	} {
-		budget, err := echo.NewBudget(tt.limit)
+		budget, err := echo.NewBudget(tt.limit, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +69,7 @@ func TestBudgetIsGivenBack(t *testing.T) {
 
 // TestPanicGivesBack panics where the application is called.
 func TestPanicGivesBack(t *testing.T) {
-	budget, err := echo.NewBudget(1 << 20)
+	budget, err := echo.NewBudget(1<<20, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +86,7 @@ func TestPanicGivesBack(t *testing.T) {
 // TestBudgetSpent: who asks for what is not there is told 1013; the others go on,
 // and so does the next one when it has been given back.
 func TestBudgetSpent(t *testing.T) {
-	budget, err := echo.NewBudget(256 << 10)
+	budget, err := echo.NewBudget(256<<10, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +132,49 @@ func TestBudgetSpent(t *testing.T) {
 	}
 }
 
+// TestBudgetIsShared: thirty-two clients whose messages do not fit into the memory
+// together are all served.
+func TestBudgetIsShared(t *testing.T) {
+	budget, err := echo.NewBudget(4<<20, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, _ := start(t, &echo.Echo{Budget: budget}, server.Options{})
+	large := random(250_000) // a buffer of 256 KiB, after one of 64 KiB
+	var clients sync.WaitGroup
+	for range 32 {
+		p := dial(t, url, wstest.DialOptions{})
+		clients.Go(func() {
+			for range 5 {
+				if err := p.Send(wstest.BinaryFrame(large)); err != nil {
+					t.Error(err)
+					return
+				}
+				if _, got, err := p.RecvMessage(); err != nil || !bytes.Equal(got, large) {
+					t.Errorf("got %d bytes, %v", len(got), err)
+					return
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// TestNoMemoryEver: a message that there will never be memory for is refused at once,
+// and told so.
+func TestNoMemoryEver(t *testing.T) {
+	budget, err := echo.NewBudget(100_000, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, _ := start(t, &echo.Echo{Budget: budget}, server.Options{})
+	p := dial(t, url, wstest.DialOptions{})
+	go func() { _ = p.Send(wstest.BinaryFrame(random(200_000))) }()
+	if code, reason, err := p.Await(soon); code != 1013 || !strings.Contains(reason, "as long as this") {
+		t.Errorf("got %d %q, %v", code, reason, err)
+	}
+}
+
 // TestEndingsGiveBack ends connections in the middle of a large message.
 func TestEndingsGiveBack(t *testing.T) {
 	for name, do := range map[string]func(p *wstest.Peer){
@@ -140,7 +186,7 @@ func TestEndingsGiveBack(t *testing.T) {
 		"late":   func(p *wstest.Peer) {}, // the drain at the end of the test
 	} {
 		t.Run(name, func(t *testing.T) {
-			budget, err := echo.NewBudget(1 << 20)
+			budget, err := echo.NewBudget(1<<20, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -45,10 +45,10 @@ func Serve(ctx context.Context, c Conn) error { return new(Echo).Serve(ctx, c) }
 // Serve reads messages from c and writes each back, text as text and binary as
 // binary, until a read or a write fails; it returns that error, never nil. A
 // message that does not arrive whole is not written back. Where the budget is
-// spent the error is an [*ending.Error] of kind NoMemory, for whoever owns c to
-// close it with 1013.
+// spent, and stays so for as long as a message may wait, the error is an
+// [*ending.Error] of kind NoMemory, for whoever owns c to close it with 1013.
 //
-// ctx is passed to c's methods: with a bare [*websocket.Conn], one that can end
+// ctx ends a wait for memory, and is passed to c's methods: with a bare [*websocket.Conn], one that can end
 // makes each of them dearer, and cuts the connection without a close frame when
 // it does.
 func (e *Echo) Serve(ctx context.Context, c Conn) error {
@@ -59,7 +59,7 @@ func (e *Echo) Serve(ctx context.Context, c Conn) error {
 		if err != nil {
 			return err
 		}
-		p, err := m.read(r)
+		p, err := m.read(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -75,6 +75,4 @@ func (e *Echo) Serve(ctx context.Context, c Conn) error {
 }
 
 // noMemory is the error of a message that there is no memory for.
-func noMemory() error {
-	return &ending.Error{Kind: ending.NoMemory, Reason: "no memory for this message now; try again later"}
-}
+func noMemory(reason string) error { return &ending.Error{Kind: ending.NoMemory, Reason: reason} }

@@ -1,12 +1,12 @@
 package echo
 
 import (
+	"context"
 	"io"
 	"sync"
 )
 
-// firstSize is the buffer that every message begins in. It is not taken from the
-// budget: a connection holds one at most, and only while it has a message.
+// firstSize is the buffer that every message begins in.
 const firstSize = 16 << 10
 
 // pools hold buffers of firstSize, four times that and so on: what is likely to
@@ -14,6 +14,9 @@ const firstSize = 16 << 10
 var pools [5]sync.Pool
 
 const largestPooled = firstSize << (2 * (len(pools) - 1)) // 4 MiB
+
+// maxClass is more than any class: its buffers would be larger than what there can be.
+const maxClass = 45
 
 // sizeOf is the size of the buffers of a class. Those too large to be pooled
 // double, so that no more than half of one is ever unused.
@@ -29,14 +32,13 @@ type message struct {
 	budget *Budget
 	class  int // of buf's size
 	buf    *[]byte
-	taken  int64   // from the budget
 	spare  [1]byte // to see that a message ends where its buffer does
 }
 
-// read reads r to its end. The result is valid until release.
-func (m *message) read(r io.Reader) ([]byte, error) {
+// read reads r to its end. The result is valid until release. ctx ends a wait for
+// memory.
+func (m *message) read(ctx context.Context, r io.Reader) ([]byte, error) {
 	if m.buf == nil {
-		m.class = 0
 		m.buf = get(0)
 	}
 	for n := 0; ; {
@@ -47,7 +49,7 @@ func (m *message) read(r io.Reader) ([]byte, error) {
 		}
 		got, err := r.Read(into)
 		if n == len(b) && got > 0 {
-			if err := m.grow(); err != nil {
+			if err := m.grow(ctx); err != nil {
 				return nil, err
 			}
 			(*m.buf)[n] = m.spare[0]
@@ -62,18 +64,19 @@ func (m *message) read(r io.Reader) ([]byte, error) {
 	}
 }
 
-// grow moves what has been read, a buffer full, to a larger one. The budget
-// gives at once or not at all: who waited would hold what others wait for.
-func (m *message) grow() error {
-	size := int64(sizeOf(m.class + 1))
-	if !m.budget.take(size) {
-		return noMemory()
+// grow moves what has been read, a buffer full, to a larger one.
+func (m *message) grow(ctx context.Context) error {
+	if !m.budget.holds(m.class + 1) {
+		return noMemory("no memory for a message as long as this")
+	}
+	if !m.budget.take(ctx, m.class+1) {
+		return noMemory("no memory for this message now; try again later")
 	}
 	next := get(m.class + 1)
 	copy(*next, *m.buf)
 	m.give()
 	m.class++
-	m.buf, m.taken = next, size
+	m.buf = next
 	return nil
 }
 
@@ -83,7 +86,7 @@ func (m *message) release() {
 		return
 	}
 	m.give()
-	m.buf, m.taken = nil, 0
+	m.buf, m.class = nil, 0
 }
 
 // give gives them back. Where memory is short the buffer is not kept for others
@@ -92,7 +95,7 @@ func (m *message) give() {
 	if m.class == 0 || !m.budget.short() {
 		put(m.class, m.buf)
 	}
-	m.budget.give(m.taken)
+	m.budget.give(m.class)
 }
 
 func get(class int) *[]byte {

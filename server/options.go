@@ -146,7 +146,7 @@ type Options struct {
 
 // Defaults of Options.
 const (
-	DefaultReadLimit        = 32 << 20
+	DefaultReadLimit        = 16 << 20
 	DefaultBufferSize       = 64 << 10
 	DefaultHandshakeTimeout = 5 * time.Second
 	DefaultMessageTimeout   = 30 * time.Second

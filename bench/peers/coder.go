@@ -75,7 +75,7 @@ func acceptCoder(w http.ResponseWriter, r *http.Request, o Options) (*websocket.
 	}
 	c, err := websocket.Accept(w, r, &options)
 	if err == nil {
-		c.SetReadLimit(32 << 20)
+		c.SetReadLimit(16 << 20)
 	}
 	return c, err
 }

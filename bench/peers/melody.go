@@ -16,7 +16,7 @@ var melodyPeer = Peer{
 	modules: []string{"github.com/olahol/melody", "github.com/gorilla/websocket"},
 	program: func(o Options) (*program, error) {
 		m := melody.New()
-		m.Config.MaxMessageSize = 32 << 20
+		m.Config.MaxMessageSize = 16 << 20
 		interval := o.Heartbeat
 		if interval < 0 {
 			interval = 24 * time.Hour // it cannot be switched off

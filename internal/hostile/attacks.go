@@ -21,9 +21,6 @@ func Attacks() []Attack {
 	open := frames(wstest.TextFrame("").Open())
 	message := frames(wstest.BinaryFrame(make([]byte, 15<<10)))
 	large := frames(wstest.BinaryFrame(make([]byte, 1<<20)))
-	// What is after the memory for messages gets as much of it as there is; so
-	// there is little, to see what it takes beside that.
-	small := []string{"--memory-budget=16MiB"}
 	// With these it takes a server FoundOut to find out.
 	soon := []string{"--ping-interval=" + beat.String(), "--ping-timeout=" + pongs.String(), "--max-missed=2", "--close-timeout=" + closing.String()}
 	// vanish is one that listens, is in a message, floods, or floods and does not
@@ -87,7 +84,7 @@ func Attacks() []Attack {
 			}
 		}},
 		// What has come of a message is held until the rest has.
-		{Name: "dripped payloads", Flags: small, once: func(c *conn) {
+		{Name: "dripped payloads", once: func(c *conn) {
 			if c.handshake("") {
 				// Of a MiB, nothing has come, or half, or nearly all; and then a byte at a time.
 				come := choose(c, []int{0, 1 << 19, 1<<20 - 1000})
@@ -103,7 +100,7 @@ func Attacks() []Attack {
 			}
 		}},
 		// An echo is held until it is read.
-		{Name: "large messages, echoes unread", Flags: small, once: func(c *conn) {
+		{Name: "large messages, echoes unread", once: func(c *conn) {
 			if c.handshake("") {
 				c.forever(large)
 				c.deafFor(time.Second)
@@ -146,7 +143,7 @@ func Attacks() []Attack {
 		}},
 		{Name: "lies about lengths", once: func(c *conn) {
 			if c.handshake("") {
-				length := choose(c, []uint64{1 << 63, 1<<63 - 1, 1 << 62, 1 << 40, 32<<20 + 1, 32 << 20})
+				length := choose(c, []uint64{1 << 63, 1<<63 - 1, 1 << 62, 1 << 40, 16<<20 + 1, 16 << 20})
 				go c.send(append(wstest.Header(0x82, true, [4]byte{}, length, 64), make([]byte, 40_000)...))
 				c.hear()
 			}
@@ -184,7 +181,7 @@ func Attacks() []Attack {
 			c.deafFor(someMicroseconds(10_000))
 		}},
 		// What has come out of a bomb is held until it is too much.
-		{Name: "deflate bombs", Flags: append(small, "--compression=context-takeover"), once: func(c *conn) {
+		{Name: "deflate bombs", Flags: []string{"--compression=context-takeover"}, once: func(c *conn) {
 			if c.handshake("Sec-WebSocket-Extensions: permessage-deflate\r\n") {
 				go c.forever(bomb())
 				c.hear()
