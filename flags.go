@@ -62,7 +62,7 @@ type serve struct {
 
 	MaxConns      count    `group:"many" placeholder:"N" off:"" help:"Connections at once, or off; 10000 unless set, or as many as there may be open files, less 64."`
 	MaxConnsPerIP count    `group:"many" name:"max-conns-per-ip" default:"off" off:"" help:"Connections at once from one address."`
-	MemoryBudget  size     `group:"many" default:"32MiB" off:"" help:"Memory of all messages in flight together that are over 16KiB."`
+	MemoryBudget  size     `group:"many" default:"24MiB" off:"" help:"Memory of all messages in flight together that are over 16KiB."`
 	MemoryWait    duration `group:"many" default:"5s" off:"" help:"How long a message may wait for that; then it ends its connection with 1013."`
 
 	CloseTimeout duration `group:"end" default:"3s" help:"How long the peer may take to answer a close; at most 5s."`

@@ -32,10 +32,10 @@ const tries = 3
 // left.
 //
 // What is looked at is the server's fairness and not that of the machine, which
-// all share. So the attackers are a process of their own that yields to others,
-// and the server one that does not where that is allowed; and beside the server
-// that is attacked there is another that is not, whose client is held up by
-// whatever the machine is busy with.
+// all share. So the attackers are a process of their own that has what the others
+// leave, and the good client has the processors first where that is allowed; and
+// beside the server that is attacked there is another that is not. What its client
+// has is what a quiet server gives on a machine that is as busy.
 func TestFullForce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short")

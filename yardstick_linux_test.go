@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// floor is less than what a busy machine takes when nobody attacks.
-	floor = 20 * time.Millisecond
+	// floor is what a thread may wait for a processor though nobody attacks.
+	floor = time.Millisecond
 	// most is what they may make it take all together, beside what each may.
 	most = 64 << 20
 	each = 64 << 10

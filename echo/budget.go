@@ -24,6 +24,11 @@ type Budget struct {
 	used   int64
 	stuck  int64               // of used, what those that wait hold
 	claims [maxClass]list.List // of those, by the class they want
+
+	// What was given back while memory was short. As garbage, and in pools, it would
+	// be there beside what is taken until the runtime collects it.
+	spare [maxClass][]*[]byte // by class
+	kept  int64               // its size; used and kept are no more than limit
 }
 
 // NewBudget returns a budget of limit bytes; less than one is refused. A message
@@ -104,19 +109,56 @@ func (b *Budget) holds(class int) bool {
 	return class < maxClass && (b == nil || counted(class)+counted(class-1) <= b.limit)
 }
 
-// give gives back a buffer of a class.
-func (b *Budget) give(class int) {
+// get returns a buffer of a class that was taken.
+func (b *Budget) get(class int) *[]byte {
 	if b == nil || class == 0 {
+		return get(class)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.spare[class]) > 0 {
+		return b.pick(class)
+	}
+	for c := maxClass - 1; b.used+b.kept > b.limit; {
+		if len(b.spare[c]) == 0 {
+			c--
+			continue
+		}
+		b.pick(c) // to make room
+	}
+	return get(class)
+}
+
+// give gives back a buffer of a class.
+func (b *Budget) give(class int, buf *[]byte) {
+	if b == nil || class == 0 {
+		put(class, buf)
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used -= counted(class)
+	b.spare[class] = append(b.spare[class], buf)
+	b.kept += counted(class)
+	if b.used <= b.limit/2 { // it is not short any more
+		for class := range b.spare {
+			for len(b.spare[class]) > 0 {
+				put(class, b.pick(class))
+			}
+		}
+	}
 	b.settle()
 }
 
-// short reports whether more than half is taken.
-func (b *Budget) short() bool { return b != nil && b.Used() > b.limit/2 }
+// pick takes out one of the spare buffers of a class.
+func (b *Budget) pick(class int) *[]byte {
+	last := len(b.spare[class]) - 1
+	buf := b.spare[class][last]
+	b.spare[class][last] = nil
+	b.spare[class] = b.spare[class][:last]
+	b.kept -= counted(class)
+	return buf
+}
 
 // settle decides all claims that can be decided. b.mu is held.
 func (b *Budget) settle() {

@@ -72,9 +72,9 @@ func (m *message) grow(ctx context.Context) error {
 	if !m.budget.take(ctx, m.class+1) {
 		return noMemory("no memory for this message now; try again later")
 	}
-	next := get(m.class + 1)
+	next := m.budget.get(m.class + 1)
 	copy(*next, *m.buf)
-	m.give()
+	m.budget.give(m.class, m.buf)
 	m.class++
 	m.buf = next
 	return nil
@@ -85,17 +85,8 @@ func (m *message) release() {
 	if m.buf == nil {
 		return
 	}
-	m.give()
+	m.budget.give(m.class, m.buf)
 	m.buf, m.class = nil, 0
-}
-
-// give gives them back. Where memory is short the buffer is not kept for others
-// to come: the runtime lets garbage grow with what is kept.
-func (m *message) give() {
-	if m.class == 0 || !m.budget.short() {
-		put(m.class, m.buf)
-	}
-	m.budget.give(m.class)
 }
 
 func get(class int) *[]byte {

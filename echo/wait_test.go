@@ -66,12 +66,12 @@ func TestWaitInTurn(t *testing.T) {
 		b := holding(t, 1)
 		first, second := ask(t.Context(), b, 1), ask(t.Context(), b, 1)
 		time.Sleep(time.Second)
-		b.give(1)
+		b.give(1, get(1))
 		first.want(t, true, time.Second)
 		time.Sleep(time.Second)
-		b.give(1)
+		b.give(1, get(1))
 		second.want(t, true, 2*time.Second)
-		b.give(1)
+		b.give(1, get(1))
 		b.check(t, 0)
 	})
 }
@@ -83,17 +83,17 @@ func TestSmallFirst(t *testing.T) {
 		b := holding(t, 6)
 		large, small := ask(t.Context(), b, 2), ask(t.Context(), b, 1)
 		time.Sleep(time.Second)
-		b.give(1)
+		b.give(1, get(1))
 		small.want(t, true, time.Second)
 		for range 3 {
-			b.give(1)
+			b.give(1, get(1))
 		}
 		synctest.Wait()
-		b.give(1)
+		b.give(1, get(1))
 		large.want(t, true, time.Second)
-		b.give(2)
-		b.give(1)
-		b.give(1)
+		b.give(2, get(2))
+		b.give(1, get(1))
+		b.give(1, get(1))
 		b.check(t, 0)
 	})
 }
@@ -110,9 +110,9 @@ func TestWaitInVain(t *testing.T) {
 		other.want(t, false, time.Second)
 		patient.want(t, false, most)
 		b.check(t, counted(1))
-		b.give(1)
+		b.give(1, get(1))
 		ask(t.Context(), b, 1).want(t, true, 0)
-		b.give(1)
+		b.give(1, get(1))
 
 		hasty, err := NewBudget(counted(1), 0)
 		if err != nil || !hasty.take(t.Context(), 1) {
@@ -133,12 +133,12 @@ func TestJam(t *testing.T) {
 		}
 		for _, c := range []*claimant{all[4], all[3], all[2], all[1]} {
 			c.want(t, false, 0)
-			b.give(1)
+			b.give(1, get(1))
 			synctest.Wait()
 		}
 		all[0].want(t, true, 0)
-		b.give(1)
-		b.give(2)
+		b.give(1, get(1))
+		b.give(2, get(2))
 		b.check(t, 0)
 	})
 }
@@ -203,10 +203,10 @@ func crowd(t *testing.T, seed uint64, wait time.Duration) (echoed int) {
 						if !ok {
 							break
 						}
-						b.give(class)
+						b.give(class, get(class))
 						time.Sleep(rand.N(100 * time.Millisecond))
 					}
-					b.give(class)
+					b.give(class, get(class))
 					if class == last {
 						mu.Lock()
 						echoed++
