@@ -9,14 +9,19 @@ import (
 	"time"
 )
 
-// frugal has the collector run when the heap has grown by half, not by all, since
-// it last did: what a peer can make the server hold is multiplied by that. An echo
-// makes little garbage, so it costs little. GOGC, where it is set, decides.
+// frugal has the collector run when the heap has grown by a quarter, not by all,
+// since it last did: what a peer can make the server hold is multiplied by that. But
+// a heap of a few MiB would be collected all the time where connections come and go,
+// so there is a ballast: it counts as heap, and as nobody touches it, it is in no
+// memory. GOGC, where it is set, decides.
 func frugal() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(25)
+		ballast = make([]byte, 32<<20)
 	}
 }
+
+var ballast []byte
 
 // A surge of connections leaves behind what their handshakes took, and a server
 // that then idles would keep it for minutes: nothing makes the collector run.
@@ -38,7 +43,7 @@ func tidy(ctx context.Context) {
 		case <-tick.C:
 		}
 		metrics.Read(samples)
-		if s.over(samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()) {
+		if s.over(samples[0].Value.Uint64(), samples[1].Value.Uint64()-uint64(len(ballast)), samples[2].Value.Uint64()) {
 			runtime.GC() // what is in pools survives one
 			debug.FreeOSMemory()
 		}

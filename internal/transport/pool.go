@@ -2,9 +2,12 @@ package transport
 
 import "sync"
 
-// headroom is kept free before the data in a read buffer, for a frame header
-// that is made up there: two bytes, eight of length, four of mask key.
-const headroom = 14
+// maxHeader is a frame's longest: two bytes, eight of length, four of mask key.
+const maxHeader = 14
+
+// headroom is kept free before the data in a read buffer, for a header that is made
+// up there.
+const headroom = maxHeader
 
 // A Pool lends buffers of one size.
 type Pool struct {
@@ -14,10 +17,11 @@ type Pool struct {
 
 type block struct{ b []byte }
 
-// NewPool returns a pool of buffers of size bytes, or of the least that works
-// where that is more.
+// NewPool returns a pool of buffers for size bytes, or for the least that works
+// where that is more, and a frame's header besides: a message of that size comes and
+// goes in one piece.
 func NewPool(size int) *Pool {
-	return &Pool{size: max(size, minBuffer)}
+	return &Pool{size: headroom + max(size, minBuffer) + maxHeader}
 }
 
 // minBuffer holds the largest control frame behind the headroom, and then some.

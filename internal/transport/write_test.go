@@ -82,9 +82,10 @@ func TestOneWrite(t *testing.T) {
 		{0, []string{"write 2"}},
 		{125, []string{"write 127"}},
 		{126, []string{"write 130"}},
-		{4092, []string{"write 4096"}},
-		{4093, []string{"write 4096", "write 1"}},
-		{9000, []string{"write 4096", "write 4908"}},
+		{4096, []string{"write 4100"}},
+		{4120, []string{"write 4124"}},
+		{4121, []string{"write 4124", "write 1"}},
+		{9000, []string{"write 4124", "write 4880"}},
 	} {
 		r := newRecorder()
 		o := options()
