@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 )
@@ -14,8 +15,8 @@ import (
 // A message takes memory as it arrives. If there is none, its connection waits and
 // is not read from meanwhile, so that the peer is held up as by a slow network. What
 // is given back goes to the smallest messages first, and among equals to who has
-// waited longest. If all that is taken belongs to messages that wait for more, none
-// would ever get it; then the largest of them is refused.
+// waited longest. If messages that wait for more hold so much that none would ever get
+// it, whatever others give back, the largest of them is refused.
 type Budget struct {
 	limit int64
 	wait  time.Duration
@@ -58,7 +59,8 @@ type claim struct {
 }
 
 // take takes a buffer of a class for who holds one of the class below, where that can
-// be. It returns false if there is none within the time, or ctx is over first.
+// be. It returns false if there is none within the time, ctx is over first, or nobody
+// who waits would ever get one otherwise.
 func (b *Budget) take(ctx context.Context, class int) bool {
 	if b == nil {
 		return true
@@ -66,13 +68,14 @@ func (b *Budget) take(ctx context.Context, class int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.fits(class) {
-		b.used += counted(class)
+		b.used += more(class)
 		return true
 	}
 	if b.wait <= 0 {
 		return false
 	}
 	c := &claim{decided: make(chan struct{})}
+	over := ctx.Done()
 	e := b.claims[class].PushBack(c)
 	b.stuck += counted(class - 1)
 	b.settle()
@@ -82,7 +85,7 @@ func (b *Budget) take(ctx context.Context, class int) bool {
 	select {
 	case <-c.decided:
 	case <-t.C:
-	case <-ctx.Done():
+	case <-over:
 	}
 	t.Stop()
 	b.mu.Lock()
@@ -106,7 +109,7 @@ func (c *claim) open() bool {
 // holds reports whether there could ever be a buffer of a class for who holds one of
 // the class below.
 func (b *Budget) holds(class int) bool {
-	return class < maxClass && (b == nil || counted(class)+counted(class-1) <= b.limit)
+	return class < maxClass && counted(class) <= math.MaxInt && (b == nil || counted(class) <= b.limit)
 }
 
 // get returns a buffer of a class that was taken.
@@ -129,17 +132,22 @@ func (b *Budget) get(class int) *[]byte {
 	return get(class)
 }
 
-// give gives back a buffer of a class.
-func (b *Budget) give(class int, buf *[]byte) {
+// give gives back a buffer of a class and the memory for it; for who has taken one of
+// the class above, the buffer alone.
+func (b *Budget) give(class int, buf *[]byte, all bool) {
 	if b == nil || class == 0 {
 		put(class, buf)
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.used -= counted(class)
-	b.spare[class] = append(b.spare[class], buf)
-	b.kept += counted(class)
+	if all {
+		b.used -= counted(class)
+	}
+	if b.used+b.kept+counted(class) <= b.limit {
+		b.spare[class] = append(b.spare[class], buf)
+		b.kept += counted(class)
+	}
 	if b.used <= b.limit/2 { // it is not short any more
 		for class := range b.spare {
 			for len(b.spare[class]) > 0 {
@@ -162,17 +170,19 @@ func (b *Budget) pick(class int) *[]byte {
 
 // settle decides all claims that can be decided. b.mu is held.
 func (b *Budget) settle() {
-	largest := 0
+	smallest, largest := 0, 0
 	for class := range b.claims {
 		for b.claims[class].Len() > 0 && b.fits(class) {
-			b.used += counted(class)
+			b.used += more(class)
 			b.decide(class, b.claims[class].Front(), true)
 		}
 		if b.claims[class].Len() > 0 {
-			largest = class
+			if largest = class; smallest == 0 {
+				smallest = class
+			}
 		}
 	}
-	if largest > 0 && b.stuck == b.used {
+	if largest > 0 && more(smallest) > b.limit-b.stuck {
 		b.decide(largest, b.claims[largest].Back(), false)
 	}
 }
@@ -184,7 +194,11 @@ func (b *Budget) decide(class int, e *list.Element, granted bool) {
 	close(c.decided)
 }
 
-func (b *Budget) fits(class int) bool { return counted(class) <= b.limit-b.used }
+func (b *Budget) fits(class int) bool { return more(class) <= b.limit-b.used }
+
+// more is what a buffer of a class takes beside what its taker holds, which it gives
+// back as soon as it has copied what is in it.
+func more(class int) int64 { return counted(class) - counted(class-1) }
 
 // counted is what a buffer of a class takes from a budget: a connection holds one
 // of the first class at most, and only while it has a message, so that is free.
@@ -192,5 +206,5 @@ func counted(class int) int64 {
 	if class == 0 {
 		return 0
 	}
-	return int64(sizeOf(class))
+	return sizeOf(class)
 }

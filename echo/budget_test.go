@@ -160,6 +160,33 @@ func TestBudgetIsShared(t *testing.T) {
 	clients.Wait()
 }
 
+// TestContextEndsWait: the error is then the context's, and not that of a lack.
+func TestContextEndsWait(t *testing.T) {
+	budget, err := echo.NewBudget(100_000, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := echo.Echo{Budget: budget}
+	large := strings.Repeat("x", 50_000)
+	holds, leave := io.Pipe()
+	defer leave.Close()
+	go func() { _, _ = leave.Write([]byte(large)) }()
+	go func() {
+		_ = e.Serve(context.Background(), &script{readers: []io.Reader{holds}})
+	}()
+	for budget.Used() == 0 {
+		if t.Context().Err() != nil {
+			return
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	err = e.Serve(ctx, &script{readers: []io.Reader{strings.NewReader(large)}})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestNoMemoryEver: a message that there will never be memory for is refused at once,
 // and told so.
 func TestNoMemoryEver(t *testing.T) {

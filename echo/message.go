@@ -15,12 +15,12 @@ var pools [5]sync.Pool
 
 const largestPooled = firstSize << (2 * (len(pools) - 1)) // 4 MiB
 
-// maxClass is more than any class: its buffers would be larger than what there can be.
+// maxClass is more than any class: such buffers would be larger than what int64 holds.
 const maxClass = 45
 
 // sizeOf is the size of the buffers of a class. Those too large to be pooled
 // double, so that no more than half of one is ever unused.
-func sizeOf(class int) int {
+func sizeOf(class int) int64 {
 	if class < len(pools) {
 		return firstSize << (2 * class)
 	}
@@ -70,11 +70,14 @@ func (m *message) grow(ctx context.Context) error {
 		return noMemory("no memory for a message as long as this")
 	}
 	if !m.budget.take(ctx, m.class+1) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		return noMemory("no memory for this message now; try again later")
 	}
 	next := m.budget.get(m.class + 1)
 	copy(*next, *m.buf)
-	m.budget.give(m.class, m.buf)
+	m.budget.give(m.class, m.buf, false)
 	m.class++
 	m.buf = next
 	return nil
@@ -85,7 +88,7 @@ func (m *message) release() {
 	if m.buf == nil {
 		return
 	}
-	m.budget.give(m.class, m.buf)
+	m.budget.give(m.class, m.buf, true)
 	m.buf, m.class = nil, 0
 }
 

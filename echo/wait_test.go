@@ -66,34 +66,36 @@ func TestWaitInTurn(t *testing.T) {
 		b := holding(t, 1)
 		first, second := ask(t.Context(), b, 1), ask(t.Context(), b, 1)
 		time.Sleep(time.Second)
-		b.give(1, get(1))
+		b.give(1, get(1), true)
 		first.want(t, true, time.Second)
 		time.Sleep(time.Second)
-		b.give(1, get(1))
+		b.give(1, get(1), true)
 		second.want(t, true, 2*time.Second)
-		b.give(1, get(1))
+		b.give(1, get(1), true)
 		b.check(t, 0)
 	})
 }
 
 // TestSmallFirst: a message that needs little does not wait behind one that needs
-// much, and a large one gets what is left of it.
+// much, and that gets what it needs when there is enough.
 func TestSmallFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := holding(t, 6)
-		large, small := ask(t.Context(), b, 2), ask(t.Context(), b, 1)
+		large, small := ask(t.Context(), b, 2), ask(t.Context(), b, 1) // large is one of the six
 		time.Sleep(time.Second)
-		b.give(1, get(1))
+		b.give(1, get(1), true)
 		small.want(t, true, time.Second)
-		for range 3 {
-			b.give(1, get(1))
+		for range 2 {
+			b.give(1, get(1), true)
 		}
-		synctest.Wait()
-		b.give(1, get(1))
-		large.want(t, true, time.Second)
-		b.give(2, get(2))
-		b.give(1, get(1))
-		b.give(1, get(1))
+		time.Sleep(time.Second)
+		b.give(1, get(1), true) // three are free now
+		large.want(t, true, 2*time.Second)
+		b.give(1, get(1), false)
+		b.check(t, 6*counted(1))
+		b.give(2, get(2), true)
+		b.give(1, get(1), true)
+		b.give(1, get(1), true)
 		b.check(t, 0)
 	})
 }
@@ -110,9 +112,9 @@ func TestWaitInVain(t *testing.T) {
 		other.want(t, false, time.Second)
 		patient.want(t, false, most)
 		b.check(t, counted(1))
-		b.give(1, get(1))
+		b.give(1, get(1), true)
 		ask(t.Context(), b, 1).want(t, true, 0)
-		b.give(1, get(1))
+		b.give(1, get(1), true)
 
 		hasty, err := NewBudget(counted(1), 0)
 		if err != nil || !hasty.take(t.Context(), 1) {
@@ -122,23 +124,51 @@ func TestWaitInVain(t *testing.T) {
 	})
 }
 
-// TestJam: where all that is taken is held by those who want more, the one that
-// came last is refused, and so on until there is enough for another.
+// TestJam: where those who want more hold so much that none would ever get it, the one
+// that came last is refused, and so on until there is enough for another. A buffer of
+// the second class is four of the first, so each wants three more.
 func TestJam(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := holding(t, 5) // a buffer of the next class is four of these
+		b := holding(t, 5)
 		var all []*claimant
 		for range 5 {
 			all = append(all, ask(t.Context(), b, 2))
 		}
-		for _, c := range []*claimant{all[4], all[3], all[2], all[1]} {
+		for _, c := range []*claimant{all[4], all[3], all[2]} {
 			c.want(t, false, 0)
-			b.give(1, get(1))
+			b.give(1, get(1), true)
 			synctest.Wait()
 		}
-		all[0].want(t, true, 0)
-		b.give(1, get(1))
-		b.give(2, get(2))
+		for _, c := range all[:2] {
+			c.want(t, true, 0)
+			b.give(1, get(1), false)
+			b.give(2, get(2), true)
+		}
+		b.check(t, 0)
+	})
+}
+
+// TestJamBesideOneThatStays: somebody who does not wait may go on for long. As many are
+// refused as that would help nobody.
+func TestJamBesideOneThatStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := holding(t, 6)
+		var all []*claimant
+		for range 5 {
+			all = append(all, ask(t.Context(), b, 2))
+		}
+		for _, c := range []*claimant{all[4], all[3]} {
+			c.want(t, false, 0)
+			b.give(1, get(1), true)
+			synctest.Wait()
+		}
+		time.Sleep(time.Second)
+		b.give(1, get(1), true)
+		for _, c := range all[:3] {
+			c.want(t, true, time.Second)
+			b.give(1, get(1), false)
+			b.give(2, get(2), true)
+		}
 		b.check(t, 0)
 	})
 }
@@ -150,7 +180,7 @@ func TestHolds(t *testing.T) {
 		class int
 		want  bool
 	}{
-		{64 << 10, 1, true}, {64<<10 - 1, 1, false}, {319 << 10, 2, false}, {320 << 10, 2, true},
+		{64 << 10, 1, true}, {64<<10 - 1, 1, false}, {255 << 10, 2, false}, {256 << 10, 2, true},
 		{1<<63 - 1, maxClass - 1, true}, {1<<63 - 1, maxClass, false},
 	} {
 		b, err := NewBudget(tt.limit, most)
@@ -203,10 +233,10 @@ func crowd(t *testing.T, seed uint64, wait time.Duration) (echoed int) {
 						if !ok {
 							break
 						}
-						b.give(class, get(class))
+						b.give(class, get(class), false)
 						time.Sleep(rand.N(100 * time.Millisecond))
 					}
-					b.give(class, get(class))
+					b.give(class, get(class), true)
 					if class == last {
 						mu.Lock()
 						echoed++

@@ -28,6 +28,7 @@ func busy(reason string) *refusal {
 
 // refuse writes the refusal.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
+	turn()
 	s.log.Debug("refused", "remote", r.RemoteAddr, "status", f.status, "reason", quote(f.reason.Error()))
 	h := w.Header()
 	switch f.status {

@@ -154,14 +154,16 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string, star
 	return c, f
 }
 
+// turn lets others have theirs. One connection may send thousands of requests at once,
+// and net/http would answer them all before.
+func turn() { new(transport.Turn).Over() }
+
 func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	if hasBody(r) {
 		h.Set("Connection", "close") // or net/http would wait for it
 	}
-	// One connection may send thousands of requests at once, and net/http would
-	// answer them all before it is another's turn.
-	new(transport.Turn).Over()
+	turn()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -73,6 +73,10 @@ func Attacks() []Attack {
 		{Name: "plain requests, answers unread", once: func(c *conn) {
 			c.forever(many([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")))
 		}},
+		{Name: "refused handshakes, answers unread", once: func(c *conn) {
+			c.forever(many([]byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nOrigin: http://elsewhere.example\r\n\r\n")))
+		}},
 		{Name: "handshake flood at the cap", Flags: []string{"--max-conns=100"}, Full: true, once: func(c *conn) {
 			if c.handshake("") {
 				c.hear()

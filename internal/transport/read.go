@@ -130,6 +130,7 @@ func (in *input) get(p patience) error {
 		}
 		if in.turns >= maxTurns {
 			in.turns = 0
+			in.free()
 			in.c.turn.Over()
 		}
 		if err := in.fill(p); err != nil {
@@ -226,7 +227,9 @@ func (in *input) end(wait bool) {
 	}
 	defer in.mu.Unlock()
 	in.publish()
+	in.r, in.w = in.ready, in.ready // nobody will look at the rest
 	in.free()
+	in.part = nil
 	if x := in.c.ext; x != nil {
 		x.in.end()
 	}

@@ -159,7 +159,7 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 			n, err := sysDrop(fd, b.b)
 			if n <= 0 {
 				over = err != errAgain
-				return over
+				return over || left <= 0
 			}
 			left -= n
 		}
@@ -169,7 +169,9 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 		if raw.Read(some) != nil {
 			return
 		}
-		turn.Over()
+		if !over {
+			turn.Over()
+		}
 	}
 }
 

@@ -3,10 +3,10 @@ package transport
 import (
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // A Turn is over when a connection has done much in a row and there is more to do.
@@ -17,7 +17,8 @@ import (
 // always run. So where as many connections are busy as there are processors, they
 // wait at a gate, and after each look at the network a few are let through.
 //
-// The zero Turn is ready to use. It belongs to one connection.
+// The zero Turn is ready to use. It belongs to one connection; who makes one each time
+// always waits where others do.
 type Turn struct {
 	last atomic.Uint64 // the number of this connection's last turn, among all
 }
@@ -76,6 +77,9 @@ var passes = sync.Pool{New: func() any { return new(pass) }}
 // wait returns when it is the caller's turn. One of those that wait is the keeper:
 // it sees to the look at the network, lets as many go on as can run at once, itself
 // among them, and makes the next one keeper.
+//
+// A look that takes long shows that somebody else is always ready to run. Then the
+// gate is of no use to anybody, and all go on.
 func (g *gate) wait() {
 	g.mu.Lock()
 	if g.kept {
@@ -94,17 +98,25 @@ func (g *gate) wait() {
 		g.kept = true
 		g.mu.Unlock()
 	}
+	began := time.Now()
 	g.look()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := min(len(g.waiting), runtime.GOMAXPROCS(0))
+	n := len(g.waiting)
+	if time.Since(began) < longLook {
+		n = min(n, runtime.GOMAXPROCS(0))
+	}
 	for i, p := range g.waiting[:n] {
 		p.keep = i == n-1
 		p.Unlock()
 	}
-	g.waiting = slices.Delete(g.waiting, 0, n)
+	clear(g.waiting[:n])
+	g.waiting = g.waiting[n:]
 	g.kept = n > 0
 }
+
+// longLook is half of what a look takes where the scheduler has to be made to.
+const longLook = 5 * time.Millisecond
 
 // look returns when the scheduler has looked at the network. Where that cannot be
 // had, as on a system that waits for pipes in another way, it lets those run that
@@ -125,7 +137,7 @@ func (g *gate) look() {
 		return !sent
 	})
 	if sent {
-		_, err = g.r.Read(b[:])
+		_, _ = g.r.Read(b[:])
 	}
 	if err != nil || !sent {
 		runtime.Gosched()

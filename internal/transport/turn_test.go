@@ -1,14 +1,18 @@
 package transport
 
 import (
+	"context"
 	"io"
 	"net"
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/wsecho/wstest"
 )
 
 // TestTurn: beside many that are always busy, one who has something to say now and
@@ -30,7 +34,8 @@ func TestTurn(t *testing.T) {
 // besideBusy returns the median time of an echo over TCP beside eight busy
 // goroutines for each processor, each of which now and then calls over.
 func besideBusy(t *testing.T, over func(*Turn)) time.Duration {
-	near, far := tcpPair(t)
+	far, near := loopback(t)
+	defer far.Close()
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer near.Close()
@@ -129,22 +134,115 @@ func TestTurnsInBubbles(t *testing.T) {
 	})
 }
 
-func tcpPair(t *testing.T) (near, far net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// TestTurnsBesideAHog: beside goroutines that are always ready and wait at no gate,
+// those that do have their turns too.
+func TestTurnsBesideAHog(t *testing.T) {
+	for try := 1; ; try++ {
+		alone := besideAHog(func(*Turn) { runtime.Gosched() })
+		turns := besideAHog((*Turn).Over)
+		t.Logf("measured: %d turns beside hogs, where none waits at a gate %d", turns, alone)
+		if turns > alone/8 {
+			return
+		}
+		if try == 3 {
+			t.Fatal("who waits at the gate is forgotten")
+		}
 	}
-	defer l.Close()
-	near, err = net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
+}
+
+// besideAHog returns how many turns 50 busy goroutines have in half a second, beside
+// one for each processor that is busy too and calls nothing.
+func besideAHog(over func(*Turn)) (turns int64) {
+	var all sync.WaitGroup
+	var n atomic.Int64
+	done := make(chan struct{})
+	busy := func(f func()) {
+		for {
+			for began := time.Now(); time.Since(began) < 100*time.Microsecond; {
+			}
+			f()
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
 	}
-	t.Cleanup(func() { near.Close() })
-	far, err = l.Accept()
-	if err != nil {
-		t.Fatal(err)
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() { busy(runtime.Gosched) })
 	}
-	t.Cleanup(func() { far.Close() })
-	return near, far
+	for range 50 {
+		all.Go(func() {
+			var turn Turn
+			busy(func() {
+				n.Add(1)
+				over(&turn)
+			})
+		})
+	}
+	time.Sleep(500 * time.Millisecond)
+	close(done)
+	all.Wait()
+	return n.Load()
+}
+
+// TestTurnOfThePolite: who waits for each answer has no turn that ends, whatever it is
+// read with.
+func TestTurnOfThePolite(t *testing.T) {
+	sock, peer := net.Pipe()
+	c := New(sock, nil, options())
+	ws := accept(t, c)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer c.Hangup()
+	defer ws.CloseNow()
+	defer peer.Close()
+	all.Go(func() {
+		for {
+			typ, b, err := ws.Read(context.Background())
+			if err != nil || ws.Write(context.Background(), typ, b) != nil {
+				return
+			}
+		}
+	})
+	f := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
+	for range 3 * maxTurns {
+		if _, err := peer.Write(f); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(peer, make([]byte, 7)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * anyWait)
+	}
+	if n := c.turn.last.Load(); n != 0 {
+		t.Errorf("it has had to wait for others")
+	}
+}
+
+// TestNothingHeldAfterEnd: what was read and not looked at is let go, too.
+func TestNothingHeldAfterEnd(t *testing.T) {
+	sock, peer := net.Pipe()
+	o := options()
+	o.Read = NewPool(64 << 10)
+	c := New(sock, nil, o)
+	ws := accept(t, c)
+	var many []byte
+	for range 1000 {
+		many = wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(many)
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer peer.Close()
+	all.Go(func() { _, _ = peer.Write(many) })
+	for range 100 { // so that a large buffer is in use
+		if _, _, err := ws.Read(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = ws.CloseNow()
+	c.Hangup()
+	if c.in.buf != nil || c.in.part != nil {
+		t.Errorf("%d bytes are held", cap(c.in.part))
+	}
 }

@@ -43,6 +43,9 @@ func (in *input) fill(p patience) error {
 		err = in.readRaw()
 	} else {
 		err = in.readPlain()
+		if c.now()-c.waiting.Load() > int64(anyWait) {
+			in.turns = 0 // readSome knows it for sure
+		}
 	}
 	c.waiting.Store(0)
 	if !start.IsZero() {
@@ -63,6 +66,9 @@ func (in *input) fill(p patience) error {
 	}
 	return nil
 }
+
+// anyWait is longer than a read takes that does not wait.
+const anyWait = 50 * time.Microsecond
 
 // await sets the deadline of a read that is about to wait, or says why it must
 // not.
