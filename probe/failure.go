@@ -1,0 +1,135 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+)
+
+// A fault is a cause in our own words.
+type fault struct {
+	text  string
+	cause error // nil if it was seen here first
+}
+
+func (f fault) Error() string { return f.text }
+func (f fault) Unwrap() error { return f.cause }
+
+func faultf(format string, args ...any) error { return fault{fmt.Sprintf(format, args...), nil} }
+
+// late is what the deadline has cut off.
+type late struct{ text string }
+
+func (l late) Error() string   { return l.text }
+func (l late) Unwrap() []error { return []error{os.ErrDeadlineExceeded, context.DeadlineExceeded} }
+
+// interrupted is what the caller has cut off.
+type interrupted struct{ cause error }
+
+func (i interrupted) Error() string   { return i.cause.Error() }
+func (i interrupted) Unwrap() []error { return []error{context.Canceled, i.cause} }
+
+// failure is the Error for err, which has ended a step.
+func (p *probing) failure(ctx context.Context, s Step, err error, limit time.Duration) *Error {
+	e := &Error{Step: s, what: s.failed(p.o.Ping)}
+	var own fault
+	var op *net.OpError
+	if errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error") { // as crypto/tls calls alerts
+		// With TLS 1.3 that for our certificate comes when its handshake is over.
+		s = TLS
+		e.Step, e.what = s, s.failed(p.o.Ping)
+	}
+	switch {
+	case errors.As(err, &own):
+		e.Err = own
+	case !p.cutOff(err):
+		e.Err = fault{p.reason(s, err), err}
+	case errors.Is(ctx.Err(), context.Canceled):
+		e.what = fmt.Sprintf("interrupted (at the step %v)", s)
+		e.Err = interrupted{context.Cause(ctx)}
+	default:
+		e.Err = late{fmt.Sprintf("no whole answer within the %v of the probe", limit.Round(time.Millisecond)) + p.note}
+	}
+	return e
+}
+
+// cutOff reports whether it is this side that has ended what err comes from.
+func (p *probing) cutOff(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
+		// A resolver has a time of its own, and so has a kernel.
+		errors.As(err, &timeout) && timeout.Timeout() && !time.Now().Before(p.deadline)
+}
+
+// reason is what an error of the system says, without what is said already.
+func (p *probing) reason(s Step, err error) string {
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &dns):
+		return dns.Name + ": " + dns.Err
+	case s == Connect && errors.As(err, &op) && op.Addr != nil:
+		return op.Addr.String() + ": " + last(err)
+	case isReset(err):
+		return "it reset the connection"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
+		if s > Handshake {
+			return "it ended the stream without a close frame"
+		}
+		return "it ended the connection"
+	case errors.As(err, new(tls.RecordHeaderError)):
+		return "what came is not TLS"
+	case s == TLS:
+		return plain(strings.TrimPrefix(err.Error(), "tls: "))
+	}
+	return plain(last(err))
+}
+
+// plain is s, quoted if there is something in it that does not belong into a
+// sentence: a certificate may have such names.
+func plain(s string) string {
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			return strconv.Quote(s)
+		}
+	}
+	return s
+}
+
+// last is the innermost of what package net says: the addresses before it say
+// nothing here.
+func last(err error) string {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+// isReset reports whether err says that the server sent RST.
+func isReset(err error) bool {
+	const wsaeconnaborted, wsaeconnreset = syscall.Errno(10053), syscall.Errno(10054) // Windows; no errno elsewhere
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaeconnreset) || errors.Is(err, wsaeconnaborted)
+}
+
+// quoted is what the server has said, for a sentence: no control characters and
+// not long.
+func quoted(b []byte) string {
+	const most = 80
+	s := strings.TrimSpace(string(b))
+	if len(s) > most {
+		return fmt.Sprintf("%q…", s[:most])
+	}
+	return fmt.Sprintf("%q", s)
+}
