@@ -146,7 +146,7 @@ func (p *probing) judge(answer *http.Response, key string) error {
 	case !strings.EqualFold(h.Get("Upgrade"), "websocket"):
 		return faultf("the answer is 101 with Upgrade %s", quoted([]byte(h.Get("Upgrade"))))
 	case !hasToken(h.Values("Connection"), "upgrade"):
-		return faultf("the answer is 101 with Connection %s", quoted([]byte(h.Get("Connection"))))
+		return faultf("the answer is 101 without Connection: Upgrade")
 	case len(accept) != 1 || accept[0] != base64.StdEncoding.EncodeToString(sum[:]):
 		return faultf("Sec-WebSocket-Accept does not go with the key")
 	case len(h.Values("Sec-WebSocket-Extensions")) > 0:

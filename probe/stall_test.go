@@ -1,0 +1,282 @@
+package probe_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/wsecho/probe"
+	"example.com/wsecho/wstest"
+)
+
+const (
+	patience = 20 * time.Second        // for what should take a moment, on a busy machine
+	short    = 1500 * time.Millisecond // enough to come to any step
+	every    = 20 * time.Millisecond   // a byte of what drips
+)
+
+// stalls are servers that are never done with a step. With TLS, what is a server's
+// alone is the same.
+var stalls = map[string]struct {
+	step   probe.Step
+	handle func(*wstest.Peer) // nil: one that does not read
+	raw    bool               // the handshake is handle's, too
+	o      probe.Options
+	what   string // in the error
+}{
+	"no answer": {step: probe.Handshake, raw: true, what: "did not open a WebSocket: "},
+	"half an answer": {step: probe.Handshake, raw: true, handle: func(p *wstest.Peer) {
+		if _, err := p.ReadRequest(); err == nil {
+			_ = p.SendRaw([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"))
+			wstest.Silent(p)
+		}
+	}},
+	"an answer that drips": {step: probe.Handshake, raw: true, handle: func(p *wstest.Peer) {
+		if _, err := p.ReadRequest(); err == nil {
+			_ = p.Drip([]byte("HTTP/1.1 101 Switching Protocols\r\nA: "+strings.Repeat("a", 60_000)), every)
+		}
+	}},
+	"answers to come, without end": {step: probe.Handshake, raw: true, handle: func(p *wstest.Peer) {
+		if _, err := p.ReadRequest(); err == nil {
+			for p.SendRaw([]byte("HTTP/1.1 102 Processing\r\n\r\n")) == nil {
+				time.Sleep(every)
+			}
+		}
+	}},
+	"101, and nothing": {step: probe.Echo, what: `did not send the message back: no whole answer within the 1\.5s of the probe$`},
+	"half an echo": {step: probe.Echo, handle: func(p *wstest.Peer) {
+		if f, err := p.Recv(); err == nil {
+			b := wstest.TextFrame(string(f.Payload)).Append(nil)
+			_ = p.SendRaw(b[:len(b)/2])
+			wstest.Silent(p)
+		}
+	}},
+	"an echo that drips": {step: probe.Echo, handle: func(p *wstest.Peer) {
+		if f, err := p.Recv(); err == nil {
+			_ = p.Drip(wstest.TextFrame(string(f.Payload)).Append(nil), time.Second)
+			wstest.Silent(p)
+		}
+	}},
+	"a long message that drips": {step: probe.Echo, handle: func(p *wstest.Peer) {
+		_ = p.SendRaw(wstest.Header(0x81, false, [4]byte{}, 100_000, 64))
+		_ = p.Drip(make([]byte, 100_000), every)
+	}},
+	"pings without end": {step: probe.Echo, handle: func(p *wstest.Peer) {
+		for p.Send(wstest.PingFrame("?")) == nil {
+			time.Sleep(every)
+		}
+	}},
+	"another message": {step: probe.Echo, what: `; of the other messages \(1\) the last was "hello"$`, handle: func(p *wstest.Peer) {
+		_ = p.Send(wstest.TextFrame("hello"))
+		wstest.Silent(p)
+	}},
+	"no pong": {step: probe.Echo, o: probe.Options{Ping: true}, what: "did not answer the ping: ", handle: func(p *wstest.Peer) {
+		_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Echo: true, NoPong: true})
+	}},
+	"another's pong": {step: probe.Echo, o: probe.Options{Ping: true}, what: `a pong came with another payload, "1"$`, handle: func(p *wstest.Peer) {
+		_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Pong: func([]byte) []byte { return []byte("1") }})
+	}},
+	"no close frame": {step: probe.Close, what: "did not close as it should: no whole answer", handle: func(p *wstest.Peer) {
+		_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Echo: true, NoClose: true})
+	}},
+	"a close frame that drips": {step: probe.Close, handle: echoed(func(p *wstest.Peer) {
+		_ = p.Drip(wstest.CloseFrame(1000, strings.Repeat("a", 100)).Append(nil), time.Second)
+	})},
+	"an endless frame in place of the close frame": {step: probe.Close, handle: echoed(func(p *wstest.Peer) {
+		_ = p.SendRaw(wstest.Header(0x82, false, [4]byte{}, 1<<40, 64))
+		_ = p.Drip(make([]byte, 100_000), every)
+	})},
+	"messages in place of the close frame": {step: probe.Close, handle: echoed(func(p *wstest.Peer) {
+		for p.Send(wstest.TextFrame("and another thing")) == nil {
+			time.Sleep(every)
+		}
+	})},
+}
+
+// echoed is a server that works up to the echo.
+func echoed(then func(*wstest.Peer)) func(*wstest.Peer) {
+	return func(p *wstest.Peer) {
+		if f, err := p.Recv(); err == nil && p.Send(wstest.TextFrame(string(f.Payload))) == nil {
+			then(p)
+		}
+	}
+}
+
+// TestStalls: whatever a server stalls at, the probe ends at its deadline and says
+// at which step.
+func TestStalls(t *testing.T) {
+	server, client := wstest.TLS()
+	for name, test := range stalls {
+		for scheme, config := range map[string]*tls.Config{"ws": nil, "wss": server} {
+			t.Run(scheme+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				handle := test.handle
+				if handle == nil {
+					handle = wstest.Silent
+				}
+				url := wstest.ServeRaw(t, config, func(p *wstest.Peer) {
+					p.Timeout = patience
+					if test.raw || p.Accept(nil) == nil {
+						handle(p)
+					}
+				})
+				o := test.o
+				o.TLS = client
+				stalled(t, url, test.step, test.what, o)
+			})
+		}
+	}
+	t.Run("TLS", func(t *testing.T) {
+		t.Parallel()
+		url := wstest.ServeRaw(t, nil, wstest.Silent)
+		stalled(t, "wss"+strings.TrimPrefix(url, "ws"), probe.TLS, "^TLS failed: no whole answer within ", probe.Options{})
+	})
+	t.Run("TLS that drips", func(t *testing.T) {
+		t.Parallel()
+		url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
+			_ = p.Drip(append([]byte{22, 3, 3, 60, 0, 2, 0, 0x3a, 0}, make([]byte, 10_000)...), every)
+		})
+		stalled(t, "wss"+strings.TrimPrefix(url, "ws"), probe.TLS, "", probe.Options{})
+	})
+	t.Run("an answer that is no 101, and its body", func(t *testing.T) { // that it is no 101 is known by then
+		t.Parallel()
+		url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
+			if _, err := p.ReadRequest(); err == nil {
+				_ = p.SendRaw([]byte("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100\r\n\r\n"))
+				_ = p.Drip([]byte(strings.Repeat("a", 100)), 300*time.Millisecond)
+			}
+		})
+		began := time.Now()
+		_, err := probe.Run(t.Context(), url, probe.Options{Timeout: patience})
+		is(t, err, probe.Handshake, `: the answer is 503 Service Unavailable: "a+"$`)
+		if took := time.Since(began); took > patience/2 {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// stalled probes what stalls at the step.
+func stalled(t *testing.T, url string, step probe.Step, what string, o probe.Options) {
+	t.Helper()
+	o.Timeout = short
+	began := time.Now()
+	r, err := probe.Run(t.Context(), url, o)
+	took := time.Since(began)
+	if took < short-100*time.Millisecond || took > short+2*time.Second {
+		t.Errorf("it took %v, and the deadline was %v", took, short)
+	}
+	is(t, err, step, what)
+	var e *probe.Error
+	if !errors.As(err, &e) || !e.Timeout() || !errors.Is(err, os.ErrDeadlineExceeded) || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		t.Errorf("%v is not the deadline's", err)
+	}
+	if n := len(r.Steps); n > 0 && r.Steps[n-1].Step >= step {
+		t.Errorf("the step %v went well, it says", r.Steps[n-1].Step)
+	}
+}
+
+// is fails the test if err is not that of this step, and does not match.
+func is(t *testing.T, err error, step probe.Step, pattern string) {
+	t.Helper()
+	t.Log(err)
+	var e *probe.Error
+	if !errors.As(err, &e) {
+		t.Errorf("%v is not an Error", err)
+	} else if e.Step != step {
+		t.Errorf("got the step %v, want %v: %v", e.Step, step, err)
+	}
+	if err != nil && !regexp.MustCompile(pattern).MatchString(err.Error()) {
+		t.Errorf("%q does not match %s", err, pattern)
+	}
+}
+
+// TestResolverStalls: a name is looked up within the same deadline.
+func TestResolverStalls(t *testing.T) {
+	mute, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	former := net.DefaultResolver
+	defer func() { net.DefaultResolver = former }()
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", mute.LocalAddr().String())
+	}}
+	stalled(t, "ws://somewhere.example/", probe.Connect, "^cannot connect: no whole answer within ", probe.Options{})
+}
+
+// TestCancelled: what the caller ends is told as that, at every step, and at once.
+func TestCancelled(t *testing.T) {
+	server, client := wstest.TLS()
+	why := errors.New("the caller's reason")
+	for name, test := range map[string]struct {
+		step   probe.Step
+		config *tls.Config
+		handle func(*wstest.Peer, func())
+	}{
+		"TLS": {probe.TLS, nil, func(p *wstest.Peer, cancel func()) {
+			_, _ = p.NetConn().Read(make([]byte, 1))
+			cancel()
+		}},
+		"handshake": {probe.Handshake, server, func(p *wstest.Peer, cancel func()) {
+			if _, err := p.ReadRequest(); err == nil {
+				cancel()
+			}
+		}},
+		"echo": {probe.Echo, server, func(p *wstest.Peer, cancel func()) {
+			if p.Accept(nil) == nil {
+				_, _ = p.Recv()
+				cancel()
+			}
+		}},
+		"close": {probe.Close, server, func(p *wstest.Peer, cancel func()) {
+			if p.Accept(nil) == nil {
+				echoed(func(p *wstest.Peer) {
+					_, _ = p.Recv()
+					cancel()
+				})(p)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			url := wstest.ServeRaw(t, test.config, func(p *wstest.Peer) {
+				test.handle(p, func() { cancel(why) })
+				wstest.Silent(p)
+			})
+			began := time.Now()
+			_, err := probe.Run(ctx, strings.Replace(url, "ws:", "wss:", 1), probe.Options{Timeout: 2 * patience, TLS: client})
+			is(t, err, test.step, `^interrupted \(at the step `+name+`\): the caller's reason$`)
+			if !errors.Is(err, context.Canceled) || !errors.Is(err, why) || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%v is not the caller's", err)
+			}
+			if took := time.Since(began); took > patience {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+	t.Run("before", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(why)
+		_, err := probe.Run(ctx, "ws://127.0.0.1:1/", probe.Options{})
+		is(t, err, probe.Connect, "^interrupted")
+	})
+	t.Run("deadline", func(t *testing.T) { // a deadline is one, whoever has set it
+		url := wstest.Serve(t, wstest.Silent)
+		ctx, cancel := context.WithTimeout(t.Context(), short)
+		defer cancel()
+		began := time.Now()
+		_, err := probe.Run(ctx, url, probe.Options{Timeout: patience})
+		is(t, err, probe.Echo, `no whole answer within the 1\.5s of the probe|no whole answer within the 1\.49\ds`)
+		if took := time.Since(began); took > short+2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
