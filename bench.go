@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -104,6 +101,14 @@ func (f *bench) Run(ctx context.Context, out output) error {
 
 // plan is what package load is told.
 func (f *bench) plan() (load.Plan, error) {
+	header, err := headerOf(f.Header, f.Origin)
+	if err != nil {
+		return load.Plan{}, err
+	}
+	config, err := tlsOf(f.Insecure, f.CA)
+	if err != nil {
+		return load.Plan{}, err
+	}
 	p := load.Plan{
 		Connections:  int(f.Connections),
 		Size:         int(f.Size),
@@ -116,33 +121,11 @@ func (f *bench) plan() (load.Plan, error) {
 		Rounds:       int(f.Rounds),
 		Timeout:      time.Duration(f.Timeout),
 		Subprotocols: f.Subprotocol,
-		Header:       http.Header{},
-		TLS:          &tls.Config{InsecureSkipVerify: f.Insecure},
+		Header:       header,
+		TLS:          config,
 	}
 	if f.Size == 0 {
 		p.Size = -1 // 0 is the default there
-	}
-	for _, h := range f.Header {
-		name, value, ok := strings.Cut(h, ":")
-		if !ok {
-			return p, fmt.Errorf("--header: %q is not NAME:VALUE", h)
-		}
-		p.Header.Add(name, strings.TrimSpace(value))
-	}
-	if f.Origin != "" {
-		p.Header.Set("Origin", f.Origin)
-	}
-	if f.CA != "" {
-		pem, err := os.ReadFile(f.CA)
-		if err != nil {
-			return p, fmt.Errorf("--ca: %w", err)
-		}
-		if p.TLS.RootCAs, err = x509.SystemCertPool(); err != nil {
-			p.TLS.RootCAs = x509.NewCertPool() // these alone, then
-		}
-		if !p.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return p, fmt.Errorf("--ca: there is no certificate in %s", f.CA)
-		}
 	}
 	return p, nil
 }

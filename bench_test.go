@@ -103,26 +103,29 @@ func TestBenchOptions(t *testing.T) {
 	}
 }
 
-// TestBenchVariables: each flag has one, and no command has another's.
-func TestBenchVariables(t *testing.T) {
+// TestCommandVariables: each flag has one, and no command has another's.
+func TestCommandVariables(t *testing.T) {
 	var line commandLine
 	parser, err := kong.New(&line, kong.DefaultEnvars("WSECHO"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	commands := 0
 	for _, command := range parser.Model.Children {
-		if command.Name != "bench" {
+		if command == parser.Model.DefaultCmd {
 			continue
 		}
+		commands++
 		for _, flag := range command.Flags {
-			want := "WSECHO_BENCH_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+			want := "WSECHO_" + strings.ToUpper(command.Name) + "_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 			if !slices.Equal(flag.Envs, []string{want}) {
 				t.Errorf("--%s has the variables %q, want %s", flag.Name, flag.Envs, want)
 			}
 		}
-		return
 	}
-	t.Error("there is no such command")
+	if commands != 2 {
+		t.Errorf("there are %d other commands", commands)
+	}
 }
 
 // TestBenchInterrupted: Ctrl-C gives what there is so far, and all was right.
@@ -195,33 +198,7 @@ func TestBenchTLS(t *testing.T) {
 
 // TestBenchPython measures a server that others wrote, in another language.
 func TestBenchPython(t *testing.T) {
-	if out, err := exec.Command(python, "-c", "import websockets").CombinedOutput(); err != nil {
-		missing(t, "%s has no module websockets (apt-get install python3-websockets): %v %s", python, err, out)
-	}
-	server := exec.Command(python, "testdata/python/server.py")
-	server.Stderr = os.Stderr
-	in, err := server.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := server.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		in.Close()
-		if err := server.Wait(); err != nil {
-			t.Error(err)
-		}
-	}()
-	lines := bufio.NewScanner(out)
-	if !lines.Scan() {
-		t.Fatalf("it does not say its URL: %v", lines.Err())
-	}
-	url := lines.Text()
+	url := pythonServer(t)
 	for _, flags := range [][]string{
 		{"--in-flight=16", "--size=5"},
 		{"--binary", "--size=200KiB", "--in-flight=4"},

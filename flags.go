@@ -20,7 +20,7 @@ Sizes are such as 512, 64KiB or 1MB; durations such as 500ms, 20s or 1h30m.
 
 GET /healthz is 200 while the process lives, GET /readyz until it is told to end.
 
-wsecho bench measures echo servers: see wsecho bench --help.`
+wsecho bench measures echo servers, and wsecho check asks one whether it works: see wsecho bench --help and wsecho check --help.`
 }
 
 var groups = []kong.Group{

@@ -4,11 +4,12 @@
 //	wsecho --addr=:9000 --log-messages
 //	wsecho --help                     # every flag, its default and its variable
 //	wsecho bench ws://localhost:9000/ # measures a server, see wsecho bench --help
+//	wsecho check ws://localhost:9000/ # asks whether it works, see wsecho check --help
 //
 // It runs until SIGINT or SIGTERM, tells every peer 1001 and exits with 0. A
 // second signal ends it at once, with 128 and the signal's number, as a shell
 // counts. Otherwise the exit code is 1 where it failed and 2 where it was used
-// wrongly. Results go to stdout, the log and errors to stderr.
+// wrongly; wsecho check has one more for each step that may fail. Results go to stdout, the log and errors to stderr.
 package main
 
 import (
@@ -50,10 +51,19 @@ type commandLine struct {
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 	Serve   serve            `cmd:"" default:"withargs" help:"Serve a WebSocket that sends every message back, until SIGINT or SIGTERM."`
 	Bench   bench            `cmd:"" help:"Measure echo servers, check every byte that comes back, and compare them."`
+	Check   check            `cmd:"" help:"Ask a server whether it works: connect, handshake, echo, close."`
 }
 
 // A usage error is the user's: the exit code is 2.
 type usage struct{ error }
+
+// A coded error has an exit code of its own.
+type coded struct {
+	error
+	code int
+}
+
+func (e coded) Unwrap() error { return e.error }
 
 // A hinted error tells what may help, too.
 type hinted struct {
@@ -72,6 +82,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stderr, "wsecho: error: %v\n", err)
 	if h := (hinted{}); errors.As(err, &h) {
 		fmt.Fprintf(stderr, "wsecho: hint: %s\n", h.hint)
+	}
+	if c := (coded{}); errors.As(err, &c) {
+		return c.code
 	}
 	if errors.As(err, new(usage)) {
 		return 2
@@ -113,8 +126,10 @@ func runErr(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 func helpFor(err error) string {
 	command := "wsecho"
 	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
-		if c := parse.Context.Command(); strings.HasPrefix(c, "bench") {
-			command = "wsecho bench"
+		for _, c := range []string{"bench", "check"} {
+			if strings.HasPrefix(parse.Context.Command(), c) {
+				command = "wsecho " + c
+			}
 		}
 	}
 	return command + " --help lists the flags"

@@ -98,3 +98,35 @@ func TestPython(t *testing.T) {
 		p.logged(t, "msg=drained acknowledged=2 unacknowledged=0 unwritable=0")
 	})
 }
+
+// pythonServer is the URL of an echo server of Python's library, for the test.
+func pythonServer(t *testing.T) string {
+	t.Helper()
+	if out, err := exec.Command(python, "-c", "import websockets").CombinedOutput(); err != nil {
+		missing(t, "%s has no module websockets (apt-get install python3-websockets): %v %s", python, err, out)
+	}
+	server := exec.Command(python, "testdata/python/server.py")
+	server.Stderr = os.Stderr
+	in, err := server.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := server.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		if err := server.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		t.Fatalf("it does not say its URL: %v", lines.Err())
+	}
+	return lines.Text()
+}

@@ -68,7 +68,7 @@ found:
 func TestReadmeTables(t *testing.T) {
 	text := readme(t)
 	var help strings.Builder
-	for _, args := range [][]string{{"--help"}, {"bench", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"bench", "--help"}, {"check", "--help"}} {
 		if code := run(t.Context(), args, &help, &help); code != 0 {
 			t.Fatalf("%q: exit code %d", args, code)
 		}

@@ -26,6 +26,7 @@ import (
 //	                                 goes to the file log, its stdout to out
 //	refused [as above] PATTERN       wsecho exits with 2 and an error that matches
 //	failed [as above] PATTERN        the same with 1
+//	ends CODE [as above] PATTERN     the same with this code
 //	signal TERM|INT                  to what serve has started
 //	exited CODE                      wait for its end
 //	wait-for FILE PATTERN            wait until the file matches
@@ -48,6 +49,7 @@ func TestScripts(t *testing.T) {
 			"serve":    command(0, false, (*scene).serve),
 			"refused":  command(1, false, (*scene).refused),
 			"failed":   command(1, false, (*scene).failed),
+			"ends":     command(2, false, (*scene).endsWith),
 			"signal":   command(1, false, (*scene).signal),
 			"exited":   command(1, false, (*scene).exited),
 			"wait-for": command(2, false, (*scene).waitFor),
@@ -114,6 +116,14 @@ func (s *scene) serve(ts *testscript.TestScript, args []string) (err error) {
 
 func (s *scene) refused(_ *testscript.TestScript, args []string) error { return s.ends(2, args) }
 func (s *scene) failed(_ *testscript.TestScript, args []string) error  { return s.ends(1, args) }
+
+func (s *scene) endsWith(_ *testscript.TestScript, args []string) error {
+	code, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	return s.ends(code, args[1:])
+}
 
 // ends runs wsecho to the end that it comes to by itself.
 func (s *scene) ends(code int, args []string) error {

@@ -246,15 +246,18 @@ var attacks = []row{
 	},
 	29: {
 		what: "a probe that hangs or lies",
-		duty: "one deadline for all that a probe does",
-		not:  "there is no probe",
+		duty: "one deadline for all that a probe does; an exit code for each step",
+		tests: []string{
+			"probe.TestStalls", "probe.TestConnectStalls", "probe.TestResolverStalls", "probe.TestWrong", "probe.TestUnreachable",
+			"probe.TestCancelled", "probe.TestWorks", "wsecho.TestCheckCodes", "wsecho.TestScripts/check",
+		},
 	},
 	30: {
 		what: "leaks",
 		duty: "goroutines, descriptors and connections are what they were before",
 		tests: []string{
 			"wsecho", "server", "internal/transport", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors", "wsecho.TestNothingIsLeft",
-			"internal/inflate",
+			"internal/inflate", "probe",
 		},
 	},
 	31: {
