@@ -65,7 +65,8 @@ type Report struct {
 
 // Run asks the server at a ws:// or wss:// URL whether it works, and returns nil if
 // so. It returns when that is known, at the deadline or a little later, or at once
-// when ctx ends. Several calls may run at the same time.
+// when ctx ends. Several calls may run at the same time. Nothing goes on after it has
+// returned, save for a look-up in the system's C library, where Go uses that.
 //
 // The error is an [*Error], or else it is about the arguments, and nothing was sent;
 // it then names the field of Options. The Report is good as far as it goes.

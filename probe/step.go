@@ -42,7 +42,9 @@ type Timing struct {
 
 // An Error is why the server does not work, or why that could not be found out.
 type Error struct {
-	// Step is the one that failed, or that was going on when the context ended.
+	// Step is the one that failed, or that was going on when the context ended. It is
+	// TLS, too, where a later step has met an alert of TLS, such as that for a client's
+	// certificate.
 	Step Step
 	// Err is the cause, in words that go on from those for the step. It wraps what
 	// the system said. Where the deadline has passed, errors.Is finds
