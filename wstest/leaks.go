@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -78,6 +79,12 @@ func fuzzWorker() bool {
 	return f != nil && f.Value.String() == "true"
 }
 
+// isOutput reports whether go test was told to write to this file by that flag.
+func isOutput(flagName, file string) bool {
+	f := flag.Lookup(flagName)
+	return f != nil && f.Value.String() != "" && filepath.Base(f.Value.String()) == filepath.Base(file)
+}
+
 // leftGoroutines returns the stacks of the goroutines that are not in before, by
 // "goroutine 7", without this one and those that never count.
 func leftGoroutines(before map[string]string) map[string]string {
@@ -133,6 +140,10 @@ func openDescriptors() map[string]string {
 		// The runtime opens these when they are first needed and keeps them.
 		switch target {
 		case "anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[pidfd]", "/dev/urandom":
+			continue
+		}
+		// And package testing these.
+		if isOutput("test.cpuprofile", target) || isOutput("test.trace", target) {
 			continue
 		}
 		open[entry.Name()] = target

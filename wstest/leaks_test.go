@@ -2,7 +2,9 @@ package wstest
 
 import (
 	"bytes"
+	"flag"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +50,25 @@ func TestVerify(t *testing.T) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+func TestIsOutput(t *testing.T) {
+	name := flag.Lookup("test.cpuprofile").Value.String()
+	if name == "" {
+		if err := flag.Set("test.cpuprofile", "some.pgo"); err != nil {
+			t.Fatal(err)
+		}
+		defer flag.Set("test.cpuprofile", "")
+		name = "some.pgo"
+	}
+	for file, want := range map[string]bool{"/somewhere/" + filepath.Base(name): true, "/somewhere/else": false, "pipe:[1]": false} {
+		if got := isOutput("test.cpuprofile", file); got != want {
+			t.Errorf("%s: got %v", file, got)
+		}
+	}
+	if isOutput("test.no-such-flag", "/") {
+		t.Error("of a flag that there is not")
 	}
 }
 
