@@ -26,9 +26,12 @@ type crowd struct {
 	over   bool
 }
 
+// leftOver begins the command of a process that has of the processors what others leave.
+const leftOver = "only=; chrt --idle 0 true 2>/dev/null && only='chrt --idle 0'; exec ${only:-nice -n 19}"
+
 // newCrowd starts one that does what the command attack does.
 func newCrowd(name, addr string, conns int) *crowd {
-	c := &crowd{cmd: exec.Command("sh", "-c", `exec chrt --idle 0 attack "$@"`, "sh", name, addr, strconv.Itoa(conns))}
+	c := &crowd{cmd: exec.Command("sh", "-c", leftOver+` attack "$@"`, "sh", name, addr, strconv.Itoa(conns))}
 	c.cmd.Stderr = os.Stderr
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {

@@ -49,11 +49,12 @@ func TestFullForce(t *testing.T) {
 	if err := os.Link(program, program+"-tls"); err != nil {
 		t.Fatal(err)
 	}
-	defer first(t)()
-	spared := startTarget(t, program, hostile.Attack{})
+	others, last := first(t)
+	defer last()
+	spared := startTarget(t, program, others, hostile.Attack{})
 	for _, a := range hostile.Attacks() {
 		t.Run(a.Name, func(t *testing.T) {
-			s := startTarget(t, program, a)
+			s := startTarget(t, program, others, a)
 			var first held
 			for try := 1; ; try++ {
 				f := s.strike(t, spared, a)
@@ -91,7 +92,7 @@ type target struct {
 }
 
 // startTarget starts a server for an attack.
-func startTarget(t *testing.T, program string, a hostile.Attack) *target {
+func startTarget(t *testing.T, program, others string, a hostile.Attack) *target {
 	t.Helper()
 	s := new(target)
 	args := a.Flags
@@ -103,7 +104,7 @@ func startTarget(t *testing.T, program string, a hostile.Attack) *target {
 		s.path = newPath(t)
 		args = append(args, "--addr="+hostile.NearAddr+":0")
 	}
-	words := "exec " + usual
+	words := "exec " + others
 	if a.Files > 0 {
 		words = fmt.Sprint("ulimit -n ", a.Files, " || exit 1; ", words)
 	}
