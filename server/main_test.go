@@ -73,6 +73,18 @@ func listen(tb testing.TB) net.Listener {
 	return l
 }
 
+// listenAlone listens at an address that no other test has, where there is more than
+// one: for a test whose clients come when the server may be gone, and its port
+// another's.
+func listenAlone(tb testing.TB) net.Listener {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.9:0")
+	if err != nil {
+		return listen(tb)
+	}
+	return l
+}
+
 func serveTLS(tb testing.TB, h server.Handler, o server.Options) *site {
 	tb.Helper()
 	return serveTLSOn(tb, listen(tb), h, o)

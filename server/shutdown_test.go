@@ -65,7 +65,7 @@ func TestStubbornHandlers(t *testing.T) {
 func TestDrainRace(t *testing.T) {
 	t.Parallel()
 	for range 5 {
-		s := serve(t, echoes, server.Options{})
+		s := serveOn(t, listenAlone(t), echoes, server.Options{})
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
