@@ -13,9 +13,9 @@ import (
 // since it last did: what a peer can make the server hold is multiplied by that. But
 // a heap of a few MiB would be collected all the time where connections come and go,
 // so there is a ballast: it counts as heap, and as nobody touches it, it is in no
-// memory. GOGC, where it is set, decides.
+// memory. GOGC or GOMEMLIMIT, where one is set, decides.
 func frugal() {
-	if os.Getenv("GOGC") == "" {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(25)
 		ballast = make([]byte, 32<<20)
 	}
