@@ -29,7 +29,7 @@ type Budget struct {
 	// What was given back while memory was short. As garbage, and in pools, it would
 	// be there beside what is taken until the runtime collects it.
 	spare [maxClass][]*[]byte // by class
-	kept  int64               // its size; used and kept are no more than limit
+	kept  int64               // its size; get sees to it that used and kept fit into limit
 }
 
 // NewBudget returns a budget of limit bytes; less than one is refused. A message
