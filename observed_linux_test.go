@@ -77,7 +77,7 @@ func serveTLSErr(ctx context.Context) error {
 	}
 	f := line.Serve
 	e := new(echo.Echo)
-	if e.Budget, err = echo.NewBudget(int64(f.MemoryBudget), time.Duration(f.MemoryWait)); err != nil {
+	if e.Budget, err = echo.NewBudget(int64(f.MemoryBudget), int64(f.ReadLimit), time.Duration(f.MemoryWait)); err != nil {
 		return err
 	}
 	options := f.options()

@@ -26,7 +26,7 @@ func (f *serve) Run(ctx context.Context, out output) error {
 	e := new(echo.Echo)
 	if f.MemoryBudget != off {
 		var err error
-		if e.Budget, err = echo.NewBudget(int64(f.MemoryBudget), time.Duration(f.MemoryWait)); err != nil {
+		if e.Budget, err = echo.NewBudget(int64(f.MemoryBudget), int64(f.ReadLimit), time.Duration(f.MemoryWait)); err != nil {
 			return usage{inFlags(err)}
 		}
 	}
@@ -57,7 +57,7 @@ func (f *serve) Run(ctx context.Context, out output) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	frugal()
-	wg.Go(func() { tidy(serving) })
+	wg.Go(func() { tidy(serving, e.Budget) })
 	defer stop()
 	return s.Serve(serving, l)
 }

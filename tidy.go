@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"example.com/wsecho/echo"
 )
 
 // frugal has the collector run when the heap has grown by a quarter, not by all,
@@ -26,8 +28,9 @@ var ballast []byte
 // A surge of connections leaves behind what their handshakes took, and a server
 // that then idles would keep it for minutes: nothing makes the collector run.
 
-// tidy gives memory back to the system when a surge is over, until ctx is.
-func tidy(ctx context.Context) {
+// tidy gives memory back to the system when a surge is over, until ctx is. What b has
+// dropped is part of it.
+func tidy(ctx context.Context, b *echo.Budget) {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
 	samples := []metrics.Sample{
@@ -36,6 +39,7 @@ func tidy(ctx context.Context) {
 		{Name: "/memory/classes/heap/free:bytes"},
 	}
 	var s surge
+	var held, dropped int64 // of b
 	for {
 		select {
 		case <-ctx.Done():
@@ -43,7 +47,11 @@ func tidy(ctx context.Context) {
 		case <-tick.C:
 		}
 		metrics.Read(samples)
-		if s.over(samples[0].Value.Uint64(), samples[1].Value.Uint64()-uint64(len(ballast)), samples[2].Value.Uint64()) {
+		last := held
+		held = b.Held()
+		dropped += max(0, last-held)
+		if s.over(samples[0].Value.Uint64(), samples[1].Value.Uint64()-uint64(len(ballast)), samples[2].Value.Uint64()+uint64(dropped)) {
+			dropped = 0
 			runtime.GC() // what is in pools survives one
 			debug.FreeOSMemory()
 		}

@@ -4,7 +4,7 @@ import (
 	"container/list"
 	"context"
 	"fmt"
-	"math"
+	"math/bits"
 	"sync"
 	"time"
 )
@@ -15,31 +15,64 @@ import (
 // A message takes memory as it arrives. If there is none, its connection waits and
 // is not read from meanwhile, so that the peer is held up as by a slow network. What
 // is given back goes to the smallest messages first, and among equals to who has
-// waited longest. If messages that wait for more hold so much that none would ever get
-// it, whatever others give back, the largest of them is refused.
+// waited longest.
+//
+// Messages that hold a part and wait for more could be in each other's way for ever.
+// So there is a reserve in which the longest message has room. One message at a time
+// has it, wants nothing more, and is followed by who has waited longest: whoever waits
+// gets on, unless time is up.
 type Budget struct {
 	limit int64
 	wait  time.Duration
 
-	mu     sync.Mutex
-	used   int64
-	stuck  int64               // of used, what those that wait hold
-	claims [maxClass]list.List // of those, by the class they want
-
-	// What was given back while memory was short. As garbage, and in pools, it would
-	// be there beside what is taken until the runtime collects it.
-	spare [maxClass][]*[]byte // by class
-	kept  int64               // its size; get sees to it that used and kept fit into limit
+	mu      sync.Mutex
+	used    int64
+	regions []*region // what messages share; made when there is need for one
+	left    int64     // of the limit, for more of them
+	reserve reserve
+	claims  [maxClass]list.List // of those that wait, by the class they want
+	waiting int                 // how many
+	asked   uint64              // how many have waited
+	looking bool                // look is going to be called
 }
 
-// NewBudget returns a budget of limit bytes; less than one is refused. A message
-// waits for its share of them for the time wait at most, and not at all if that is
-// zero or less.
-func NewBudget(limit int64, wait time.Duration) (*Budget, error) {
+// A reserve has room for one message. Most of its memory is made as it is wanted.
+type reserve struct {
+	size  int64
+	mem   []byte
+	taken bool
+	used  bool // since used was last cleared
+}
+
+// What a Budget has of the runtime it keeps for keepFor at least, and twice that at
+// most, after it was last used.
+const keepFor = time.Second
+
+const (
+	largestRegion = 8        // its order: 16 MiB
+	reserveStep   = 16 << 20 // what a reserve is made of at first, if it is larger
+	reserveMost   = 1 << 30  // the size of one whose size was not asked for
+)
+
+// NewBudget returns a budget of limit bytes; less than one is refused.
+//
+// The reserve is of longest bytes, of all of limit if that is less. Longer messages
+// are refused, so longest should be the connections' read limit. Zero or less: two
+// thirds of limit, and 1 GiB at most.
+//
+// A message waits for memory for the time wait at most, and not at all if that is zero
+// or less.
+func NewBudget(limit, longest int64, wait time.Duration) (*Budget, error) {
 	if limit < 1 {
 		return nil, fmt.Errorf("echo: a memory budget of %d bytes leaves no room for a message", limit)
 	}
-	return &Budget{limit: limit, wait: wait}, nil
+	if longest <= 0 {
+		longest = min(limit-limit/3, reserveMost)
+	}
+	b := &Budget{limit: limit, wait: wait}
+	b.reserve.size = min(longest, limit)
+	b.left = limit - b.reserve.size
+	return b, nil
 }
 
 // Used returns how many bytes are taken now.
@@ -52,159 +85,196 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
+// Held returns how many bytes of memory it has, for those that are taken and, for a
+// second or two, for the next.
+func (b *Budget) Held() int64 {
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := int64(len(b.reserve.mem))
+	for _, r := range b.regions {
+		n += int64(len(r.mem))
+	}
+	return n
+}
+
 // A claim is that of a message which waits.
 type claim struct {
-	decided chan struct{} // closed then
-	granted bool
+	class   int
+	number  uint64        // the later, the greater
+	decided chan struct{} // closed when it has got
+	got     space
 }
 
-// take takes a buffer of a class for who holds one of the class below, where that can
-// be. It returns false if there is none within the time, ctx is over first, or nobody
-// who waits would ever get one otherwise.
-func (b *Budget) take(ctx context.Context, class int) bool {
-	if b == nil {
-		return true
-	}
+// take takes a space of a class, or another that is enough for any message. It returns
+// false if there is none within the time, or ctx is over first.
+func (b *Budget) take(ctx context.Context, class int) (space, bool) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.fits(class) {
-		b.used += more(class)
-		return true
+	s, ok := b.find(class)
+	if ok || b.wait <= 0 {
+		b.mu.Unlock()
+		return s, ok
 	}
-	if b.wait <= 0 {
-		return false
-	}
-	c := &claim{decided: make(chan struct{})}
-	over := ctx.Done()
+	b.asked++
+	b.waiting++
+	c := &claim{class: class, number: b.asked, decided: make(chan struct{})}
 	e := b.claims[class].PushBack(c)
-	b.stuck += counted(class - 1)
-	b.settle()
-
 	b.mu.Unlock()
+
 	t := time.NewTimer(b.wait)
+	defer t.Stop()
 	select {
 	case <-c.decided:
+		return c.got, true
 	case <-t.C:
-	case <-over:
-	}
-	t.Stop()
-	b.mu.Lock()
-
-	if c.open() {
-		b.decide(class, e, false)
-		b.settle()
-	}
-	return c.granted
-}
-
-func (c *claim) open() bool {
-	select {
-	case <-c.decided:
-		return false
-	default:
-		return true
-	}
-}
-
-// holds reports whether there could ever be a buffer of a class for who holds one of
-// the class below.
-func (b *Budget) holds(class int) bool {
-	return class < maxClass && counted(class) <= math.MaxInt && (b == nil || counted(class) <= b.limit)
-}
-
-// get returns a buffer of a class that was taken.
-func (b *Budget) get(class int) *[]byte {
-	if b == nil || class == 0 {
-		return get(class)
+	case <-ctx.Done():
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.spare[class]) > 0 {
-		return b.pick(class)
+	if c.got.bytes == nil {
+		b.claims[class].Remove(e)
+		b.waiting--
+		return space{}, false
 	}
-	for c := maxClass - 1; b.used+b.kept > b.limit; {
-		if len(b.spare[c]) == 0 {
-			c--
-			continue
-		}
-		b.pick(c) // to make room
-	}
-	return get(class)
+	return c.got, true // only just
 }
 
-// give gives back a buffer of a class and the memory for it; for who has taken one of
-// the class above, the buffer alone.
-func (b *Budget) give(class int, buf *[]byte, all bool) {
-	if b == nil || class == 0 {
-		put(class, buf)
-		return
-	}
+// give gives back a space.
+func (b *Budget) give(s space) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if all {
-		b.used -= counted(class)
+	if s.in != nil {
+		s.in.give(s.at, orderOf(s.class))
+		b.used -= int64(len(s.bytes))
+	} else {
+		b.reserve.taken = false
+		b.used -= b.reserve.size
 	}
-	if b.used+b.kept+counted(class) <= b.limit {
-		b.spare[class] = append(b.spare[class], buf)
-		b.kept += counted(class)
+	for class := 0; b.waiting > 0 && class < maxClass; class++ {
+		for b.claims[class].Len() > 0 {
+			s, ok := b.share(class)
+			if !ok {
+				break
+			}
+			b.grant(b.claims[class].Front(), s)
+		}
 	}
-	if b.used <= b.limit/2 { // it is not short any more
-		for class := range b.spare {
-			for len(b.spare[class]) > 0 {
-				put(class, b.pick(class))
+	if b.waiting > 0 && !b.reserve.taken {
+		var first *list.Element
+		for class := range b.claims {
+			if e := b.claims[class].Front(); e != nil && (first == nil || e.Value.(*claim).number < first.Value.(*claim).number) {
+				first = e
 			}
 		}
-	}
-	b.settle()
-}
-
-// pick takes out one of the spare buffers of a class.
-func (b *Budget) pick(class int) *[]byte {
-	last := len(b.spare[class]) - 1
-	buf := b.spare[class][last]
-	b.spare[class][last] = nil
-	b.spare[class] = b.spare[class][:last]
-	b.kept -= counted(class)
-	return buf
-}
-
-// settle decides all claims that can be decided. b.mu is held.
-func (b *Budget) settle() {
-	smallest, largest := 0, 0
-	for class := range b.claims {
-		for b.claims[class].Len() > 0 && b.fits(class) {
-			b.used += more(class)
-			b.decide(class, b.claims[class].Front(), true)
-		}
-		if b.claims[class].Len() > 0 {
-			if largest = class; smallest == 0 {
-				smallest = class
-			}
-		}
-	}
-	if largest > 0 && more(smallest) > b.limit-b.stuck {
-		b.decide(largest, b.claims[largest].Back(), false)
+		b.grant(first, b.takeReserve(first.Value.(*claim).class))
 	}
 }
 
-func (b *Budget) decide(class int, e *list.Element, granted bool) {
-	c := b.claims[class].Remove(e).(*claim)
-	b.stuck -= counted(class - 1)
-	c.granted = granted
+func (b *Budget) grant(e *list.Element, s space) {
+	c := e.Value.(*claim)
+	b.claims[c.class].Remove(e)
+	b.waiting--
+	c.got = s
 	close(c.decided)
 }
 
-func (b *Budget) fits(class int) bool { return more(class) <= b.limit-b.used }
-
-// more is what a buffer of a class takes beside what its taker holds, which it gives
-// back as soon as it has copied what is in it.
-func more(class int) int64 { return counted(class) - counted(class-1) }
-
-// counted is what a buffer of a class takes from a budget: a connection holds one
-// of the first class at most, and only while it has a message, so that is free.
-func counted(class int) int64 {
-	if class == 0 {
-		return 0
+// find finds a space for a class. b.mu is held, as it is by all that follow.
+func (b *Budget) find(class int) (space, bool) {
+	if s, ok := b.share(class); ok {
+		return s, true
 	}
-	return sizeOf(class)
+	if b.reserve.taken {
+		return space{}, false
+	}
+	return b.takeReserve(class), true
 }
+
+// share finds it in what messages share.
+func (b *Budget) share(class int) (space, bool) {
+	order := orderOf(class)
+	for i := 0; ; i++ {
+		if i == len(b.regions) && !b.addRegion(order) {
+			return space{}, false
+		}
+		r := b.regions[i]
+		at, ok := r.take(order)
+		if !ok {
+			continue
+		}
+		s := space{bytes: r.bytes(at, order), class: class, in: r, at: at}
+		b.used += int64(len(s.bytes))
+		b.keep()
+		return s, true
+	}
+}
+
+// addRegion adds the largest region there is room for, if a part of that order can be
+// had there.
+func (b *Budget) addRegion(order int) bool {
+	largest := min(bits.Len64(uint64(b.left/unit))-1, largestRegion)
+	if order > largest {
+		return false
+	}
+	r := newRegion(largest)
+	b.left -= r.size()
+	b.regions = append(b.regions, r)
+	return true
+}
+
+// takeReserve takes the reserve, which is free, with room for a class.
+func (b *Budget) takeReserve(class int) space {
+	r := &b.reserve
+	if most := min(r.size, max(reserveStep, sizeOf(class))); int64(len(r.mem)) < most {
+		r.mem = make([]byte, most)
+	}
+	r.taken, r.used = true, true
+	b.used += r.size
+	b.keep()
+	return space{bytes: r.mem, class: class}
+}
+
+// more makes the memory of the reserve twice as large as s, which is it. b.mu is not
+// held: nobody else has the reserve.
+func (b *Budget) more(s space) space {
+	mem := make([]byte, min(b.reserve.size, 2*int64(len(s.bytes))))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reserve.mem = mem
+	s.bytes = mem
+	return s
+}
+
+// keep sees to it that memory which nobody uses is dropped some time.
+func (b *Budget) keep() {
+	if !b.looking {
+		b.looking = true
+		time.AfterFunc(keepFor, b.look)
+	}
+}
+
+// look drops memory that nobody has used since it last looked.
+func (b *Budget) look() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.looking = false
+	kept := false
+	for _, r := range b.regions {
+		if r.whole() && !r.used {
+			r.mem = nil
+		}
+		r.used = false
+		kept = kept || r.mem != nil
+	}
+	if !b.reserve.taken && !b.reserve.used {
+		b.reserve.mem = nil
+	}
+	b.reserve.used = false
+	if kept || b.reserve.mem != nil {
+		b.keep()
+	}
+}
+
+// orderOf is how many units a space of a class has, as a power of two.
+func orderOf(class int) int { return bits.Len64(uint64(sizeOf(class)/unit)) - 1 }

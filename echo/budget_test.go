@@ -21,7 +21,7 @@ import (
 
 func TestNewBudget(t *testing.T) {
 	for _, n := range []int64{0, -1, -1 << 63} {
-		if b, err := echo.NewBudget(n, 0); b != nil || err == nil || !strings.Contains(err.Error(), "budget") {
+		if b, err := echo.NewBudget(n, 1<<20, 0); b != nil || err == nil || !strings.Contains(err.Error(), "budget") {
 			t.Errorf("%d: got %v, %v", n, b, err)
 		}
 	}
@@ -44,11 +44,12 @@ func TestBudgetIsGivenBack(t *testing.T) {
 		"fails with data": {1 << 20, script{readers: []io.Reader{
 			iotest.DataErrReader(io.MultiReader(whole(), iotest.ErrReader(bad)))}}, bad},
 		"write fails": {1 << 20, script{readers: []io.Reader{whole()}, write: bad}, bad},
-		"spent":       {100_000, script{readers: []io.Reader{whole()}}, nil},
+		"spent":       {large - 1, script{readers: []io.Reader{whole()}}, nil},
+		"just enough": {large, script{readers: []io.Reader{whole(), whole()}}, errOver},
 		"spent at 1":  {1, script{readers: []io.Reader{whole()}}, nil},
 		"small":       {1, script{readers: []io.Reader{strings.NewReader(strings.Repeat("x", 16<<10))}}, errOver},
 	} {
-		budget, err := echo.NewBudget(tt.limit, 0)
+		budget, err := echo.NewBudget(tt.limit, large, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +70,7 @@ func TestBudgetIsGivenBack(t *testing.T) {
 
 // TestPanicGivesBack panics where the application is called.
 func TestPanicGivesBack(t *testing.T) {
-	budget, err := echo.NewBudget(1<<20, 0)
+	budget, err := echo.NewBudget(1<<20, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,17 +87,17 @@ func TestPanicGivesBack(t *testing.T) {
 // TestBudgetSpent: who asks for what is not there is told 1013; the others go on,
 // and so does the next one when it has been given back.
 func TestBudgetSpent(t *testing.T) {
-	budget, err := echo.NewBudget(256<<10, 0)
+	budget, err := echo.NewBudget(200_000, 200_000, 0) // there is a reserve, and no more
 	if err != nil {
 		t.Fatal(err)
 	}
 	url, ends := start(t, &echo.Echo{Budget: budget}, server.Options{})
 	holder, other := dial(t, url, wstest.DialOptions{}), dial(t, url, wstest.DialOptions{})
-	half := random(40_000) // takes a buffer of 64 KiB
+	half := random(40_000)
 	if err := holder.Send(wstest.BinaryFrame(half).Open()); err != nil {
 		t.Fatal(err)
 	}
-	for budget.Used() != 64<<10 {
+	for budget.Used() != 200_000 {
 		if t.Context().Err() != nil {
 			return
 		}
@@ -110,7 +111,7 @@ func TestBudgetSpent(t *testing.T) {
 	if o := <-ends; o.Kind != ending.NoMemory || o.By != ending.Us {
 		t.Errorf("got %v by %v", o.Kind, o.By)
 	}
-	if n := budget.Used(); n != 64<<10 {
+	if n := budget.Used(); n != 200_000 {
 		t.Errorf("%d bytes are taken, want those of the one that holds", n)
 	}
 	for _, p := range []*wstest.Peer{other, holder} {
@@ -135,7 +136,7 @@ func TestBudgetSpent(t *testing.T) {
 // TestBudgetIsShared: thirty-two clients whose messages do not fit into the memory
 // together are all served.
 func TestBudgetIsShared(t *testing.T) {
-	budget, err := echo.NewBudget(4<<20, time.Minute)
+	budget, err := echo.NewBudget(2<<20, 1<<20, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestBudgetIsShared(t *testing.T) {
 
 // TestContextEndsWait: the error is then the context's, and not that of a lack.
 func TestContextEndsWait(t *testing.T) {
-	budget, err := echo.NewBudget(100_000, time.Hour)
+	budget, err := echo.NewBudget(100_000, 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +191,7 @@ func TestContextEndsWait(t *testing.T) {
 // TestNoMemoryEver: a message that there will never be memory for is refused at once,
 // and told so.
 func TestNoMemoryEver(t *testing.T) {
-	budget, err := echo.NewBudget(100_000, time.Hour)
+	budget, err := echo.NewBudget(100_000, 0, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +214,7 @@ func TestEndingsGiveBack(t *testing.T) {
 		"late":   func(p *wstest.Peer) {}, // the drain at the end of the test
 	} {
 		t.Run(name, func(t *testing.T) {
-			budget, err := echo.NewBudget(1<<20, 0)
+			budget, err := echo.NewBudget(1<<20, 0, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -70,7 +70,7 @@ func random(n int) []byte {
 // and in many, held back or not.
 func TestSizes(t *testing.T) {
 	for _, hold := range []bool{false, true} {
-		budget, err := echo.NewBudget(64<<20, 0)
+		budget, err := echo.NewBudget(64<<20, 16<<20, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

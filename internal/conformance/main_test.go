@@ -34,7 +34,7 @@ const soon = time.Minute
 func serve(tb testing.TB, o server.Options) string {
 	tb.Helper()
 	o.HoldReplies = true
-	budget, err := echo.NewBudget(256<<20, 0)
+	budget, err := echo.NewBudget(256<<20, 16<<20, 0)
 	if err != nil {
 		tb.Fatal(err)
 	}
