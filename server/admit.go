@@ -29,7 +29,7 @@ func busy(reason string) *refusal {
 // refuse writes the refusal.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	turn()
-	s.log.Debug("refused", "remote", r.RemoteAddr, "status", f.status, "reason", quote(f.reason.Error()))
+	s.log.Debug("refused", "remote", logged(r.RemoteAddr), "status", f.status, "reason", logged(f.reason.Error()))
 	h := w.Header()
 	switch f.status {
 	case 0: // nobody is there to hear it

@@ -31,7 +31,8 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 	c.ctx, c.cancel = context.WithCancel(parent)
 	c.limits()
 	late, tooLate := c.srv.add(c)
-	c.srv.log.Debug("began", "id", c.id, "remote", c.remote, "host", quote(c.host), "uri", quote(c.uri), "subprotocol", c.subprotocol)
+	c.srv.log.Debug("began", "id", c.id, "remote", logged(c.remote), "host", logged(c.host), "uri", logged(c.uri),
+		"subprotocol", logged(c.subprotocol))
 	if late {
 		c.group.Go(func() error { c.drain(); return nil })
 	}
@@ -107,7 +108,7 @@ func (c *Conn) recovered(v any) error {
 	if v == nil {
 		return &ending.Error{Kind: ending.Panicked, Cause: fmt.Errorf("the handler ended its goroutine")}
 	}
-	c.srv.log.Error("handler panicked", "id", c.id, "remote", c.remote, "panic", quote(fmt.Sprint(v)), "stack", string(debug.Stack()))
+	c.srv.log.Error("handler panicked", "id", c.id, "remote", logged(c.remote), "panic", logged(fmt.Sprint(v)), "stack", string(debug.Stack()))
 	return &ending.Error{Kind: ending.Panicked, Cause: fmt.Errorf("panic: %v", v)}
 }
 

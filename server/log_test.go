@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -17,17 +18,20 @@ import (
 
 const hostile = "a\n\x1b[31m\u202eb"
 
+// logFormats are the forms of the log, from level debug on.
+var logFormats = map[string]func(io.Writer) slog.Handler{
+	"text": func(w io.Writer) slog.Handler {
+		return slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})
+	},
+	"JSON": func(w io.Writer) slog.Handler {
+		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})
+	},
+}
+
 // TestLogQuotes sends what would break or turn a line of the log.
 func TestLogQuotes(t *testing.T) {
 	t.Parallel()
-	for name, handler := range map[string]func(*sheet) slog.Handler{
-		"text": func(s *sheet) slog.Handler {
-			return slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})
-		},
-		"JSON": func(s *sheet) slog.Handler {
-			return slog.NewJSONHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})
-		},
-	} {
+	for name, handler := range logFormats {
 		var log sheet
 		s := serve(t, echoes, server.Options{Logger: slog.New(handler(&log)), Hosts: []string{"good"}})
 		p, err := wstest.Dial(s.url, wstest.DialOptions{Header: http.Header{"Host": {"good"}}})

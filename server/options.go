@@ -139,7 +139,9 @@ type Options struct {
 	// Nil: nothing is called.
 	OnEnd func(Outcome)
 	// Logger gets one line at level info for each connection that ended, one at
-	// debug for each that began, and one at error for a handler that panicked.
+	// debug for each that began, and one at error for a handler that panicked. Of a
+	// string that a peer may have chosen a line has 256 bytes at most, and how many
+	// are left out.
 	// Nil: nothing is logged.
 	Logger *slog.Logger
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -15,7 +13,7 @@ import (
 )
 
 // Info is what is known of one connection. Host, URI and Subprotocol are as the
-// peer sent them: quote them.
+// peer sent them: quote them. The first two may be as long as a request.
 type Info struct {
 	ID          uint64 // of this Server, from 1
 	RemoteAddr  string // IP:port
@@ -85,12 +83,12 @@ func (s *Server) logEnd(o Outcome) {
 		slog.String("kind", o.Kind.String()),
 		slog.String("by", o.By.String()),
 		slog.Int("code", int(o.Code)),
-		slog.String("reason", quote(o.Reason)),
+		slog.String("reason", logged(o.Reason)),
 		slog.Int("sent", int(o.Sent)),
 		slog.Int("received", int(o.Received)),
 		slog.Uint64("id", o.ID),
-		slog.String("remote", o.RemoteAddr),
-		slog.String("uri", quote(o.URI)),
+		slog.String("remote", logged(o.RemoteAddr)),
+		slog.String("uri", logged(o.URI)),
 		slog.Duration("age", o.Ended.Sub(o.Since).Round(time.Millisecond)),
 		slog.Duration("silent", max(0, o.Ended.Sub(o.LastHeard)).Round(time.Millisecond)),
 		slog.Int64("messages_in", o.MessagesIn),
@@ -102,21 +100,9 @@ func (s *Server) logEnd(o Outcome) {
 		attrs = append(attrs, slog.Duration("rtt", o.Heartbeat.RTT.Last))
 	}
 	if o.Cause != nil && (o.By != ending.Peer || o.Received == 0) { // a close frame says all itself
-		attrs = append(attrs, slog.String("cause", quote(o.Cause.Error())))
+		attrs = append(attrs, slog.String("cause", logged(o.Cause.Error())))
 	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "ended", attrs...)
-}
-
-// quote writes what of s cannot be printed as Go's escapes. Handlers of slog keep
-// a line a line, but that for JSON lets through what turns the text around it.
-func quote(s string) string {
-	for _, r := range s {
-		if r == utf8.RuneError || !strconv.IsPrint(r) {
-			q := strconv.Quote(s)
-			return q[1 : len(q)-1]
-		}
-	}
-	return s
 }
 
 func asError(err error) (*ending.Error, bool) {
