@@ -25,9 +25,8 @@ const (
 	perConn = 3
 	// ownLines are those of the server's own life.
 	ownLines = 10
-	// longestLine is the longest that a handshake of 16 KiB can provoke, where
-	// each byte becomes a \xff, and its backslash two.
-	longestLine = 5*16<<10 + 4<<10
+	// longestLine is the longest that a peer can provoke, in bytes.
+	longestLine = 2 << 10
 )
 
 // checkLog looks at what an attack has made the server log, which has ended.

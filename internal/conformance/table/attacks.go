@@ -235,9 +235,9 @@ var attacks = []row{
 	},
 	28: {
 		what: "what a peer sends turned against the log or the terminal",
-		duty: "it is quoted",
+		duty: "it is quoted, and cut where it is long",
 		tests: []string{
-			"server.TestLogQuotes", "wsecho.TestScripts/log", "wsecho.TestMessageLine", "wsecho.FuzzMessageLine",
+			"server.TestLogQuotes", "server.TestLogCut", "server.TestLogCutHTTP", "server.TestLogCutRemote", "server.TestLogCutWhere", "wsecho.TestScripts/log", "wsecho.TestMessageLine", "wsecho.FuzzMessageLine",
 			"wsecho.TestMessagesUnread",
 			"wsecho.TestStdoutUnread",
 			"wsecho.TestFullForce/log_injection",
