@@ -9,7 +9,6 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -19,35 +18,6 @@ import (
 	"strings"
 	"time"
 )
-
-// parseURL returns what a WebSocket can be opened to.
-func parseURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil:
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err
-		}
-		return nil, fmt.Errorf("load: %q is not a URL: %w", s, err)
-	case u.Scheme != "ws" && u.Scheme != "wss":
-		return nil, fmt.Errorf("load: %q does not begin with ws:// or wss://", s)
-	case u.Hostname() == "":
-		return nil, fmt.Errorf("load: %q names no host", s)
-	case u.Fragment != "":
-		return nil, fmt.Errorf("load: %q has a fragment, which a WebSocket's URL must not", s)
-	}
-	return u, nil
-}
-
-// address is host and port of u.
-func address(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"ws": "80", "wss": "443"}[u.Scheme]
-	}
-	return net.JoinHostPort(u.Hostname(), port)
-}
 
 // An opened connection has done its handshake.
 type opened struct {

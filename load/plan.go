@@ -8,6 +8,8 @@ import (
 	"math"
 	"net/http"
 	"time"
+
+	"example.com/wsecho/internal/client"
 )
 
 // What the zero values of a Plan stand for.
@@ -135,38 +137,11 @@ func (p Plan) populated() (Plan, error) {
 	case p.Timeout < 0:
 		return p, fmt.Errorf("load: Timeout %v is negative", p.Timeout)
 	}
-	for _, s := range p.Subprotocols {
-		if !isToken(s) {
-			return p, fmt.Errorf("load: Subprotocols: %q is not a token of HTTP", s)
-		}
-	}
-	for name, values := range p.Header {
-		if !isToken(name) {
-			return p, fmt.Errorf("load: Header: %q is not a name of HTTP", name)
-		}
-		for _, v := range values {
-			for _, c := range []byte(v) {
-				if c < ' ' && c != '\t' || c == 0x7f {
-					return p, fmt.Errorf("load: Header: the value of %s has a control character", name)
-				}
-			}
-		}
+	if err := client.CheckFields(p.Subprotocols, p.Header); err != nil {
+		return p, fmt.Errorf("load: %w", err)
 	}
 	if p.Rate != 0 {
 		p.InFlight = 0
 	}
 	return p, nil
-}
-
-// isToken reports whether s is a token of HTTP (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
-	for _, c := range []byte(s) {
-		switch {
-		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-		case c == '!', '#' <= c && c <= '\'', c == '*', c == '+', c == '-', c == '.', '^' <= c && c <= '`', c == '|', c == '~':
-		default:
-			return false
-		}
-	}
-	return s != ""
 }

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"runtime"
 	"time"
+
+	"example.com/wsecho/internal/client"
 )
 
 // Run measures the servers at the URLs as p says. It returns when all is done, or when
@@ -75,8 +77,8 @@ func (p Plan) check(urls []string) (Plan, []*url.URL, error) {
 	}
 	parsed := make([]*url.URL, len(urls))
 	for i, s := range urls {
-		if parsed[i], err = parseURL(s); err != nil {
-			return p, nil, err
+		if parsed[i], err = client.ParseURL(s); err != nil {
+			return p, nil, fmt.Errorf("load: %w", err)
 		}
 	}
 	return p, parsed, nil

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/wsecho/internal/client"
 )
 
 // A turn is one server's in a round.
@@ -88,7 +90,7 @@ func (t *turn) fail(c *conn, err error) {
 // open makes the connections. One that fails does not stop the others, except for the
 // first: then there is no server.
 func (t *turn) open(ctx context.Context) {
-	addr := address(t.url)
+	addr := client.Address(t.url)
 	try := func() *opened {
 		o, err := open(ctx, t.plan, t.url, addr)
 		if err != nil && ctx.Err() == nil {

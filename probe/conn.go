@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"example.com/wsecho/internal/client"
 )
 
 // A conn is the connection to the server.
@@ -28,11 +30,7 @@ var past = time.Unix(1, 0)
 // connect finds the host and opens TCP to it. The deadline that it sets there is
 // that of all steps, and nobody sets it again while they last.
 func (p *probing) connect(ctx context.Context) error {
-	port := p.url.Port()
-	if port == "" {
-		port = map[string]string{"ws": "80", "wss": "443"}[p.url.Scheme]
-	}
-	tcp, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(p.url.Hostname(), port))
+	tcp, err := new(net.Dialer).DialContext(ctx, "tcp", client.Address(p.url))
 	if err != nil {
 		return err
 	}

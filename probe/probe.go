@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"time"
+
+	"example.com/wsecho/internal/client"
 )
 
 // DefaultTimeout is what a zero Options.Timeout means.
@@ -80,9 +81,9 @@ type Report struct {
 // close frame. Whether the server then ends TCP is not looked at; that it does so is
 // waited for up to a second, so as not to leave it with a broken connection.
 func Run(ctx context.Context, rawURL string, o Options) (Report, error) {
-	u, err := parseURL(rawURL)
+	u, err := client.ParseURL(rawURL)
 	if err != nil {
-		return Report{}, err
+		return Report{}, fmt.Errorf("probe: %w", err)
 	}
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	if err := o.check(); err != nil {
@@ -133,60 +134,13 @@ func (p *probing) run(ctx context.Context, limit time.Duration) error {
 	return nil
 }
 
-// parseURL returns what a WebSocket can be opened to (RFC 6455, section 3).
-func parseURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil:
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err
-		}
-		return nil, fmt.Errorf("probe: %q is not a URL: %w", s, err)
-	case u.Scheme != "ws" && u.Scheme != "wss":
-		return nil, fmt.Errorf("probe: %q does not begin with ws:// or wss://", s)
-	case u.Hostname() == "":
-		return nil, fmt.Errorf("probe: %q names no host", s)
-	case u.Fragment != "":
-		return nil, fmt.Errorf("probe: %q has a fragment, which a WebSocket's URL must not", s)
-	}
-	return u, nil
-}
-
 // check says what makes no sense.
 func (o *Options) check() error {
 	if o.Timeout < 0 {
 		return fmt.Errorf("probe: Timeout %v is negative", o.Timeout)
 	}
-	for _, s := range o.Subprotocols {
-		if !isToken(s) {
-			return fmt.Errorf("probe: Subprotocols: %q is not a token of HTTP", s)
-		}
-	}
-	for name, values := range o.Header {
-		if !isToken(name) {
-			return fmt.Errorf("probe: Header: %q is not a name of HTTP", name)
-		}
-		for _, v := range values {
-			for _, c := range []byte(v) {
-				if c < ' ' && c != '\t' || c == 0x7f {
-					return fmt.Errorf("probe: Header: the value of %s has a control character", name)
-				}
-			}
-		}
+	if err := client.CheckFields(o.Subprotocols, o.Header); err != nil {
+		return fmt.Errorf("probe: %w", err)
 	}
 	return nil
-}
-
-// isToken reports whether s is a token of HTTP (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
-	for _, c := range []byte(s) {
-		switch {
-		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-		case c == '!', '#' <= c && c <= '\'', c == '*', c == '+', c == '-', c == '.', '^' <= c && c <= '`', c == '|', c == '~':
-		default:
-			return false
-		}
-	}
-	return s != ""
 }
