@@ -16,7 +16,7 @@ import (
 // connected.
 const underWay = 250 * time.Millisecond
 
-// A crowd is a process that attacks, at a low priority.
+// A crowd is a process that attacks.
 type crowd struct {
 	cmd    *exec.Cmd
 	in     io.Closer
@@ -29,9 +29,10 @@ type crowd struct {
 // leftOver begins the command of a process that has of the processors what others leave.
 const leftOver = "only=; chrt --idle 0 true 2>/dev/null && only='chrt --idle 0'; exec ${only:-nice -n 19}"
 
-// newCrowd starts one that does what the command attack does.
-func newCrowd(name, addr string, conns int) *crowd {
-	c := &crowd{cmd: exec.Command("sh", "-c", leftOver+` attack "$@"`, "sh", name, addr, strconv.Itoa(conns))}
+// newCrowd starts one that does what the command attack does. Its own command begins
+// with words: where others have to do as well, leftOver lets it do next to nothing.
+func newCrowd(words, name, addr string, conns int) *crowd {
+	c := &crowd{cmd: exec.Command("sh", "-c", words+` attack "$@"`, "sh", name, addr, strconv.Itoa(conns))}
 	c.cmd.Stderr = os.Stderr
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {

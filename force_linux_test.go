@@ -176,7 +176,7 @@ func (s *target) strike(t *testing.T, spared *target, a hostile.Attack) (f force
 	leave := attend(t, good)
 	defer func() { leave() }()
 	var c *crowd
-	s.far(func() { c = newCrowd(a.Name, s.addr, f.conns) })
+	s.far(func() { c = newCrowd(leftOver, a.Name, s.addr, f.conns) })
 	defer func() { s.attackers += c.stop(t) }()
 	c.begin(t)
 	s.befall(t, c, a.Fault)

@@ -48,7 +48,7 @@ func TestNothingIsLeft(t *testing.T) {
 	goroutines, files, heap := holds()
 
 	const conns = 10
-	c := newCrowd("all", addr, conns)
+	c := newCrowd("exec", "all", addr, conns)
 	defer c.stop(t)
 	c.begin(t)
 	if n := runtime.NumGoroutine(); n < goroutines+conns {
