@@ -21,6 +21,7 @@ func (r *run) churn(ctx context.Context, c *result.Cell, p peers.Peer) (map[stri
 		return nil, nil, err
 	}
 	defer proc.Stop()
+	w := windowOn(proc)
 	message := client.NewBatch(1, c.Size, true, false)
 	repeat := func(d time.Duration) (n int64, err error) {
 		end := time.Now().Add(d)
@@ -48,7 +49,6 @@ func (r *run) churn(ctx context.Context, c *result.Cell, p peers.Peer) (map[stri
 	if _, err := repeat(r.Warmup); err != nil {
 		return nil, nil, err
 	}
-	w := &window{process: proc}
 	w.mark(true)
 	began := time.Now()
 	n, err := repeat(r.Duration)
@@ -72,6 +72,7 @@ func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 		return nil, nil, err
 	}
 	defer proc.Stop()
+	w := windowOn(proc)
 	before, err := proc.Resident()
 	if err != nil {
 		return nil, nil, err
@@ -85,7 +86,6 @@ func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 	if _, err := l.Attend(time.Now().Add(r.IdleFor * 3 / 4)); err != nil {
 		return nil, nil, err
 	}
-	w := &window{process: proc}
 	w.mark(true)
 	began := time.Now()
 	pings, err := l.Attend(began.Add(r.IdleFor / 4))

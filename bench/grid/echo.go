@@ -27,6 +27,13 @@ type window struct {
 	peak    int64
 }
 
+// windowOn is one that has not begun. A process that does not answer what it allocates
+// is found out now: to wait for it later would be a part of what is measured.
+func windowOn(p *measure.Process) *window {
+	_, err := p.Allocs()
+	return &window{process: p, silent: err != nil}
+}
+
 // mark is for load.Plan.Measuring.
 func (w *window) mark(begins bool) {
 	i := 1
@@ -37,8 +44,9 @@ func (w *window) mark(begins bool) {
 	var err error
 	w.cpu[i], err = w.process.CPU()
 	w.err = errors.Join(w.err, err)
-	if w.allocs[i], err = w.process.Allocs(); err != nil {
-		w.silent = true
+	if !w.silent {
+		w.allocs[i], err = w.process.Allocs()
+		w.silent = err != nil
 	}
 	if begins {
 		return
@@ -83,7 +91,7 @@ func (r *run) echo(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 		return nil, nil, err
 	}
 	defer proc.Stop()
-	w := &window{process: proc}
+	w := windowOn(proc)
 	if p.Name == rawPeer {
 		f, err := rawEcho(ctx, c, plan, w)
 		return f, nil, err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"example.com/wsecho/bench/measure"
 	"example.com/wsecho/bench/peers"
 	"example.com/wsecho/bench/result"
 )
@@ -21,6 +23,11 @@ import (
 // TestMain makes this program the one that has the servers in it; and, where it is
 // taken for wsecho, a server that is wrong from the eleventh message on.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "deaf" {
+		fmt.Println("listening nowhere")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return
+	}
 	if len(os.Args) > 1 && os.Args[1] == "serve" {
 		var err error
 		if addr := addrIn(os.Args); addr != "" {
@@ -173,6 +180,33 @@ func TestRun(t *testing.T) {
 	}
 	if wrong["gorilla"] == 0 || wrong["embedded"] > 0 || wrong["raw"] > 0 {
 		t.Errorf("the checks that failed are %v", wrong)
+	}
+}
+
+// TestDeaf: a server that does not answer what it allocates is waited for before it is
+// measured, and not while.
+func TestDeaf(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	proc, err := measure.Start(t.Context(), exec.Command(self, "deaf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proc.Stop()
+	w := windowOn(proc)
+	began := time.Now()
+	w.mark(true)
+	w.mark(false)
+	if took := time.Since(began); took > time.Second || w.err != nil {
+		t.Errorf("the marks took %v: %v", took, w.err)
+	}
+	if n, err := proc.Allocs(); err == nil || time.Since(began) > time.Second {
+		t.Errorf("%d allocations, after %v: %v", n, time.Since(began), err)
+	}
+	if _, has := w.figures(1, 0)["allocs"]; has {
+		t.Error("it has a figure of what it allocates")
 	}
 }
 

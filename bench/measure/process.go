@@ -36,6 +36,7 @@ type Process struct {
 	err   error         // with which it ended
 
 	asking sync.Mutex
+	deaf   error // why it does not answer; it is not asked again
 }
 
 // Start runs a command that prints "listening ADDR" when it is ready and ends
@@ -152,19 +153,24 @@ func (p *Process) Wait(d time.Duration) error {
 }
 
 // Allocs returns how many objects the process has allocated since it began, if it
-// can tell: it is asked "allocs" on its standard input and answers "allocs N".
+// can tell: it is asked "allocs" on its standard input and answers "allocs N". One
+// that does not answer is waited for once, and not asked again.
 func (p *Process) Allocs() (uint64, error) {
 	if p.in == nil {
 		return 0, errors.New("the process cannot be asked what it has allocated")
 	}
 	p.asking.Lock()
 	defer p.asking.Unlock()
+	if p.deaf != nil {
+		return 0, p.deaf
+	}
 	if _, err := io.WriteString(p.in, "allocs\n"); err != nil {
 		return 0, fmt.Errorf("asking what was allocated: %w", err)
 	}
 	line, err := p.line(context.Background(), answerTimeout)
 	if err != nil {
-		return 0, fmt.Errorf("asking what was allocated: %w", err)
+		p.deaf = fmt.Errorf("asking what was allocated: %w", err)
+		return 0, p.deaf
 	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(line, "allocs "), 10, 64)
 	if err != nil {
