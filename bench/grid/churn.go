@@ -82,6 +82,7 @@ func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 		return nil, nil, err
 	}
 	defer l.Close()
+	defer context.AfterFunc(ctx, l.Close)() // it waits for seconds
 	// Most of the time is for what connecting has left behind.
 	if _, err := l.Attend(time.Now().Add(r.IdleFor * 3 / 4)); err != nil {
 		return nil, nil, err

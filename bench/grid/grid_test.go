@@ -272,6 +272,45 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestInterruptedIdle: nobody waits for connections that say nothing to have said it.
+func TestInterruptedIdle(t *testing.T) {
+	p := small(t, "gorilla")
+	p.IdleFor = time.Minute
+	p.Cells = []*result.Cell{{ID: "idle", Kind: result.Idle, Connections: 10, Chosen: true}}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	r, err := Run(ctx, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); !r.Interrupted || took > 10*time.Second {
+		t.Errorf("interrupted: %v, after %v", r.Interrupted, took)
+	}
+	if o := r.Cells[0].Of("gorilla"); o != nil && (len(o.Rounds) > 0 || len(o.Wrong) > 0) {
+		t.Errorf("half a turn is in it: %+v", o)
+	}
+}
+
+// TestInterruptedChecks: a check that was cut short is not one that could not be made.
+func TestInterruptedChecks(t *testing.T) {
+	p := small(t, "gorilla", "xnet")
+	p.Correctness = true
+	for _, after := range []time.Duration{time.Nanosecond, 300 * time.Millisecond} {
+		ctx, cancel := context.WithTimeout(t.Context(), after)
+		r, err := Run(ctx, p)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range r.Checks {
+			if c.Error != "" {
+				t.Errorf("after %v: %s: %s: %s", after, c.Peer, c.Title, c.Error)
+			}
+		}
+	}
+}
+
 func TestStandard(t *testing.T) {
 	ids := map[string]bool{}
 	chosen := 0

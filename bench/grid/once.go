@@ -46,6 +46,9 @@ func (r *run) correctness(ctx context.Context) {
 	})
 	for i, p := range r.peers {
 		for _, c := range found[i] {
+			if c.Error != "" && ctx.Err() != nil {
+				continue // it was cut short
+			}
 			c.Peer = p.Name
 			r.report.Checks = append(r.report.Checks, c)
 		}
