@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,6 +87,45 @@ func TestRunAndReport(t *testing.T) {
 	}
 }
 
+// TestInterrupted: who is interrupted before there is a result leaves the results of
+// another alone, and says so.
+func TestInterrupted(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "found.json")
+	if err := os.WriteFile(name, []byte("those of another"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "run", "--peers=gorilla", "--cells=idle", "--wsecho=unused", "--out="+name)
+	cmd.Env = append(os.Environ(), "BENCH_TEST_MAIN=1")
+	said := make(chan string, 1)
+	r, w := io.Pipe()
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { // it says first what it measures
+		b := make([]byte, 1)
+		_, _ = io.ReadFull(r, b)
+		_ = cmd.Process.Signal(os.Interrupt)
+		rest, _ := io.ReadAll(r)
+		said <- string(b) + string(rest)
+	}()
+	err = cmd.Wait()
+	w.Close()
+	if text := <-said; cmd.ProcessState.ExitCode() != 1 || !strings.Contains(text, "interrupted before there was a result") {
+		t.Errorf("%v: %s", err, text)
+	}
+	if b, err := os.ReadFile(name); err != nil || string(b) != "those of another" {
+		t.Errorf("the results of another are %q: %v", b, err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(name)); err != nil || len(left) != 1 {
+		t.Errorf("it has left %v: %v", left, err)
+	}
+}
+
 // TestServe starts a server with each of its options, as run does.
 func TestServe(t *testing.T) {
 	self, err := os.Executable()
@@ -133,6 +173,7 @@ func TestMistakes(t *testing.T) {
 		{[]string{"run", "--rounds=-1"}, "--rounds"},
 		{[]string{"run", "--quick", "--smoke"}, "--smoke"},
 		{[]string{"run", "--out=there/is/none"}, "--out"},
+		{[]string{"run", "--out=."}, "--out: . is a folder"},
 		{[]string{"report", "nothing.json"}, "nothing.json"},
 		{[]string{"report", "no.json"}, "not a report"},
 		{[]string{"report", "old.json"}, "version -1"},

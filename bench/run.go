@@ -40,11 +40,19 @@ func (f *runCommand) Run(ctx context.Context) error {
 	}
 	// Before all the work, not after; and what an earlier run has found stays until
 	// there is something to put in its place.
+	if info, err := os.Stat(f.Out); err == nil && info.IsDir() {
+		return usage{fmt.Errorf("--out: %s is a folder, and has to be a file", f.Out)}
+	}
 	out, err := os.CreateTemp(filepath.Dir(f.Out), ".results-*")
 	if err != nil {
 		return usage{fmt.Errorf("--out: %w", err)}
 	}
-	defer os.Remove(out.Name()) // it is not there any more if all went well
+	written := false
+	defer func() {
+		if !written {
+			_ = os.Remove(out.Name())
+		}
+	}()
 	defer out.Close()
 	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
@@ -58,6 +66,9 @@ func (f *runCommand) Run(ctx context.Context) error {
 	plan.Tools = peers.Tools{Bench: self, Wsecho: f.Wsecho}
 	if f.Wsecho == "" {
 		if plan.Tools.Wsecho, err = build(ctx, dir); err != nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("interrupted while wsecho was built; nothing was written to %s", f.Out)
+			}
 			return err
 		}
 	}
@@ -76,14 +87,28 @@ func (f *runCommand) Run(ctx context.Context) error {
 	}
 	found.Command = "go run . " + strings.Join(os.Args[1:], " ")
 	found.Commit = at
+	if found.Interrupted && nothing(found) {
+		return fmt.Errorf("interrupted before there was a result; nothing was written to %s", f.Out)
+	}
 	if err := errors.Join(found.Write(out), out.Chmod(0o644), out.Close()); err != nil {
 		return err
 	}
-	if err := errors.Join(os.Rename(out.Name(), f.Out), report.Text(os.Stdout, found)); err != nil {
+	written = true
+	if err := os.Rename(out.Name(), f.Out); err != nil {
+		return fmt.Errorf("the results are in %s: %w", out.Name(), err)
+	}
+	if err := report.Text(os.Stdout, found); err != nil {
 		return err
 	}
 	fmt.Printf("\nAll of it is in %s; go run . report %s makes pages of it.\n", f.Out, f.Out)
 	return right(found)
+}
+
+// nothing reports whether nothing at all was found.
+func nothing(r *result.Report) bool {
+	return len(r.Checks) == 0 && !slices.ContainsFunc(r.Cells, func(c *result.Cell) bool {
+		return slices.ContainsFunc(c.Outcomes, func(o *result.Outcome) bool { return len(o.Rounds) > 0 || len(o.Wrong) > 0 })
+	})
 }
 
 // right is an error where a payload was not.
