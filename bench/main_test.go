@@ -145,7 +145,7 @@ func TestServe(t *testing.T) {
 
 func TestList(t *testing.T) {
 	out, said, code := bench(t, t.TempDir(), "list")
-	if code != 0 || !strings.Contains(out, "gorilla/websocket") || !strings.Contains(out, "echo-1MiB-16x16") {
+	if code != 0 || !strings.Contains(out, "gorilla/websocket") || !strings.Contains(out, "echo-1MiB-16x16") || strings.Contains(out, "nbio is a program") {
 		t.Errorf("exit code %d\n%s\n%s", code, out, said)
 	}
 }
@@ -170,7 +170,15 @@ func TestMistakes(t *testing.T) {
 		{nil, "--help"},
 		{[]string{"run", "--peers=nobody"}, `no server "nobody"`},
 		{[]string{"run", "--cells=nothing"}, `no cell "nothing"`},
+		{[]string{"run", "--peers=", "--rounds=0"}, "need a name"},
+		{[]string{"run", "--peers=gws", "--cells="}, "need a name"},
+		{[]string{"run", "--cells=,"}, `no cell ""`},
+		{[]string{"run", "--cells=open-25"}, "add it"},
+		{[]string{"run", "--peers=gws,gws"}, "gws is there twice"},
+		{[]string{"run", "--wsecho=there/is/none"}, "--wsecho"},
 		{[]string{"run", "--rounds=-1"}, "--rounds"},
+		{[]string{"run", "--rounds=0"}, "--rounds"},
+		{[]string{"run", "--duration=1ns"}, "--duration has to be 10ms or more"},
 		{[]string{"run", "--quick", "--smoke"}, "--smoke"},
 		{[]string{"run", "--out=there/is/none"}, "--out"},
 		{[]string{"run", "--out=."}, "--out: . is a folder"},

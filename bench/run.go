@@ -20,14 +20,14 @@ import (
 )
 
 type runCommand struct {
-	Quick    bool          `xor:"extent" help:"All servers, the workloads that were chosen for all, short turns: within two minutes."`
-	Smoke    bool          `xor:"extent" help:"The same in one round, for the sake of the payloads: in about 20 seconds. The figures are worth nothing."`
-	Peers    []string      `placeholder:"NAME,…" help:"These servers alone."`
-	Cells    []string      `placeholder:"PART,…" help:"The workloads whose name contains one of these alone, for all these servers, and no checks of correctness."`
-	Rounds   int           `placeholder:"N" help:"Rounds; servers take turns in each. 5 unless set; fewer are too few to tell a difference from noise."`
-	Duration time.Duration `placeholder:"DURATION" help:"How long a turn measures. 600ms unless set."`
-	Out      string        `default:"results.json" help:"The file that is written."`
-	Wsecho   string        `placeholder:"FILE" help:"The binary of wsecho. It is built unless set."`
+	Quick    bool           `xor:"extent" help:"All servers, the workloads that were chosen for all, short turns: within two minutes."`
+	Smoke    bool           `xor:"extent" help:"The echoes of these in one round, and the checks of correctness, for the sake of the payloads: in about 20 seconds. The figures are worth nothing."`
+	Peers    []string       `placeholder:"NAME" help:"These servers alone; without gorilla nothing is divided."`
+	Cells    []string       `placeholder:"NAME" help:"These workloads alone, or those whose names contain this, for all these servers, and no checks of correctness."`
+	Rounds   *int           `placeholder:"N" help:"Rounds; servers take turns in each. 5 unless set; fewer are too few to tell a difference from noise."`
+	Duration *time.Duration `placeholder:"DURATION" help:"How long a turn measures. 600ms unless set. Processor time is counted in steps of 10ms."`
+	Out      string         `default:"results.json" help:"The file that is written."`
+	Wsecho   string         `placeholder:"FILE" help:"The binary of wsecho. It is built unless set."`
 }
 
 // Run measures, and says what it has found.
@@ -132,6 +132,9 @@ func right(r *result.Report) error {
 	return nil
 }
 
+// shortest is a tick of the kernel's.
+const shortest = 10 * time.Millisecond
+
 func (f *runCommand) plan() (grid.Plan, error) {
 	p := grid.Plan{
 		Peers: peers.All(), Cells: grid.Standard(), Rounds: 5, Duration: 600 * time.Millisecond, Warmup: 200 * time.Millisecond,
@@ -144,14 +147,18 @@ func (f *runCommand) plan() (grid.Plan, error) {
 		p.Cells = slices.DeleteFunc(p.Cells, func(c *result.Cell) bool { return !c.Chosen || c.Kind != result.Echo })
 		p.Rounds, p.Duration, p.Warmup, p.SystemCalls = 1, 100*time.Millisecond, 50*time.Millisecond, false
 	}
-	if f.Rounds < 0 || f.Duration < 0 {
-		return p, errors.New("--rounds and --duration have to be more than 0")
+	if f.Peers != nil && len(f.Peers) == 0 || f.Cells != nil && len(f.Cells) == 0 {
+		return p, errors.New("--peers and --cells need a name; without them all is measured")
 	}
-	if f.Rounds > 0 {
-		p.Rounds = f.Rounds
+	if f.Rounds != nil {
+		if p.Rounds = *f.Rounds; p.Rounds < 1 {
+			return p, errors.New("--rounds has to be more than 0")
+		}
 	}
-	if f.Duration > 0 {
-		p.Duration = f.Duration
+	if f.Duration != nil {
+		if p.Duration = *f.Duration; p.Duration < shortest {
+			return p, fmt.Errorf("--duration has to be %v or more, the steps in which the kernel counts processor time", shortest)
+		}
 	}
 	if len(f.Peers) > 0 {
 		p.Peers = nil
@@ -160,13 +167,24 @@ func (f *runCommand) plan() (grid.Plan, error) {
 			if !ok {
 				return p, fmt.Errorf("--peers: there is no server %q; bench list lists them", name)
 			}
+			if slices.ContainsFunc(p.Peers, func(p peers.Peer) bool { return p.Name == name }) {
+				return p, fmt.Errorf("--peers: %s is there twice", name)
+			}
 			p.Peers = append(p.Peers, peer)
+		}
+	}
+	if f.Wsecho != "" && slices.ContainsFunc(p.Peers, func(p peers.Peer) bool { return p.Name == "wsecho" }) {
+		if _, err := exec.LookPath(f.Wsecho); err != nil {
+			return p, fmt.Errorf("--wsecho: %w", err)
 		}
 	}
 	if len(f.Cells) > 0 {
 		var err error
 		if p.Cells, err = grid.Select(p.Cells, f.Cells); err != nil {
 			return p, fmt.Errorf("--cells: %w", err)
+		}
+		if lacking := grid.Lacking(p.Cells); lacking != "" {
+			return p, fmt.Errorf("--cells: the loads of the open loop are shares of what %s finds; add it", lacking)
 		}
 		for _, c := range p.Cells {
 			c.Chosen = true
@@ -224,7 +242,9 @@ func (*listCommand) Run() error {
 			extent = "all"
 		}
 		missing := ""
-		if err := p.Missing(); err != nil {
+		if p.Name == "nbio" && p.Missing() != nil {
+			missing = "run builds it"
+		} else if err := p.Missing(); err != nil {
 			missing = "skipped: " + err.Error()
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", p.Name, p.Title, version, p.Language, extent, missing)

@@ -155,7 +155,7 @@ func sentences(t *load.Target) (s []string) {
 // each connection has one on its way.
 func (r *run) maximum(p peers.Peer) float64 {
 	for _, c := range r.Cells {
-		if c.Kind == result.Echo && c.Size == openSize && c.InFlight == 1 && c.Connections == openConnections && !c.TLS && !c.Compression {
+		if findsMaximum(c) {
 			return measure.Sample(c.Of(p.Name).Values("rate")).Median()
 		}
 	}

@@ -332,6 +332,21 @@ func TestStandard(t *testing.T) {
 	if cells, err := Select(Standard(), []string{"churn", "open"}); err != nil || len(cells) != 4 {
 		t.Errorf("%d cells, %v", len(cells), err)
 	}
+	if cells, err := Select(Standard(), []string{"echo-125B-1x16", "idle"}); err != nil || len(cells) != 2 {
+		t.Errorf("two cells by their names: %d cells, %v", len(cells), err)
+	}
+	if cells, err := Select(Standard(), []string{"125B-1x16", "idle-"}); err != nil || len(cells) != 4 {
+		t.Errorf("by parts of names: %d cells, %v", len(cells), err)
+	}
+	if cells, err := Select(Standard(), []string{"churn", ""}); err == nil {
+		t.Errorf("a name that is empty is one of %d cells", len(cells))
+	}
+	for parts, want := range map[string]string{"open-25": "echo-125B-1x16", "echo-125B-1x16-tls,open": "echo-125B-1x16", "echo-125B-1x16,open": "", "churn": ""} {
+		cells, err := Select(Standard(), strings.Split(parts, ","))
+		if got := Lacking(cells); err != nil || got != want {
+			t.Errorf("%s lacks %q, want %q: %v", parts, got, want, err)
+		}
+	}
 	if _, err := Select(Standard(), []string{"churn", "no such"}); err == nil || !strings.Contains(err.Error(), "idle-heartbeat") {
 		t.Errorf("a cell that is not there: %v", err)
 	}

@@ -4,6 +4,7 @@ package grid
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,16 +123,20 @@ func Chosen() []*result.Cell {
 	return cells
 }
 
-// Select are the cells whose ID contains one of parts, all if there are none.
+// Select are the cells of which one of parts is the ID; or a part of it, where it is the
+// ID of none. All if there are no parts.
 func Select(cells []*result.Cell, parts []string) (chosen []*result.Cell, err error) {
 	if len(parts) == 0 {
 		return cells, nil
 	}
-	found := map[string]bool{}
+	found, whole := map[string]bool{}, map[string]bool{}
+	for _, c := range cells {
+		whole[c.ID] = true
+	}
 	for _, c := range cells {
 		in := false
 		for _, part := range parts {
-			if strings.Contains(c.ID, part) {
+			if c.ID == part || !whole[part] && part != "" && strings.Contains(c.ID, part) {
 				in, found[part] = true, true
 			}
 		}
@@ -149,6 +154,22 @@ func Select(cells []*result.Cell, parts []string) (chosen []*result.Cell, err er
 		}
 	}
 	return chosen, nil
+}
+
+// Lacking is the ID of the cell that others of these need and that is not among them:
+// the loads of an open loop are shares of the maximum that a closed loop has found. ""
+// if there is none.
+func Lacking(cells []*result.Cell) string {
+	open := func(c *result.Cell) bool { return c.Kind == result.Open }
+	if !slices.ContainsFunc(cells, open) || slices.ContainsFunc(cells, findsMaximum) {
+		return ""
+	}
+	return echo(openSize, 1, openConnections).ID
+}
+
+// findsMaximum reports whether the maximum of the open loop is this cell's rate.
+func findsMaximum(c *result.Cell) bool {
+	return c.Kind == result.Echo && c.Size == openSize && c.InFlight == 1 && c.Connections == openConnections && !c.TLS && !c.Compression
 }
 
 // echo is a closed loop. Two of the chosen ones are HttpArena's profiles of

@@ -4,6 +4,7 @@ package result
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -185,8 +186,17 @@ func (r *Report) Write(w io.Writer) error {
 // Read reads what Write has written.
 func Read(from io.Reader) (*Report, error) {
 	var r Report
-	if err := json.NewDecoder(from).Decode(&r); err != nil {
+	in := json.NewDecoder(from)
+	switch err := in.Decode(&r); {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("this is not a report of the comparison: it is empty")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, errors.New("this is not a report of the comparison: its end is missing")
+	case err != nil:
 		return nil, fmt.Errorf("this is not a report of the comparison: %w", err)
+	}
+	if _, err := in.Token(); err != io.EOF {
+		return nil, errors.New("this is not a report of the comparison: something comes after it")
 	}
 	if r.Version != Version {
 		return nil, fmt.Errorf("the report is of version %d, and this program reads %d", r.Version, Version)

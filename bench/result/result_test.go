@@ -20,7 +20,10 @@ func TestRead(t *testing.T) {
 		t.Errorf("%v", v)
 	}
 	for in, want := range map[string]string{
-		`{`:                            "not a report",
+		``:                             "it is empty",
+		`{`:                            "its end is missing",
+		`{"version":1} {"version":1}`:  "something comes after it",
+		`no`:                           "not a report",
 		`{}`:                           "version 0",
 		`{"version":1,"peers":[{}]}`:   "peer 1 has no name",
 		`{"version":1,"cells":[null]}`: "cell 1 is null",
