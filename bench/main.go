@@ -1,7 +1,7 @@
 // Command bench compares WebSocket servers.
 //
 //	go run . run                  # the comparison, in less than half an hour
-//	go run . run --quick          # less of it, within two minutes
+//	go run . run --quick          # less of it, in about two minutes
 //	go run . report results.json  # what it has found, as Markdown and HTML
 //	go run . list                 # the servers and the workloads
 //	go run . serve gws            # one of the servers, until standard input ends

@@ -20,7 +20,7 @@ import (
 )
 
 type runCommand struct {
-	Quick    bool           `xor:"extent" help:"All servers, the workloads that were chosen for all, short turns: within two minutes."`
+	Quick    bool           `xor:"extent" help:"All servers, the workloads that were chosen for all, short turns: in about two minutes."`
 	Smoke    bool           `xor:"extent" help:"The echoes of these in one round, and the checks of correctness, for the sake of the payloads: in about 20 seconds. The figures are worth nothing."`
 	Peers    []string       `placeholder:"NAME" help:"These servers alone; without gorilla nothing is divided."`
 	Cells    []string       `placeholder:"NAME" help:"These workloads alone, or those whose names contain this, for all these servers, and no checks of correctness."`

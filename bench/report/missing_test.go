@@ -11,6 +11,19 @@ import (
 	"example.com/wsecho/bench/result"
 )
 
+// TestNoCosts: a table without columns of figures leaves no gap on a terminal.
+func TestNoCosts(t *testing.T) {
+	r := synthetic(5)
+	r.Cells = slices.DeleteFunc(r.Cells, func(c *result.Cell) bool { return c.Kind != result.Dead })
+	var b bytes.Buffer
+	if err := report.Text(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "\n\n\n") {
+		t.Errorf("%q", b.String())
+	}
+}
+
 // TestMissing: what is not there is said in a sentence, and nothing is invented.
 func TestMissing(t *testing.T) {
 	without := func(kind string) func(*result.Report) {

@@ -47,7 +47,9 @@ func Text(w io.Writer, r *result.Report) error {
 // text writes t in columns. Heads stand in lines of their own, each with a letter,
 // since they are longer than what is below them.
 func (t *table) text(b *strings.Builder) {
-	fmt.Fprintf(b, "%s\n\n", t.Caption)
+	if t.Caption != "" {
+		fmt.Fprintf(b, "%s\n\n", t.Caption)
+	}
 	head := make([]string, len(t.Head))
 	for i, h := range t.Head {
 		head[i] = h
@@ -74,7 +76,9 @@ func (t *table) text(b *strings.Builder) {
 			wide[i] = max(wide[i], utf8.RuneCountInString(s))
 		}
 	}
-	b.WriteString("\n")
+	if len(t.Head) > 2 {
+		b.WriteString("\n")
+	}
 	for _, row := range rows {
 		var line strings.Builder
 		for i, s := range row {
