@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha1"
 	"crypto/tls"
 	"encoding/base64"
@@ -17,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/wsecho/internal/client"
 )
 
 // An opened connection has done its handshake.
@@ -91,30 +92,7 @@ func late(err error, p *Plan, what string) error {
 
 // handshake is RFC 6455, section 4.1.
 func (o *opened) handshake(p *Plan, u *url.URL) error {
-	var nonce [16]byte
-	rand.Read(nonce[:])
-	key := base64.StdEncoding.EncodeToString(nonce[:])
-	r := &http.Request{Method: http.MethodGet, URL: &url.URL{Scheme: "http", Host: u.Host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}, Header: http.Header{}}
-	r.Host = u.Host
-	r.Header.Set("User-Agent", "wsecho-bench")
-	for name, values := range p.Header {
-		if http.CanonicalHeaderKey(name) == "Host" && len(values) > 0 {
-			r.Host = values[0]
-			continue
-		}
-		r.Header[http.CanonicalHeaderKey(name)] = values
-	}
-	if u.User != nil && r.Header.Get("Authorization") == "" {
-		password, _ := u.User.Password()
-		r.SetBasicAuth(u.User.Username(), password)
-	}
-	r.Header.Set("Upgrade", "websocket")
-	r.Header.Set("Connection", "Upgrade")
-	r.Header.Set("Sec-WebSocket-Version", "13")
-	r.Header.Set("Sec-WebSocket-Key", key)
-	if len(p.Subprotocols) > 0 {
-		r.Header.Set("Sec-WebSocket-Protocol", strings.Join(p.Subprotocols, ", "))
-	}
+	r := client.Request(u, p.Header, "wsecho-bench", p.Subprotocols)
 	if p.Compression {
 		r.Header.Set("Sec-WebSocket-Extensions", "permessage-deflate; client_no_context_takeover; server_no_context_takeover")
 	}
@@ -130,7 +108,7 @@ func (o *opened) handshake(p *Plan, u *url.URL) error {
 	if err != nil {
 		return faultf(noWebSocket, "the answer is not HTTP: %s", quoted(head))
 	}
-	return o.judge(p, answer, key)
+	return o.judge(p, answer, r.Header.Get("Sec-WebSocket-Key"))
 }
 
 // readHead reads an HTTP answer up to its empty line, and leaves in early what has

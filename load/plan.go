@@ -74,8 +74,9 @@ type Plan struct {
 	// is not measured.
 	Subprotocols []string `json:"subprotocols,omitempty"`
 
-	// Header is sent with the handshake, Origin and Host among it. It is not in
-	// the report, since it may hold secrets.
+	// Header is sent with the handshake, Origin and Host among it. What belongs to
+	// the handshake itself is not taken from here. It is not in the report, since
+	// it may hold secrets.
 	Header http.Header `json:"-"`
 
 	// TLS is for wss; nil trusts the system's roots.

@@ -123,3 +123,31 @@ func TestNoWebSocket(t *testing.T) {
 		})
 	}
 }
+
+// TestRequest: what the server is asked.
+func TestRequest(t *testing.T) {
+	requests := make(chan *http.Request, 1)
+	url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
+		if r, err := p.ReadRequest(); err == nil {
+			requests <- r
+		}
+	})
+	run(t, load.Plan{Connections: 1, Compression: true, Subprotocols: []string{"a", "b"}, Header: http.Header{
+		"host": {"host.example"}, "Sec-WebSocket-Extensions": {"x-gzip"}, "Sec-WebSocket-Protocol": {"c"},
+	}}, strings.Replace(url, "ws://", "ws://me:secret@", 1)+"/a%2Fb?")
+	r := <-requests
+	if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
+		t.Errorf("got %q %q", user, password)
+	}
+	if r.RequestURI != "/a%2Fb?" || r.Host != "host.example" {
+		t.Errorf("got %s for %s", r.RequestURI, r.Host)
+	}
+	for name, want := range map[string]string{
+		"User-Agent": "wsecho-bench", "Sec-WebSocket-Protocol": "a, b",
+		"Sec-WebSocket-Extensions": "permessage-deflate; client_no_context_takeover; server_no_context_takeover",
+	} {
+		if got := r.Header.Values(name); len(got) != 1 || got[0] != want {
+			t.Errorf("got %s: %q, want %q", name, got, want)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package probe
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
@@ -12,10 +11,11 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/wsecho/internal/client"
 )
 
 const (
@@ -25,10 +25,7 @@ const (
 
 // handshake opens the WebSocket (RFC 6455, section 4.1).
 func (p *probing) handshake(context.Context) error {
-	var nonce [16]byte
-	rand.Read(nonce[:])
-	key := base64.StdEncoding.EncodeToString(nonce[:])
-	r := p.request(key)
+	r := client.Request(p.url, p.o.Header, "wsecho-probe", p.o.Subprotocols)
 	if err := r.Write(p.conn); err != nil {
 		return err
 	}
@@ -42,47 +39,11 @@ func (p *probing) handshake(context.Context) error {
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		return p.refused(answer)
 	}
-	if err := p.judge(answer, key); err != nil {
+	if err := p.judge(answer, r.Header.Get("Sec-WebSocket-Key")); err != nil {
 		return err
 	}
 	p.conn.open = true
 	return nil
-}
-
-func (p *probing) request(key string) *http.Request {
-	u := p.url
-	r := &http.Request{
-		Method: http.MethodGet,
-		URL:    &url.URL{Scheme: "http", Host: u.Host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery},
-		Header: http.Header{},
-		Host:   u.Host,
-	}
-	for name, values := range p.o.Header {
-		if name = http.CanonicalHeaderKey(name); name == "Host" {
-			if len(values) > 0 {
-				r.Host = values[0]
-			}
-			continue
-		}
-		r.Header[name] = append(slices.Clip(r.Header[name]), values...)
-	}
-	if r.Header["User-Agent"] == nil {
-		r.Header.Set("User-Agent", "wsecho-probe")
-	}
-	if u.User != nil && r.Header.Get("Authorization") == "" {
-		password, _ := u.User.Password()
-		r.SetBasicAuth(u.User.Username(), password)
-	}
-	r.Header.Set("Upgrade", "websocket")
-	r.Header.Set("Connection", "Upgrade")
-	r.Header.Set("Sec-WebSocket-Version", "13")
-	r.Header.Set("Sec-WebSocket-Key", key)
-	r.Header.Del("Sec-WebSocket-Extensions")
-	r.Header.Del("Sec-WebSocket-Protocol")
-	if len(p.o.Subprotocols) > 0 {
-		r.Header.Set("Sec-WebSocket-Protocol", strings.Join(p.o.Subprotocols, ", "))
-	}
-	return r
 }
 
 // answer reads the answer to r, and passes over those that announce it (RFC 9110,

@@ -1,5 +1,6 @@
 // Package client is what the clients of this module share: it looks at what they are
-// told to do, before they do it.
+// told to do, and asks for a WebSocket. What they read of RFC 6455 in the answers is
+// their own.
 package client
 
 import (

@@ -1,0 +1,93 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"maps"
+	"net/http"
+	"reflect"
+	"regexp"
+	"testing"
+)
+
+// TestRequest: what a server reads.
+func TestRequest(t *testing.T) {
+	honest := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "User-Agent": {"an agent"}}
+	for name, test := range map[string]struct {
+		url          string
+		header       http.Header
+		subprotocols []string
+		target, host string
+		want         http.Header // besides what is honest; without values: not there
+	}{
+		"plain":            {url: "ws://a.example", target: "/", host: "a.example"},
+		"path and query":   {url: "wss://a.example:8443/a%2Fb?c=d%20e", target: "/a%2Fb?c=d%20e", host: "a.example:8443"},
+		"an empty query":   {url: "ws://a.example/b?", target: "/b?", host: "a.example"},
+		"an address":       {url: "ws://[::1]:8080/", target: "/", host: "[::1]:8080"},
+		"Host":             {url: "ws://a.example/", header: http.Header{"Host": {"b.example"}}, target: "/", host: "b.example"},
+		"a small host":     {url: "ws://a.example/", header: http.Header{"host": {"b.example"}}, target: "/", host: "b.example"},
+		"Host of nothing":  {url: "ws://a.example/", header: http.Header{"Host": nil}, target: "/", host: "a.example"},
+		"names":            {url: "ws://a.example/", header: http.Header{"x-one": {"1", "2"}, "ORIGIN": {"https://b.example"}}, target: "/", host: "a.example", want: http.Header{"X-One": {"1", "2"}, "Origin": {"https://b.example"}}},
+		"a name twice":     {url: "ws://a.example/", header: http.Header{"x-one": {"1"}, "X-One": {"1"}}, target: "/", host: "a.example", want: http.Header{"X-One": {"1", "1"}}},
+		"a user":           {url: "ws://me:secret@a.example/", target: "/", host: "a.example", want: http.Header{"Authorization": {"Basic bWU6c2VjcmV0"}}},
+		"no password":      {url: "ws://me@a.example/", target: "/", host: "a.example", want: http.Header{"Authorization": {"Basic bWU6"}}},
+		"authorization":    {url: "ws://me:secret@a.example/", header: http.Header{"authorization": {"Bearer b"}}, target: "/", host: "a.example", want: http.Header{"Authorization": {"Bearer b"}}},
+		"agent":            {url: "ws://a.example/", header: http.Header{"user-agent": {"mine"}}, target: "/", host: "a.example", want: http.Header{"User-Agent": {"mine"}}},
+		"no agent":         {url: "ws://a.example/", header: http.Header{"User-Agent": {""}}, target: "/", host: "a.example", want: http.Header{"User-Agent": nil}},
+		"agent of nothing": {url: "ws://a.example/", header: http.Header{"User-Agent": nil}, target: "/", host: "a.example"},
+		"subprotocols":     {url: "ws://a.example/", subprotocols: []string{"b", "a"}, target: "/", host: "a.example", want: http.Header{"Sec-Websocket-Protocol": {"b, a"}}},
+		"not to be given": {url: "ws://a.example/", header: http.Header{
+			"upgrade": {"h2c"}, "Connection": {"close"}, "Sec-WebSocket-Version": {"8"}, "Sec-WebSocket-Key": {"mine"},
+			"sec-websocket-extensions": {"permessage-deflate"}, "Sec-WebSocket-Protocol": {"a"}, "Content-Length": {"5"}, "Transfer-Encoding": {"chunked"},
+		}, target: "/", host: "a.example"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u, err := ParseURL(test.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			given, said := test.header.Clone(), u.String()
+			r := Request(u, test.header, "an agent", test.subprotocols)
+			var b bytes.Buffer
+			if err := r.Write(&b); err != nil {
+				t.Fatal(err)
+			}
+			got, err := http.ReadRequest(bufio.NewReader(&b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Method != "GET" || got.RequestURI != test.target || got.Host != test.host || got.ContentLength != 0 {
+				t.Errorf("got %s %s for %s, %d bytes", got.Method, got.RequestURI, got.Host, got.ContentLength)
+			}
+			if key := got.Header.Get("Sec-WebSocket-Key"); !regexp.MustCompile(`^[A-Za-z0-9+/]{22}==$`).MatchString(key) || key != r.Header.Get("Sec-WebSocket-Key") {
+				t.Errorf("got the key %q", key)
+			}
+			got.Header.Del("Sec-WebSocket-Key")
+			want := honest.Clone()
+			maps.Copy(want, test.want)
+			maps.DeleteFunc(want, func(_ string, values []string) bool { return len(values) == 0 })
+			if !reflect.DeepEqual(got.Header, want) {
+				t.Errorf("got %v, want %v", got.Header, want)
+			}
+			// What is done with the request is not done to what it was made of.
+			for name := range r.Header {
+				r.Header[name] = append(r.Header[name][:0], "changed")
+			}
+			if !reflect.DeepEqual(test.header, given) || u.String() != said {
+				t.Errorf("it has changed what it was given: %v, %v", test.header, u)
+			}
+		})
+	}
+}
+
+// TestRequestKey: each has its own.
+func TestRequestKey(t *testing.T) {
+	u, err := ParseURL("ws://a.example/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := func() string { return Request(u, nil, "", nil).Header.Get("Sec-WebSocket-Key") }
+	if a, b := key(), key(); a == b {
+		t.Errorf("twice the key %s", a)
+	}
+}
