@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"example.com/wsecho/internal/client"
 )
 
 // A conn is one connection in a turn. One goroutine reads, counts and, in a closed
@@ -117,7 +119,7 @@ func (c *conn) reason(err error) error {
 		return *f
 	}
 	failed := c.failed.Load()
-	if failed != nil && (isReset(*failed) && errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)) {
+	if failed != nil && (client.IsReset(*failed) && errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)) {
 		return faultOf(*failed) // a reset is told once, to whoever asks first
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"strings"
+
+	"example.com/wsecho/internal/client"
 )
 
 // agreed reads the answer to the offer of permessage-deflate (RFC 7692, section 7.1).
@@ -16,13 +18,13 @@ func agreed(p *Plan, extensions []string) (takeover bool, err error) {
 	name, parameters, _ := strings.Cut(answer, ";")
 	switch {
 	case !p.Compression && answer != "":
-		return false, faultf(noWebSocket, "it chose the extension %s, which was not offered", quoted([]byte(answer)))
+		return false, faultf(noWebSocket, "it chose the extension %s, which was not offered", client.Quoted([]byte(answer)))
 	case !p.Compression:
 		return false, nil
 	case answer == "":
 		return false, fault{noWebSocket, "it does not agree to permessage-deflate"}
 	case strings.TrimSpace(name) != "permessage-deflate" || strings.Contains(answer, ","):
-		return false, faultf(noWebSocket, "it chose the extensions %s, which were not offered", quoted([]byte(answer)))
+		return false, faultf(noWebSocket, "it chose the extensions %s, which were not offered", client.Quoted([]byte(answer)))
 	}
 	takeover = true
 	for parameter := range strings.SplitSeq(parameters, ";") {
@@ -31,7 +33,7 @@ func agreed(p *Plan, extensions []string) (takeover bool, err error) {
 			takeover = false
 		case "client_no_context_takeover", "server_max_window_bits", "":
 		default: // client_max_window_bits is for those who have offered it
-			return false, faultf(noWebSocket, "it answers permessage-deflate with %s, which was not offered", quoted([]byte(name)))
+			return false, faultf(noWebSocket, "it answers permessage-deflate with %s, which was not offered", client.Quoted([]byte(name)))
 		}
 	}
 	return takeover, nil

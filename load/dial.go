@@ -79,7 +79,7 @@ func late(err error, p *Plan, what string) error {
 		errors.As(err, &timeout) && timeout.Timeout():
 		return faultf(what, "no answer in %v", p.Timeout)
 	case what == badTLS && !errors.Is(err, io.EOF):
-		return fault{what, err.Error()} // the reason alone would not say what it is about
+		return fault{what, client.Plain(err.Error())} // the reason alone would not say what it is about
 	}
 	switch f = faultOf(err); f.what {
 	case ended:
@@ -106,7 +106,7 @@ func (o *opened) handshake(p *Plan, u *url.URL) error {
 	body := io.MultiReader(bytes.NewReader(o.early), o.Conn)
 	answer, err := http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(head), body)), r)
 	if err != nil {
-		return faultf(noWebSocket, "the answer is not HTTP: %s", quoted(head))
+		return faultf(noWebSocket, "the answer is not HTTP: %s", client.Quoted(head))
 	}
 	return o.judge(p, answer, r.Header.Get("Sec-WebSocket-Key"))
 }
@@ -128,7 +128,7 @@ func (o *opened) readHead() ([]byte, error) {
 		}
 		switch {
 		case err != nil && len(head) > 0 && errors.Is(err, io.EOF):
-			return nil, faultf(noWebSocket, "the answer is not HTTP: %s", quoted(head))
+			return nil, faultf(noWebSocket, "the answer is not HTTP: %s", client.Quoted(head))
 		case err != nil:
 			return nil, err
 		case len(head) > most:
@@ -144,23 +144,23 @@ func (o *opened) judge(p *Plan, answer *http.Response, key string) error {
 	chosen := h.Values("Sec-WebSocket-Protocol")
 	switch {
 	case answer.StatusCode != http.StatusSwitchingProtocols:
-		detail := "the answer is " + answer.Status
+		detail := "the answer is " + client.Plain(answer.Status)
 		if to := h.Get("Location"); to != "" {
-			detail += ", to " + quoted([]byte(to))
+			detail += ", to " + client.Quoted([]byte(to))
 		}
 		b := make([]byte, 200)
 		_ = o.SetReadDeadline(time.Now().Add(time.Second)) // what it says is not worth more
 		n, _ := io.ReadFull(answer.Body, b)
 		if line, _, _ := bytes.Cut(bytes.TrimSpace(b[:n]), []byte("\n")); len(line) > 0 {
-			detail += ": " + quoted(line)
+			detail += ": " + client.Quoted(line)
 		}
 		return fault{noWebSocket, detail}
 	case !strings.EqualFold(h.Get("Upgrade"), "websocket"):
-		return faultf(noWebSocket, "the answer is 101 with Upgrade %s", quoted([]byte(h.Get("Upgrade"))))
+		return faultf(noWebSocket, "the answer is 101 with Upgrade %s", client.Quoted([]byte(h.Get("Upgrade"))))
 	case h.Get("Sec-WebSocket-Accept") != base64.StdEncoding.EncodeToString(sum[:]):
 		return fault{noWebSocket, "Sec-WebSocket-Accept does not go with the key"}
 	case len(chosen) > 1, len(chosen) == 1 && !slices.Contains(p.Subprotocols, chosen[0]):
-		return faultf(noWebSocket, "it chose the subprotocol %s, which was not offered", quoted([]byte(strings.Join(chosen, ", "))))
+		return faultf(noWebSocket, "it chose the subprotocol %s, which was not offered", client.Quoted([]byte(strings.Join(chosen, ", "))))
 	case len(chosen) == 0 && len(p.Subprotocols) > 0:
 		return faultf(noWebSocket, "it chose no subprotocol of %s", strings.Join(p.Subprotocols, ", "))
 	}

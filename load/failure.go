@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"syscall"
+
+	"example.com/wsecho/internal/client"
 )
 
 // A Failure is one way in which connections to a server went wrong.
@@ -61,28 +62,10 @@ func faultOf(err error) fault {
 		return f
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
 		return fault{ended, ""}
-	case isReset(err):
+	case client.IsReset(err):
 		return fault{reset, ""}
 	}
-	return fault{broken, reasonOf(err)}
-}
-
-// isReset reports whether err says that the peer sent RST.
-func isReset(err error) bool {
-	const wsaeconnaborted, wsaeconnreset = syscall.Errno(10053), syscall.Errno(10054) // Windows; no errno elsewhere
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaeconnreset) || errors.Is(err, wsaeconnaborted)
-}
-
-// reasonOf is the last part of what package net says: the addresses before it differ
-// from one connection to the next.
-func reasonOf(err error) string {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err.Error()
-		}
-		err = next
-	}
+	return fault{broken, client.Innermost(err)}
 }
 
 // failures counts.
@@ -108,15 +91,4 @@ func (fs failures) count() int {
 		n += f.Count
 	}
 	return n
-}
-
-// quoted is what a server has said, for a sentence: no control characters and not
-// long.
-func quoted(b []byte) string {
-	const most = 80
-	s := strings.TrimSpace(string(b))
-	if len(s) > most {
-		return fmt.Sprintf("%q…", s[:most])
-	}
-	return fmt.Sprintf("%q", s)
 }

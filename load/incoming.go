@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+
+	"example.com/wsecho/internal/client"
 )
 
 // incoming checks what comes back on a connection.
@@ -192,7 +194,7 @@ func (in *incoming) compare(b []byte, from int) error {
 	}
 	for i := range b {
 		if b[i] != want[i] {
-			return faultf(wrongEcho, "byte %d of %d is %#02x instead of %#02x; it has %s", from+i+1, from+len(want), b[i], want[i], quoted(b[i:]))
+			return faultf(wrongEcho, "byte %d of %d is %#02x instead of %#02x; it has %s", from+i+1, from+len(want), b[i], want[i], client.Quoted(b[i:]))
 		}
 	}
 	return nil
@@ -242,7 +244,7 @@ func closeReason(p []byte) string {
 	}
 	s := fmt.Sprintf("close code %d", binary.BigEndian.Uint16(p))
 	if len(p) > 2 {
-		s += ", " + quoted(p[2:])
+		s += ", " + client.Quoted(p[2:])
 	}
 	return s
 }

@@ -2,10 +2,14 @@ package load_test
 
 import (
 	"compress/flate"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +62,21 @@ func accepts(name, value string) func(*wstest.Peer) {
 	}
 }
 
+// certified has a certificate with these names alone.
+func certified(t *testing.T, names ...string) *tls.Config {
+	t.Helper()
+	config, _ := wstest.TLS()
+	own := config.Certificates[0]
+	template := *own.Leaf
+	template.DNSNames, template.IPAddresses = names, nil
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, own.Leaf.PublicKey, own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Certificates = []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: own.PrivateKey}}
+	return config
+}
+
 // TestNoWebSocket: what cannot be talked to is told, in one sentence, and does not
 // take long.
 func TestNoWebSocket(t *testing.T) {
@@ -69,6 +88,10 @@ func TestNoWebSocket(t *testing.T) {
 	raw := func(handle func(*wstest.Peer)) func(*testing.T) string {
 		return func(t *testing.T) string { return wstest.ServeRaw(t, nil, handle) }
 	}
+	named := func(names ...string) func(*testing.T) string {
+		return func(t *testing.T) string { return wstest.ServeRaw(t, certified(t, names...), wstest.Echo) }
+	}
+	asking := load.Plan{TLS: &tls.Config{ServerName: "a.example"}}
 	is := func(url string) func(*testing.T) string { return func(*testing.T) string { return url } }
 	for name, test := range map[string]struct {
 		url  func(*testing.T) string
@@ -78,6 +101,8 @@ func TestNoWebSocket(t *testing.T) {
 		"refused":     {is("ws://" + nobody.Addr().String()), load.Plan{}, `cannot connect: .*refused`},
 		"no host":     {is("ws://no-such-host.invalid/"), load.Plan{}, `cannot connect: `},
 		"404":         {raw(says("HTTP/1.1 404 Not Found\r\nContent-Length: 8\r\n\r\nnot\x1bhere")), load.Plan{}, `did not open a WebSocket: the answer is 404 Not Found: "not\\x1bhere"$`},
+		"404, red":    {raw(says("HTTP/1.1 404 \x1b[31mNo\r\n\r\n")), load.Plan{}, `the answer is "404 \\x1b\[31mNo"$`},
+		"404, long":   {raw(says("HTTP/1.1 404 " + strings.Repeat("a", 60_000) + "\r\n\r\n")), load.Plan{}, `the answer is 404 a{196}…$`},
 		"200":         {raw(says("HTTP/1.1 200 OK\r\n\r\n")), load.Plan{}, `did not open a WebSocket: the answer is 200 OK$`},
 		"moved":       {raw(says("HTTP/1.1 301 Moved Permanently\r\nLocation: https://example.com/\r\n\r\n")), load.Plan{}, `the answer is 301 Moved Permanently, to "https://example.com/"$`},
 		"other key":   {raw(accepts("Sec-WebSocket-Accept", wstest.AcceptKey(wstest.SampleKey))), load.Plan{}, `Sec-WebSocket-Accept does not go with the key$`},
@@ -99,6 +124,8 @@ func TestNoWebSocket(t *testing.T) {
 		"no subprotocol":       {raw(accepts("X", "")), load.Plan{Subprotocols: []string{"a", "b"}}, `it chose no subprotocol of a, b$`},
 		"unasked subprotocol":  {raw(accepts("Sec-WebSocket-Protocol", "c")), load.Plan{Subprotocols: []string{"a"}}, `it chose the subprotocol "c", which was not offered$`},
 		"nobody knows the TLS": {func(t *testing.T) string { return wstest.ServeTLS(t, wstest.Echo) }, load.Plan{}, `TLS failed: .*certificate`},
+		"red names":            {named("\x1b[31mred.example"), asking, `TLS failed: "tls: [ -~]* \\x1b\[31mred\.example, not a\.example"$`},
+		"long names":           {named(slices.Repeat([]string{strings.Repeat("a", 60)}, 99)...), asking, `TLS failed: tls: [ -~]{195}…$`},
 		"no TLS at all": {func(t *testing.T) string {
 			url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
 				_ = p.SendRaw([]byte("HTTP/1.0 400 Bad Request\r\n\r\nthis is not HTTPS"))

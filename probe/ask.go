@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+
+	"example.com/wsecho/internal/client"
 )
 
 const (
@@ -40,17 +42,17 @@ func (p *probing) echo(context.Context) error {
 			p.conn.budget = nil
 			return nil
 		case m.opcode == opPong: // one that nobody asked for, which is allowed
-			p.note = fmt.Sprintf("; a pong came with another payload, %s", quoted(m.bytes))
+			p.note = fmt.Sprintf("; a pong came with another payload, %s", client.Quoted(m.bytes))
 		case m.opcode == opPing: // answered already
 		case p.o.Ping:
 			p.report.Others++
 		case bytes.Equal(m.bytes, sent):
 			return faultf("it came back as a binary message, and was text")
 		case bytes.Contains(m.bytes, halves[0]), bytes.Contains(m.bytes, halves[1]):
-			return faultf("%s came back, and %s was sent", quoted(m.bytes), quoted(sent))
+			return faultf("%s came back, and %s was sent", client.Quoted(m.bytes), client.Quoted(sent))
 		default:
 			p.report.Others++
-			p.note = fmt.Sprintf("; of the other messages (%d) the last was %s", p.report.Others, quoted(m.bytes))
+			p.note = fmt.Sprintf("; of the other messages (%d) the last was %s", p.report.Others, client.Quoted(m.bytes))
 		}
 	}
 }
@@ -99,7 +101,7 @@ func with(code int, reason []byte) string {
 	case code == 1005:
 		return " without a code"
 	case len(reason) > 0:
-		return fmt.Sprintf(" with %d: %s", code, quoted(reason))
+		return fmt.Sprintf(" with %d: %s", code, client.Quoted(reason))
 	}
 	return fmt.Sprintf(" with %d", code)
 }

@@ -8,11 +8,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
+
+	"example.com/wsecho/internal/client"
 )
 
 // A fault is a cause in our own words.
@@ -78,8 +78,8 @@ func (p *probing) reason(s Step, err error) string {
 	case errors.As(err, &dns):
 		return dns.Name + ": " + dns.Err
 	case s == Connect && errors.As(err, &op) && op.Addr != nil:
-		return op.Addr.String() + ": " + last(err)
-	case isReset(err):
+		return op.Addr.String() + ": " + client.Innermost(err)
+	case client.IsReset(err):
 		return "it reset the connection"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
 		if s > Handshake {
@@ -89,47 +89,7 @@ func (p *probing) reason(s Step, err error) string {
 	case errors.As(err, new(tls.RecordHeaderError)):
 		return "what came is not TLS"
 	case s == TLS:
-		return plain(strings.TrimPrefix(err.Error(), "tls: "))
+		return client.Plain(strings.TrimPrefix(err.Error(), "tls: "))
 	}
-	return plain(last(err))
-}
-
-// plain is s, quoted if there is something in it that does not belong into a
-// sentence: a certificate may have such names.
-func plain(s string) string {
-	for _, r := range s {
-		if !unicode.IsPrint(r) {
-			return strconv.Quote(s)
-		}
-	}
-	return s
-}
-
-// last is the innermost of what package net says: the addresses before it say
-// nothing here.
-func last(err error) string {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err.Error()
-		}
-		err = next
-	}
-}
-
-// isReset reports whether err says that the server sent RST.
-func isReset(err error) bool {
-	const wsaeconnaborted, wsaeconnreset = syscall.Errno(10053), syscall.Errno(10054) // Windows; no errno elsewhere
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaeconnreset) || errors.Is(err, wsaeconnaborted)
-}
-
-// quoted is what the server has said, for a sentence: no control characters and
-// not long.
-func quoted(b []byte) string {
-	const most = 80
-	s := strings.TrimSpace(string(b))
-	if len(s) > most {
-		return fmt.Sprintf("%q…", s[:most])
-	}
-	return fmt.Sprintf("%q", s)
+	return client.Plain(client.Innermost(err))
 }

@@ -55,7 +55,7 @@ func (c *conn) answer(r *http.Request) (*http.Response, error) {
 	}
 	if first[0] != 'H' {
 		first, _ = c.br.Peek(c.br.Buffered())
-		return nil, faultf("the answer is not HTTP: %s", quoted(first))
+		return nil, faultf("the answer is not HTTP: %s", client.Quoted(first))
 	}
 	for {
 		answer, err := http.ReadResponse(c.br, r)
@@ -67,7 +67,7 @@ func (c *conn) answer(r *http.Request) (*http.Response, error) {
 		case errors.As(err, new(net.Error)): // of reading, and not of what was read
 			return nil, err
 		case err != nil:
-			return nil, fault{"the answer is not HTTP: " + quoted([]byte(err.Error())), err}
+			return nil, fault{"the answer is not HTTP: " + client.Quoted([]byte(err.Error())), err}
 		case answer.StatusCode/100 != 1 || answer.StatusCode == http.StatusSwitchingProtocols:
 			return answer, nil
 		}
@@ -80,7 +80,7 @@ func (p *probing) refused(answer *http.Response) error {
 	// In our words, for the server's may be meant for the terminal.
 	detail := strings.TrimSpace(fmt.Sprintf("the answer is %d %s", answer.StatusCode, http.StatusText(answer.StatusCode)))
 	if to := answer.Header.Get("Location"); to != "" {
-		detail += ", to " + quoted([]byte(to))
+		detail += ", to " + client.Quoted([]byte(to))
 	}
 	// What it says is not worth waiting for long. The verdict stands, so nothing
 	// else needs the deadline.
@@ -90,7 +90,7 @@ func (p *probing) refused(answer *http.Response) error {
 	b := make([]byte, 200)
 	n, _ := io.ReadFull(answer.Body, b)
 	if line, _, _ := bytes.Cut(bytes.TrimSpace(b[:n]), []byte("\n")); len(line) > 0 {
-		detail += ": " + quoted(line)
+		detail += ": " + client.Quoted(line)
 	}
 	return fault{detail, nil}
 }
@@ -105,15 +105,15 @@ func (p *probing) judge(answer *http.Response, key string) error {
 	case !answer.ProtoAtLeast(1, 1):
 		return faultf("the answer is 101 in HTTP/%d.%d", answer.ProtoMajor, answer.ProtoMinor)
 	case !strings.EqualFold(h.Get("Upgrade"), "websocket"):
-		return faultf("the answer is 101 with Upgrade %s", quoted([]byte(h.Get("Upgrade"))))
+		return faultf("the answer is 101 with Upgrade %s", client.Quoted([]byte(h.Get("Upgrade"))))
 	case !hasToken(h.Values("Connection"), "upgrade"):
 		return faultf("the answer is 101 without Connection: Upgrade")
 	case len(accept) != 1 || accept[0] != base64.StdEncoding.EncodeToString(sum[:]):
 		return faultf("Sec-WebSocket-Accept does not go with the key")
 	case len(h.Values("Sec-WebSocket-Extensions")) > 0:
-		return faultf("it chose the extension %s, which was not offered", quoted([]byte(h.Get("Sec-WebSocket-Extensions"))))
+		return faultf("it chose the extension %s, which was not offered", client.Quoted([]byte(h.Get("Sec-WebSocket-Extensions"))))
 	case len(chosen) > 1, len(chosen) == 1 && !slices.Contains(p.o.Subprotocols, chosen[0]):
-		return faultf("it chose the subprotocol %s, which was not offered", quoted([]byte(strings.Join(chosen, ", "))))
+		return faultf("it chose the subprotocol %s, which was not offered", client.Quoted([]byte(strings.Join(chosen, ", "))))
 	case len(chosen) == 0 && len(p.o.Subprotocols) > 0:
 		return faultf("it chose no subprotocol of %s", strings.Join(p.o.Subprotocols, ", "))
 	case len(chosen) == 1:

@@ -2,9 +2,12 @@ package probe_test
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -225,6 +228,8 @@ func TestUnreachable(t *testing.T) {
 		"no name":        {url: "ws://no-such-host.invalid/", step: probe.Connect, want: `^cannot connect: no-such-host\.invalid: `},
 		"unknown issuer": {url: secure, step: probe.TLS, want: `^TLS failed: .*certificate`},
 		"another's name": {url: secure, step: probe.TLS, want: `^TLS failed: .*elsewhere\.example`, o: named(client, "elsewhere.example")},
+		"red names":      {url: wstest.ServeRaw(t, certified(t, "\x1b[31mred.example"), wstest.Echo), step: probe.TLS, want: `^TLS failed: "[ -~]* \\x1b\[31mred\.example, not elsewhere\.example"$`, o: named(client, "elsewhere.example")},
+		"long names":     {url: wstest.ServeRaw(t, certified(t, slices.Repeat([]string{strings.Repeat("a", 60)}, 99)...), wstest.Echo), step: probe.TLS, want: `^TLS failed: [ -~]{200}…$`, o: named(client, "elsewhere.example")},
 		"no TLS": {url: "wss" + strings.TrimPrefix(wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
 			_ = p.SendRaw([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
 			_, _ = p.End(patience)
@@ -250,6 +255,21 @@ func named(config *tls.Config, name string) probe.Options {
 	config = config.Clone()
 	config.ServerName = name
 	return probe.Options{TLS: config}
+}
+
+// certified has a certificate with these names alone.
+func certified(t *testing.T, names ...string) *tls.Config {
+	t.Helper()
+	config, _ := wstest.TLS()
+	own := config.Certificates[0]
+	template := *own.Leaf
+	template.DNSNames, template.IPAddresses = names, nil
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, own.Leaf.PublicKey, own.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Certificates = []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: own.PrivateKey}}
+	return config
 }
 
 // asking wants a certificate of the client, which has none.

@@ -1,6 +1,6 @@
 // Package client is what the clients of this module share: it looks at what they are
-// told to do, and asks for a WebSocket. What they read of RFC 6455 in the answers is
-// their own.
+// told to do, asks for a WebSocket, and has words for what goes wrong. What they read
+// of RFC 6455 in the answers is their own.
 package client
 
 import (
