@@ -89,12 +89,16 @@ func Run(ctx context.Context, rawURL string, o Options) (Report, error) {
 	if err := o.check(); err != nil {
 		return Report{}, err
 	}
+	limit := o.Timeout
+	if end, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(end))
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
 	p := &probing{url: u, o: o, deadline: deadline, report: Report{URL: u.Redacted()}}
 	began := time.Now()
-	err = p.run(ctx, time.Until(deadline))
+	err = p.run(ctx, limit)
 	p.report.Took = time.Since(began)
 	p.leave(ctx, err == nil)
 	return p.report, err
