@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"fmt"
+	"math"
 	"math/bits"
 	"sync"
 	"time"
@@ -52,6 +53,8 @@ const (
 	largestRegion = 8        // its order: 16 MiB
 	reserveStep   = 16 << 20 // what a reserve is made of at first, if it is larger
 	reserveMost   = 1 << 30  // the size of one whose size was not asked for
+
+	longestEver = math.MaxInt/2 + 1 // of what doubles, and fits into a slice; 1 GiB on a 32-bit machine
 )
 
 // NewBudget returns a budget of limit bytes; less than one is refused.
@@ -70,7 +73,7 @@ func NewBudget(limit, longest int64, wait time.Duration) (*Budget, error) {
 		longest = min(limit-limit/3, reserveMost)
 	}
 	b := &Budget{limit: limit, wait: wait}
-	b.reserve.size = min(longest, limit)
+	b.reserve.size = min(longest, limit, longestEver)
 	b.left = limit - b.reserve.size
 	return b, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -223,6 +224,23 @@ func TestLongest(t *testing.T) {
 		}
 		m.release()
 		b.check(t, 0)
+	}
+}
+
+// TestLongestEver: a reserve never asks for a slice longer than one can be, which on a
+// 32-bit machine is less than a limit may be.
+func TestLongestEver(t *testing.T) {
+	for _, longest := range []int64{3 << 30, math.MaxInt64, 0} {
+		b, err := NewBudget(math.MaxInt64, longest, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := b.reserve.size; n > math.MaxInt || n > longest && longest > 0 || n < 1<<30 {
+			t.Errorf("%d: a reserve of %d bytes", longest, n)
+		}
+		if b.reserve.size+b.left != math.MaxInt64 {
+			t.Errorf("%d: %d and %d bytes are not the limit", longest, b.reserve.size, b.left)
+		}
 	}
 }
 
