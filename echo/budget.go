@@ -152,7 +152,7 @@ func (b *Budget) give(s space) {
 		s.in.give(s.at, orderOf(s.class))
 		b.used -= int64(len(s.bytes))
 	} else {
-		b.reserve.taken = false
+		b.reserve.taken, b.reserve.used = false, true
 		b.used -= b.reserve.size
 	}
 	for class := 0; b.waiting > 0 && class < maxClass; class++ {

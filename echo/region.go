@@ -56,6 +56,7 @@ func (r *region) take(order int) (at int, ok bool) {
 func (r *region) give(at, order int) {
 	i := (at + 1<<r.order) >> order
 	r.free[i] = uint8(1 + order)
+	r.used = true
 	r.climb(i)
 }
 

@@ -308,6 +308,31 @@ func TestDropped(t *testing.T) {
 	})
 }
 
+// TestKeptAfterLongUse: memory is kept for keepFor after it was given back, however long
+// it was in use before.
+func TestKeptAfterLongUse(t *testing.T) {
+	for i := range 2 { // what is shared, and the reserve
+		synctest.Test(t, func(t *testing.T) {
+			b, all := holding(t, 1)
+			time.Sleep(3*keepFor - time.Millisecond) // just before it looks again
+			had := b.Held()
+			b.give(all[i])
+			time.Sleep(keepFor - time.Millisecond)
+			synctest.Wait()
+			if n := b.Held(); n != had {
+				t.Errorf("space %d: it has %d bytes, want %d", i, n, had)
+			}
+			time.Sleep(keepFor + time.Millisecond)
+			synctest.Wait()
+			if n := b.Held(); n >= had {
+				t.Errorf("space %d: it still has %d bytes", i, n)
+			}
+			b.give(all[1-i])
+			b.check(t, 0)
+		})
+	}
+}
+
 // TestBudgetAtRandom: messages of all sizes come, grow and go. The bound holds, all
 // end in time, nothing is left, and none is refused that would only have had to wait.
 func TestBudgetAtRandom(t *testing.T) {
