@@ -40,7 +40,7 @@ type Budget struct {
 // A reserve has room for one message. Most of its memory is made as it is wanted.
 type reserve struct {
 	size  int64
-	mem   []byte
+	mem   []byte // while it is taken, who has it makes this
 	taken bool
 	used  bool // since used was last cleared
 }
@@ -98,7 +98,9 @@ func (b *Budget) Held() int64 {
 	defer b.mu.Unlock()
 	n := int64(len(b.reserve.mem))
 	for _, r := range b.regions {
-		n += int64(len(r.mem))
+		if r.has {
+			n += r.size()
+		}
 	}
 	return n
 }
@@ -114,6 +116,15 @@ type claim struct {
 // take takes a space of a class, or another that is enough for any message. It returns
 // false if there is none within the time, or ctx is over first.
 func (b *Budget) take(ctx context.Context, class int) (space, bool) {
+	s, ok := b.await(ctx, class)
+	if ok {
+		s.bytes = b.memory(s)
+	}
+	return s, ok
+}
+
+// await takes a space that may have no memory yet.
+func (b *Budget) await(ctx context.Context, class int) (space, bool) {
 	b.mu.Lock()
 	s, ok := b.find(class)
 	if ok || b.wait <= 0 {
@@ -136,12 +147,42 @@ func (b *Budget) take(ctx context.Context, class int) (space, bool) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if c.got.bytes == nil {
+	select {
+	case <-c.decided: // only just
+		return c.got, true
+	default:
 		b.claims[class].Remove(e)
 		b.waiting--
 		return space{}, false
 	}
-	return c.got, true // only just
+}
+
+// memory is that of a space, which has been taken. To make many MiB takes milliseconds,
+// and b.mu is not held.
+func (b *Budget) memory(s space) []byte {
+	if s.in != nil {
+		return s.in.bytes(s.at, orderOf(s.class))
+	}
+	r := &b.reserve
+	if n := min(r.size, max(reserveStep, sizeOf(s.class))); int64(len(r.mem)) < n {
+		b.makeReserve(n)
+	}
+	return r.mem
+}
+
+// more makes the memory of the reserve twice as large as s, which is it.
+func (b *Budget) more(s space) space {
+	b.makeReserve(min(b.reserve.size, 2*int64(len(s.bytes))))
+	s.bytes = b.reserve.mem
+	return s
+}
+
+// makeReserve makes it anew, for who has it.
+func (b *Budget) makeReserve(n int64) {
+	mem := make([]byte, n)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reserve.mem = mem
 }
 
 // give gives back a space.
@@ -150,7 +191,7 @@ func (b *Budget) give(s space) {
 	defer b.mu.Unlock()
 	if s.in != nil {
 		s.in.give(s.at, orderOf(s.class))
-		b.used -= int64(len(s.bytes))
+		b.used -= sizeOf(s.class)
 	} else {
 		b.reserve.taken, b.reserve.used = false, true
 		b.used -= b.reserve.size
@@ -206,10 +247,9 @@ func (b *Budget) share(class int) (space, bool) {
 		if !ok {
 			continue
 		}
-		s := space{bytes: r.bytes(at, order), class: class, in: r, at: at}
-		b.used += int64(len(s.bytes))
+		b.used += sizeOf(class)
 		b.keep()
-		return s, true
+		return space{class: class, in: r, at: at}, true
 	}
 }
 
@@ -226,27 +266,12 @@ func (b *Budget) addRegion(order int) bool {
 	return true
 }
 
-// takeReserve takes the reserve, which is free, with room for a class.
+// takeReserve takes the reserve, which is free, for a class.
 func (b *Budget) takeReserve(class int) space {
-	r := &b.reserve
-	if most := min(r.size, max(reserveStep, sizeOf(class))); int64(len(r.mem)) < most {
-		r.mem = make([]byte, most)
-	}
-	r.taken, r.used = true, true
-	b.used += r.size
+	b.reserve.taken, b.reserve.used = true, true
+	b.used += b.reserve.size
 	b.keep()
-	return space{bytes: r.mem, class: class}
-}
-
-// more makes the memory of the reserve twice as large as s, which is it. b.mu is not
-// held: nobody else has the reserve.
-func (b *Budget) more(s space) space {
-	mem := make([]byte, min(b.reserve.size, 2*int64(len(s.bytes))))
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.reserve.mem = mem
-	s.bytes = mem
-	return s
+	return space{class: class}
 }
 
 // keep sees to it that memory which nobody uses is dropped some time.
@@ -265,16 +290,16 @@ func (b *Budget) look() {
 	kept := false
 	for _, r := range b.regions {
 		if r.whole() && !r.used {
-			r.mem = nil
+			r.mem, r.has = nil, false
 		}
 		r.used = false
-		kept = kept || r.mem != nil
+		kept = kept || r.has
 	}
 	if !b.reserve.taken && !b.reserve.used {
 		b.reserve.mem = nil
 	}
 	b.reserve.used = false
-	if kept || b.reserve.mem != nil {
+	if kept || b.reserve.taken || b.reserve.mem != nil {
 		b.keep()
 	}
 }

@@ -1,15 +1,21 @@
 package echo
 
-import "math/bits"
+import (
+	"math/bits"
+	"sync"
+)
 
 // A region is memory that is handed out in parts of a power of two of units, and taken
 // back: a buddy system. A message that grows leaves parts behind that others can have,
 // where buffers of many sizes would be garbage. It makes its memory when it is wanted
 // first, and again after it was dropped.
 type region struct {
-	order int // of all of it: it is 1<<order units
-	mem   []byte
+	order int  // of all of it: it is 1<<order units
 	used  bool // since used was last cleared
+	has   bool // memory, or who has taken a part is going to make it
+
+	making sync.Mutex // of mem; those that have a part wait for it
+	mem    []byte
 
 	// free is a binary tree, its root at 1 and the halves of i at 2i and 2i+1. It has
 	// one more than the order of the largest part that can be had there, 0 for none.
@@ -47,7 +53,7 @@ func (r *region) take(order int) (at int, ok bool) {
 		}
 	}
 	r.free[i] = 0
-	r.used = true
+	r.used, r.has = true, true
 	r.climb(i)
 	return i<<order - 1<<r.order, true
 }
@@ -72,8 +78,11 @@ func (r *region) climb(i int) {
 	}
 }
 
-// bytes is the memory of a part.
+// bytes is the memory of a part that is taken. It may be called at any time until that
+// is given back, and at once with the other methods.
 func (r *region) bytes(at, order int) []byte {
+	r.making.Lock()
+	defer r.making.Unlock()
 	if r.mem == nil {
 		r.mem = make([]byte, r.size())
 	}

@@ -333,6 +333,66 @@ func TestKeptAfterLongUse(t *testing.T) {
 	}
 }
 
+// TestMakingStopsNobody: to make memory takes time, and nobody waits for it who does not
+// need it.
+func TestMakingStopsNobody(t *testing.T) {
+	b, err := NewBudget(2<<20, 1<<20, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.addRegion(0)
+	r := b.regions[0]
+	r.making.Lock()
+	made := make(chan space)
+	go func() {
+		s, _ := b.take(t.Context(), 3) // all of it
+		made <- s
+	}()
+	for b.Used() == 0 {
+		if t.Context().Err() != nil {
+			return
+		}
+	}
+	other, ok := b.take(t.Context(), 3)
+	if !ok || other.in != nil {
+		t.Errorf("got %v, in %v", ok, other.in)
+	}
+	b.give(other)
+	if n := b.Held(); n != b.limit {
+		t.Errorf("it has %d bytes, want %d", n, b.limit)
+	}
+	r.making.Unlock()
+	b.give(<-made)
+	b.check(t, 0)
+}
+
+// TestMadeLate: memory is dropped some time, also where it took seconds to be made.
+func TestMadeLate(t *testing.T) {
+	for _, limit := range []int64{1 << 20, 2 << 20} { // the reserve, and what is shared
+		synctest.Test(t, func(t *testing.T) {
+			b, err := NewBudget(limit, 1<<20, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, ok := b.await(t.Context(), 3)
+			if !ok || (s.in != nil) != (limit > 1<<20) {
+				t.Fatalf("got %v, in %v", ok, s.in)
+			}
+			time.Sleep(3 * keepFor)
+			s.bytes = b.memory(s)
+			if b.give(s); b.Held() != 1<<20 {
+				t.Errorf("it has %d bytes", b.Held())
+			}
+			time.Sleep(2 * keepFor)
+			synctest.Wait()
+			if n := b.Held(); n != 0 {
+				t.Errorf("it still has %d bytes", n)
+			}
+			b.check(t, 0)
+		})
+	}
+}
+
 // TestBudgetAtRandom: messages of all sizes come, grow and go. The bound holds, all
 // end in time, nothing is left, and none is refused that would only have had to wait.
 func TestBudgetAtRandom(t *testing.T) {
