@@ -428,6 +428,9 @@ func crowd(t *testing.T, seed uint64, wait time.Duration) (echoed int) {
 						if n := b.Used(); n > limit {
 							t.Errorf("%d bytes are taken", n)
 						}
+						if n := b.Held(); n > limit {
+							t.Errorf("it has %d bytes", n)
+						}
 						if size == 0 {
 							return 0, io.EOF
 						}
