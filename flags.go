@@ -90,6 +90,13 @@ func (f *serve) check() error {
 	return nil
 }
 
+// crowded reports whether a message of the read limit takes all of the memory budget,
+// save what is too little for another.
+func (f *serve) crowded() bool {
+	const smallest = 64 << 10
+	return f.MemoryBudget != off && f.ReadLimit != off && f.MemoryBudget-f.ReadLimit < smallest
+}
+
 // options are what package server is told.
 func (f *serve) options() server.Options {
 	o := server.Options{

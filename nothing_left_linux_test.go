@@ -22,7 +22,7 @@ func TestNothingIsLeft(t *testing.T) {
 	var log safe
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"--addr=127.0.0.1:0", "--memory-budget=16MiB", "--compression=context-takeover", "--close-timeout=1s"}, io.Discard, &log)
+		ended <- run(ctx, []string{"--addr=127.0.0.1:0", "--compression=context-takeover", "--close-timeout=1s"}, io.Discard, &log)
 	}()
 	addr := ""
 	for start := time.Now(); addr == ""; time.Sleep(time.Millisecond) {

@@ -48,6 +48,10 @@ func (f *serve) Run(ctx context.Context, out output) error {
 	if f.AnyOrigin {
 		log.Warn("any page of the web may connect, from every browser that can reach this server", "flag", "--any-origin")
 	}
+	if f.crowded() {
+		log.Warn("messages over 16 KiB pass one at a time: the longest takes the whole budget",
+			"flag", "--memory-budget", "budget", int64(f.MemoryBudget), "read-limit", int64(f.ReadLimit))
+	}
 	log.Info("listening", "addr", l.Addr().String(), "url", urlOf(l.Addr()))
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() { // says so before the drain says anything
