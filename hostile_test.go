@@ -3,8 +3,11 @@
 package main
 
 import (
+	"bufio"
+	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -34,7 +37,7 @@ func TestStdoutUnread(t *testing.T) {
 	}
 	defer peer.Close()
 	text := strings.Repeat("x", 200)
-	for range 3 * printAhead {
+	for range 3 * linesAhead {
 		if err := peer.Send(wstest.TextFrame(text)); err != nil {
 			t.Fatal(err)
 		}
@@ -44,6 +47,80 @@ func TestStdoutUnread(t *testing.T) {
 	}
 	go func() { _ = leave(peer) }()
 	p.stop(t)
+}
+
+// TestStderrUnread has a log that nobody reads any more. The peers do not wait for it;
+// when somebody reads again, they learn what they have missed.
+func TestStderrUnread(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd := exec.Command("wsecho", "--addr=127.0.0.1:0", "--log-level=debug", "--log-format=json")
+	cmd.Stderr = w
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	defer func() { _ = cmd.Process.Kill() }()
+	log := bufio.NewScanner(r)
+	_ = r.SetReadDeadline(time.Now().Add(patience))
+	url := ""
+	for url == "" && log.Scan() {
+		var line struct{ Msg, URL string }
+		if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		url = line.URL
+	}
+	began, there := time.Now(), 0
+	for range linesAhead { // each makes two lines, and the pipe holds 64 KiB of them
+		peer, err := wstest.Dial(url, wstest.DialOptions{Timeout: patience})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := peer.Send(wstest.TextFrame("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := peer.RecvMessage(); err != nil || string(got) != "hello" {
+			t.Fatalf("got %q, %v", got, err)
+		}
+		peer.Close()
+	}
+	t.Logf("measured: %d connections took %v", linesAhead, time.Since(began))
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = r.SetReadDeadline(time.Now().Add(patience))
+	lost := 0
+	for log.Scan() {
+		var line struct {
+			Msg   string
+			Lines int
+		}
+		if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+			t.Errorf("%v: %s", err, log.Bytes())
+		}
+		if line.Lines > 0 {
+			lost += line.Lines
+		} else if line.Msg == "began" || line.Msg == "ended" {
+			there++
+		}
+	}
+	if err := log.Err(); err != nil {
+		t.Error(err)
+	}
+	const others = 5 // that it stops, for one, may be among the lost
+	if lost == 0 || lost+there < 2*linesAhead || lost+there > 2*linesAhead+others {
+		t.Errorf("%d lines are said to be lost and %d are there, of %d", lost, there, 2*linesAhead)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 // TestBudgetPinned has peers that take their large echoes a little at a time, and

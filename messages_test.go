@@ -50,7 +50,7 @@ func TestMessagesUnread(t *testing.T) {
 		start := time.Now()
 		const extra = 50
 		var wg sync.WaitGroup
-		for i := range 1 + printAhead { // one is being written
+		for i := range 1 + linesAhead { // one is being written
 			l.add(fmt.Sprintf("%d\n", i))
 			synctest.Wait()
 		}
@@ -62,8 +62,8 @@ func TestMessagesUnread(t *testing.T) {
 		}
 		wg.Wait()
 		l.add("lost\n")
-		if d := time.Since(start); d != printWait {
-			t.Errorf("all together have waited %v, want %v", d, printWait)
+		if d := time.Since(start); d != linesWait {
+			t.Errorf("all together have waited %v, want %v", d, linesWait)
 		}
 		lines := make(chan string)
 		go func() {
@@ -73,7 +73,7 @@ func TestMessagesUnread(t *testing.T) {
 			}
 		}()
 		want := []string{"0", fmt.Sprintf("(%d messages are not shown: nobody took the lines)", extra+1)}
-		for i := range printAhead {
+		for i := range linesAhead {
 			want = append(want, fmt.Sprint(i+1))
 		}
 		want = append(want, "again")
@@ -90,8 +90,8 @@ func TestMessagesUnread(t *testing.T) {
 		if line, more := <-lines; more {
 			t.Errorf("got %q at the end", line)
 		}
-		if d := time.Since(start); d != printWait {
-			t.Errorf("it took %v in all, want %v", d, printWait)
+		if d := time.Since(start); d != linesWait {
+			t.Errorf("it took %v in all, want %v", d, linesWait)
 		}
 	})
 }
@@ -104,8 +104,8 @@ func TestMessagesStuck(t *testing.T) {
 		l.add("x\n")
 		start := time.Now()
 		l.end()
-		if d := time.Since(start); d != printWait {
-			t.Errorf("the end took %v, want %v", d, printWait)
+		if d := time.Since(start); d != linesWait {
+			t.Errorf("the end took %v, want %v", d, linesWait)
 		}
 		r.Close()
 	})

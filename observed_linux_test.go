@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -81,7 +82,7 @@ func serveTLSErr(ctx context.Context) error {
 		return err
 	}
 	options := f.options()
-	options.Logger = f.logger(os.Stderr)
+	options.Logger = slog.New(f.handler(os.Stderr))
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -22,7 +23,9 @@ func (f *serve) Run(ctx context.Context, out output) error {
 	if err := f.check(); err != nil {
 		return usage{err}
 	}
-	log := f.logger(out.stderr)
+	logged := newLines(out.stderr, f.lost)
+	defer logged.end()
+	log := slog.New(f.handler(logged))
 	e := new(echo.Echo)
 	if f.MemoryBudget != off {
 		var err error
@@ -66,16 +69,26 @@ func (f *serve) Run(ctx context.Context, out output) error {
 	return s.Serve(serving, l)
 }
 
-func (f *serve) logger(w io.Writer) *slog.Logger {
+// handler is that of the log.
+func (f *serve) handler(w io.Writer) slog.Handler {
 	var level slog.Level
 	if level.UnmarshalText([]byte(f.LogLevel)) != nil {
 		level = slog.LevelInfo // it is one of the four
 	}
 	options := &slog.HandlerOptions{Level: level}
 	if f.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.NewJSONHandler(w, options)
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.NewTextHandler(w, options)
+}
+
+// lost is the line of the log that says how many are not in it.
+func (f *serve) lost(lines int64) string {
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "lines of the log are lost: nobody took them", 0)
+	r.Add("lines", lines)
+	var b strings.Builder
+	_ = f.handler(&b).Handle(context.Background(), r) // a Builder takes all
+	return b.String()
 }
 
 // listen says in one sentence why it cannot.
