@@ -36,7 +36,9 @@ var causes = []func(p *plan, r *rand.Rand){
 	},
 	func(p *plan, r *rand.Rand) {
 		e := &ending.Error{Kind: ending.NoMemory, Reason: "none left"}
-		p.returns("no memory", from(e), func() error { return e })
+		w := from(e)
+		w.deaf = true
+		p.returns("no memory", w, func() error { return e })
 	},
 	func(p *plan, r *rand.Rand) {
 		p.returns("panic", from(&ending.Error{Kind: ending.Panicked}), func() error { panic("on purpose") })
