@@ -93,8 +93,8 @@ func (f *serve) check() error {
 // crowded reports whether a message of the read limit takes all of the memory budget,
 // save what is too little for another.
 func (f *serve) crowded() bool {
-	const smallest = 64 << 10
-	return f.MemoryBudget != off && f.ReadLimit != off && f.MemoryBudget-f.ReadLimit < smallest
+	const free, smallest = 16 << 10, 64 << 10
+	return f.MemoryBudget != off && f.ReadLimit > free && f.MemoryBudget-f.ReadLimit < smallest
 }
 
 // options are what package server is told.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"io"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -74,12 +77,6 @@ func (l *lines) end() {
 	}
 }
 
-// Write takes one line.
-func (l *lines) Write(line []byte) (int, error) {
-	l.add(string(line))
-	return len(line), nil
-}
-
 // add hands a line on, or counts it as lost.
 func (l *lines) add(line string) {
 	select {
@@ -98,4 +95,32 @@ func (l *lines) add(line string) {
 		}
 	}
 	l.lost.Add(1)
+}
+
+// A lineHandler makes a line of a record, with a handler of its own. One handler for
+// all holds a lock while it writes, and each would wait for those before it.
+type lineHandler struct {
+	*lines
+	on func(io.Writer) slog.Handler
+}
+
+func (h lineHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.on(io.Discard).Enabled(ctx, level)
+}
+
+func (h lineHandler) Handle(ctx context.Context, r slog.Record) error {
+	var b strings.Builder
+	if err := h.on(&b).Handle(ctx, r); err != nil {
+		return err
+	}
+	h.add(b.String())
+	return nil
+}
+
+func (h lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return lineHandler{h.lines, func(w io.Writer) slog.Handler { return h.on(w).WithAttrs(attrs) }}
+}
+
+func (h lineHandler) WithGroup(name string) slog.Handler {
+	return lineHandler{h.lines, func(w io.Writer) slog.Handler { return h.on(w).WithGroup(name) }}
 }

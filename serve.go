@@ -25,7 +25,7 @@ func (f *serve) Run(ctx context.Context, out output) error {
 	}
 	logged := newLines(out.stderr, f.lost)
 	defer logged.end()
-	log := slog.New(f.handler(logged))
+	log := slog.New(lineHandler{logged, f.handler})
 	e := new(echo.Echo)
 	if f.MemoryBudget != off {
 		var err error

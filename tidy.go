@@ -39,7 +39,6 @@ func tidy(ctx context.Context, b *echo.Budget) {
 		{Name: "/memory/classes/heap/free:bytes"},
 	}
 	var s surge
-	var held, dropped int64 // of b
 	for {
 		select {
 		case <-ctx.Done():
@@ -47,11 +46,7 @@ func tidy(ctx context.Context, b *echo.Budget) {
 		case <-tick.C:
 		}
 		metrics.Read(samples)
-		last := held
-		held = b.Held()
-		dropped += max(0, last-held)
-		if s.over(samples[0].Value.Uint64(), samples[1].Value.Uint64()-uint64(len(ballast)), samples[2].Value.Uint64()+uint64(dropped)) {
-			dropped = 0
+		if s.over(samples[0].Value.Uint64(), samples[1].Value.Uint64()-uint64(len(ballast)), samples[2].Value.Uint64(), uint64(b.Held())) {
 			runtime.GC() // what is in pools survives one
 			debug.FreeOSMemory()
 		}
@@ -61,18 +56,26 @@ func tidy(ctx context.Context, b *echo.Budget) {
 // A surge follows what is allocated.
 type surge struct {
 	last, tidied uint64 // what had been allocated at the last look, and at the last tidying
+	held         uint64 // by the budget, at the last look
+	dropped      uint64 // by it, since the last tidying
 }
 
 // over reports whether a surge has ended since the last one, from what has been
-// allocated in all, what is in use, and what is held for no use, in bytes. To give
+// allocated in all, what is in use, what is held for no use, and what the budget holds,
+// in bytes. What that has dropped is in use until it is collected. To give
 // it back costs a collection: so it has to be worth one, and the server to have
 // little else to do.
-func (s *surge) over(allocated, heap, free uint64) bool {
+func (s *surge) over(allocated, heap, free, held uint64) bool {
+	if held < s.held {
+		s.dropped += s.held - held
+	}
+	s.held = held
+	free += s.dropped
 	lately := allocated - s.last
 	s.last = allocated
 	if worth := heap/4 + 4<<20; lately > heap/8 || allocated-s.tidied < worth && free < worth {
 		return false
 	}
-	s.tidied = allocated
+	s.tidied, s.dropped = allocated, 0
 	return true
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -235,5 +236,97 @@ func TestEndingsGiveBack(t *testing.T) {
 				t.Errorf("%d bytes were not given back", budget.Used())
 			}
 		})
+	}
+}
+
+// TestWaitingPeer: a message waits for memory while its peer goes, or breaks the
+// protocol. Nothing is left of it.
+func TestWaitingPeer(t *testing.T) {
+	for name, do := range map[string]func(p *wstest.Peer){
+		"FIN":   func(p *wstest.Peer) { _ = p.FIN() },
+		"RST":   func(p *wstest.Peer) { _ = p.RST() },
+		"close": func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1000, "")) },
+		"twice": func(p *wstest.Peer) { _ = p.Send(wstest.Frame{Payload: random(100)}, wstest.BinaryFrame(nil)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			budget, err := echo.NewBudget(200_000, 200_000, time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			url, ends := start(t, &echo.Echo{Budget: budget}, server.Options{})
+			holds, waits := dial(t, url, wstest.DialOptions{}), dial(t, url, wstest.DialOptions{})
+			if err := holds.Send(wstest.BinaryFrame(random(20_000)).Open()); err != nil {
+				t.Fatal(err)
+			}
+			for budget.Used() == 0 {
+				if t.Context().Err() != nil {
+					return
+				}
+			}
+			if err := waits.Send(wstest.BinaryFrame(random(20_000)).Open()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(50 * time.Millisecond) // so that it waits; where it does not yet, it will not
+			do(waits)
+			if err := holds.Send(wstest.Frame{Fin: true}); err != nil {
+				t.Fatal(err)
+			}
+			if _, got, err := holds.RecvMessage(); len(got) != 20_000 {
+				t.Errorf("who held the memory got %d bytes, %v", len(got), err)
+			}
+			if name != "RST" {
+				_, _ = waits.End(soon)
+			}
+			_ = waits.Close()
+			if o := <-ends; o.Kind == ending.NoMemory || budget.Used() != 0 {
+				t.Errorf("it ended as %v, and %d bytes were not given back", o.Kind, budget.Used())
+			}
+		})
+	}
+}
+
+// TestDrainWaiting: the server ends while a message waits for memory. Its peer is told,
+// and nobody waits for that memory any more.
+func TestDrainWaiting(t *testing.T) {
+	budget, err := echo.NewBudget(200_000, 200_000, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &echo.Echo{Budget: budget}
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, server.Options{CloseTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := httptest.NewServer(s)
+	defer ts.Close()
+	var peers []*wstest.Peer
+	for range 2 {
+		p := dial(t, "ws"+ts.URL[len("http"):], wstest.DialOptions{})
+		peers = append(peers, p)
+		if err := p.Send(wstest.BinaryFrame(random(20_000)).Open()); err != nil {
+			t.Fatal(err)
+		}
+		for budget.Used() == 0 {
+			if t.Context().Err() != nil {
+				return
+			}
+		}
+	}
+	time.Sleep(50 * time.Millisecond) // so that it waits; where it does not yet, it will not
+	over := make(chan error, 1)
+	go func() { over <- s.Shutdown(context.Background()) }()
+	for _, p := range peers {
+		if code, _, err := p.Await(soon); code != 1001 {
+			t.Errorf("got %d, %v", code, err)
+		}
+		_ = p.Close()
+	}
+	select {
+	case err := <-over:
+		if n := budget.Used(); err != nil || n != 0 {
+			t.Errorf("%d bytes were not given back, %v", n, err)
+		}
+	case <-time.After(soon):
+		t.Error("the drain waits for memory")
 	}
 }
