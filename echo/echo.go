@@ -52,8 +52,12 @@ func Serve(ctx context.Context, c Conn) error { return new(Echo).Serve(ctx, c) }
 // makes each of them dearer, and cuts the connection without a close frame when
 // it does.
 func (e *Echo) Serve(ctx context.Context, c Conn) error {
-	m := message{budget: e.Budget}
-	defer m.release()
+	m := messages.Get().(*message) // a server may call for each message
+	m.budget = e.Budget
+	defer func() {
+		m.release()
+		messages.Put(m)
+	}()
 	for {
 		typ, r, err := c.Reader(ctx)
 		if err != nil {

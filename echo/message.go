@@ -48,6 +48,8 @@ type message struct {
 	spare [1]byte // to see that a message ends where its space does
 }
 
+var messages = sync.Pool{New: func() any { return new(message) }}
+
 // read reads r to its end. The result is valid until release. ctx ends a wait for
 // memory.
 func (m *message) read(ctx context.Context, r io.Reader) ([]byte, error) {

@@ -43,6 +43,7 @@ type Conn struct {
 	timers   []*time.Timer // of age and idleness
 	group    errgroup.Group
 	rests    bool  // between messages there is no handler
+	handled  error // what the handler has returned in an Attend
 	draining latch // set when a drain has reached c
 
 	reading     sync.Mutex            // held by a read; see learn
@@ -52,10 +53,11 @@ type Conn struct {
 
 	pings pings
 
-	mu    sync.Mutex
-	end   ending.Ending // the first reason; Open until there is one
-	ended time.Time
-	over  latch // set when the goodbye for it, if any, is done
+	mu     sync.Mutex
+	end    ending.Ending // the first reason; Open until there is one
+	ended  time.Time
+	hasEnd atomic.Bool // there is one: set under mu, read without
+	over   latch       // set when the goodbye for it, if any, is done
 
 	answered bool // a close frame that has left is no goodbye: set before over is
 }

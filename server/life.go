@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -58,7 +57,7 @@ func (c *Conn) handle() (again bool) {
 	}()
 	err = c.srv.handler(c.ctx, c)
 	panicked = false
-	return c.rests && errors.Is(err, ErrIdle) && !c.noted()
+	return c.again(err)
 }
 
 // close ends the connection, unless it has ended, and tells how.
@@ -174,15 +173,12 @@ func (c *Conn) note(end ending.Ending) bool {
 		return false
 	}
 	c.end = end
+	c.hasEnd.Store(true)
 	c.ended = time.Now()
 	return true
 }
 
-func (c *Conn) noted() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.end.Kind != ending.Open
-}
+func (c *Conn) noted() bool { return c.hasEnd.Load() }
 
 // conclude ends the connection for a reason, unless it has one already, and
 // reports whether it did. It says goodbye where there is something to say, which

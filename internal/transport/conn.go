@@ -34,7 +34,7 @@ type Options struct {
 	Deflate        *Deflate      // permessage-deflate was negotiated, with these parameters; nil: it was not
 	MessageTimeout time.Duration // time waited for the rest of a message that has begun
 	WriteTimeout   time.Duration // how long neither the kernel nor the peer may take a byte
-	RestAfter      time.Duration // how long Wait waits for a message; 0, and where CanRest is false: for ever
+	RestAfter      time.Duration // how long Attend waits for a message; then Wait does not; 0, and where CanRest is false: there is no Attend
 	Hold           bool          // keep replies back while more input is in hand
 
 	OnPing func()               // called by the reader for each ping, which is answered; nil: not called
@@ -231,11 +231,13 @@ func (c *Conn) Hangup() {
 	discard(c.base, c.opts.Read, limit)
 }
 
-// Abort closes the socket at once, whoever is using it. Hangup must still be
+// Abort ends the connection at once, whoever is using it. Hangup must still be
 // called.
 func (c *Conn) Abort() {
 	c.Fail(net.ErrClosed)
-	c.base.Close()
+	if c.raw == nil || c.raw.Control(sysShutdown) != nil {
+		c.base.Close()
+	}
 }
 
 // isClosed reports whether coder has closed.

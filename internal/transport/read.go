@@ -30,7 +30,7 @@ type input struct {
 
 	err error // why reading is over; what was scanned before is handed on first
 
-	spoke int64 // when a message, or a part of one, was last handed on; as Conn.heard
+	attention attention
 
 	some  func(uintptr) bool // readSome, made once
 	peek  func(uintptr) bool // peekSome
@@ -42,14 +42,14 @@ type input struct {
 func (in *input) init(c *Conn) {
 	in.c = c
 	in.limit, in.deflate = c.opts.ReadLimit, c.ext != nil
-	in.some, in.peek = in.readSome, c.peekSome
+	in.some, in.peek, in.attention.some = in.readSome, c.peekSome, in.attendSome
 }
 
 // begin takes bytes that somebody else has read.
 func (in *input) begin(first []byte) {
 	b := in.c.opts.Read.get()
 	if headroom+len(first) > len(b.b) {
-		b = &block{make([]byte, headroom+len(first))}
+		b = &block{b: make([]byte, headroom+len(first))}
 	}
 	in.buf, in.r, in.ready = b, headroom, headroom
 	in.w = headroom + copy(b.b[headroom:], first)
@@ -75,8 +75,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 // Wait returns when a Read would not wait. A goroutine that waits here does not
 // have coder's frames on its stack, which is what an idle connection is made of.
 // It is for the time between two messages. It returns early when CloseBy is
-// called: a close handshake reads too, and coder decides who does. It reports
-// whether it has waited for RestAfter, and no message has come.
+// called: a close handshake reads too, and coder decides who does. Where there is a
+// RestAfter it does not wait for a message to begin, nor under an Attend for one to
+// end: that is Attend's, and Wait reports that there is none.
 func (c *Conn) Wait() (idle bool) {
 	in := &c.in
 	in.mu.Lock()
@@ -85,8 +86,7 @@ func (c *Conn) Wait() (idle bool) {
 		return false
 	}
 	err := in.get(forMessage) // Read says it again
-	in.spoke = c.heard.Load()
-	return err == errIdle
+	return err == errIdle || in.attention.running && in.inside()
 }
 
 // Whole returns the size of the message that coder is reading, if all of it has
@@ -119,6 +119,9 @@ func (in *input) get(p patience) error {
 			if in.advance() {
 				continue
 			}
+		}
+		if in.attention.running && in.err == nil && p == forMessage {
+			return errIdle
 		}
 		// Before the reader waits, and when it ends, what was held back leaves.
 		// An error of that is no reason to end: why the peer is gone is there to

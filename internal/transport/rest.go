@@ -3,7 +3,6 @@ package transport
 import (
 	"errors"
 	"os"
-	"time"
 )
 
 // A connection without a message can do without the stack of whoever reads: it
@@ -51,14 +50,3 @@ func (c *Conn) peekSome(fd uintptr) bool {
 
 // errIdle is a wait for a message that was long enough.
 var errIdle = errors.New("transport: no message has come for a while")
-
-// restBy is when a wait for a message becomes a rest. So that the deadline need
-// not be set with every message, it is anywhere between half of RestAfter and all
-// of it after the last. c.mu is held.
-func (c *Conn) restBy() time.Time {
-	last := c.born.Add(time.Duration(c.in.spoke))
-	if d := c.armed.Sub(last); d >= c.opts.RestAfter/2 && d <= c.opts.RestAfter {
-		return c.armed
-	}
-	return time.Now().Add(c.opts.RestAfter)
-}

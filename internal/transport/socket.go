@@ -18,6 +18,14 @@ func (in *input) lend() {
 	}
 }
 
+// rewind lets the next read begin at the start of the buffer, where nothing in it is
+// wanted any more.
+func (in *input) rewind() {
+	if in.buf != nil && in.w == in.ready {
+		in.r, in.ready, in.w = headroom, headroom, headroom
+	}
+}
+
 // free gives the buffer back. What is kept of a frame moves to part.
 func (in *input) free() {
 	if in.buf == nil {
@@ -44,7 +52,13 @@ const partSize = 256
 func (in *input) readRaw() error {
 	in.free()
 	in.n, in.errno = 0, nil
-	if err := in.c.raw.Read(in.some); err != nil {
+	var err error
+	if in.attention.running {
+		err = in.readBeside()
+	} else {
+		err = in.c.raw.Read(in.some)
+	}
+	if err != nil {
 		return err
 	}
 	switch {

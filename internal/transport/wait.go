@@ -33,6 +33,9 @@ func (in *input) fill(p patience) error {
 	if p != forInput && c.closing.Load() {
 		return errEarly
 	}
+	if p == forMessage && !began && c.opts.RestAfter > 0 {
+		return errIdle
+	}
 	in.poll = p == atOnce
 	var start time.Time
 	if began && c.opts.MessageTimeout > 0 {
@@ -80,9 +83,6 @@ func (c *Conn) await(began bool, waited time.Duration, p patience) error {
 	}
 	c.early = p != forInput
 	limit := c.closeBy
-	if p == forMessage && !began && c.opts.RestAfter > 0 && limit.IsZero() {
-		limit = c.restBy()
-	}
 	if began && c.opts.MessageTimeout > 0 {
 		end := time.Now().Add(c.opts.MessageTimeout - waited)
 		if limit.IsZero() || end.Before(limit) {

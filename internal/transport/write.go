@@ -25,11 +25,12 @@ type output struct {
 	n   int
 	err error // of a write; final
 
-	ping      bool         // a ping is among what has not left
-	held      atomic.Bool  // whole frames are kept back in buf
-	closeSent bool         // a close frame has left
-	torn      bool         // a write of the plain path has failed in the midst
-	pending   atomic.Int64 // bytes that wait for the kernel
+	ping      bool          // a ping is among what has not left
+	held      atomic.Bool   // whole frames are kept back in buf
+	closeSent bool          // a close frame has left
+	torn      bool          // a write of the plain path has failed in the midst
+	pending   atomic.Int64  // bytes that wait for the kernel
+	after     atomic.Uint64 // the number of the last read that a write has come after
 
 	owes atomic.Bool // there is something in owed
 	owed owed
@@ -226,8 +227,10 @@ func (o *output) sendRaw(p []byte) error {
 func (o *output) writeSome(fd uintptr) bool {
 	before := len(o.rest)
 	for len(o.rest) > 0 {
+		seq := o.c.in.attention.seq.Load()
 		n, err := sysWrite(fd, o.rest)
 		if n > 0 {
+			o.after.Store(seq)
 			o.rest = o.rest[n:]
 			o.pending.Store(int64(len(o.rest)))
 			continue
@@ -369,11 +372,16 @@ func (f *framer) follow(p []byte) {
 			}
 			continue
 		}
-		f.head[f.have] = p[0]
-		f.have++
-		p = p[1:]
-		if !f.begin() {
-			continue
+		if f.have == 0 && len(p) > 1 && p[1] <= 125 { // as nearly always: the whole of a short header
+			f.head[0], f.left = p[0], int64(p[1])
+			p = p[2:]
+		} else {
+			f.head[f.have] = p[0]
+			f.have++
+			p = p[1:]
+			if !f.begin() {
+				continue
+			}
 		}
 		f.took(f.left)
 		if f.left == 0 {

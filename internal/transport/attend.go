@@ -1,0 +1,210 @@
+package transport
+
+import (
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// Attention is why an Attend has returned.
+type Attention uint8
+
+const (
+	// Look: there is something that a reader has to see for itself: a message of
+	// which there is more to come, the end of reading, or a close of ours that has
+	// begun.
+	Look Attention = iota
+	// Idle: no message has come for a while.
+	Idle
+	// Over: handle has said so.
+	Over
+)
+
+// Attend waits for messages. Whenever one is in hand whole it calls handle, which
+// reads it, and those that are in hand behind it, until Wait says that there are no
+// more. What handle returns is whether to go on. So it never waits for the peer to
+// send.
+//
+// All of this is inside one call of RawConn.Read. Who leaves that between a read and
+// the next wait is not told of what comes in between, so each wait would have to
+// begin with a read that finds nothing. It follows that the socket must not be closed
+// by handle, which is what Abort sees to, and is read by others as in readBeside.
+//
+// It is for one goroutine at a time, and only where CanRest says so.
+func (c *Conn) Attend(handle func() (again bool)) Attention {
+	in := &c.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	a := &in.attention
+	a.handle, a.handled, a.why = handle, false, Look
+	if !c.restBy(c.now() + int64(c.opts.RestAfter)) {
+		return Look
+	}
+	err := c.raw.Read(a.some)
+	a.handle = nil
+	c.waiting.Store(0)
+	switch {
+	case err == nil:
+		return a.why
+	case c.readError(err, false) == errIdle:
+		return Idle
+	}
+	return Look
+}
+
+// attention is what an Attend needs.
+type attention struct {
+	handle  func() bool
+	running bool // handle is, and nobody else may wait for the socket
+	handled bool // it has been called since the last wait
+	why     Attention
+	until   int64 // when a wait is long enough; as Conn.heard
+
+	some func(uintptr) bool // attendSome, made once
+	told bool               // the kernel has been told to say what it has left
+	left bool               // the kernel may have more than the last read has taken
+	seq  atomic.Uint64      // of the last read
+}
+
+// attendSome is what Attend does when there may be input.
+func (in *input) attendSome(fd uintptr) bool {
+	c, a := in.c, &in.attention
+	c.waiting.Store(0)
+	if !a.told {
+		a.told = true
+		sysTellLeft(fd)
+	}
+	for a.left = true; ; {
+		if !in.deal() {
+			return true
+		}
+		in.more.Store(false)
+		c.out.flush()
+		// The kernel says what it has left, and the end of the stream counts as some;
+		// but not a reset, which a write would have met.
+		if !a.left && c.out.after.Load() == a.seq.Load() {
+			break
+		}
+		in.rewind()
+		in.lend()
+		n, left, err := sysReceive(fd, in.buf, in.w)
+		a.seq.Add(1)
+		if n < 0 && err == nil {
+			break
+		}
+		a.left = left
+		switch {
+		case err != nil:
+			err = os.NewSyscallError("read", err)
+		case n == 0:
+			err = io.EOF
+		}
+		if err != nil {
+			in.free()
+			in.err = c.readError(err, false)
+			return true
+		}
+		in.w += n
+		in.turns += turnsOf(n)
+		c.heard.Store(c.now())
+	}
+	in.turns = 0
+	in.free()
+	in.publish()
+	now := c.now()
+	if a.handled && a.until-now < int64(c.opts.RestAfter)/2 && !c.restBy(now+int64(c.opts.RestAfter)) || c.closing.Load() {
+		return true
+	}
+	a.handled = false
+	c.waiting.Store(now)
+	return false
+}
+
+// deal has the messages handled that are in hand. It reports whether nothing is then.
+func (in *input) deal() bool {
+	a := &in.attention
+	for in.err == nil {
+		switch {
+		case in.r < in.ready:
+			if in.inside() {
+				return false
+			}
+			a.handled = true
+			if !in.call() {
+				a.why = Over
+				return false
+			}
+		case in.w == in.ready:
+			return !in.inside() // or it was the header alone of a frame
+		case !in.advance():
+			return false
+		}
+		if in.turns++; in.turns >= maxTurns {
+			in.yield()
+		}
+	}
+	return false
+}
+
+// call calls handle. That may read, and others may, so in.mu is let go.
+func (in *input) call() (again bool) {
+	a := &in.attention
+	a.running = true
+	in.mu.Unlock()
+	defer func() { // also where handle ends its goroutine
+		in.mu.Lock()
+		a.running = false
+	}()
+	return a.handle()
+}
+
+// restBy sets the time when a wait for a message is long enough, and reports whether
+// there may be one: not where reading has failed, or a close has begun.
+func (c *Conn) restBy(t int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed != nil || !c.closeBy.IsZero() {
+		return false
+	}
+	c.early = true
+	c.in.attention.until = t
+	c.arm(c.born.Add(time.Duration(t)))
+	return true
+}
+
+// readBeside reads while a handler runs in an Attend: that holds the right to wait
+// for the socket, so here it is looked at again and again. Only a close handshake
+// reads then, and CloseBy bounds it.
+func (in *input) readBeside() error {
+	for wait := time.Millisecond; ; wait = min(2*wait, besideWait) {
+		var n int
+		var errno error
+		if err := in.c.raw.Control(func(fd uintptr) {
+			in.lend()
+			n, errno = sysRead(fd, in.buf.b[in.w:])
+		}); err != nil {
+			return err
+		}
+		if errno != errAgain {
+			in.n, in.errno = n, errno
+			return nil
+		}
+		in.free()
+		if in.c.deadlineOver() {
+			return os.ErrDeadlineExceeded
+		}
+		in.c.waiting.CompareAndSwap(0, in.c.now())
+		time.Sleep(wait)
+	}
+}
+
+// besideWait is the longest that such a read looks away.
+const besideWait = 10 * time.Millisecond
+
+// deadlineOver reports whether the read deadline is.
+func (c *Conn) deadlineOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.armed.IsZero() && !time.Now().Before(c.armed)
+}

@@ -1,0 +1,320 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/wstest"
+)
+
+// attended is a Conn with coder over it that may be attended to, and its client.
+func attended(tb testing.TB, restAfter time.Duration) (*Conn, *websocket.Conn, *net.TCPConn) {
+	tb.Helper()
+	sock, client := loopback(tb)
+	if err := client.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		tb.Fatal(err)
+	}
+	o := options()
+	o.Hold, o.RestAfter = true, restAfter
+	c := New(sock, nil, o)
+	if !c.CanRest() {
+		c.Abort()
+		c.Hangup()
+		tb.Skip("no reads by hand on this system: nothing is attended to")
+	}
+	ws := accept(tb, c)
+	tb.Cleanup(func() {
+		client.Close()
+		_ = ws.CloseNow()
+		c.Hangup()
+	})
+	return c, ws, client.(*net.TCPConn)
+}
+
+// echoInHand echoes what is in hand, until Wait says that there is no more.
+func echoInHand(c *Conn, ws *websocket.Conn) error {
+	for !c.Wait() {
+		typ, b, err := ws.Read(context.Background())
+		if err == nil {
+			err = ws.Write(context.Background(), typ, b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serveAttended echoes until reading ends, and returns the error of that.
+func serveAttended(c *Conn, ws *websocket.Conn) (err error) {
+	for err == nil {
+		if c.Attend(func() bool { err = echoInHand(c, ws); return err == nil }) == Look {
+			err = echoInHand(c, ws)
+		}
+	}
+	return err
+}
+
+// TestAttendEnd: whatever comes right behind a message, and with it, is seen at once:
+// the kernel tells the poller of both together. The peer may wait for the echo or not,
+// and what it sends may be of a kind that has no echo.
+func TestAttendEnd(t *testing.T) {
+	const soon = 5 * time.Second // a heartbeat would find out much later
+	text := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
+	begun := append([]byte(nil), text...)
+	begun[0] &^= finBit
+	pong := wstest.PongFrame("x").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
+	sends := map[string][]byte{"a message": text, "a fragment": begun, "a pong": pong, "nothing": nil, "a part of a header": text[:3]}
+	ends := map[string]func(tcp *net.TCPConn) error{
+		"FIN": (*net.TCPConn).CloseWrite,
+		"RST": func(tcp *net.TCPConn) error {
+			if err := tcp.SetLinger(0); err != nil {
+				return err
+			}
+			return tcp.Close()
+		},
+	}
+	for name, send := range sends {
+		for end, by := range ends {
+			t.Run(name+" and "+end, func(t *testing.T) {
+				t.Parallel()
+				for i := range 60 {
+					c, ws, client := attended(t, time.Hour)
+					done := make(chan error, 1)
+					go func() { done <- serveAttended(c, ws) }()
+					for range i % 3 { // so that the kernel has been asked to tell what is left
+						if _, err := client.Write(text); err != nil {
+							t.Fatal(err)
+						}
+						if _, err := io.ReadFull(client, make([]byte, 7)); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if _, err := client.Write(send); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Duration(i/3) * 5 * time.Microsecond) // before, while and after it is read
+					if err := by(client); err != nil {
+						t.Fatal(err)
+					}
+					select {
+					case err := <-done:
+						reset := errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+						if end == "FIN" && reset || end == "RST" && !reset && !isKind(c.Err(), ending.Reset) {
+							t.Fatalf("%v, after %v", err, c.Err())
+						}
+					case <-time.After(soon):
+						t.Fatalf("round %d: the end was not seen", i)
+					}
+				}
+			})
+		}
+	}
+}
+
+func isKind(err error, k ending.Kind) bool { return ending.Of(err).Kind == k }
+
+// TestAttendReads counts the reads: one for a message and its echo, where the kernel
+// says what it has left.
+func TestAttendReads(t *testing.T) {
+	c, ws, client := attended(t, time.Hour)
+	done := make(chan error, 1)
+	go func() { done <- serveAttended(c, ws) }()
+	text := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
+	const messages = 200
+	for range messages {
+		if _, err := client.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(client, make([]byte, 7)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client.Close()
+	<-done
+	reads := int(c.in.attention.seq.Load())
+	t.Logf("measured: %d reads for %d messages", reads, messages)
+	if most := messages + messages/10; runtime.GOOS == "linux" && runtime.GOARCH != "386" && reads > most {
+		t.Errorf("%d reads for %d messages, want no more than %d", reads, messages, most)
+	}
+}
+
+// TestAttendTogether: messages that come together are handled in one call, each once
+// and in order, however they are cut, and so is what comes between them.
+func TestAttendTogether(t *testing.T) {
+	c, ws, client := attended(t, time.Hour)
+	calls := 0
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for err == nil {
+			if c.Attend(func() bool { calls++; err = echoInHand(c, ws); return err == nil }) == Look {
+				err = echoInHand(c, ws)
+			}
+		}
+		done <- err
+	}()
+	var all []byte
+	for i := range 20 {
+		all = wstest.TextFrame(string(rune('a' + i))).WithKey([4]byte{1, 2, 3, 4}).Append(all)
+	}
+	for _, cut := range []int{0, 1, 3, 6, 7, 10, 64, len(all) - 1} {
+		for _, p := range [][]byte{all[:cut], all[cut:]} {
+			if _, err := client.Write(p); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		back := make([]byte, 20*3)
+		if _, err := io.ReadFull(client, back); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 20 {
+			if got := string(back[3*i:][:3]); got != "\x81\x01"+string(rune('a'+i)) {
+				t.Fatalf("cut at %d: message %d came back as %q", cut, i, got)
+			}
+		}
+	}
+	client.Close()
+	<-done
+	if calls > 8*4 {
+		t.Errorf("%d calls for 8 times 20 messages that came in at most two pieces", calls)
+	}
+}
+
+// TestAttendIdle: it returns when no message has come for a while; pongs do not put
+// that off, messages do.
+func TestAttendIdle(t *testing.T) {
+	const rest = 200 * time.Millisecond
+	c, ws, client := attended(t, rest)
+	handle := func() bool { return echoInHand(c, ws) == nil }
+	pong := wstest.PongFrame("x").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
+	text := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
+	stop := make(chan struct{})
+	var sending sync.WaitGroup
+	send := func(p []byte) {
+		sending.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(rest / 20):
+					_, _ = client.Write(p)
+				}
+			}
+		})
+	}
+	send(pong)
+	if why := c.Attend(handle); why != Idle {
+		t.Errorf("among pongs it returned %d, want %d", why, Idle)
+	}
+	send(text)
+	sending.Go(func() { _, _ = io.Copy(io.Discard, client) })
+	began := time.Now()
+	time.AfterFunc(3*rest, func() { close(stop) })
+	if why := c.Attend(handle); why != Idle {
+		t.Errorf("after messages it returned %d, want %d", why, Idle)
+	}
+	if d := time.Since(began); d < 3*rest {
+		t.Errorf("it was idle after %v, when messages came until %v", d, 3*rest)
+	}
+	client.Close()
+	sending.Wait()
+}
+
+// TestAttendClose: a close from inside the handler, and one from beside it, read what
+// the peer answers, though the wait for the socket is Attend's.
+func TestAttendClose(t *testing.T) {
+	for name, inside := range map[string]bool{"inside": true, "beside": false} {
+		t.Run(name, func(t *testing.T) {
+			c, ws, client := attended(t, time.Hour)
+			peer := wstest.Client(client)
+			if err := peer.Send(wstest.TextFrame("hello")); err != nil {
+				t.Fatal(err)
+			}
+			closed := make(chan error, 1)
+			goodbye := func() {
+				c.CloseBy(time.Now().Add(3 * time.Second))
+				closed <- ws.Close(websocket.StatusNormalClosure, "bye")
+			}
+			answered := make(chan struct{})
+			go func() {
+				defer close(answered)
+				f, err := peer.Recv()
+				if err != nil || f.Opcode != wstest.Close {
+					t.Errorf("got %v, %v, want a close frame", f, err)
+					return
+				}
+				time.Sleep(20 * time.Millisecond) // so that it has to be waited for
+				if err := peer.Send(wstest.CloseFrame(1000, "")); err != nil {
+					t.Error(err)
+				}
+			}()
+			began := time.Now()
+			c.Attend(func() bool {
+				_, _, err := ws.Read(context.Background())
+				if err != nil {
+					t.Error(err)
+				}
+				if inside {
+					goodbye()
+				} else {
+					go goodbye()
+					<-answered
+					time.Sleep(50 * time.Millisecond) // a handler that takes its time
+				}
+				return false
+			})
+			if err := <-closed; err != nil {
+				t.Errorf("closing: %v", err)
+			}
+			if d := time.Since(began); d > 2*time.Second {
+				t.Errorf("it took %v", d)
+			}
+			if code, _ := c.PeerClose(); code != 1000 {
+				t.Errorf("the peer's close frame was not read: %d", code)
+			}
+		})
+	}
+}
+
+// TestAttendAbort: it ends at once what the handler waits for, and does not wait for
+// the handler.
+func TestAttendAbort(t *testing.T) {
+	c, ws, client := attended(t, time.Hour)
+	_ = client.SetReadBuffer(4 << 10)
+	if _, err := client.Write(wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	stuck, over := make(chan struct{}), make(chan error, 1)
+	go func() {
+		c.Attend(func() bool {
+			close(stuck)
+			var err error
+			for b := make([]byte, 1<<20); err == nil; { // nobody reads it
+				err = ws.Write(context.Background(), websocket.MessageBinary, b)
+			}
+			over <- err
+			return false
+		})
+	}()
+	<-stuck
+	eventually(t, "the write waits", c.Writing)
+	c.Abort()
+	select {
+	case <-over:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the handler still writes")
+	}
+	client.Close()
+}
