@@ -27,6 +27,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 		Subprotocols:       s.opts.Subprotocols,
 		CompressionMode:    websocket.CompressionDisabled, // it is the transport's
 	}
+	c.msg.c = c
 	c.beat, _ = s.opts.monitor() // New has tried it
 	if s.opts.Keep != nil {
 		c.kept = s.opts.Keep(r)

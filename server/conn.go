@@ -77,7 +77,8 @@ func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, er
 		return 0, nil, err
 	}
 	release := c.bind(ctx)
-	if c.tr.Wait() {
+	size, idle := c.tr.Wait()
+	if idle {
 		release()
 		return 0, nil, ErrIdle
 	}
@@ -86,7 +87,7 @@ func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, er
 		release()
 		return 0, nil, c.readFailed(err)
 	}
-	c.msg = message{c: c, r: r, text: typ == websocket.MessageText, release: release}
+	c.msg.begin(r, typ == websocket.MessageText, size, release)
 	return typ, &c.msg, nil
 }
 

@@ -15,9 +15,18 @@ type message struct {
 	r       io.Reader
 	text    bool
 	size    int64 // read so far
+	whole   int64 // what it will be; -1: not known yet
 	runes   utf8Check
 	release func()
 	err     error // that the last Read returned; io.EOF where the message was whole
+}
+
+// begin makes m the reader of the next message.
+func (m *message) begin(r io.Reader, text bool, whole int64, release func()) {
+	m.r, m.text, m.release = r, text, release
+	m.size, m.whole = 0, whole
+	m.runes.n = 0
+	m.err = nil
 }
 
 func (m *message) Read(p []byte) (int, error) {
@@ -30,7 +39,7 @@ func (m *message) Read(p []byte) (int, error) {
 	m.size += int64(n)
 	// Once there is an ending, the close handshake may have taken the rest, and
 	// what is whole be another message: so that is asked after.
-	if err == nil && m.size == m.c.tr.Whole() && !m.c.noted() {
+	if err == nil && (m.size == m.whole || m.whole < 0 && m.size == m.c.tr.Whole()) && !m.c.noted() {
 		err = io.EOF // coder would say so the next time
 	}
 	if m.c.srv.opts.IdleTimeout > 0 {

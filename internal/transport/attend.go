@@ -3,7 +3,6 @@ package transport
 import (
 	"io"
 	"os"
-	"sync/atomic"
 	"time"
 )
 
@@ -38,17 +37,18 @@ func (c *Conn) Attend(handle func() (again bool)) Attention {
 	defer in.mu.Unlock()
 	a := &in.attention
 	a.handle, a.handled, a.why = handle, false, Look
-	if !c.restBy(c.now() + int64(c.opts.RestAfter)) {
-		return Look
-	}
-	err := c.raw.Read(a.some)
-	a.handle = nil
-	c.waiting.Store(0)
-	switch {
-	case err == nil:
-		return a.why
-	case c.readError(err, false) == errIdle:
-		return Idle
+	for a.restAt = c.now() + int64(c.opts.RestAfter); c.attendUntil(a.restAt); {
+		err := c.raw.Read(a.some)
+		c.waiting.Store(0)
+		if err == nil {
+			return a.why
+		}
+		if c.readError(err, false) != errIdle {
+			break
+		}
+		if c.now() >= a.restAt { // else it was not so long, or the socket is to be looked at
+			return Idle
+		}
 	}
 	return Look
 }
@@ -59,41 +59,41 @@ type attention struct {
 	running bool // handle is, and nobody else may wait for the socket
 	handled bool // it has been called since the last wait
 	why     Attention
-	until   int64 // when a wait is long enough; as Conn.heard
 
-	some func(uintptr) bool // attendSome, made once
-	told bool               // the kernel has been told to say what it has left
-	left bool               // the kernel may have more than the last read has taken
-	seq  atomic.Uint64      // of the last read
+	// Times as Conn.heard.
+	restAt   int64 // when a wait for a message is long enough
+	until    int64 // when the wait ends, for that or to look at the socket
+	verified int64 // when it was last seen that there was nothing to read
+
+	some  func(uintptr) bool // attendSome, made once
+	reads int                // for the tests
 }
 
 // attendSome is what Attend does when there may be input.
 func (in *input) attendSome(fd uintptr) bool {
 	c, a := in.c, &in.attention
 	c.waiting.Store(0)
-	if !a.told {
-		a.told = true
-		sysTellLeft(fd)
-	}
-	for a.left = true; ; {
+	var now int64
+	for short := false; ; {
 		if !in.deal() {
 			return true
 		}
 		in.more.Store(false)
 		c.out.flush()
-		// The kernel says what it has left, and the end of the stream counts as some;
-		// but not a reset, which a write would have met.
-		if !a.left && c.out.after.Load() == a.seq.Load() {
+		if now = c.now(); short && in.mayWait(now) {
 			break
 		}
 		in.rewind()
 		in.lend()
-		n, left, err := sysReceive(fd, in.buf, in.w)
-		a.seq.Add(1)
-		if n < 0 && err == nil {
+		a.reads++
+		n, err := sysRead(fd, in.buf.b[in.w:])
+		if err == errAgain {
+			if now-a.verified < often && a.until > now+lookAfter && !c.attendUntil(now+lookAfter) {
+				return true
+			}
+			a.verified = now
 			break
 		}
-		a.left = left
 		switch {
 		case err != nil:
 			err = os.NewSyscallError("read", err)
@@ -106,20 +106,39 @@ func (in *input) attendSome(fd uintptr) bool {
 			return true
 		}
 		in.w += n
+		short = in.w < len(in.buf.b)
 		in.turns += turnsOf(n)
 		c.heard.Store(c.now())
 	}
 	in.turns = 0
 	in.free()
 	in.publish()
-	now := c.now()
-	if a.handled && a.until-now < int64(c.opts.RestAfter)/2 && !c.restBy(now+int64(c.opts.RestAfter)) || c.closing.Load() {
+	if a.handled {
+		a.handled = false
+		a.restAt = now + int64(c.opts.RestAfter)
+	}
+	if c.closing.Load() {
 		return true
 	}
-	a.handled = false
 	c.waiting.Store(now)
 	return false
 }
+
+// mayWait reports whether a wait may follow a read that has not filled the buffer,
+// and need not begin with one that finds nothing. Bytes that come later are told of;
+// only what came together with those that were read may not be, such as the end of the
+// stream. It is found when the socket is looked at next, so that must be soon.
+func (in *input) mayWait(now int64) bool {
+	return readsAll && in.c.isTCP && in.attention.until <= now+lookAfter
+}
+
+// A connection that has something to read again within the time often is looked at
+// after lookAfter. To wake up for that costs what four or five reads do that find
+// nothing.
+const (
+	often     = int64(5 * time.Millisecond)
+	lookAfter = int64(50 * time.Millisecond)
+)
 
 // deal has the messages handled that are in hand. It reports whether nothing is then.
 func (in *input) deal() bool {
@@ -159,9 +178,9 @@ func (in *input) call() (again bool) {
 	return a.handle()
 }
 
-// restBy sets the time when a wait for a message is long enough, and reports whether
-// there may be one: not where reading has failed, or a close has begun.
-func (c *Conn) restBy(t int64) bool {
+// attendUntil sets the time when a wait ends, and reports whether there may be one: not
+// where reading has failed, or a close has begun.
+func (c *Conn) attendUntil(t int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failed != nil || !c.closeBy.IsZero() {

@@ -45,11 +45,12 @@ type Options struct {
 // one goroutine at a time, as coder's locks see to; everything else may be
 // called by any.
 type Conn struct {
-	opts Options
-	sock net.Conn        // what net/http accepted: TCP, TLS, a unix socket, a pipe
-	base net.Conn        // the connection beneath TLS; sock itself elsewhere
-	raw  syscall.RawConn // of sock, where its reads and writes may be done by hand; else nil
-	born time.Time
+	opts  Options
+	sock  net.Conn        // what net/http accepted: TCP, TLS, a unix socket, a pipe
+	base  net.Conn        // the connection beneath TLS; sock itself elsewhere
+	isTCP bool            // sock is TCP, without TLS
+	raw   syscall.RawConn // of sock, where its reads and writes may be done by hand; else nil
+	born  time.Time
 
 	mu      sync.Mutex // guards what follows
 	failed  error      // why reads end; the first reason stays
@@ -89,6 +90,7 @@ func New(sock net.Conn, first []byte, o Options) *Conn {
 	if s, ok := sock.(*tls.Conn); ok {
 		c.base = s.NetConn()
 	}
+	_, c.isTCP = sock.(*net.TCPConn)
 	if c.raw = rawOf(sock); c.raw == nil {
 		c.opts.RestAfter = 0
 	}

@@ -15,10 +15,7 @@ type Pool struct {
 	pool sync.Pool
 }
 
-type block struct {
-	b        []byte
-	received received
-}
+type block struct{ b []byte }
 
 // NewPool returns a pool of buffers for size bytes, or for the least that works
 // where that is more, and a frame's header besides: a message of that size comes and
@@ -34,7 +31,7 @@ func (p *Pool) get() *block {
 	if b, ok := p.pool.Get().(*block); ok {
 		return b
 	}
-	return &block{b: make([]byte, p.size)}
+	return &block{make([]byte, p.size)}
 }
 
 func (p *Pool) put(b *block) {

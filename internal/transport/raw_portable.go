@@ -9,6 +9,8 @@ const haveRaw = true
 
 const errAgain = syscall.EAGAIN
 
+const readsAll = false // or it is not known here
+
 func sysRead(fd uintptr, p []byte) (int, error) {
 	for {
 		n, err := syscall.Read(int(fd), p)
@@ -19,18 +21,6 @@ func sysRead(fd uintptr, p []byte) (int, error) {
 }
 
 func sysShutdown(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }
-
-func sysTellLeft(uintptr) {}
-
-type received struct{}
-
-func sysReceive(fd uintptr, b *block, at int) (n int, left bool, err error) {
-	n, err = sysRead(fd, b.b[at:])
-	if err == errAgain {
-		err = nil
-	}
-	return n, true, err
-}
 
 func sysDrop(fd uintptr, p []byte) (int, error) { return sysRead(fd, p) }
 

@@ -49,7 +49,7 @@ func (in *input) init(c *Conn) {
 func (in *input) begin(first []byte) {
 	b := in.c.opts.Read.get()
 	if headroom+len(first) > len(b.b) {
-		b = &block{b: make([]byte, headroom+len(first))}
+		b = &block{make([]byte, headroom+len(first))}
 	}
 	in.buf, in.r, in.ready = b, headroom, headroom
 	in.w = headroom + copy(b.b[headroom:], first)
@@ -78,15 +78,23 @@ func (c *Conn) Read(p []byte) (int, error) {
 // called: a close handshake reads too, and coder decides who does. Where there is a
 // RestAfter it does not wait for a message to begin, nor under an Attend for one to
 // end: that is Attend's, and Wait reports that there is none.
-func (c *Conn) Wait() (idle bool) {
+//
+// The size is that of the message that begins, where all of it is in hand and is as it
+// was sent; else it is -1.
+func (c *Conn) Wait() (size int64, idle bool) {
 	in := &c.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if x := c.ext; x != nil && x.in.ready() {
-		return false
+		return -1, false
 	}
-	err := in.get(forMessage) // Read says it again
-	return err == errIdle || in.attention.running && in.inside()
+	switch err := in.get(forMessage); { // Read says it again
+	case err == errIdle, in.attention.running && in.inside():
+		return -1, true
+	case err != nil, in.inside(), c.ext != nil:
+		return -1, false
+	}
+	return in.size, false
 }
 
 // Whole returns the size of the message that coder is reading, if all of it has

@@ -25,12 +25,11 @@ type output struct {
 	n   int
 	err error // of a write; final
 
-	ping      bool          // a ping is among what has not left
-	held      atomic.Bool   // whole frames are kept back in buf
-	closeSent bool          // a close frame has left
-	torn      bool          // a write of the plain path has failed in the midst
-	pending   atomic.Int64  // bytes that wait for the kernel
-	after     atomic.Uint64 // the number of the last read that a write has come after
+	ping      bool         // a ping is among what has not left
+	held      atomic.Bool  // whole frames are kept back in buf
+	closeSent bool         // a close frame has left
+	torn      bool         // a write of the plain path has failed in the midst
+	pending   atomic.Int64 // bytes that wait for the kernel
 
 	owes atomic.Bool // there is something in owed
 	owed owed
@@ -227,10 +226,8 @@ func (o *output) sendRaw(p []byte) error {
 func (o *output) writeSome(fd uintptr) bool {
 	before := len(o.rest)
 	for len(o.rest) > 0 {
-		seq := o.c.in.attention.seq.Load()
 		n, err := sysWrite(fd, o.rest)
 		if n > 0 {
-			o.after.Store(seq)
 			o.rest = o.rest[n:]
 			o.pending.Store(int64(len(o.rest)))
 			continue
