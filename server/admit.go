@@ -28,7 +28,7 @@ func busy(reason string) *refusal {
 
 // refuse writes the refusal.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
-	turn()
+	letOthers()
 	s.log.Debug("refused", "remote", logged(r.RemoteAddr), "status", f.status, "reason", logged(f.reason.Error()))
 	h := w.Header()
 	switch f.status {

@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"example.com/wsecho/internal/transport"
+	"example.com/wsecho/internal/turn"
 )
 
 // A Handler talks on one connection, until it returns. It reads until a read
@@ -154,16 +155,16 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string, star
 	return c, f
 }
 
-// turn lets others have theirs. One connection may send thousands of requests at once,
-// and net/http would answer them all before.
-func turn() { new(transport.Turn).Over() }
+// letOthers lets others have their turns. One connection may send thousands of requests
+// at once, and net/http would answer them all before.
+func letOthers() { new(turn.Turn).Over() }
 
 func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	if hasBody(r) {
 		h.Set("Connection", "close") // or net/http would wait for it
 	}
-	turn()
+	letOthers()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -2,9 +2,11 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -223,5 +225,32 @@ func TestNoAllocations(t *testing.T) {
 			_ = c.Close()
 			c.Hangup()
 		}
+	}
+}
+
+// TestNothingHeldAfterEnd: what was read and not looked at is let go, too.
+func TestNothingHeldAfterEnd(t *testing.T) {
+	sock, peer := net.Pipe()
+	o := options()
+	o.Read = NewPool(64 << 10)
+	c := New(sock, nil, o)
+	ws := accept(t, c)
+	var many []byte
+	for range 1000 {
+		many = wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(many)
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer peer.Close()
+	all.Go(func() { _, _ = peer.Write(many) })
+	for range 100 { // so that a large buffer is in use
+		if _, _, err := ws.Read(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = ws.CloseNow()
+	c.Hangup()
+	if c.in.buf != nil || c.in.part != nil {
+		t.Errorf("%d bytes are held", cap(c.in.part))
 	}
 }

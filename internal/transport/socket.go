@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"example.com/wsecho/internal/turn"
 )
 
 // lend gives buf a buffer, with what is kept of a frame at its start.
@@ -165,7 +167,7 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 		}
 		return
 	}
-	over, turn := false, Turn{}
+	over, others := false, turn.Turn{}
 	some := func(fd uintptr) bool {
 		b := p.get()
 		defer p.put(b)
@@ -184,7 +186,7 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 			return
 		}
 		if !over {
-			turn.Over()
+			others.Over()
 		}
 	}
 }

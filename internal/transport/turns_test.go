@@ -1,8 +1,15 @@
 package transport
 
 import (
+	"context"
 	"io"
+	"net"
+	"sync"
 	"testing"
+	"time"
+
+	"example.com/wsecho/internal/turn"
+	"example.com/wsecho/wstest"
 )
 
 // TestTurnsOfALargeFrame reads one frame that takes many buffers. They count, though
@@ -27,4 +34,38 @@ func TestTurnsOfALargeFrame(t *testing.T) {
 	client.Close()
 	_ = c.Close()
 	c.Hangup()
+}
+
+// TestTurnOfThePolite: who waits for each answer has no turn that ends, whatever it is
+// read with.
+func TestTurnOfThePolite(t *testing.T) {
+	sock, peer := net.Pipe()
+	c := New(sock, nil, options())
+	ws := accept(t, c)
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer c.Hangup()
+	defer ws.CloseNow()
+	defer peer.Close()
+	all.Go(func() {
+		for {
+			typ, b, err := ws.Read(context.Background())
+			if err != nil || ws.Write(context.Background(), typ, b) != nil {
+				return
+			}
+		}
+	})
+	f := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
+	for range 3 * maxTurns {
+		if _, err := peer.Write(f); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(peer, make([]byte, 7)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(4 * anyWait)
+	}
+	if c.turn != (turn.Turn{}) {
+		t.Errorf("it has had to wait for others")
+	}
 }

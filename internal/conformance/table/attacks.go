@@ -256,7 +256,7 @@ var attacks = []row{
 		what: "leaks",
 		duty: "goroutines, descriptors and connections are what they were before",
 		tests: []string{
-			"wsecho", "server", "internal/transport", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors", "wsecho.TestNothingIsLeft",
+			"wsecho", "server", "internal/transport", "internal/turn", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors", "wsecho.TestNothingIsLeft",
 			"internal/inflate", "probe",
 		},
 	},

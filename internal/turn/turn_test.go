@@ -1,9 +1,9 @@
-package transport
+package turn
 
 import (
-	"context"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -14,6 +14,8 @@ import (
 
 	"example.com/wsecho/wstest"
 )
+
+func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
 
 // TestTurn: beside many that are always busy, one who has something to say now and
 // then is heard sooner than the scheduler would hear it.
@@ -81,6 +83,23 @@ func besideBusy(t *testing.T, over func(*Turn)) time.Duration {
 	}
 	slices.Sort(times)
 	return times[len(times)/2]
+}
+
+func loopback(t *testing.T) (server, client net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if server, err = l.Accept(); err != nil {
+		client.Close()
+		t.Fatal(err)
+	}
+	return server, client
 }
 
 // TestTurns: all that wait get their turns, whoever comes and goes meanwhile, with
@@ -184,65 +203,4 @@ func besideAHog(over func(*Turn)) (turns int64) {
 	close(done)
 	all.Wait()
 	return n.Load()
-}
-
-// TestTurnOfThePolite: who waits for each answer has no turn that ends, whatever it is
-// read with.
-func TestTurnOfThePolite(t *testing.T) {
-	sock, peer := net.Pipe()
-	c := New(sock, nil, options())
-	ws := accept(t, c)
-	var all sync.WaitGroup
-	defer all.Wait()
-	defer c.Hangup()
-	defer ws.CloseNow()
-	defer peer.Close()
-	all.Go(func() {
-		for {
-			typ, b, err := ws.Read(context.Background())
-			if err != nil || ws.Write(context.Background(), typ, b) != nil {
-				return
-			}
-		}
-	})
-	f := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
-	for range 3 * maxTurns {
-		if _, err := peer.Write(f); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(peer, make([]byte, 7)); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(4 * anyWait)
-	}
-	if n := c.turn.last.Load(); n != 0 {
-		t.Errorf("it has had to wait for others")
-	}
-}
-
-// TestNothingHeldAfterEnd: what was read and not looked at is let go, too.
-func TestNothingHeldAfterEnd(t *testing.T) {
-	sock, peer := net.Pipe()
-	o := options()
-	o.Read = NewPool(64 << 10)
-	c := New(sock, nil, o)
-	ws := accept(t, c)
-	var many []byte
-	for range 1000 {
-		many = wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(many)
-	}
-	var all sync.WaitGroup
-	defer all.Wait()
-	defer peer.Close()
-	all.Go(func() { _, _ = peer.Write(many) })
-	for range 100 { // so that a large buffer is in use
-		if _, _, err := ws.Read(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	_ = ws.CloseNow()
-	c.Hangup()
-	if c.in.buf != nil || c.in.part != nil {
-		t.Errorf("%d bytes are held", cap(c.in.part))
-	}
 }

@@ -1,4 +1,16 @@
-package transport
+// Package turn sees to it that connections which always have more to do do not keep
+// the processors from those that have said something only now. Each has a [Turn] and
+// says when it has done much in a row:
+//
+//	var t turn.Turn
+//	for {
+//		doMuch()
+//		t.Over() // others have theirs
+//	}
+//
+// It does not say how much is much. It starts no goroutine, and takes no processor from
+// anybody: who never says that a turn is over is not stopped.
+package turn
 
 import (
 	"os"
