@@ -4,6 +4,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"example.com/wsecho/internal/socket"
 )
 
 // Attention is why an Attend has returned.
@@ -86,8 +88,8 @@ func (in *input) attendSome(fd uintptr) bool {
 		in.rewind()
 		in.lend()
 		a.reads++
-		n, err := sysRead(fd, in.buf.b[in.w:])
-		if err == errAgain {
+		n, err := socket.Read(fd, in.buf.b[in.w:])
+		if err == socket.ErrAgain {
 			if now-a.verified < often && a.until > now+lookAfter && !c.attendUntil(now+lookAfter) {
 				return true
 			}
@@ -129,7 +131,7 @@ func (in *input) attendSome(fd uintptr) bool {
 // only what came together with those that were read may not be, such as the end of the
 // stream. It is found when the socket is looked at next, so that must be soon.
 func (in *input) mayWait(now int64) bool {
-	return readsAll && in.c.isTCP && in.attention.until <= now+lookAfter
+	return socket.ReadsAll && in.c.isTCP && in.attention.until <= now+lookAfter
 }
 
 // A connection that has something to read again within the time often is looked at
@@ -201,11 +203,11 @@ func (in *input) readBeside() error {
 		var errno error
 		if err := in.c.raw.Control(func(fd uintptr) {
 			in.lend()
-			n, errno = sysRead(fd, in.buf.b[in.w:])
+			n, errno = socket.Read(fd, in.buf.b[in.w:])
 		}); err != nil {
 			return err
 		}
-		if errno != errAgain {
+		if errno != socket.ErrAgain {
 			in.n, in.errno = n, errno
 			return nil
 		}

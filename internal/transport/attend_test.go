@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/socket"
 	"example.com/wsecho/wstest"
 )
 
@@ -149,7 +150,7 @@ func TestAttendReads(t *testing.T) {
 	<-done
 	reads := c.in.attention.reads
 	t.Logf("measured: %d reads for %d messages", reads, messages)
-	if most := messages + messages/10; readsAll && reads > most {
+	if most := messages + messages/10; socket.ReadsAll && reads > most {
 		t.Errorf("%d reads for %d messages, want no more than %d", reads, messages, most)
 	}
 }

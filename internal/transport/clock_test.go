@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/socket"
 )
 
 // TestMessageTimeout sends the parts, one after every pause of three seconds,
@@ -341,7 +342,7 @@ func TestWriteStallRaw(t *testing.T) {
 			start := time.Now()
 			go func() { written <- fill(c) }()
 			eventually(t, "the write is stuck", c.Writing)
-			if n := c.Unsent(); n <= int(c.out.pending.Load()) && haveQueue {
+			if n := c.Unsent(); n <= int(c.out.pending.Load()) && socket.HaveQueue {
 				t.Errorf("got %d unsent, want more than the %d pending", n, c.out.pending.Load())
 			}
 			err := within(t, written)
@@ -363,7 +364,7 @@ func TestWriteStallRaw(t *testing.T) {
 // TestSlowPeer takes so little at a time that the kernel, which wants a third of
 // its buffer free, asks for no more within the write timeout.
 func TestSlowPeer(t *testing.T) {
-	if !haveQueue {
+	if !socket.HaveQueue {
 		t.Skip("what the kernel holds is not known here")
 	}
 	for _, kind := range []string{"tcp", "tls"} {

@@ -25,6 +25,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"example.com/wsecho/internal/socket"
 	"example.com/wsecho/internal/turn"
 )
 
@@ -93,7 +94,7 @@ func New(sock net.Conn, first []byte, o Options) *Conn {
 		c.base = s.NetConn()
 	}
 	_, c.isTCP = sock.(*net.TCPConn)
-	if c.raw = rawOf(sock); c.raw == nil {
+	if c.raw = socket.Raw(sock); c.raw == nil {
 		c.opts.RestAfter = 0
 	}
 	if o.Deflate != nil {
@@ -106,22 +107,6 @@ func New(sock net.Conn, first []byte, o Options) *Conn {
 	}
 	c.heard.Store(c.now())
 	return c
-}
-
-// rawOf returns the way to do the reads and writes of sock by hand, nil if there
-// is none.
-func rawOf(sock net.Conn) (raw syscall.RawConn) {
-	if !haveRaw {
-		return nil
-	}
-	switch s := sock.(type) {
-	// These two exactly: a type that embeds one may have a Read of its own.
-	case *net.TCPConn:
-		raw, _ = s.SyscallConn()
-	case *net.UnixConn:
-		raw, _ = s.SyscallConn()
-	}
-	return raw
 }
 
 // now is the time since the connection began, never 0.
@@ -239,7 +224,7 @@ func (c *Conn) Hangup() {
 // called.
 func (c *Conn) Abort() {
 	c.Fail(net.ErrClosed)
-	if c.raw == nil || c.raw.Control(sysShutdown) != nil {
+	if c.raw == nil || c.raw.Control(socket.Shutdown) != nil {
 		c.base.Close()
 	}
 }
@@ -314,8 +299,8 @@ func (c *Conn) stuckFor(d time.Duration) bool {
 // send because the peer does not take them. It is negative where that is not the
 // reason: nothing has been heard of what was sent before.
 func (c *Conn) Unsent() int {
-	n := int(c.out.pending.Load()) + notSent(c.base)
-	if n > 0 && unanswered(c.base) {
+	n := int(c.out.pending.Load()) + socket.NotSent(c.base)
+	if n > 0 && socket.Unanswered(c.base) {
 		return -1
 	}
 	return n

@@ -3,6 +3,8 @@ package transport
 import (
 	"errors"
 	"os"
+
+	"example.com/wsecho/internal/socket"
 )
 
 // A connection without a message can do without the stack of whoever reads: it
@@ -37,8 +39,8 @@ func (c *Conn) Rest() {
 // error, which the kernel tells only once.
 func (c *Conn) peekSome(fd uintptr) bool {
 	var b [1]byte
-	_, err := sysPeek(fd, b[:])
-	if err == errAgain {
+	_, err := socket.Peek(fd, b[:])
+	if err == socket.ErrAgain {
 		return false
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"example.com/wsecho/internal/socket"
 	"example.com/wsecho/internal/turn"
 )
 
@@ -64,7 +65,7 @@ func (in *input) readRaw() error {
 		return err
 	}
 	switch {
-	case in.errno == errAgain:
+	case in.errno == socket.ErrAgain:
 		return errIdle
 	case in.errno != nil:
 		return os.NewSyscallError("read", in.errno)
@@ -78,8 +79,8 @@ func (in *input) readRaw() error {
 // readSome is what readRaw does when there may be input.
 func (in *input) readSome(fd uintptr) bool {
 	in.lend()
-	in.n, in.errno = sysRead(fd, in.buf.b[in.w:])
-	if in.errno == errAgain {
+	in.n, in.errno = socket.Read(fd, in.buf.b[in.w:])
+	if in.errno == socket.ErrAgain {
 		if in.poll {
 			return true
 		}
@@ -155,7 +156,7 @@ const fullWait = 5 * time.Millisecond
 // deadline, or the end. It waits without a buffer too: a server that ends has
 // thousands of these. A peer that goes on and on is not listened to for so long.
 func discard(sock net.Conn, p *Pool, limit time.Time) {
-	raw := rawOf(sock)
+	raw := socket.Raw(sock)
 	left := lingerBytes
 	if raw == nil {
 		for b := make([]byte, partSize); left > 0; {
@@ -172,9 +173,9 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 		b := p.get()
 		defer p.put(b)
 		for range 4 { // then the clock is looked at, and others have a turn
-			n, err := sysDrop(fd, b.b)
+			n, err := socket.Drop(fd, b.b)
 			if n <= 0 {
-				over = err != errAgain
+				over = err != socket.ErrAgain
 				return over || left <= 0
 			}
 			left -= n

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/wsecho/internal/socket"
 	"example.com/wsecho/internal/turn"
 	"example.com/wsecho/wstest"
 )
@@ -24,7 +25,7 @@ func TestTurnsOfALargeFrame(t *testing.T) {
 		t.Fatal(err)
 	}
 	// It has all come: nothing is waited for, which would begin a new count.
-	eventually(t, "all has come", func() bool { return notAcked(client) <= 0 })
+	eventually(t, "all has come", func() bool { return socket.NotAcked(client) <= 0 })
 	if _, err := io.CopyN(io.Discard, c, size); err != nil {
 		t.Fatal(err)
 	}

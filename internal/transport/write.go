@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/socket"
 )
 
 // output is the writing half. coder writes a frame in pieces; they leave in one
@@ -226,13 +227,13 @@ func (o *output) sendRaw(p []byte) error {
 func (o *output) writeSome(fd uintptr) bool {
 	before := len(o.rest)
 	for len(o.rest) > 0 {
-		n, err := sysWrite(fd, o.rest)
+		n, err := socket.Write(fd, o.rest)
 		if n > 0 {
 			o.rest = o.rest[n:]
 			o.pending.Store(int64(len(o.rest)))
 			continue
 		}
-		if err == errAgain {
+		if err == socket.ErrAgain {
 			if len(o.rest) < before || o.c.stuck.Load() == 0 {
 				o.stick() // it was here that the kernel took bytes last
 			}
@@ -276,7 +277,7 @@ func (o *output) stick() {
 	defer c.mu.Unlock()
 	c.stuck.Store(c.now())
 	c.armWrite(c.writeLimit(true))
-	if _, ok := c.base.(*net.TCPConn); !ok || !haveQueue || c.opts.WriteTimeout <= 0 {
+	if _, ok := c.base.(*net.TCPConn); !ok || !socket.HaveQueue || c.opts.WriteTimeout <= 0 {
 		return
 	}
 	o.queued = -1
@@ -310,7 +311,7 @@ func (o *output) watch() {
 	if c.stuck.Load() == 0 {
 		return
 	}
-	n := notAcked(c.base)
+	n := socket.NotAcked(c.base)
 	if o.queued >= 0 && n != o.queued {
 		c.armWrite(c.writeLimit(true))
 	}

@@ -1,6 +1,6 @@
 //go:build !386
 
-package transport
+package socket
 
 import (
 	"net"
@@ -8,21 +8,22 @@ import (
 	"unsafe"
 )
 
-// haveQueue says that what the kernel holds is known here.
-const haveQueue = true
+// HaveQueue says that what the kernel holds is known here.
+const HaveQueue = true
 
-// notSent returns the bytes in the socket's send queue that have not been sent
+// NotSent returns the bytes in the socket's send queue that have not been sent
 // once, because the peer's window or the path does not allow it: SIOCOUTQNSD.
-func notSent(sock net.Conn) int { return max(0, sendQueue(sock, 0x894B)) }
+// It is 0 where that is not known.
+func NotSent(sock net.Conn) int { return max(0, sendQueue(sock, 0x894B)) }
 
-// notAcked returns the bytes in the socket's send queue, sent or not: SIOCOUTQ.
+// NotAcked returns the bytes in the socket's send queue, sent or not: SIOCOUTQ.
 // It is negative where that is not known.
-func notAcked(sock net.Conn) int { return sendQueue(sock, 0x5411) }
+func NotAcked(sock net.Conn) int { return sendQueue(sock, 0x5411) }
 
-// unanswered reports whether the kernel, which has sent something, has had to send
+// Unanswered reports whether the kernel, which has sent something, has had to send
 // it again and has heard nothing of it since: the peer or the path is gone, or may
 // be. A peer that takes nothing does answer, so it is not meant.
-func unanswered(sock net.Conn) bool {
+func Unanswered(sock net.Conn) bool {
 	tcp, ok := sock.(*net.TCPConn)
 	if !ok {
 		return false
