@@ -15,6 +15,7 @@ import (
 
 	"example.com/wsecho/ending"
 	"example.com/wsecho/heartbeat"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/internal/transport"
 )
 
@@ -163,7 +164,7 @@ func (c *Conn) wrote(err error) error {
 // Close ends the connection with code and reason, of at most 123 bytes. It
 // returns when the peer has answered or the CloseTimeout is over.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
-	if !transport.LegalCode(code) {
+	if !frame.LegalCode(code) {
 		return fmt.Errorf("server: close code %d may not be sent (RFC 6455, section 7.4)", code)
 	}
 	if !c.conclude(ending.Ending{Kind: ending.Local, Code: code, Reason: reason, By: ending.Us}) {

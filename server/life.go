@@ -13,7 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
-	"example.com/wsecho/internal/transport"
+	"example.com/wsecho/internal/frame"
 )
 
 // A connection's life is begin, then the handler, once or from time to time, and
@@ -223,7 +223,7 @@ func goodbye(end ending.Ending) websocket.StatusCode {
 	switch {
 	case end.By == ending.Peer, end.By == ending.Network, end.Kind == ending.WriteStalled:
 		return 0
-	case transport.LegalCode(end.Code):
+	case frame.LegalCode(end.Code):
 		return end.Code
 	case end.Kind == ending.Local:
 		return websocket.StatusGoingAway

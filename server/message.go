@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 
 	"example.com/wsecho/ending"
-	"example.com/wsecho/internal/transport"
+	"example.com/wsecho/internal/frame"
 )
 
 // A message is the reader of one message's payload.
@@ -80,7 +80,7 @@ func (u *utf8Check) next(p []byte) bool {
 			u.n = 0
 		}
 	}
-	end, ok := transport.UTF8(p)
+	end, ok := frame.UTF8(p)
 	if !ok {
 		return false
 	}

@@ -33,7 +33,7 @@ const (
 func (c *Conn) spend() *ending.Error {
 	a := &c.in.allowance
 	if a.used == controlBurst {
-		now, earned := c.now(), c.asked.Load()+c.in.messages
+		now, earned := c.now(), c.asked.Load()+c.in.Messages
 		more := earned - a.earned + (now-a.filled)*controlRate/int64(time.Second)
 		if more < 1 {
 			return &ending.Error{Kind: ending.Flood, Reason: "too many pings or pongs"}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
 
@@ -24,8 +25,8 @@ func TestPingBurst(t *testing.T) {
 		var in, want []byte
 		for i := range controlBurst {
 			p := []byte{byte(i >> 8), byte(i)}
-			in = append(in, frame(finBit|opPing, p)...)
-			want = wstest.Frame{Fin: true, Opcode: opPong, Payload: p}.Append(want)
+			in = append(in, masked(frame.Fin|frame.Ping, p)...)
+			want = wstest.Frame{Fin: true, Opcode: frame.Pong, Payload: p}.Append(want)
 		}
 		go client.Write(in)
 		got := make([]byte, len(want))
@@ -43,7 +44,7 @@ func TestPingBurst(t *testing.T) {
 // are refused, and when.
 func TestControlFlood(t *testing.T) {
 	const minute = time.Minute
-	ping, pong := frame(finBit|opPing, []byte("x")), frame(finBit|opPong, nil)
+	ping, pong := masked(frame.Fin|frame.Ping, []byte("x")), masked(frame.Fin|frame.Pong, nil)
 	for _, test := range []struct {
 		name  string
 		send  []byte        // this,
@@ -58,7 +59,7 @@ func TestControlFlood(t *testing.T) {
 		{"twice as fast as they may", cat(ping, ping), 10 * time.Millisecond, false, 2*controlBurst + 10, controlBurst - 10},
 		{"as fast as they may", ping, 10 * time.Millisecond, false, 0, 0},
 		{"a ping with each message", cat(ping, text("a")), time.Millisecond, false, 0, 0},
-		{"in a message", cat(frame(opText, nil), bytes.Repeat(ping, 5), frame(finBit, nil)), 20 * time.Millisecond, false, 2 * controlBurst, 100},
+		{"in a message", cat(masked(frame.Text, nil), bytes.Repeat(ping, 5), masked(frame.Fin, nil)), 20 * time.Millisecond, false, 2 * controlBurst, 100},
 		{"answers", pong, time.Millisecond, true, 0, 0},
 		{"a burst every 20 s", bytes.Repeat(ping, controlBurst), minute / 3, false, 0, 0},
 	} {
@@ -112,7 +113,7 @@ func BenchmarkPings(b *testing.B) {
 	ws := accept(b, c)
 	done := make(chan error, 1)
 	go func() { done <- echo(ws) }()
-	in := append(bytes.Repeat(frame(finBit|opPing, []byte("x")), 16), bytes.Repeat(text("x"), 16)...)
+	in := append(bytes.Repeat(masked(frame.Fin|frame.Ping, []byte("x")), 16), bytes.Repeat(text("x"), 16)...)
 	out := make([]byte, 16*6)
 	b.ReportAllocs()
 	for b.Loop() {

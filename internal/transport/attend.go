@@ -148,7 +148,7 @@ func (in *input) deal() bool {
 	for in.err == nil {
 		switch {
 		case in.r < in.ready:
-			if in.inside() {
+			if in.Inside() {
 				return false
 			}
 			a.handled = true
@@ -157,7 +157,7 @@ func (in *input) deal() bool {
 				return false
 			}
 		case in.w == in.ready:
-			return !in.inside() // or it was the header alone of a frame
+			return !in.Inside() // or it was the header alone of a frame
 		case !in.advance():
 			return false
 		}

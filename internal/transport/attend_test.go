@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/internal/socket"
 	"example.com/wsecho/wstest"
 )
@@ -79,7 +80,7 @@ func TestAttendEnd(t *testing.T) {
 	const soon = 5 * time.Second // a heartbeat would find out much later
 	text := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
 	begun := append([]byte(nil), text...)
-	begun[0] &^= finBit
+	begun[0] &^= frame.Fin
 	pong := wstest.PongFrame("x").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
 	sends := map[string][]byte{"a message": text, "a fragment": begun, "a pong": pong, "nothing": nil, "a part of a header": text[:3]}
 	ends := map[string]func(tcp *net.TCPConn) error{

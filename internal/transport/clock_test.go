@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/internal/socket"
 )
 
@@ -23,12 +24,12 @@ func TestMessageTimeout(t *testing.T) {
 	for i := range m {
 		drip = append(drip, m[i:i+1])
 	}
-	ping := frame(finBit|opPing, []byte("ping, ping"))
+	ping := masked(frame.Fin|frame.Ping, []byte("ping, ping"))
 	var dripped [][]byte
 	for i := range ping {
 		dripped = append(dripped, ping[i:i+1])
 	}
-	part := frame(opText, []byte("a"))
+	part := masked(frame.Text, []byte("a"))
 	for _, test := range []struct {
 		name  string
 		parts [][]byte
@@ -42,9 +43,9 @@ func TestMessageTimeout(t *testing.T) {
 		{"dripped after another", append([][]byte{m}, drip...), 13 * time.Second, ending.TooSlow},
 		{"dripped behind another", append([][]byte{cat(m, m[:1])}, drip[1:]...), 10 * time.Second, ending.TooSlow},
 		{"dripped ping", dripped, 10 * time.Second, ending.TooSlow},
-		{"fragments", [][]byte{part, frame(0, nil), frame(0, nil), frame(0, nil), frame(0, nil)}, 10 * time.Second, ending.TooSlow},
+		{"fragments", [][]byte{part, masked(0, nil), masked(0, nil), masked(0, nil), masked(0, nil)}, 10 * time.Second, ending.TooSlow},
 		{"pings between", [][]byte{part, ping, ping, ping, ping}, 10 * time.Second, ending.TooSlow},
-		{"just in time", [][]byte{part, nil, nil, frame(finBit, nil), part, nil, nil, frame(finBit, nil)}, 24 * time.Second, ending.Abnormal},
+		{"just in time", [][]byte{part, nil, nil, masked(frame.Fin, nil), part, nil, nil, masked(frame.Fin, nil)}, 24 * time.Second, ending.Abnormal},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -96,8 +97,8 @@ func TestSlowHandler(t *testing.T) {
 		c := New(server, nil, o)
 		ws := accept(t, c)
 		go func() {
-			_, _ = client.Write(frame(opText, []byte("a")))
-			_, _ = client.Write(frame(finBit, []byte("b")))
+			_, _ = client.Write(masked(frame.Text, []byte("a")))
+			_, _ = client.Write(masked(frame.Fin, []byte("b")))
 		}()
 		_, r, err := ws.Reader(context.Background())
 		if err != nil {

@@ -11,7 +11,10 @@
 //   - Evidence for the heartbeat: last heard, whether a read is waiting, whether
 //     the ping has left, what the kernel still holds.
 //
-// Only package server uses it.
+// What a frame may be is package frame's to say, how a socket is read by hand package
+// socket's, what is in a compressed message package inflate's, and whose turn it is
+// package turn's. Here is what a connection does with that, and when. Only package
+// server uses it.
 package transport
 
 import (
@@ -241,7 +244,7 @@ func (c *Conn) isClosed() bool {
 func (c *Conn) PeerClose() (websocket.StatusCode, string) {
 	c.in.mu.Lock()
 	defer c.in.mu.Unlock()
-	return c.in.closeCode, c.in.closeReason
+	return c.in.CloseCode, c.in.CloseReason
 }
 
 // CloseSent reports whether a close frame of ours went to the kernel whole.
@@ -261,10 +264,10 @@ func (c *Conn) OurClose() (websocket.StatusCode, string) {
 	switch {
 	case !o.closeSent:
 		return 0, ""
-	case len(o.goodbye) < 2:
+	case len(o.Goodbye) < 2:
 		return websocket.StatusNoStatusRcvd, ""
 	}
-	return websocket.StatusCode(binary.BigEndian.Uint16(o.goodbye)), string(o.goodbye[2:])
+	return websocket.StatusCode(binary.BigEndian.Uint16(o.Goodbye)), string(o.Goodbye[2:])
 }
 
 // Counts returns the whole data messages and their payload bytes on the wire,

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/frame"
 )
 
 // Pings and pongs do not reach coder. It would answer each ping under a lock and
@@ -17,7 +18,7 @@ func (c *Conn) heed(op byte, payload []byte) *ending.Error {
 	if err := c.spend(); err != nil {
 		return err
 	}
-	if op == opPong {
+	if op == frame.Pong {
 		if f := c.opts.OnPong; f != nil {
 			f(payload)
 		}
@@ -26,7 +27,7 @@ func (c *Conn) heed(op byte, payload []byte) *ending.Error {
 	if f := c.opts.OnPing; f != nil {
 		f()
 	}
-	c.out.control(opPong, payload)
+	c.out.control(frame.Pong, payload)
 	return nil
 }
 
@@ -35,7 +36,7 @@ func (c *Conn) heed(op byte, payload []byte) *ending.Error {
 // has left.
 func (c *Conn) Ping(payload []byte) {
 	c.asked.Add(1)
-	c.out.control(opPing, payload)
+	c.out.control(frame.Ping, payload)
 }
 
 // owed are control frames that wait for the end of the frame that is being
@@ -48,8 +49,8 @@ type owed struct {
 // control sends a control frame, now or at the end of the frame under way.
 func (o *output) control(op byte, payload []byte) {
 	if o.mu.TryLock() {
-		if o.whole() {
-			o.insert(encode(op, payload))
+		if o.Whole() {
+			o.insert(frame.Encode(op, payload))
 			o.unlock()
 			return
 		}
@@ -58,29 +59,25 @@ func (o *output) control(op byte, payload []byte) {
 	w := &o.owed
 	w.mu.Lock()
 	slot := &w.pong
-	if op == opPing {
+	if op == frame.Ping {
 		slot = &w.ping
 	}
-	*slot = encode(op, payload)
+	*slot = frame.Encode(op, payload)
 	o.owes.Store(true)
 	w.mu.Unlock()
 	o.settle()
 }
 
 // insert puts a control frame between two frames. o.mu is held.
-func (o *output) insert(frame []byte) {
-	if len(frame) == 0 || o.err != nil || o.closing {
+func (o *output) insert(f []byte) {
+	if len(f) == 0 || o.err != nil || o.Closing {
 		return
 	}
-	o.ping = o.ping || frame[0] == finBit|opPing
-	o.add(frame)
+	o.ping = o.ping || f[0] == frame.Fin|frame.Ping
+	o.add(f)
 	if !o.hold() {
 		o.leave()
 	}
-}
-
-func encode(op byte, payload []byte) []byte {
-	return append([]byte{finBit | op, byte(len(payload))}, payload...)
 }
 
 // unlock ends a hold of o.mu and sees to what has come meanwhile.
@@ -92,7 +89,7 @@ func (o *output) unlock() {
 // settle sends what is owed, unless a write is under way, which settles after it.
 func (o *output) settle() {
 	for o.owes.Load() && o.mu.TryLock() {
-		if !o.whole() && o.err == nil {
+		if !o.Whole() && o.err == nil {
 			o.mu.Unlock()
 			return
 		}

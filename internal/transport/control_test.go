@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
 
@@ -46,7 +47,7 @@ func TestControlUnderWrite(t *testing.T) {
 		go func() { _, _, err := ws.Read(context.Background()); read <- err }()
 		synctest.Wait()
 
-		if _, err := client.Write(cat(frame(finBit|opPing, []byte("old")), frame(finBit|opPing, []byte("new")), frame(finBit|opPong, nil))); err != nil {
+		if _, err := client.Write(cat(masked(frame.Fin|frame.Ping, []byte("old")), masked(frame.Fin|frame.Ping, []byte("new")), masked(frame.Fin|frame.Pong, nil))); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait() // nothing waits for the write but the write
@@ -75,7 +76,7 @@ func TestControlUnderWrite(t *testing.T) {
 		c.Hangup()
 		got := decoded(t, <-all)
 		if len(got) != 3 || !bytes.Equal(got[0].Payload, payload) ||
-			got[1].Opcode != opPong || string(got[1].Payload) != "new" || got[2].Opcode != opPing || string(got[2].Payload) != "ours" {
+			got[1].Opcode != frame.Pong || string(got[1].Payload) != "new" || got[2].Opcode != frame.Ping || string(got[2].Payload) != "ours" {
 			t.Errorf("got %v, want the message, the pong of the newest ping, and the ping", got)
 		}
 	})
@@ -91,7 +92,7 @@ func TestControlAfterClose(t *testing.T) {
 	_ = ws.Close(1001, "")
 	c.Ping([]byte("late"))
 	c.Hangup()
-	if got := decoded(t, <-all); len(got) != 1 || got[0].Opcode != opClose {
+	if got := decoded(t, <-all); len(got) != 1 || got[0].Opcode != frame.Close {
 		t.Errorf("got %v, want a close frame and nothing more", got)
 	}
 }

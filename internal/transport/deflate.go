@@ -3,10 +3,11 @@ package transport
 import (
 	"bytes"
 	"compress/flate"
-	"encoding/binary"
 	"io"
 	"sync"
 	"sync/atomic"
+
+	"example.com/wsecho/internal/frame"
 )
 
 // deflation is the writing half, between coder and the buffer. It belongs to the
@@ -51,43 +52,41 @@ var tail = []byte{0, 0, 0xff, 0xff}
 // into the buffer that go over the wire in their place.
 func (o *output) pack(x *deflation, p []byte) {
 	for len(p) > 0 && o.err == nil {
-		control := o.head[0]&0xf >= opClose
-		if o.left > 0 {
-			n := int(min(o.left, int64(len(p))))
+		control := frame.Opcode(o.First()) >= frame.Close
+		if o.Left > 0 {
+			n := int(min(o.Left, int64(len(p))))
 			if x.packing && !control {
 				x.compress(p[:n])
 			} else {
 				o.add(p[:n])
 			}
-			o.pass(p[:n])
-			if p = p[n:]; o.left > 0 {
+			o.Pass(p[:n])
+			if p = p[n:]; o.Left > 0 {
 				continue
 			}
 		} else {
-			o.head[o.have] = p[0]
-			o.have++
+			header := o.Header(p[0])
 			p = p[1:]
-			n := o.have
-			if !o.begin() {
+			if header == nil {
 				continue
 			}
-			op := o.head[0] & 0xf
-			control = op >= opClose
-			if op == opText || op == opBinary {
-				x.begin(op, o.left)
+			op := frame.Opcode(header[0])
+			control = op >= frame.Close
+			if op == frame.Text || op == frame.Binary {
+				x.begin(op, o.Left)
 			}
 			if control || !x.packing {
-				o.add(o.head[:n])
-				o.took(o.left)
+				o.add(header)
+				o.Took(o.Left)
 			}
-			if o.left > 0 {
+			if o.Left > 0 {
 				continue
 			}
 		}
-		if x.packing && !control && o.head[0]&finBit != 0 {
+		if x.packing && !control && o.First()&frame.Fin != 0 {
 			x.finish()
 		}
-		o.framer.end()
+		o.Ended()
 	}
 }
 
@@ -100,7 +99,7 @@ func (x *deflation) begin(op byte, size int64) {
 	if x.packing = size >= enough; !x.packing {
 		return
 	}
-	x.first = op | rsv1
+	x.first = op | frame.RSV1
 	x.buf = x.o.c.opts.Write.get()
 	if x.z == nil {
 		x.z = deflaters.Get().(*flate.Writer)
@@ -150,12 +149,12 @@ func (x *deflation) Write(p []byte) (int, error) {
 func (x *deflation) frame(fin byte) {
 	n := x.n - len(tail)
 	var head [10]byte
-	h := appendHeader(head[:0], x.first|fin, n)
+	h := frame.AppendHeader(head[:0], x.first|fin, n)
 	x.o.add(h)
 	x.o.add(x.buf.b[:n])
-	x.o.took(int64(n))
+	x.o.Took(int64(n))
 	x.n = copy(x.buf.b, x.buf.b[n:x.n])
-	x.first = opContinuation
+	x.first = frame.Continuation
 }
 
 // finish ends the message.
@@ -164,7 +163,7 @@ func (x *deflation) finish() {
 	if !bytes.HasSuffix(x.buf.b[:x.n], tail) {
 		panic("transport: compress/flate ended a flush in another way")
 	}
-	x.frame(finBit)
+	x.frame(frame.Fin)
 	x.packing = false
 	x.o.c.opts.Write.put(x.buf)
 	x.buf, x.n = nil, 0
@@ -205,15 +204,4 @@ func (x *deflation) end() {
 		x.buf, x.n = nil, 0
 	}
 	x.packing = false
-}
-
-// appendHeader appends the header of a server's frame.
-func appendHeader(b []byte, first byte, n int) []byte {
-	switch {
-	case n <= 125:
-		return append(b, first, byte(n))
-	case n <= 0xffff:
-		return binary.BigEndian.AppendUint16(append(b, first, 126), uint16(n))
-	}
-	return binary.BigEndian.AppendUint64(append(b, first, 127), uint64(n))
 }

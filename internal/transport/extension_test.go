@@ -17,6 +17,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
 
@@ -54,11 +55,11 @@ func unpack(b []byte, keep bool) (out []byte, err error) {
 		if f, b, err = wstest.Decode(b); err != nil {
 			return out, err
 		}
-		if f.Opcode >= opClose {
+		if f.Opcode >= frame.Close {
 			out = f.Append(out)
 			continue
 		}
-		if f.Opcode != opContinuation {
+		if f.Opcode != frame.Continuation {
 			first, message = f, nil
 		} else if f.Rsv != 0 {
 			return out, fmt.Errorf("got %v", f)
@@ -122,7 +123,7 @@ func playDeflated(t *testing.T, rng *rand.Rand, kind string, keep bool, most int
 		least = 100_000
 	}
 	send := func(first byte, p []byte) {
-		f := wstest.Frame{Fin: first&finBit != 0, Rsv: first >> 4 & 7, Opcode: first & 0xf, Masked: true, Payload: p}
+		f := wstest.Frame{Fin: first&frame.Fin != 0, Rsv: first >> 4 & 7, Opcode: first & 0xf, Masked: true, Payload: p}
 		binary.LittleEndian.PutUint32(f.Key[:], rng.Uint32())
 		in = f.Append(in)
 	}
@@ -135,12 +136,12 @@ func playDeflated(t *testing.T, rng *rand.Rand, kind string, keep bool, most int
 		for i := range p {
 			p[i] = byte(rng.IntN(bound))
 		}
-		op := byte(opText + rng.IntN(2))
+		op := byte(frame.Text + rng.IntN(2))
 		want = wstest.Frame{Fin: true, Opcode: op, Payload: p}.Append(want)
 		first := op
 		if rng.IntN(4) > 0 {
 			p = z.pack(p)
-			first |= rsv1
+			first |= frame.RSV1
 		}
 		messages++
 		wire += int64(len(p))
@@ -148,15 +149,15 @@ func playDeflated(t *testing.T, rng *rand.Rand, kind string, keep bool, most int
 			n := rng.IntN(len(p) + 1)
 			send(first, p[:n])
 			p = p[n:]
-			first = opContinuation
+			first = frame.Continuation
 			if rng.IntN(2) == 0 {
-				send(finBit|0xa, nil)
+				send(frame.Fin|0xa, nil)
 			}
 		}
-		send(finBit|first, p)
+		send(frame.Fin|first, p)
 	}
-	send(finBit|opClose, nil)
-	want = wstest.Frame{Fin: true, Opcode: opClose}.Append(want)
+	send(frame.Fin|frame.Close, nil)
+	want = wstest.Frame{Fin: true, Opcode: frame.Close}.Append(want)
 
 	server, client := over(t, kind)
 	o := options()
@@ -211,7 +212,7 @@ func TestDeflateParts(t *testing.T) {
 	o := options()
 	o.Deflate = &Deflate{Bits: 15}
 	// The zeros are more than a buffer holds.
-	c := New(server, frame(finBit|opBinary|rsv1, newFlates(false, 6).pack(make([]byte, 2000))), o)
+	c := New(server, masked(frame.Fin|frame.Binary|frame.RSV1, newFlates(false, 6).pack(make([]byte, 2000))), o)
 	var all []byte
 	for p := make([]byte, 100); len(all) == 0 || c.Whole() < 0; {
 		waited := make(chan struct{})
@@ -235,7 +236,7 @@ func TestDeflateParts(t *testing.T) {
 func TestDeflateLimit(t *testing.T) {
 	o := options()
 	o.Deflate, o.ReadLimit = &Deflate{Bits: 15}, 100
-	c := source(t, frame(finBit|opBinary|rsv1, newFlates(false, 6).pack(make([]byte, 1<<20))), o, false)
+	c := source(t, masked(frame.Fin|frame.Binary|frame.RSV1, newFlates(false, 6).pack(make([]byte, 1<<20))), o, false)
 	all, err := io.ReadAll(c)
 	if kindOf(err) != ending.TooBig || len(all) > 0 || c.ext.in.size != 101 {
 		t.Errorf("got %d bytes, %v, %d inflated, want %d", len(all), err, c.ext.in.size, 101)
@@ -351,7 +352,7 @@ func TestDeflateRest(t *testing.T) {
 				t.Error("it rests with a compressor")
 			}
 			c.out.mu.Unlock()
-			if _, err := client.Write(frame(finBit|0xa, nil)); err != nil {
+			if _, err := client.Write(masked(frame.Fin|0xa, nil)); err != nil {
 				t.Fatal(err)
 			}
 			within(t, rested)
@@ -379,7 +380,7 @@ func TestDeflateRest(t *testing.T) {
 // TestDeflateAbandoned ends connections in the midst of everything.
 func TestDeflateAbandoned(t *testing.T) {
 	z := newFlates(false, 6)
-	message := frame(finBit|opBinary|rsv1, z.pack(make([]byte, 1<<20)))
+	message := masked(frame.Fin|frame.Binary|frame.RSV1, z.pack(make([]byte, 1<<20)))
 	for cut := range len(message) + 1 {
 		if cut > 100 && cut%50 != 0 {
 			continue
@@ -439,7 +440,7 @@ func BenchmarkDeflate(b *testing.B) {
 				for len(text) < size {
 					text = fmt.Appendf(text, `{"id":%d,"up":true},`, rng.IntN(1e6))
 				}
-				in := frame(finBit|opText|rsv1, newFlates(false, 6).pack(text[:size]))
+				in := masked(frame.Fin|frame.Text|frame.RSV1, newFlates(false, 6).pack(text[:size]))
 				p := wstest.Client(client)
 				b.SetBytes(int64(size))
 				b.ReportAllocs()
@@ -473,7 +474,7 @@ func TestRefusedBomb(t *testing.T) {
 	}
 	_, _ = w.Write(make([]byte, 1<<20))
 	_ = w.Flush()
-	c := New(server, frame(finBit|rsv1|opBinary, bytes.TrimSuffix(b.Bytes(), []byte{0, 0, 0xff, 0xff})), o)
+	c := New(server, masked(frame.Fin|frame.RSV1|frame.Binary, bytes.TrimSuffix(b.Bytes(), []byte{0, 0, 0xff, 0xff})), o)
 	if _, err := c.Read(make([]byte, 16)); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
 
@@ -129,16 +130,16 @@ func echo(ws *websocket.Conn) error {
 // key masks the frames of these tests, unless they are random.
 var key = [4]byte{0x12, 0xf4, 0x56, 0x9a}
 
-// frame returns a client's frame with this first byte.
-func frame(first byte, payload []byte) []byte {
-	return wstest.Frame{Fin: first&finBit != 0, Rsv: first >> 4 & 7, Opcode: first & 0xf,
+// masked returns a client's frame with this first byte.
+func masked(first byte, payload []byte) []byte {
+	return wstest.Frame{Fin: first&frame.Fin != 0, Rsv: first >> 4 & 7, Opcode: first & 0xf,
 		Masked: true, Key: key, Payload: payload}.Append(nil)
 }
 
-func text(s string) []byte { return frame(finBit|opText, []byte(s)) }
+func text(s string) []byte { return masked(frame.Fin|frame.Text, []byte(s)) }
 
 func closing(code uint16, reason string) []byte {
-	return frame(finBit|opClose, wstest.CloseBody(code, reason))
+	return masked(frame.Fin|frame.Close, wstest.CloseBody(code, reason))
 }
 
 // message reads one whole message off coder.

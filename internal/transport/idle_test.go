@@ -11,13 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
 
 // TestIdle looks at what a connection keeps while it waits, after input that ends
 // at all the awkward places.
 func TestIdle(t *testing.T) {
-	whole := func(n int) []byte { return frame(finBit|opBinary, make([]byte, n-8)) }
+	whole := func(n int) []byte { return masked(frame.Fin|frame.Binary, make([]byte, n-8)) }
 	for _, test := range []struct {
 		name string
 		in   []byte
@@ -28,9 +29,9 @@ func TestIdle(t *testing.T) {
 		{"one byte", text("a")[:1], 1},
 		{"a header but its last", text("a")[:5], 5},
 		{"a header", text("a")[:6], 0},
-		{"a long header but its last", lie(finBit|opText, 1<<20, 64)[:13], 13},
+		{"a long header but its last", lie(frame.Fin|frame.Text, 1<<20, 64)[:13], 13},
 		{"part of a payload", whole(1000)[:700], 0},
-		{"part of a ping", frame(finBit|opPing, make([]byte, 125))[:130], 130},
+		{"part of a ping", masked(frame.Fin|frame.Ping, make([]byte, 125))[:130], 130},
 		// What fills the first, small buffer of the plain path may be all.
 		{"256 bytes", whole(256), 0},
 		{"256 bytes and a part", cat(whole(250), text("abc")[:6]), 0},
@@ -103,7 +104,7 @@ func TestEvidence(t *testing.T) {
 			pinged <- "nothing"
 			go c.Ping([]byte("1"))
 			f, err := p.Recv()
-			if err != nil || f.Opcode != opPing {
+			if err != nil || f.Opcode != frame.Ping {
 				t.Fatal(f, err)
 			}
 			eventually(t, "the ping has left", func() bool { return !c.PingLeft().IsZero() })
@@ -141,7 +142,7 @@ func bench(b *testing.B, kind string, size, flight int) {
 	ws := accept(b, c)
 	done := make(chan error, 1)
 	go func() { done <- echo(ws) }()
-	in := bytes.Repeat(frame(finBit|opBinary, make([]byte, size)), flight)
+	in := bytes.Repeat(masked(frame.Fin|frame.Binary, make([]byte, size)), flight)
 	out := make([]byte, flight*len(wstest.BinaryFrame(make([]byte, size)).Append(nil)))
 	trip := func() {
 		if _, err := client.Write(in); err != nil {
@@ -188,7 +189,7 @@ func TestNoAllocations(t *testing.T) {
 			o.Read, o.Write = NewPool(64<<10), NewPool(64<<10)
 			o.Hold, o.MessageTimeout, o.WriteTimeout = true, 30*time.Second, 10*time.Second
 			c := New(server, nil, o)
-			in := frame(finBit|opBinary, make([]byte, size))
+			in := masked(frame.Fin|frame.Binary, make([]byte, size))
 			back := wstest.BinaryFrame(make([]byte, size)).Append(nil)
 			b := make([]byte, len(in))
 			out := make([]byte, len(back))
@@ -204,7 +205,7 @@ func TestNoAllocations(t *testing.T) {
 			allocs := testing.AllocsPerRun(200, func() {
 				sent <- true
 				// A frame that comes in pieces grows by their headers.
-				for _, _, m, _ := c.Counts(); c.in.messages == m; {
+				for _, _, m, _ := c.Counts(); c.in.Messages == m; {
 					if _, err := c.Read(b); err != nil {
 						t.Fatal(err)
 					}

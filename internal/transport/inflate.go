@@ -1,13 +1,12 @@
 package transport
 
 import (
-	"encoding/binary"
-	"fmt"
 	"sync"
 
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/internal/inflate"
 )
 
@@ -82,26 +81,18 @@ func (x *inflation) ready() bool { return x.r < x.w || x.busy }
 // message it is taken in hand; it stays in the buffer until it is done with.
 func (in *input) packed(x *inflation) bool {
 	f := in.buf.b[in.r:in.ready]
-	op := f[0] & 0xf
-	if op >= opClose {
+	op := frame.Opcode(f[0])
+	if op >= frame.Close {
 		return false
 	}
-	if op != opContinuation {
-		x.packed = f[0]&rsv1 != 0
+	if op != frame.Continuation {
+		x.packed = f[0]&frame.RSV1 != 0
 		x.op, x.size = op, 0
 	}
 	if !x.packed {
 		return false
 	}
-	n := 2 + 4
-	switch f[1] &^ maskBit {
-	case 126:
-		n += 2
-	case 127:
-		n += 8
-	}
-	x.src, x.fin, x.busy = f[n:], f[0]&finBit != 0, true
-	unmask(x.src, binary.LittleEndian.Uint32(f[n-4:]))
+	x.src, x.fin, x.busy = frame.Payload(f), f[0]&frame.Fin != 0, true
 	if x.z == nil {
 		x.z = inflaters.Get().(*inflate.Inflater)
 		if x.window == nil {
@@ -122,7 +113,7 @@ func (in *input) inflate(x *inflation) error {
 		x.out = inflated.get()
 	}
 	dst := x.out.b[headroom:]
-	if left := in.limit - x.size; in.limit >= 0 && left < int64(len(dst)) {
+	if left := in.Limit - x.size; in.Limit >= 0 && left < int64(len(dst)) {
 		dst = dst[:left+1] // one byte too many is enough to know
 	}
 	n, used, err := x.z.Inflate(dst, x.src)
@@ -130,8 +121,8 @@ func (in *input) inflate(x *inflation) error {
 	x.size += int64(n)
 	in.turns += turnsOf(n)
 	switch {
-	case in.limit >= 0 && x.size > in.limit:
-		return tooBig(in.limit)
+	case in.Limit >= 0 && x.size > in.Limit:
+		return frame.TooBig(in.Limit)
 	case err != nil:
 		return corrupt(err)
 	}
@@ -146,18 +137,14 @@ func (in *input) inflate(x *inflation) error {
 			return corrupt(nil)
 		}
 		x.free(!x.keep)
-		first |= finBit
+		first |= frame.Fin
 	}
 	if n == 0 && !last {
 		x.freeOut()
 		return nil
 	}
-	x.op = opContinuation
-	x.r, x.w = headroom-headerLen(int64(n)), headroom+n
-	f := x.out.b[x.r:]
-	f[0] = first
-	putLen(f, int64(n))
-	clear(x.out.b[headroom-4 : headroom]) // a mask that changes nothing
+	x.op = frame.Continuation
+	x.r, x.w = frame.PutHeader(x.out.b, headroom, first, int64(n), 0), headroom+n
 	return nil
 }
 
@@ -170,10 +157,6 @@ func corrupt(cause error) *ending.Error {
 		reason = "compressed data ends before its message does"
 	}
 	return &ending.Error{Kind: ending.Protocol, Code: websocket.StatusInvalidFramePayloadData, Reason: reason, Cause: cause}
-}
-
-func tooBig(limit int64) *ending.Error {
-	return &ending.Error{Kind: ending.TooBig, Reason: fmt.Sprintf("message over %d bytes", limit)}
 }
 
 // freeOut gives the frame for coder back.

@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
 
@@ -39,7 +40,7 @@ func random(rng *rand.Rand, least int, large bool) traffic {
 		return b
 	}
 	send := func(first byte, p []byte) {
-		f := wstest.Frame{Fin: first&finBit != 0, Opcode: first & 0xf, Masked: true, Payload: p}
+		f := wstest.Frame{Fin: first&frame.Fin != 0, Opcode: first & 0xf, Masked: true, Payload: p}
 		binary.LittleEndian.PutUint32(f.Key[:], rng.Uint32())
 		tr.in = f.Append(tr.in)
 	}
@@ -61,27 +62,27 @@ func random(rng *rand.Rand, least int, large bool) traffic {
 		for rng.IntN(4) == 0 {
 			p := payload(rng.IntN(126))
 			if rng.IntN(3) == 0 {
-				send(finBit|0xa, p) // a pong nobody asked for
+				send(frame.Fin|0xa, p) // a pong nobody asked for
 				continue
 			}
-			send(finBit|opPing, p)
+			send(frame.Fin|frame.Ping, p)
 			answer(0xa, p)
 		}
 	}
 	for len(tr.in) < least {
 		control()
-		op := byte(opText + rng.IntN(2))
+		op := byte(frame.Text + rng.IntN(2))
 		var whole []byte
 		first := op
 		for rng.IntN(3) == 0 {
 			p := payload(size())
 			send(first, p)
-			first = opContinuation
+			first = frame.Continuation
 			whole = append(whole, p...)
 			control()
 		}
 		p := payload(size())
-		send(finBit|first, p)
+		send(frame.Fin|first, p)
 		whole = append(whole, p...)
 		answer(op, whole)
 		tr.messages++
@@ -93,8 +94,8 @@ func random(rng *rand.Rand, least int, large bool) traffic {
 		tr.code, tr.reason = 3000+websocket.StatusCode(rng.IntN(2000)), "done"
 		body = wstest.CloseBody(uint16(tr.code), tr.reason)
 	}
-	send(finBit|opClose, body)
-	answer(opClose, body)
+	send(frame.Fin|frame.Close, body)
+	answer(frame.Close, body)
 	return tr
 }
 
@@ -263,22 +264,22 @@ func judge(t *testing.T, kind string, stream []byte, most int, o Options) (v ver
 // whichever way the stream was cut and read.
 func FuzzStream(f *testing.F) {
 	for _, b := range [][]byte{
-		text("hello"), cat(frame(opText, []byte("a")), frame(finBit|9, nil), frame(finBit, []byte("b"))),
+		text("hello"), cat(masked(frame.Text, []byte("a")), masked(frame.Fin|9, nil), masked(frame.Fin, []byte("b"))),
 		closing(1000, "bye"), closing(1000, "\xff"), closing(1005, ""), cat(closing(1001, ""), text("x")),
-		lie(finBit|opText, 1<<63, 64), lie(finBit|opText, 1001, 16), lie(finBit|9, 126, 16), {0x81, 0x00}, {0xff},
-		bytes.Repeat(frame(opContinuation, nil), 2000), text(string(make([]byte, 1000))), text("hello")[:8],
-		append(frame(opText, nil), bytes.Repeat(frame(opContinuation, nil), 2000)...),
+		lie(frame.Fin|frame.Text, 1<<63, 64), lie(frame.Fin|frame.Text, 1001, 16), lie(frame.Fin|9, 126, 16), {0x81, 0x00}, {0xff},
+		bytes.Repeat(masked(frame.Continuation, nil), 2000), text(string(make([]byte, 1000))), text("hello")[:8],
+		append(masked(frame.Text, nil), bytes.Repeat(masked(frame.Continuation, nil), 2000)...),
 	} {
 		f.Add(b, false)
 	}
 	z := newFlates(true, 6)
-	zip := func(p string) []byte { return frame(finBit|opText|rsv1, z.pack([]byte(p))) }
+	zip := func(p string) []byte { return masked(frame.Fin|frame.Text|frame.RSV1, z.pack([]byte(p))) }
 	for _, b := range [][]byte{
 		cat(zip("to be or not to be"), zip("or not to be to"), text("plain"), zip(""), closing(1000, "")),
-		zip(string(make([]byte, 2000))), cat(zip("a")[:8], zip("b")), frame(finBit|opBinary|rsv1, nil),
-		frame(finBit|opBinary|rsv1, []byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 7, 0, 0}), frame(finBit|opBinary|rsv1, []byte{6}),
-		cat(frame(opBinary|rsv1, []byte{0xf2, 0x48, 5}), frame(finBit|9, nil), frame(finBit, []byte{0, 0, 0, 0xff, 0xff, 0xca, 0xc9, 0xc9, 7, 0})),
-		cat(frame(opBinary|rsv1, bytes.Repeat([]byte{0, 0, 0, 0xff, 0xff}, 300)), frame(finBit, make([]byte, 1000))),
+		zip(string(make([]byte, 2000))), cat(zip("a")[:8], zip("b")), masked(frame.Fin|frame.Binary|frame.RSV1, nil),
+		masked(frame.Fin|frame.Binary|frame.RSV1, []byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 7, 0, 0}), masked(frame.Fin|frame.Binary|frame.RSV1, []byte{6}),
+		cat(masked(frame.Binary|frame.RSV1, []byte{0xf2, 0x48, 5}), masked(frame.Fin|9, nil), masked(frame.Fin, []byte{0, 0, 0, 0xff, 0xff, 0xca, 0xc9, 0xc9, 7, 0})),
+		cat(masked(frame.Binary|frame.RSV1, bytes.Repeat([]byte{0, 0, 0, 0xff, 0xff}, 300)), masked(frame.Fin, make([]byte, 1000))),
 	} {
 		f.Add(b, true)
 	}

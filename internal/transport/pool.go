@@ -1,13 +1,14 @@
 package transport
 
-import "sync"
+import (
+	"sync"
 
-// maxHeader is a frame's longest: two bytes, eight of length, four of mask key.
-const maxHeader = 14
+	"example.com/wsecho/internal/frame"
+)
 
 // headroom is kept free before the data in a read buffer, for a header that is made
 // up there.
-const headroom = maxHeader
+const headroom = frame.MaxHeader
 
 // A Pool lends buffers of one size.
 type Pool struct {
@@ -21,7 +22,7 @@ type block struct{ b []byte }
 // where that is more, and a frame's header besides: a message of that size comes and
 // goes in one piece.
 func NewPool(size int) *Pool {
-	return &Pool{size: headroom + max(size, minBuffer) + maxHeader}
+	return &Pool{size: headroom + max(size, minBuffer) + frame.MaxHeader}
 }
 
 // minBuffer holds the largest control frame behind the headroom, and then some.

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/wsecho/internal/frame"
 )
 
 // input is the reading half: bytes from the socket, scanned, on their way to
@@ -13,7 +15,7 @@ import (
 type input struct {
 	c  *Conn
 	mu sync.Mutex // held by a Read: Hangup must not take the buffer from under it
-	scanner
+	frame.Scanner
 
 	buf   *block // nil while there is nothing in it
 	r     int    // buf.b[r:ready] may be handed on: it is of one frame
@@ -41,7 +43,7 @@ type input struct {
 
 func (in *input) init(c *Conn) {
 	in.c = c
-	in.limit, in.deflate = c.opts.ReadLimit, c.ext != nil
+	in.Limit, in.Deflate = c.opts.ReadLimit, c.ext != nil
 	in.some, in.peek, in.attention.some = in.readSome, c.peekSome, in.attendSome
 }
 
@@ -89,12 +91,12 @@ func (c *Conn) Wait() (size int64, idle bool) {
 		return -1, false
 	}
 	switch err := in.get(forMessage); { // Read says it again
-	case err == errIdle, in.attention.running && in.inside():
+	case err == errIdle, in.attention.running && in.Inside():
 		return -1, true
-	case err != nil, in.inside(), c.ext != nil:
+	case err != nil, in.Inside(), c.ext != nil:
 		return -1, false
 	}
-	return in.size, false
+	return in.Size, false
 }
 
 // Whole returns the size of the message that coder is reading, if all of it has
@@ -105,7 +107,7 @@ func (c *Conn) Whole() int64 {
 		return -1
 	}
 	defer in.mu.Unlock()
-	if in.inside() || in.r != in.ready {
+	if in.Inside() || in.r != in.ready {
 		return -1
 	}
 	if x := c.ext; x != nil && x.in.packed {
@@ -114,7 +116,7 @@ func (c *Conn) Whole() int64 {
 		}
 		return x.in.size
 	}
-	return in.size
+	return in.Size
 }
 
 // get sees to it that there is something to hand on.
@@ -173,14 +175,14 @@ func (in *input) yield() {
 // advance makes the next frame ready and reports whether it got on: false means
 // that it takes more input.
 func (in *input) advance() bool {
-	if in.closeCode != 0 { // RFC 6455, section 5.5.1: after a close frame nothing counts
+	if in.CloseCode != 0 { // RFC 6455, section 5.5.1: after a close frame nothing counts
 		in.w = in.ready
 		in.err = net.ErrClosed
 		return true
 	}
 	b := in.buf.b[:in.w]
 	at := in.ready
-	end, keep, err := in.next(b, at)
+	end, keep, err := in.Next(b, at)
 	in.r, in.ready = at, end
 	if err != nil {
 		in.fail(err)
@@ -190,23 +192,23 @@ func (in *input) advance() bool {
 		in.r, in.ready = keep, keep
 	}
 	in.more.Store(in.w > in.ready)
-	if op := in.control; op != 0 { // coder does not see it
-		in.control = 0
+	if op := in.Control; op != 0 { // coder does not see it
+		in.Control = 0
 		in.r = in.ready
-		err := in.c.heed(op, in.payload)
-		in.payload = nil
+		err := in.c.heed(op, in.Payload)
+		in.Payload = nil
 		if err != nil {
 			in.fail(err)
 			return true
 		}
 	}
-	if in.closeCode != 0 {
+	if in.CloseCode != 0 {
 		in.publish() // it may be that nobody reads on
 	}
 	if in.ready == at {
 		return false
 	}
-	if !in.inside() {
+	if !in.Inside() {
 		in.waited = 0
 	}
 	return true
@@ -222,8 +224,8 @@ func (in *input) fail(err error) {
 
 // publish makes the counts visible to others, now and then.
 func (in *input) publish() {
-	in.c.count.messagesIn.Store(in.messages)
-	in.c.count.bytesIn.Store(in.bytes)
+	in.c.count.messagesIn.Store(in.Messages)
+	in.c.count.bytesIn.Store(in.Bytes)
 }
 
 // end gives the buffer back for good. What was read and not yet seen by others is

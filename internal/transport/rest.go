@@ -21,7 +21,7 @@ func (c *Conn) Idle() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	err := in.get(atOnce)
-	return err == errIdle && !in.inside() && len(in.part) == 0
+	return err == errIdle && !in.Inside() && len(in.part) == 0
 }
 
 // Rest waits until there is something to read, or reading fails, or a close

@@ -2,13 +2,13 @@ package transport
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
 
@@ -51,10 +51,10 @@ func frames(t *testing.T, b []byte) string {
 		}
 		b = rest
 		switch {
-		case f.Opcode >= opClose:
+		case f.Opcode >= frame.Close:
 			out = append(out, fmt.Sprintf("%x:%q", f.Opcode, f.Payload))
 			continue
-		case f.Opcode != opContinuation:
+		case f.Opcode != frame.Continuation:
 			open = fmt.Sprintf("%x:", f.Opcode+f.Rsv<<4)
 		}
 		open += string(f.Payload)
@@ -71,9 +71,9 @@ func frames(t *testing.T, b []byte) string {
 func TestScan(t *testing.T) {
 	big := strings.Repeat("x", 125)
 	empty := func(n int) (b []byte) {
-		b = frame(opText, nil)
+		b = masked(frame.Text, nil)
 		for range n - 1 {
-			b = append(b, frame(opContinuation, nil)...)
+			b = append(b, masked(frame.Continuation, nil)...)
 		}
 		return b
 	}
@@ -90,61 +90,61 @@ func TestScan(t *testing.T) {
 		kind ending.Kind
 	}{
 		{"nothing", nil, nil, "", ok},
-		{"messages", cat(text("a"), text(""), frame(finBit|opBinary, []byte("b"))), nil, "1:a 1: 2:b", ok},
-		{"fragments", cat(frame(opText, []byte("a")), frame(finBit|9, []byte("p")), frame(0, nil), frame(finBit, []byte("b"))), nil, "ping 1:ab", ok},
+		{"messages", cat(text("a"), text(""), masked(frame.Fin|frame.Binary, []byte("b"))), nil, "1:a 1: 2:b", ok},
+		{"fragments", cat(masked(frame.Text, []byte("a")), masked(frame.Fin|9, []byte("p")), masked(0, nil), masked(frame.Fin, []byte("b"))), nil, "ping 1:ab", ok},
 		{"half", text("abc")[:7], nil, "1:a…", ok},
 		{"half a header", cat(text("a"), text("abc")[:5]), nil, "1:a", ok},
-		{"half a ping", cat(text("a"), frame(finBit|9, []byte("pp"))[:7]), nil, "1:a", ok},
+		{"half a ping", cat(text("a"), masked(frame.Fin|9, []byte("pp"))[:7]), nil, "1:a", ok},
 
-		{"RSV1", frame(finBit|opText|0x40, nil), nil, "", ending.Protocol},
-		{"RSV2", frame(finBit|opText|0x20, nil), nil, "", ending.Protocol},
-		{"RSV3", frame(finBit|opText|0x10, nil), nil, "", ending.Protocol},
-		{"RSV1 deflated", frame(finBit|opText|0x40, hello), deflate, "1:Hello", ok},
-		{"RSV1 deflated, fragments", cat(frame(opText|0x40, hello[:3]), frame(0, nil), frame(finBit, hello[3:])), deflate, "1:Hello", ok},
-		{"RSV1 deflated, empty", frame(finBit|opText|0x40, []byte{0}), deflate, "1:", ok},
-		{"RSV1 deflated and not", cat(text("a"), frame(finBit|opBinary|0x40, hello), text("b")), deflate, "1:a 2:Hello 1:b", ok},
-		{"RSV1 on continuation", cat(frame(opText|0x40, nil), frame(finBit|0x40, nil)), deflate, "", ending.Protocol},
-		{"RSV1 on ping", frame(finBit|9|0x40, nil), deflate, "", ending.Protocol},
-		{"RSV2 deflated", frame(finBit|opText|0x60, nil), deflate, "", ending.Protocol},
-		{"opcode 3", frame(finBit|3, nil), nil, "", ending.Protocol},
-		{"opcode 7", frame(finBit|7, nil), nil, "", ending.Protocol},
-		{"opcode B", frame(finBit|0xb, nil), nil, "", ending.Protocol},
-		{"opcode F", frame(finBit|0xf, nil), nil, "", ending.Protocol},
-		{"opcode in one byte", cat(text("a"), []byte{finBit | 3}), nil, "1:a", ending.Protocol},
-		{"unmasked", cat(text("a"), []byte{finBit | opText, 0}), nil, "1:a", ending.Protocol},
-		{"ping of 126", lie(finBit|9, 126, 16), nil, "", ending.Protocol},
-		{"ping of 125", frame(finBit|9, []byte(big)), nil, "ping", ok},
-		{"pong of 125", frame(finBit|0xa, []byte(big)), nil, `pong "` + big + `"`, ok},
-		{"ping without FIN", frame(9, nil), nil, "", ending.Protocol},
-		{"close without FIN", frame(opClose, nil), nil, "", ending.Protocol},
-		{"continuation of nothing", cat(text("a"), frame(finBit, nil)), nil, "1:a", ending.Protocol},
-		{"message in a message", cat(frame(opText, []byte("a")), text("b")), nil, "1:a…", ending.Protocol},
-		{"top bit", lie(finBit|opBinary, 1<<63, 64), nil, "", ending.Protocol},
-		{"all bits", lie(finBit|opBinary, 1<<64-1, 64), nil, "", ending.Protocol},
-		{"5 in 16 bits", lie(finBit|opText, 5, 16), nil, "", ending.Protocol},
-		{"125 in 64 bits", lie(finBit|opText, 125, 64), nil, "", ending.Protocol},
-		{"65535 in 64 bits", lie(finBit|opText, 65535, 64), nil, "", ending.Protocol},
+		{"RSV1", masked(frame.Fin|frame.Text|0x40, nil), nil, "", ending.Protocol},
+		{"RSV2", masked(frame.Fin|frame.Text|0x20, nil), nil, "", ending.Protocol},
+		{"RSV3", masked(frame.Fin|frame.Text|0x10, nil), nil, "", ending.Protocol},
+		{"RSV1 deflated", masked(frame.Fin|frame.Text|0x40, hello), deflate, "1:Hello", ok},
+		{"RSV1 deflated, fragments", cat(masked(frame.Text|0x40, hello[:3]), masked(0, nil), masked(frame.Fin, hello[3:])), deflate, "1:Hello", ok},
+		{"RSV1 deflated, empty", masked(frame.Fin|frame.Text|0x40, []byte{0}), deflate, "1:", ok},
+		{"RSV1 deflated and not", cat(text("a"), masked(frame.Fin|frame.Binary|0x40, hello), text("b")), deflate, "1:a 2:Hello 1:b", ok},
+		{"RSV1 on continuation", cat(masked(frame.Text|0x40, nil), masked(frame.Fin|0x40, nil)), deflate, "", ending.Protocol},
+		{"RSV1 on ping", masked(frame.Fin|9|0x40, nil), deflate, "", ending.Protocol},
+		{"RSV2 deflated", masked(frame.Fin|frame.Text|0x60, nil), deflate, "", ending.Protocol},
+		{"opcode 3", masked(frame.Fin|3, nil), nil, "", ending.Protocol},
+		{"opcode 7", masked(frame.Fin|7, nil), nil, "", ending.Protocol},
+		{"opcode B", masked(frame.Fin|0xb, nil), nil, "", ending.Protocol},
+		{"opcode F", masked(frame.Fin|0xf, nil), nil, "", ending.Protocol},
+		{"opcode in one byte", cat(text("a"), []byte{frame.Fin | 3}), nil, "1:a", ending.Protocol},
+		{"unmasked", cat(text("a"), []byte{frame.Fin | frame.Text, 0}), nil, "1:a", ending.Protocol},
+		{"ping of 126", lie(frame.Fin|9, 126, 16), nil, "", ending.Protocol},
+		{"ping of 125", masked(frame.Fin|9, []byte(big)), nil, "ping", ok},
+		{"pong of 125", masked(frame.Fin|0xa, []byte(big)), nil, `pong "` + big + `"`, ok},
+		{"ping without FIN", masked(9, nil), nil, "", ending.Protocol},
+		{"close without FIN", masked(frame.Close, nil), nil, "", ending.Protocol},
+		{"continuation of nothing", cat(text("a"), masked(frame.Fin, nil)), nil, "1:a", ending.Protocol},
+		{"message in a message", cat(masked(frame.Text, []byte("a")), text("b")), nil, "1:a…", ending.Protocol},
+		{"top bit", lie(frame.Fin|frame.Binary, 1<<63, 64), nil, "", ending.Protocol},
+		{"all bits", lie(frame.Fin|frame.Binary, 1<<64-1, 64), nil, "", ending.Protocol},
+		{"5 in 16 bits", lie(frame.Fin|frame.Text, 5, 16), nil, "", ending.Protocol},
+		{"125 in 64 bits", lie(frame.Fin|frame.Text, 125, 64), nil, "", ending.Protocol},
+		{"65535 in 64 bits", lie(frame.Fin|frame.Text, 65535, 64), nil, "", ending.Protocol},
 
-		{"2^62 without a limit", lie(finBit|opText, 1<<62, 64), nil, "", ok},
-		{"2^63-1 over a limit", lie(finBit|opText, 1<<63-1, 64), limit(5), "", ending.TooBig},
+		{"2^62 without a limit", lie(frame.Fin|frame.Text, 1<<62, 64), nil, "", ok},
+		{"2^63-1 over a limit", lie(frame.Fin|frame.Text, 1<<63-1, 64), limit(5), "", ending.TooBig},
 		{"at the limit", text("abcde"), limit(5), "1:abcde", ok},
 		{"over the limit", cat(text("a"), text("abcdef")), limit(5), "1:a", ending.TooBig},
-		{"announced over it", lie(finBit|opText, 6, 0), limit(5), "", ending.TooBig},
-		{"fragments at it", cat(frame(opText, []byte("abc")), frame(finBit, []byte("de")), text("abcde")), limit(5), "1:abcde 1:abcde", ok},
-		{"fragments over it", cat(frame(opText, []byte("abc")), frame(finBit, []byte("def"))), limit(5), "1:abc…", ending.TooBig},
-		{"2^63-1 after some", cat(frame(opText, []byte("abc")), lie(finBit, 1<<63-1, 64)), limit(5), "1:abc…", ending.TooBig},
+		{"announced over it", lie(frame.Fin|frame.Text, 6, 0), limit(5), "", ending.TooBig},
+		{"fragments at it", cat(masked(frame.Text, []byte("abc")), masked(frame.Fin, []byte("de")), text("abcde")), limit(5), "1:abcde 1:abcde", ok},
+		{"fragments over it", cat(masked(frame.Text, []byte("abc")), masked(frame.Fin, []byte("def"))), limit(5), "1:abc…", ending.TooBig},
+		{"2^63-1 after some", cat(masked(frame.Text, []byte("abc")), lie(frame.Fin, 1<<63-1, 64)), limit(5), "1:abc…", ending.TooBig},
 		{"limit 0", cat(text(""), text("a")), limit(0), "1:", ending.TooBig},
-		{"deflated at the limit", frame(finBit|opText|0x40, hello), both(deflate, limit(5)), "1:Hello", ok},
-		{"deflated, announced over it", lie(finBit|opText|0x40, 5+1024+1, 16), both(deflate, limit(5)), "", ending.TooBig},
-		{"deflated, limit 0", frame(finBit|opText|0x40, []byte{0}), both(deflate, limit(0)), "1:", ok},
+		{"deflated at the limit", masked(frame.Fin|frame.Text|0x40, hello), both(deflate, limit(5)), "1:Hello", ok},
+		{"deflated, announced over it", lie(frame.Fin|frame.Text|0x40, 5+1024+1, 16), both(deflate, limit(5)), "", ending.TooBig},
+		{"deflated, limit 0", masked(frame.Fin|frame.Text|0x40, []byte{0}), both(deflate, limit(0)), "1:", ok},
 
 		{"1024 empty fragments", empty(1024), nil, "1:…", ok},
 		{"1025 empty fragments", empty(1025), nil, "1:…", ending.Flood},
 
 		{"close", closing(1000, "bye"), nil, `8:"\x03\xe8bye"`, ok},
 		{"close without a code", closing(0, ""), nil, `8:""`, ok},
-		{"close of one byte", frame(finBit|opClose, []byte{3}), nil, "", ending.Protocol},
-		{"close in a message", cat(frame(opText, []byte("a")), closing(1001, "")), nil, `8:"\x03\xe9" 1:a…`, ok},
+		{"close of one byte", masked(frame.Fin|frame.Close, []byte{3}), nil, "", ending.Protocol},
+		{"close in a message", cat(masked(frame.Text, []byte("a")), closing(1001, "")), nil, `8:"\x03\xe9" 1:a…`, ok},
 		{"close reason not UTF-8", closing(1000, "\xff"), nil, "", ending.InvalidUTF8},
 		{"close reason cut", closing(1000, "\xc3"), nil, "", ending.InvalidUTF8},
 		{"close reason not UTF-8, and more to come", closing(1000, "ok\xff"+big[:100])[:6+5], nil, "", ending.InvalidUTF8},
@@ -182,85 +182,5 @@ func TestScan(t *testing.T) {
 				c.Hangup()
 			}
 		})
-	}
-}
-
-func TestCloseCodes(t *testing.T) {
-	for code := range 1 << 16 {
-		var s scanner
-		var body [2]byte
-		binary.BigEndian.PutUint16(body[:], uint16(code))
-		err := s.close(body[:], 0)
-		legal := code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 || code >= 3000 && code <= 4999
-		if legal != (err == nil) || legal != (s.closeCode != 0) {
-			t.Errorf("code %d: got %v, want legal %v", code, err, legal)
-		}
-	}
-}
-
-// TestHonestFragments has the smallest fragments that anyone sends of a large
-// message.
-func TestHonestFragments(t *testing.T) {
-	for _, test := range []struct {
-		size, n int
-		kind    ending.Kind
-	}{
-		{64, 4 << 20 / 64, ending.Open},
-		{8, 100_000, ending.Open},
-		{7, 100_000, ending.Flood},
-		{1, 100_000, ending.Flood},
-		{0, 100_000, ending.Flood},
-	} {
-		s := scanner{limit: 4 << 20}
-		f := frame(opContinuation, make([]byte, test.size))
-		got := ending.Open
-		for i := range test.n {
-			f[0] = opContinuation
-			if i == 0 {
-				f[0] = opBinary
-			}
-			if _, _, err := s.next(f, 0); err != nil {
-				got = err.Kind
-				break
-			}
-		}
-		if got != test.kind {
-			t.Errorf("%d fragments of %d: got %v, want %v", test.n, test.size, got, test.kind)
-		}
-	}
-}
-
-// TestResume cuts frames of every form of the length at every place near the
-// ends, and puts the pieces together again.
-func TestResume(t *testing.T) {
-	for _, size := range []int{1, 2, 125, 126, 127, 300, 65535, 65536, 70000} {
-		payload := make([]byte, size)
-		for i := range payload {
-			payload[i] = byte(i * 7)
-		}
-		wire := frame(finBit|opBinary, payload)
-		for _, cut := range []int{1, 2, 3, 4, 5, 125, 126, 65535, 65536, size - 1} {
-			if cut >= size || cut < 1 {
-				continue
-			}
-			s := scanner{limit: -1}
-			head := len(wire) - size
-			a := bytes.Clone(wire[:head+cut])
-			end, _, err := s.next(a, 0)
-			if err != nil || end != len(a) {
-				t.Fatalf("got %d, %v, want %d", end, err, len(a))
-			}
-			b := append(make([]byte, headroom), wire[head+cut:]...)
-			from, to := s.resume(b, headroom, len(b))
-			f, rest, err1 := wstest.Decode(a)
-			g, rest2, err2 := wstest.Decode(b[from:to])
-			if err1 != nil || err2 != nil || len(rest)+len(rest2) > 0 || f.Fin || !g.Fin || g.Opcode != opContinuation ||
-				!bytes.Equal(cat(f.Payload, g.Payload), payload) {
-				t.Errorf("%d cut at %d: got %v and %v", size, cut, f, g)
-			}
-			if s.inside() || s.messages != 1 || s.bytes != int64(size) {
-				t.Errorf("%d cut at %d: got %d messages of %d bytes, inside %v", size, cut, s.messages, s.bytes, s.inside())
-			}
-		}
 	}
 }

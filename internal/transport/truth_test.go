@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
 
@@ -31,8 +32,8 @@ func TestTruncated(t *testing.T) {
 		in   []byte
 	}{
 		{"plain", text("hello")},
-		{"medium", frame(finBit|opBinary, make([]byte, 126))},
-		{"fragments", cat(frame(opText, []byte("he")), frame(finBit|opPing, []byte("p")), frame(0, nil), frame(finBit, []byte("llo")))},
+		{"medium", masked(frame.Fin|frame.Binary, make([]byte, 126))},
+		{"fragments", cat(masked(frame.Text, []byte("he")), masked(frame.Fin|frame.Ping, []byte("p")), masked(0, nil), masked(frame.Fin, []byte("llo")))},
 	} {
 		for _, kind := range kinds {
 			t.Run(test.name+"/"+kind, func(t *testing.T) {
@@ -139,7 +140,7 @@ func TestHangup(t *testing.T) {
 			bad := make(chan bool)
 			go func() {
 				defer close(bad)
-				junk := frame(finBit|opBinary, make([]byte, 10_000))
+				junk := masked(frame.Fin|frame.Binary, make([]byte, 10_000))
 				for range 300 {
 					if _, err := client.Write(junk); err != nil {
 						t.Errorf("got %v, want all to be read off", err)

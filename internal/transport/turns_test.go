@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/internal/socket"
 	"example.com/wsecho/internal/turn"
 	"example.com/wsecho/wstest"
@@ -21,7 +22,7 @@ func TestTurnsOfALargeFrame(t *testing.T) {
 	o := options()
 	o.Read = NewPool(8 << 10)
 	c := New(server, nil, o)
-	if _, err := client.Write(frame(finBit|opBinary, make([]byte, size))); err != nil {
+	if _, err := client.Write(masked(frame.Fin|frame.Binary, make([]byte, size))); err != nil {
 		t.Fatal(err)
 	}
 	// It has all come: nothing is waited for, which would begin a new count.

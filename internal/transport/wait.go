@@ -24,7 +24,7 @@ const (
 // errEarly or errIdle; one of reading is in.err.
 func (in *input) fill(p patience) error {
 	c := in.c
-	began := in.inside() || in.w > in.ready || len(in.part) > 0
+	began := in.Inside() || in.w > in.ready || len(in.part) > 0
 	in.publish()
 	if err := c.await(began, in.waited, p); err != nil {
 		in.err = err
@@ -63,8 +63,8 @@ func (in *input) fill(p patience) error {
 		return nil
 	}
 	c.heard.Store(c.now())
-	if in.rest > 0 { // the buffer was empty: there is headroom for a header
-		in.r, in.ready = in.resume(in.buf.b, in.ready, in.w)
+	if in.Rest > 0 { // the buffer was empty: there is headroom for a header
+		in.r, in.ready = in.Resume(in.buf.b, in.ready, in.w)
 		in.more.Store(in.w > in.ready)
 	}
 	return nil

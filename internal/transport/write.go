@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/internal/socket"
 )
 
@@ -21,7 +21,7 @@ type output struct {
 	c  *Conn
 	mu sync.Mutex // guards all but the atomics
 
-	framer
+	frame.Follower
 	buf *block // nil while there is nothing in it
 	n   int
 	err error // of a write; final
@@ -59,10 +59,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if x := c.ext; x != nil {
 		o.pack(&x.out, p)
 	} else {
-		o.follow(p)
+		o.Follow(p)
 		o.add(p)
 	}
-	if o.whole() && !o.hold() {
+	if o.Whole() && !o.hold() {
 		o.leave()
 	}
 	if o.err != nil {
@@ -94,7 +94,7 @@ func (o *output) add(p []byte) {
 // hold reports whether what is in the buffer waits for the reader to go on. The
 // order of held and more matters: the reader sets more and then looks at held.
 func (o *output) hold() bool {
-	if !o.c.opts.Hold || o.closing {
+	if !o.c.opts.Hold || o.Closing {
 		return false
 	}
 	o.held.Store(true)
@@ -153,13 +153,13 @@ func (o *output) leave() {
 		return
 	}
 	c := o.c
-	c.count.messagesOut.Store(o.messages)
-	c.count.bytesOut.Store(o.bytes)
+	c.count.messagesOut.Store(o.Messages)
+	c.count.bytesOut.Store(o.Bytes)
 	if o.ping {
 		o.ping = false
 		c.pinged.Store(c.now())
 	}
-	o.closeSent = o.closing
+	o.closeSent = o.Closing
 }
 
 func (o *output) free() {
@@ -345,92 +345,3 @@ func (c *Conn) writeLimit(wait bool) time.Time {
 func (c *Conn) stalled() *ending.Error {
 	return &ending.Error{Kind: ending.WriteStalled, Cause: fmt.Errorf("%d bytes could not be written", c.out.pending.Load())}
 }
-
-// A framer follows the frames that coder writes, to know where one ends.
-type framer struct {
-	head [10]byte
-	have int   // bytes of head that are there
-	left int64 // bytes of payload to come
-
-	closing  bool   // a close frame has been written: nothing may follow it
-	goodbye  []byte // its payload
-	messages int64  // whole messages
-	bytes    int64  // of payload
-}
-
-// follow takes the next bytes.
-func (f *framer) follow(p []byte) {
-	for len(p) > 0 {
-		if f.left > 0 {
-			n := min(f.left, int64(len(p)))
-			f.pass(p[:n])
-			p = p[n:]
-			if f.left == 0 {
-				f.end()
-			}
-			continue
-		}
-		if f.have == 0 && len(p) > 1 && p[1] <= 125 { // as nearly always: the whole of a short header
-			f.head[0], f.left = p[0], int64(p[1])
-			p = p[2:]
-		} else {
-			f.head[f.have] = p[0]
-			f.have++
-			p = p[1:]
-			if !f.begin() {
-				continue
-			}
-		}
-		f.took(f.left)
-		if f.left == 0 {
-			f.end()
-		}
-	}
-}
-
-// begin reports whether the header is whole, and looks what it says.
-func (f *framer) begin() bool {
-	if f.have < 2 {
-		return false
-	}
-	length := int64(f.head[1])
-	switch {
-	case length == 126 && f.have == 4:
-		length = int64(binary.BigEndian.Uint16(f.head[2:]))
-	case length == 127 && f.have == 10:
-		length = int64(binary.BigEndian.Uint64(f.head[2:]))
-	case length >= 126:
-		return false
-	}
-	f.have = 0
-	f.left = length
-	return true
-}
-
-// pass takes payload of the frame under way.
-func (f *framer) pass(p []byte) {
-	if f.head[0]&0xf == opClose {
-		f.goodbye = append(f.goodbye, p...)
-	}
-	f.left -= int64(len(p))
-}
-
-// took counts the payload of a frame.
-func (f *framer) took(n int64) {
-	if f.head[0]&0xf < opClose {
-		f.bytes += n
-	}
-}
-
-// end counts the frame that is whole now.
-func (f *framer) end() {
-	switch op := f.head[0] & 0xf; {
-	case op == opClose:
-		f.closing = true
-	case op < opClose && f.head[0]&finBit != 0:
-		f.messages++
-	}
-}
-
-// whole reports whether the last byte was the last of a frame.
-func (f *framer) whole() bool { return f.have == 0 && f.left == 0 }

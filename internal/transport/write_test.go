@@ -12,7 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
-	"example.com/wsecho/wstest"
+	"example.com/wsecho/internal/frame"
 )
 
 // recorder is a socket that notes what is done to it. Its input is one chunk for
@@ -116,7 +116,7 @@ func TestOneWrite(t *testing.T) {
 // TestHold has replies wait for the input that is in hand and no longer.
 func TestHold(t *testing.T) {
 	three := cat(text("a"), text("b"), text("c"))
-	ping := frame(finBit|opPing, []byte("p"))
+	ping := masked(frame.Fin|frame.Ping, []byte("p"))
 	for _, test := range []struct {
 		name  string
 		hold  bool
@@ -131,7 +131,7 @@ func TestHold(t *testing.T) {
 		{"partial payload behind", true, [][]byte{cat(three, text("dd")[:7])}, []string{"read", "write 9", "wait"}},
 		{"ping", true, [][]byte{cat(text("a"), ping, text("b"), text("c"))}, []string{"read", "write 12", "wait"}},
 		{"ping, no hold", false, [][]byte{cat(text("a"), ping, text("b"))}, []string{"read", "write 3", "write 3", "write 3", "wait"}},
-		{"pong last", true, [][]byte{cat(three, frame(finBit|opPong, nil))}, []string{"read", "write 9", "wait"}},
+		{"pong last", true, [][]byte{cat(three, masked(frame.Fin|frame.Pong, nil))}, []string{"read", "write 9", "wait"}},
 		{"close", true, [][]byte{cat(three, closing(1000, ""))}, []string{"read", "write 13"}},
 		{"data after close", true, [][]byte{cat(three, closing(1000, ""), text("d"))}, []string{"read", "write 13"}},
 		{"violation", true, [][]byte{cat(three, []byte{0xff})}, []string{"read", "write 9"}},
@@ -265,58 +265,11 @@ func TestNotHeldForLong(t *testing.T) {
 	}
 }
 
-func TestFramer(t *testing.T) {
-	var stream []byte
-	type end struct {
-		at             int
-		closing        bool
-		messages, size int64
-	}
-	var ends []end
-	var e end
-	for _, f := range []wstest.Frame{
-		wstest.TextFrame("a"), wstest.TextFrame(""), wstest.TextFrame("abc").Open(),
-		{Payload: make([]byte, 126)}, wstest.PingFrame("p"), wstest.PongFrame(""),
-		{Fin: true, Payload: make([]byte, 65536)}, wstest.BinaryFrame(make([]byte, 65535)), wstest.CloseFrame(1000, ""),
-	} {
-		stream = f.Append(stream)
-		e.at = len(stream)
-		e.closing = f.Opcode == opClose
-		if f.Opcode < opClose {
-			e.size += int64(len(f.Payload))
-			if f.Fin {
-				e.messages++
-			}
-		}
-		ends = append(ends, e)
-	}
-	for _, step := range []int{1, 2, 3, 7, 1000, 1 << 20} {
-		var f framer
-		next := 0
-		for at := 0; at < len(stream); {
-			n := min(step, len(stream)-at)
-			f.follow(stream[at : at+n])
-			at += n
-			for next < len(ends) && ends[next].at < at {
-				next++
-			}
-			boundary := ends[next].at == at
-			if f.whole() != boundary {
-				t.Fatalf("steps of %d: at %d: got whole %v", step, at, f.whole())
-			}
-			got := end{at, f.closing, f.messages, f.bytes}
-			if boundary && got != ends[next] {
-				t.Errorf("steps of %d: got %v, want %v", step, got, ends[next])
-			}
-		}
-	}
-}
-
 // TestPongFails has a peer that asks and goes: what it said last is still read.
 func TestPongFails(t *testing.T) {
 	for _, kind := range kinds {
 		server, client := over(t, kind)
-		in := cat(frame(finBit|opPing, nil), text("last"), frame(finBit|opPing, nil))
+		in := cat(masked(frame.Fin|frame.Ping, nil), text("last"), masked(frame.Fin|frame.Ping, nil))
 		client.Close()
 		c := New(server, in, options())
 		ws := accept(t, c)

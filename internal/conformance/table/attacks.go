@@ -119,7 +119,7 @@ var attacks = []row{
 		what: "messages in tiny or empty fragments",
 		duty: "1008, beyond a number that grows with the bytes in them",
 		tests: []string{
-			"server.TestEndings/flood/", "internal/transport.TestScan/1025_empty_fragments", "internal/transport.TestHonestFragments",
+			"server.TestEndings/flood/", "internal/transport.TestScan/1025_empty_fragments", "internal/frame.TestHonestFragments",
 			"server.TestRows/tcp/16-tiny-fragments",
 			"server.TestRows/tls/16-tiny-fragments",
 			"wsecho.TestFullForce/tiny_fragments",
