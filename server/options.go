@@ -79,7 +79,7 @@ type Options struct {
 	// Stateless says that the Handler keeps nothing from one message to the next.
 	// Then it is called when a message has come, a read returns [ErrIdle] when there
 	// is no other, and after it has returned that, or an error that wraps it, it is
-	// called again with the next one. So it is called for nearly every message, and
+	// called again with the next one; it has to read, or it is called again at once. So it is called for nearly every message, and
 	// never waits for one: a message takes one system call to read and one to write,
 	// where it takes three otherwise. From 5 to 10 seconds after the last the
 	// connection has no stack for it either, 2 KiB in place of 4 or 8. Between its

@@ -228,6 +228,26 @@ func TestEndOfRest(t *testing.T) {
 	}
 }
 
+// TestPartOfHeader: the MessageTimeout runs from the first byte of a header on, also
+// where that has come to a connection at rest, and however rarely one is to rest.
+func TestPartOfHeader(t *testing.T) {
+	for _, again := range []time.Duration{0, time.Hour} {
+		s := serve(t, echoes, server.Options{Stateless: true, MessageTimeout: 50 * time.Millisecond})
+		s.RestAfter(max(again, resting))
+		p := s.dial(t, wstest.DialOptions{})
+		time.Sleep(10 * resting)
+		began := time.Now()
+		if err := p.SendRaw([]byte{0x81}); err != nil {
+			t.Fatal(err)
+		}
+		finish(t, p, 1008)
+		if d := time.Since(began); d > 2*time.Second {
+			t.Errorf("it took %v", d)
+		}
+		wantKind(t, s.end(t), ending.TooSlow)
+	}
+}
+
 // TestCutAtRest: peers that rest and do not answer do not hold up the end of a
 // drain.
 func TestCutAtRest(t *testing.T) {

@@ -39,6 +39,9 @@ func (c *Conn) Attend(handle func() (again bool)) Attention {
 	defer in.mu.Unlock()
 	a := &in.attention
 	a.handle, a.handled, a.why = handle, false, Look
+	if len(in.part) > 0 { // who reads waits for the rest of a frame, and not for long
+		return Look
+	}
 	for a.restAt = c.now() + int64(c.opts.RestAfter); c.attendUntil(a.restAt); {
 		err := c.raw.Read(a.some)
 		c.waiting.Store(0)

@@ -239,6 +239,31 @@ func TestAttendIdle(t *testing.T) {
 	sending.Wait()
 }
 
+// TestAttendPart: the beginning of a frame that Idle has met is not waited upon here,
+// where no MessageTimeout runs.
+func TestAttendPart(t *testing.T) {
+	c, _, client := attended(t, time.Hour)
+	if _, err := client.Write([]byte{0x81}); err != nil {
+		t.Fatal(err)
+	}
+	c.Rest()
+	if c.Idle() {
+		t.Error("it is idle, with a part of a header in hand")
+	}
+	why := make(chan Attention, 1)
+	go func() { why <- c.Attend(func() bool { return true }) }()
+	select {
+	case got := <-why:
+		if got != Look {
+			t.Errorf("it returned %d, want %d", got, Look)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it waits for the rest of a header")
+		client.Close()
+		<-why
+	}
+}
+
 // TestAttendClose: a close from inside the handler, and one from beside it, read what
 // the peer answers, though the wait for the socket is Attend's.
 func TestAttendClose(t *testing.T) {
