@@ -191,7 +191,9 @@ func (in *input) advance() bool {
 	if keep > end { // the header alone: it is remembered, its bytes are done with
 		in.r, in.ready = keep, keep
 	}
-	in.more.Store(in.w > in.ready)
+	if more := in.w > in.ready; more != in.more.Load() { // as for held
+		in.more.Store(more)
+	}
 	if op := in.Control; op != 0 { // coder does not see it
 		in.Control = 0
 		in.r = in.ready

@@ -97,7 +97,9 @@ func (o *output) hold() bool {
 	if !o.c.opts.Hold || o.Closing {
 		return false
 	}
-	o.held.Store(true)
+	if !o.held.Load() { // a store costs more than this; it changes under o.mu only
+		o.held.Store(true)
+	}
 	return o.c.in.more.Load()
 }
 
