@@ -7,14 +7,18 @@
 //   - Bounds. Every wait for the peer inside a message, every write and every
 //     close has an end. A violation of the protocol is found before coder sees
 //     it, so that it is answered with a close code and not with a dead socket.
-//   - Economy. A connection that waits holds no buffer; see wait.go, rest.go and write.go.
+//   - Economy. A connection that waits holds no buffer, replies leave together, and a
+//     message alone takes two system calls.
 //   - Evidence for the heartbeat: last heard, whether a read is waiting, whether
 //     the ping has left, what the kernel still holds.
 //
 // What a frame may be is package frame's to say, how a socket is read by hand package
 // socket's, what is in a compressed message package inflate's, and whose turn it is
-// package turn's. Here is what a connection does with that, and when. Only package
-// server uses it.
+// package turn's. Here is what a connection does with that, and when: read.go hands
+// input on, from_socket.go reads it, wait.go, attend.go and rest.go wait for it;
+// write.go lets output leave, stall.go sees to it where it does not, control.go puts
+// pings and pongs in between; hangup.go is the end. With permessage-deflate, inflate.go
+// and deflate.go stand between that and coder. Only package server uses it.
 package transport
 
 import (
@@ -184,54 +188,6 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// Hangup ends the connection, by CloseBy's time or a second from now, whichever
-// is first: it sends FIN, reads off what the peer still sends, and closes the
-// socket beneath any TLS. It is called once, at the end; reads and writes that are
-// still under way then are woken by the close, and it waits for them.
-func (c *Conn) Hangup() {
-	limit := time.Now().Add(lingerTime)
-	c.mu.Lock()
-	if !c.closeBy.IsZero() && c.closeBy.Before(limit) {
-		limit = c.closeBy
-	}
-	c.mu.Unlock()
-	defer c.out.end(true)
-	defer c.in.end(true)
-	defer c.base.Close()
-	top := c.sock
-	if c.out.isTorn() {
-		top = c.base // a close_notify behind what is missing would be read as a forgery
-	}
-	half, ok := top.(interface{ CloseWrite() error })
-	if !ok || !time.Now().Before(limit) {
-		return
-	}
-	// tls.Conn.CloseWrite sets deadlines of its own: only a close of the
-	// connection beneath is sure to end it.
-	timer := time.AfterFunc(time.Until(limit), func() { c.base.Close() })
-	defer timer.Stop()
-	_ = c.base.SetDeadline(limit)
-	if half.CloseWrite() != nil {
-		return
-	}
-	if half, ok := c.base.(interface{ CloseWrite() error }); ok && c.base != top {
-		_ = half.CloseWrite() // TLS has sent its close_notify, and no FIN
-	}
-	// What it had to read and write with is not wanted meanwhile.
-	c.in.end(false)
-	c.out.end(false)
-	discard(c.base, c.opts.Read, limit)
-}
-
-// Abort ends the connection at once, whoever is using it. Hangup must still be
-// called.
-func (c *Conn) Abort() {
-	c.Fail(net.ErrClosed)
-	if c.raw == nil || c.raw.Control(socket.Shutdown) != nil {
-		c.base.Close()
-	}
-}
-
 // isClosed reports whether coder has closed.
 func (c *Conn) isClosed() bool {
 	c.mu.Lock()
@@ -332,15 +288,6 @@ func (c *Conn) RemoteAddr() net.Addr { return c.sock.RemoteAddr() }
 func (c *Conn) SetDeadline(time.Time) error      { return nil }
 func (c *Conn) SetReadDeadline(time.Time) error  { return nil }
 func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
-
-// lingerTime is how long a close waits for the peer's FIN, so that what the peer
-// has sent meanwhile does not make the kernel answer with a reset; and lingerBytes
-// is how much of that it takes: what may be on the way, and not all that a peer
-// has to send that does not listen.
-const (
-	lingerTime  = time.Second
-	lingerBytes = 4 << 20
-)
 
 var longAgo = time.Unix(1, 0)
 

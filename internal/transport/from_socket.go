@@ -3,12 +3,10 @@ package transport
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 	"time"
 
 	"example.com/wsecho/internal/socket"
-	"example.com/wsecho/internal/turn"
 )
 
 // lend gives buf a buffer, with what is kept of a frame at its start.
@@ -151,46 +149,6 @@ func (c *Conn) unhurry(limit time.Time) bool {
 // fullWait is how long a large buffer is held for more of what filled a smaller
 // one, and may be all there is.
 const fullWait = 5 * time.Millisecond
-
-// discard reads off what the peer still sends, until limit, which is the socket's
-// deadline, or the end. It waits without a buffer too: a server that ends has
-// thousands of these. A peer that goes on and on is not listened to for so long.
-func discard(sock net.Conn, p *Pool, limit time.Time) {
-	raw := socket.Raw(sock)
-	left := lingerBytes
-	if raw == nil {
-		for b := make([]byte, partSize); left > 0; {
-			n, err := sock.Read(b)
-			if err != nil {
-				return
-			}
-			left -= n
-		}
-		return
-	}
-	over, others := false, turn.Turn{}
-	some := func(fd uintptr) bool {
-		b := p.get()
-		defer p.put(b)
-		for range 4 { // then the clock is looked at, and others have a turn
-			n, err := socket.Drop(fd, b.b)
-			if n <= 0 {
-				over = err != socket.ErrAgain
-				return over || left <= 0
-			}
-			left -= n
-		}
-		return true
-	}
-	for !over && left > 0 && time.Now().Before(limit) {
-		if raw.Read(some) != nil {
-			return
-		}
-		if !over {
-			others.Over()
-		}
-	}
-}
 
 // dropEarly ignores an error that came with input: it comes again without.
 func dropEarly(n int, err error) error {
