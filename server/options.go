@@ -81,9 +81,9 @@ type Options struct {
 	// is no other, and after it has returned that, or an error that wraps it, it is
 	// called again with the next one. So it never waits for a message, and is called
 	// for nearly every one. It has to read, or it is called again at once. A message
-	// takes one system call to read and one to write, and three otherwise; and from
-	// 5 to 10 seconds after the last the connection has no stack for the Handler,
-	// 2 KiB in place of 4 or 8. Between its calls it hears of no drain: its peer is
+	// takes one system call to read and one to write, and three otherwise; and from 10
+	// seconds after the last on the connection has no stack for the Handler, 2 KiB in
+	// place of 4 or 8. Between its calls it hears of no drain: its peer is
 	// told. It has effect under Serve and without TLS only. False: the Handler is
 	// called once.
 	Stateless bool

@@ -12,7 +12,7 @@ import (
 var ErrIdle = errors.New("server: no message is there")
 
 // restAfter is how long a connection without a message keeps the stack that its
-// handler was on, or half of it.
+// handler was on.
 const restAfter = 10 * time.Second
 
 // A connection whose handler is stateless has, between messages, a goroutine that
