@@ -56,6 +56,7 @@ func (e *Echo) Serve(ctx context.Context, c Conn) error {
 	m.budget = e.Budget
 	defer func() {
 		m.release()
+		m.budget = nil
 		messages.Put(m)
 	}()
 	for {

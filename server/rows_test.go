@@ -18,7 +18,13 @@ type way struct {
 	on   func(testing.TB, net.Listener, server.Handler, server.Options) *site
 }
 
-var ways = []way{{"tcp", serveOn}, {"tls", serveTLSOn}}
+var ways = []way{{"tcp", serveOn}, {"tls", serveTLSOn}, {"attended", serveAttendedOn}}
+
+// serveAttendedOn is serveOn with a stateless handler, as the command has it.
+func serveAttendedOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *site {
+	o.Stateless, o.HoldReplies = true, true
+	return serveOn(tb, l, h, o)
+}
 
 func (w way) tls() bool { return w.name == "tls" }
 
@@ -36,7 +42,7 @@ type row struct {
 	run  func(t *testing.T, w way)
 }
 
-// TestRows does each row on TCP and on TLS.
+// TestRows does each row on TCP, on TLS, and on TCP with a stateless handler.
 func TestRows(t *testing.T) {
 	t.Parallel()
 	for _, w := range ways {

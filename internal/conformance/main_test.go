@@ -33,7 +33,7 @@ const soon = time.Minute
 // test, and returns its URL.
 func serve(tb testing.TB, o server.Options) string {
 	tb.Helper()
-	o.HoldReplies = true
+	o.HoldReplies, o.Stateless = true, true
 	budget, err := echo.NewBudget(256<<20, 16<<20, 0)
 	if err != nil {
 		tb.Fatal(err)

@@ -138,8 +138,7 @@ func (in *input) mayWait(now int64) bool {
 }
 
 // A connection that has something to read again within the time often is looked at
-// after lookAfter. To wake up for that costs what four or five reads do that find
-// nothing.
+// after lookAfter. To wake up for that is no gain where few messages come meanwhile.
 const (
 	often     = int64(5 * time.Millisecond)
 	lookAfter = int64(50 * time.Millisecond)

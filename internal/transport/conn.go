@@ -7,8 +7,8 @@
 //   - Bounds. Every wait for the peer inside a message, every write and every
 //     close has an end. A violation of the protocol is found before coder sees
 //     it, so that it is answered with a close code and not with a dead socket.
-//   - Economy. A connection that waits holds no buffer, replies leave together, and a
-//     message alone takes two system calls.
+//   - Economy. A connection that waits holds no buffer, replies leave together, and
+//     where Attend is used, a message alone takes two system calls.
 //   - Evidence for the heartbeat: last heard, whether a read is waiting, whether
 //     the ping has left, what the kernel still holds.
 //
