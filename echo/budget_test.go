@@ -109,7 +109,7 @@ func TestBudgetSpent(t *testing.T) {
 		t.Errorf("got %d %q, %v", code, reason, err)
 	}
 	_ = asks.Close()
-	if o := <-ends; o.Kind != ending.NoMemory || o.By != ending.Us {
+	if o := <-ends; o.Kind != ending.NoMemory || o.By != ending.Local {
 		t.Errorf("got %v by %v", o.Kind, o.By)
 	}
 	if n := budget.Used(); n != 200_000 {

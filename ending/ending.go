@@ -42,11 +42,11 @@ const (
 
 	// The peer or the network ended it without a close frame.
 
-	Abnormal // end of stream, whether between messages or inside one; RFC 6455's and gorilla's 1006
-	Reset    // the peer's system answered with RST, or one's own write met a closed socket
-	Lost     // the path is gone: the kernel gave up (keepalive, retransmission), or no route is left
-	Cut      // TLS ended inside a record, which may be an attack (truncation)
-	BadTLS   // a record of TLS was forged or damaged, or the peer's alert says so of one of ours
+	Abnormal  // end of stream, whether between messages or inside one; RFC 6455's and gorilla's 1006
+	Reset     // the peer's system answered with RST, or one's own write met a closed socket
+	Lost      // the path is gone: the kernel gave up (keepalive, retransmission), or no route is left
+	Truncated // TLS ended inside a record, which may be an attack (truncation)
+	BadTLS    // a record of TLS was forged or damaged, or the peer's alert says so of one of ours
 
 	// This side could not go on with the peer as it was.
 
@@ -67,7 +67,7 @@ const (
 	Drained  // the server shuts down; 1001
 	Aged     // the connection reached its maximum age; 1001
 	Idle     // no message for the idle timeout; 1001
-	Local    // closed here by hand: a context ended, or Close or CloseNow was called
+	Closed   // closed here by hand: a context ended, or Close or CloseNow was called
 
 	// Unknown is an error that this package has no name for.
 	Unknown
@@ -82,31 +82,31 @@ var kinds = [numKinds]struct {
 	code websocket.StatusCode
 	by   Side
 }{
-	Open:         {"open", 0, Nobody},
+	Open:         {"open", 0, NoSide},
 	Normal:       {"normal", 0, Peer},
 	GoingAway:    {"going away", 0, Peer},
 	PeerCode:     {"peer code", 0, Peer},
 	Abnormal:     {"abnormal", 0, Peer},
 	Reset:        {"reset", 0, Peer},
 	Lost:         {"lost", 0, Network},
-	Cut:          {"cut", 0, Network},
+	Truncated:    {"truncated", 0, Network},
 	BadTLS:       {"bad tls", 0, Network},
-	NoPong:       {"no pong", websocket.StatusGoingAway, Us},
-	WriteStalled: {"write stalled", 0, Us},
-	Protocol:     {"protocol", websocket.StatusProtocolError, Us},
-	InvalidUTF8:  {"invalid utf-8", websocket.StatusInvalidFramePayloadData, Us},
-	TooBig:       {"too big", websocket.StatusMessageTooBig, Us},
-	TooSlow:      {"too slow", websocket.StatusPolicyViolation, Us},
-	Flood:        {"flood", websocket.StatusPolicyViolation, Us},
-	NoMemory:     {"no memory", websocket.StatusTryAgainLater, Us},
-	Done:         {"done", websocket.StatusNormalClosure, Us},
-	Failed:       {"failed", websocket.StatusInternalError, Us},
-	Panicked:     {"panicked", websocket.StatusInternalError, Us},
-	Drained:      {"drained", websocket.StatusGoingAway, Us},
-	Aged:         {"aged", websocket.StatusGoingAway, Us},
-	Idle:         {"idle", websocket.StatusGoingAway, Us},
-	Local:        {"local", 0, Us},
-	Unknown:      {"unknown", 0, Nobody},
+	NoPong:       {"no pong", websocket.StatusGoingAway, Local},
+	WriteStalled: {"write stalled", 0, Local},
+	Protocol:     {"protocol", websocket.StatusProtocolError, Local},
+	InvalidUTF8:  {"invalid utf-8", websocket.StatusInvalidFramePayloadData, Local},
+	TooBig:       {"too big", websocket.StatusMessageTooBig, Local},
+	TooSlow:      {"too slow", websocket.StatusPolicyViolation, Local},
+	Flood:        {"flood", websocket.StatusPolicyViolation, Local},
+	NoMemory:     {"no memory", websocket.StatusTryAgainLater, Local},
+	Done:         {"done", websocket.StatusNormalClosure, Local},
+	Failed:       {"failed", websocket.StatusInternalError, Local},
+	Panicked:     {"panicked", websocket.StatusInternalError, Local},
+	Drained:      {"drained", websocket.StatusGoingAway, Local},
+	Aged:         {"aged", websocket.StatusGoingAway, Local},
+	Idle:         {"idle", websocket.StatusGoingAway, Local},
+	Closed:       {"closed", 0, Local},
+	Unknown:      {"unknown", 0, NoSide},
 }
 
 // String returns the kind's name, in lower case, the same from release to
@@ -131,7 +131,7 @@ func (k Kind) Code() websocket.StatusCode {
 // By returns the side that began an ending of this kind.
 func (k Kind) By() Side {
 	if k >= numKinds {
-		return Nobody
+		return NoSide
 	}
 	return kinds[k].by
 }
@@ -140,7 +140,7 @@ func (k Kind) By() Side {
 // cause. It is wider than gorilla's 1006, which is Kind Abnormal alone.
 func (k Kind) Abnormal() bool {
 	switch k {
-	case Abnormal, Reset, Lost, Cut, BadTLS, NoPong, WriteStalled:
+	case Abnormal, Reset, Lost, Truncated, BadTLS, NoPong, WriteStalled:
 		return true
 	}
 	return false
@@ -163,19 +163,19 @@ func Kinds() []Kind {
 type Side uint8
 
 const (
-	Nobody  Side = iota // not ended, or not known
+	NoSide  Side = iota // not ended, or not known
 	Peer                // the other end
-	Us                  // this end
+	Local               // this end
 	Network             // neither: the path between them
 )
 
-// String returns "peer", "us", "network" or "".
+// String returns "peer", "local", "network" or "".
 func (s Side) String() string {
 	switch s {
 	case Peer:
 		return "peer"
-	case Us:
-		return "us"
+	case Local:
+		return "local"
 	case Network:
 		return "network"
 	}

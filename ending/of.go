@@ -62,7 +62,7 @@ func kindOf(err error) Kind {
 	case errors.Is(err, websocket.ErrMessageTooBig):
 		return TooBig
 	case errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
-		return Local
+		return Closed
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
 		return Reset
 	// The kernel's ETIMEDOUT stands before the deadlines, which are one's own:
@@ -71,7 +71,7 @@ func kindOf(err error) Kind {
 		errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.ENETDOWN):
 		return Lost
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return Local
+		return Closed
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return Abnormal
 	case isTLS(err):

@@ -37,7 +37,7 @@ func TestOf(t *testing.T) {
 		by   ending.Side
 		gone bool
 	}{
-		{"nil", nil, ending.Open, 0, ending.Nobody, false},
+		{"nil", nil, ending.Open, 0, ending.NoSide, false},
 		{"1000", websocket.CloseError{Code: 1000}, ending.Normal, 1000, ending.Peer, false},
 		{"no code", websocket.CloseError{Code: 1005}, ending.Normal, 1005, ending.Peer, false},
 		{"1001", websocket.CloseError{Code: 1001}, ending.GoingAway, 1001, ending.Peer, true},
@@ -46,26 +46,26 @@ func TestOf(t *testing.T) {
 		{"EOF", io.EOF, ending.Abnormal, 0, ending.Peer, true},
 		{"unexpected EOF", io.ErrUnexpectedEOF, ending.Abnormal, 0, ending.Peer, true},
 		{"EOF of the stream", ending.Stream(io.EOF), ending.Abnormal, 0, ending.Peer, true},
-		{"TLS cut inside a record", ending.Stream(io.ErrUnexpectedEOF), ending.Cut, 0, ending.Network, false},
+		{"TLS cut inside a record", ending.Stream(io.ErrUnexpectedEOF), ending.Truncated, 0, ending.Network, false},
 		{"forged record", &net.OpError{Op: "local error", Err: errors.New("tls: bad record MAC")}, ending.BadTLS, 0, ending.Network, false},
 		{"no record of TLS", tls.RecordHeaderError{Msg: "received record with version 4854"}, ending.BadTLS, 0, ending.Network, false},
-		{"not of TLS", errors.New("of tls: nothing"), ending.Unknown, 0, ending.Nobody, false},
+		{"not of TLS", errors.New("of tls: nothing"), ending.Unknown, 0, ending.NoSide, false},
 		{"reset", system(syscall.ECONNRESET), ending.Reset, 0, ending.Peer, false},
 		{"broken pipe", system(syscall.EPIPE), ending.Reset, 0, ending.Peer, false},
 		{"timed out", system(syscall.ETIMEDOUT), ending.Lost, 0, ending.Network, false},
 		{"no route", system(syscall.EHOSTUNREACH), ending.Lost, 0, ending.Network, false},
-		{"cancelled", context.Canceled, ending.Local, 0, ending.Us, false},
-		{"context's deadline", context.DeadlineExceeded, ending.Local, 0, ending.Us, false},
-		{"socket's deadline", os.ErrDeadlineExceeded, ending.Local, 0, ending.Us, false},
-		{"closed", net.ErrClosed, ending.Local, 0, ending.Us, false},
-		{"closed pipe", io.ErrClosedPipe, ending.Local, 0, ending.Us, false},
-		{"read limit", websocket.ErrMessageTooBig, ending.TooBig, 1009, ending.Us, false},
-		{"corrupt deflate data", flate.CorruptInputError(7), ending.Protocol, 1002, ending.Us, false},
-		{"violation in coder's words", errors.New("received unknown opcode opcode(11)"), ending.Protocol, 1002, ending.Us, false},
-		{"no pong", &ending.Error{Kind: ending.NoPong}, ending.NoPong, 1001, ending.Us, false},
-		{"own code", &ending.Error{Kind: ending.Done, Code: 4000}, ending.Done, 4000, ending.Us, false},
-		{"known before its cause", &ending.Error{Kind: ending.WriteStalled, Cause: io.EOF}, ending.WriteStalled, 0, ending.Us, false},
-		{"no name", cause, ending.Unknown, 0, ending.Nobody, false},
+		{"cancelled", context.Canceled, ending.Closed, 0, ending.Local, false},
+		{"context's deadline", context.DeadlineExceeded, ending.Closed, 0, ending.Local, false},
+		{"socket's deadline", os.ErrDeadlineExceeded, ending.Closed, 0, ending.Local, false},
+		{"closed", net.ErrClosed, ending.Closed, 0, ending.Local, false},
+		{"closed pipe", io.ErrClosedPipe, ending.Closed, 0, ending.Local, false},
+		{"read limit", websocket.ErrMessageTooBig, ending.TooBig, 1009, ending.Local, false},
+		{"corrupt deflate data", flate.CorruptInputError(7), ending.Protocol, 1002, ending.Local, false},
+		{"violation in coder's words", errors.New("received unknown opcode opcode(11)"), ending.Protocol, 1002, ending.Local, false},
+		{"no pong", &ending.Error{Kind: ending.NoPong}, ending.NoPong, 1001, ending.Local, false},
+		{"own code", &ending.Error{Kind: ending.Done, Code: 4000}, ending.Done, 4000, ending.Local, false},
+		{"known before its cause", &ending.Error{Kind: ending.WriteStalled, Cause: io.EOF}, ending.WriteStalled, 0, ending.Local, false},
+		{"no name", cause, ending.Unknown, 0, ending.NoSide, false},
 	} {
 		for _, err := range []error{test.err, wrapped(test.err)} {
 			if test.err == nil {
@@ -106,17 +106,17 @@ func TestKinds(t *testing.T) {
 			t.Errorf("kind %d is called %q", k, name)
 		}
 		names[name] = true
-		if k.Code() != 0 && k.By() != ending.Us {
+		if k.Code() != 0 && k.By() != ending.Local {
 			t.Errorf("%v has code %d to send, and is begun by %v", k, k.Code(), k.By())
 		}
-		if k.Abnormal() && k.By() == ending.Nobody {
+		if k.Abnormal() && k.By() == ending.NoSide {
 			t.Errorf("%v is abnormal and by nobody", k)
 		}
 	}
 	if ending.Open.String() != "open" || names["open"] {
 		t.Error("Open is no ending, and is called open")
 	}
-	if got := ending.Kind(200); got.String() != "kind 200" || got.Code() != 0 || got.By() != ending.Nobody {
+	if got := ending.Kind(200); got.String() != "kind 200" || got.Code() != 0 || got.By() != ending.NoSide {
 		t.Errorf("a kind that is none: %v, %d, %v", got, got.Code(), got.By())
 	}
 }

@@ -10,14 +10,14 @@ import (
 // that tells the truth through coder/websocket, which takes an io.EOF inside a
 // message for the message's end. It is for those who wrap a net.Conn of their
 // own. An io.EOF becomes an [*Error] of kind Abnormal. An io.ErrUnexpectedEOF,
-// which at this level only crypto/tls says, becomes one of kind Cut. Neither
+// which at this level only crypto/tls says, becomes one of kind Truncated. Neither
 // wraps what it stands for. Every other error, and nil, is returned as it is.
 func Stream(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &Error{Kind: Cut, Cause: errors.New("TLS ended inside a record")}
+		return &Error{Kind: Truncated, Cause: errors.New("TLS ended inside a record")}
 	case errors.Is(err, io.EOF):
 		return &Error{Kind: Abnormal, Cause: errors.New("end of stream without a close frame")}
 	}

@@ -110,7 +110,7 @@ func TestClientTLS(t *testing.T) {
 		beneath []byte
 		want    ending.Kind
 	}{
-		"FIN in a record": {[]byte{23, 3, 3, 0, 200, 1, 2, 3}, ending.Cut},
+		"FIN in a record": {[]byte{23, 3, 3, 0, 200, 1, 2, 3}, ending.Truncated},
 		"forged record":   {append([]byte{23, 3, 3, 0, 40}, make([]byte, 40)...), ending.BadTLS},
 		"no record":       {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), ending.BadTLS},
 	} {
@@ -151,8 +151,8 @@ func TestClientLocal(t *testing.T) {
 			defer cancel()
 			time.AfterFunc(50*time.Millisecond, func() { end(conn, cancel) })
 			_, err := readUntil(ctx, conn)
-			if got := ending.Of(err); got.Kind != ending.Local {
-				t.Errorf("got %v (%v), want local", got.Kind, err)
+			if got := ending.Of(err); got.Kind != ending.Closed {
+				t.Errorf("got %v (%v), want closed", got.Kind, err)
 			}
 			conn.CloseNow()
 		})

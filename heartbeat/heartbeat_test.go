@@ -333,7 +333,7 @@ func TestVerdict(t *testing.T) {
 		if !errors.As(err, &end) || end.Kind != tt.kind || len(end.Reason) > 123 {
 			t.Errorf("%v is %+v, want kind %v", err, end, tt.kind)
 		}
-		if got := ending.Of(err); got.Kind != tt.kind || got.Code != tt.kind.Code() || got.By != ending.Us {
+		if got := ending.Of(err); got.Kind != tt.kind || got.Code != tt.kind.Code() || got.By != ending.Local {
 			t.Errorf("%v ends as %+v", err, got)
 		}
 		if !errors.As(err, &timeout) || !timeout.Timeout() || errors.Is(err, net.ErrClosed) {

@@ -167,7 +167,7 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	if !frame.LegalCode(code) {
 		return fmt.Errorf("server: close code %d may not be sent (RFC 6455, section 7.4)", code)
 	}
-	if !c.conclude(ending.Ending{Kind: ending.Local, Code: code, Reason: reason, By: ending.Us}) {
+	if !c.conclude(ending.Ending{Kind: ending.Closed, Code: code, Reason: reason, By: ending.Local}) {
 		return net.ErrClosed
 	}
 	return nil
@@ -175,7 +175,7 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 
 // CloseNow ends the connection without a word.
 func (c *Conn) CloseNow() error {
-	won := c.note(ending.Ending{Kind: ending.Local, By: ending.Us})
+	won := c.note(ending.Ending{Kind: ending.Closed, By: ending.Local})
 	c.tr.Abort()
 	if !won {
 		return net.ErrClosed
@@ -209,8 +209,8 @@ func (c *Conn) bind(ctx context.Context) (release func()) {
 		return nothing
 	}
 	stop := context.AfterFunc(ctx, func() {
-		c.tr.Fail(&ending.Error{Kind: ending.Local, Cause: context.Cause(ctx)})
-		c.conclude(ending.Ending{Kind: ending.Local, By: ending.Us, Cause: context.Cause(ctx)})
+		c.tr.Fail(&ending.Error{Kind: ending.Closed, Cause: context.Cause(ctx)})
+		c.conclude(ending.Ending{Kind: ending.Closed, By: ending.Local, Cause: context.Cause(ctx)})
 	})
 	return func() { stop() }
 }

@@ -189,7 +189,7 @@ func TestHandlerContext(t *testing.T) {
 		}, server.Options{})
 		p := s.dial(t, wstest.DialOptions{})
 		_ = p.Send(wstest.CloseFrame(1000, ""))
-		wantKind(t, s.end(t), ending.Local)
+		wantKind(t, s.end(t), ending.Closed)
 	}
 }
 
@@ -209,7 +209,7 @@ func TestCloseArguments(t *testing.T) {
 	if want := "\ufffd" + long[:120]; err != nil || reason != want {
 		t.Errorf("got %q, %v, want %q", reason, err, want)
 	}
-	wantKind(t, s.end(t), ending.Local)
+	wantKind(t, s.end(t), ending.Closed)
 }
 
 // TestReaderOfTheHandlers leaves a goroutine of the handler's reading when the

@@ -41,7 +41,7 @@ func TestCrossingCloses(t *testing.T) {
 		_ = p.Close()
 		<-done
 		o := s.end(t)
-		want := server.Outcome{Ending: ending.Ending{Kind: ending.Local, Code: 3001, Reason: "ours", By: ending.Us}}
+		want := server.Outcome{Ending: ending.Ending{Kind: ending.Closed, Code: 3001, Reason: "ours", By: ending.Local}}
 		lead += 2 * time.Microsecond
 		if e.Code == 4999 {
 			want = server.Outcome{Ending: ending.OfClose(4999, "theirs")}
@@ -54,7 +54,7 @@ func TestCrossingCloses(t *testing.T) {
 				o.Kind, o.By, o.Code, o.Reason, o.Sent, o.Received, e, err)
 		}
 	}
-	if won[ending.Us] == 0 || won[ending.Peer] == 0 {
+	if won[ending.Local] == 0 || won[ending.Peer] == 0 {
 		t.Errorf("only one side was ever first: %v", won)
 	}
 }

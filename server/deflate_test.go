@@ -13,7 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
-	"example.com/wsecho/internal/inflate"
+	"example.com/wsecho/internal/deflate"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -25,8 +25,8 @@ type zipper struct {
 	keep   bool // its messages refer back to earlier ones
 	w      *flate.Writer
 	b      bytes.Buffer
-	z      inflate.Inflater
-	window inflate.Window
+	z      deflate.Inflater
+	window deflate.Window
 	theirs bool // the server's may
 }
 
@@ -245,7 +245,7 @@ func TestDeflateBroken(t *testing.T) {
 		}
 		// Cut short at every byte.
 		for what, payload := range map[string]string{
-			"dynamic": string(deflate(t, strings.Repeat("to be or not to be ", 3)+"whether 'tis nobler in the mind to suffer")),
+			"dynamic": string(deflated(t, strings.Repeat("to be or not to be ", 3)+"whether 'tis nobler in the mind to suffer")),
 			"fixed":   unhex("f348cdc9c9070000"),
 		} {
 			for n := range payload {
@@ -392,7 +392,7 @@ func TestDeflateTakeoverPays(t *testing.T) {
 // more was inflated than it takes to know.
 func TestDeflateBomb(t *testing.T) {
 	t.Parallel()
-	mebibyte := string(deflate(t, strings.Repeat("\x00", 1<<20)))
+	mebibyte := string(deflated(t, strings.Repeat("\x00", 1<<20)))
 	bomb := strings.Repeat(mebibyte+"\x00\x00\xff\xff", 63) + mebibyte
 	if len(bomb) > 70_000 {
 		t.Fatalf("it is %d bytes", len(bomb))
@@ -491,7 +491,7 @@ func TestDeflateClose(t *testing.T) {
 			send(t, c.Peer, packed(wstest.Binary, unhex("000500faff48656c6c")).Open(), wstest.CloseFrame(4000, "done"))
 			e := finish(t, c.Peer, 4001)
 			_ = c.Close()
-			if o := s.end(t); o.Kind != ending.Local || e.Frames != 1 {
+			if o := s.end(t); o.Kind != ending.Closed || e.Frames != 1 {
 				t.Errorf("got %v, cause %v, the peer %v", o.Kind, o.Cause, e)
 			}
 			s = serve(t, readAll, server.Options{Compression: mode, PingInterval: -1})

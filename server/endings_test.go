@@ -86,7 +86,7 @@ var acts = []act{
 	{kind: ending.Reset, do: reset, silent: true, in: 1, out: 1},
 	{kind: ending.Reset, name: "TLS", tls: true, do: reset, silent: true, in: 1, out: 1},
 	{kind: ending.Lost, lose: true, cause: syscall.ETIMEDOUT, do: frames(wstest.TextFrame("hi")), silent: true},
-	{kind: ending.Cut, tls: true, do: beneath([]byte{23, 3, 3, 0, 200, 1, 2, 3}), silent: true}, // a record that announces more
+	{kind: ending.Truncated, tls: true, do: beneath([]byte{23, 3, 3, 0, 200, 1, 2, 3}), silent: true}, // a record that announces more
 	{kind: ending.BadTLS, tls: true, do: beneath(append([]byte{23, 3, 3, 0, 40}, make([]byte, 40)...)), silent: true},
 	{kind: ending.BadTLS, name: "no record", tls: true, do: beneath([]byte("GET / HTTP/1.1\r\n\r\n")), silent: true},
 	{kind: ending.NoPong, opts: server.Options{PingInterval: 60 * time.Millisecond, MaxMissed: 1, CloseTimeout: 100 * time.Millisecond}, code: 1001, wire: 1001},
@@ -136,24 +136,24 @@ var acts = []act{
 	{kind: ending.Drained, do: func(t *testing.T, s *site, p *wstest.Peer) { go func() { _ = s.stop() }() }, code: 1001, wire: 1001, received: 1001},
 	{kind: ending.Aged, opts: server.Options{MaxAge: 30 * time.Millisecond}, code: 1001, wire: 1001, received: 1001},
 	{kind: ending.Idle, opts: server.Options{IdleTimeout: 30 * time.Millisecond}, code: 1001, wire: 1001, received: 1001},
-	{kind: ending.Local, name: "Close", handler: func(ctx context.Context, c *server.Conn) error {
+	{kind: ending.Closed, name: "Close", handler: func(ctx context.Context, c *server.Conn) error {
 		if err := c.Close(3000, "enough"); err != nil {
 			return err
 		}
 		return readAll(ctx, c)
 	}, code: 3000, wire: 3000, received: 3000},
-	{kind: ending.Local, name: "CloseNow", handler: func(ctx context.Context, c *server.Conn) error {
+	{kind: ending.Closed, name: "CloseNow", handler: func(ctx context.Context, c *server.Conn) error {
 		if err := c.CloseNow(); err != nil {
 			return err
 		}
 		return readAll(ctx, c)
 	}},
-	{kind: ending.Local, name: "cancelled context", handler: func(ctx context.Context, c *server.Conn) error {
+	{kind: ending.Closed, name: "cancelled context", handler: func(ctx context.Context, c *server.Conn) error {
 		mine, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(20*time.Millisecond, cancel)
 		return readAll(mine, c)
 	}, wire: 1001},
-	{kind: ending.Local, name: "deadline", handler: func(ctx context.Context, c *server.Conn) error {
+	{kind: ending.Closed, name: "deadline", handler: func(ctx context.Context, c *server.Conn) error {
 		mine, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 		defer cancel()
 		return readAll(mine, c)

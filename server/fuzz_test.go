@@ -105,7 +105,7 @@ func FuzzConn(f *testing.F) {
 	seed(false, append(wstest.Fragments(wstest.Text, "a", "\xe2\x82", "\xac"), wstest.PongFrame(""))...)
 	seed(false, wstest.TextFrame("\xff"), wstest.TextFrame("x").WithRsv(7))
 	seed(false, wstest.CloseFrame(1005, ""), wstest.TextFrame("after"))
-	seed(true, wstest.BinaryFrame(deflate(f, "deflated deflated")).WithRsv(wstest.RSV1), wstest.CloseFrame(0, ""))
+	seed(true, wstest.BinaryFrame(deflated(f, "deflated deflated")).WithRsv(wstest.RSV1), wstest.CloseFrame(0, ""))
 	seed(true, wstest.BinaryFrame([]byte{0, 0, 0xff, 0xff}).WithRsv(wstest.RSV1))
 	for _, form := range forms {
 		seed(true, wstest.BinaryFrame([]byte(unhex(form.payload))).WithRsv(wstest.RSV1), wstest.TextFrame("plain"), wstest.CloseFrame(0, ""))
@@ -158,7 +158,7 @@ func FuzzConn(f *testing.F) {
 		}
 		switch o.Kind {
 		case ending.Normal, ending.GoingAway, ending.PeerCode, ending.Abnormal,
-			ending.Protocol, ending.InvalidUTF8, ending.TooBig, ending.Flood, ending.Reset, ending.Local:
+			ending.Protocol, ending.InvalidUTF8, ending.TooBig, ending.Flood, ending.Reset, ending.Closed:
 		default:
 			t.Errorf("got %v, cause %v", o.Kind, o.Cause)
 		}

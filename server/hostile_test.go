@@ -174,7 +174,7 @@ func TestPingFlood(t *testing.T) {
 			_ = p.Close()
 			o := s.end(t)
 			wantKind(t, o, ending.Flood)
-			if o.By != ending.Us || o.Sent != 1008 {
+			if o.By != ending.Local || o.Sent != 1008 {
 				t.Errorf("%s: got %+v", name, o)
 			}
 		}
@@ -347,7 +347,7 @@ func TestResetAnytime(t *testing.T) {
 			}
 			for range ended {
 				switch o := <-s.ends; o.Kind {
-				case ending.Reset, ending.Abnormal, ending.Cut:
+				case ending.Reset, ending.Abnormal, ending.Truncated:
 				default:
 					t.Errorf("got %v by %v, cause %v", o.Kind, o.By, o.Cause)
 				}

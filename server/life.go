@@ -118,7 +118,7 @@ func (c *Conn) finish(err error) {
 	}
 	switch {
 	case err == nil:
-		c.conclude(ending.Ending{Kind: ending.Done, Code: websocket.StatusNormalClosure, By: ending.Us})
+		c.conclude(ending.Ending{Kind: ending.Done, Code: websocket.StatusNormalClosure, By: ending.Local})
 	default:
 		c.conclude(ofHandler(err))
 	}
@@ -157,12 +157,12 @@ const learnTime = time.Second
 func ofHandler(err error) ending.Ending {
 	// What the peer or the network has done, the reader knows. An error that says
 	// so now is of something else that the handler uses.
-	if known, ok := asError(err); ok && known.Kind.By() == ending.Us {
+	if known, ok := asError(err); ok && known.Kind.By() == ending.Local {
 		end := known.Ending()
-		end.By, end.Cause = ending.Us, err
+		end.By, end.Cause = ending.Local, err
 		return end
 	}
-	return ending.Ending{Kind: ending.Failed, Code: websocket.StatusInternalError, By: ending.Us, Cause: err}
+	return ending.Ending{Kind: ending.Failed, Code: websocket.StatusInternalError, By: ending.Local, Cause: err}
 }
 
 // note records why the connection ends, if nothing is recorded yet.
@@ -225,7 +225,7 @@ func goodbye(end ending.Ending) websocket.StatusCode {
 		return 0
 	case frame.LegalCode(end.Code):
 		return end.Code
-	case end.Kind == ending.Local:
+	case end.Kind == ending.Closed:
 		return websocket.StatusGoingAway
 	}
 	return websocket.StatusInternalError

@@ -48,14 +48,14 @@ var causes = []func(p *plan, r *rand.Rand){
 	},
 	func(p *plan, r *rand.Rand) {
 		p.direct = false
-		p.cause("context", want{kind: ending.Local, wire: 1001, deaf: true}, func(l *life) { l.cancel() })
+		p.cause("context", want{kind: ending.Closed, wire: 1001, deaf: true}, func(l *life) { l.cancel() })
 	},
 	func(p *plan, r *rand.Rand) {
-		w := want{kind: ending.Local, code: 3001, reason: "by hand", wire: 3001}
+		w := want{kind: ending.Closed, code: 3001, reason: "by hand", wire: 3001}
 		p.cause("Close", w, func(l *life) { _ = l.conn.Close(w.code, w.reason) })
 	},
 	func(p *plan, r *rand.Rand) {
-		p.cause("CloseNow", want{kind: ending.Local, rst: true}, func(l *life) { _ = l.conn.CloseNow() })
+		p.cause("CloseNow", want{kind: ending.Closed, rst: true}, func(l *life) { _ = l.conn.CloseNow() })
 	},
 	func(p *plan, r *rand.Rand) {
 		w := from(&ending.Error{Kind: ending.Drained, Reason: "the server is going away"})

@@ -160,7 +160,7 @@ var finales = []func(p *plan, r *rand.Rand){
 		if !p.tls {
 			p.tls = true
 		}
-		p.leave("a cut record", want{kind: ending.Cut}, func(a *actor) {
+		p.leave("a cut record", want{kind: ending.Truncated}, func(a *actor) {
 			a.foul(0, func(peer *wstest.Peer) {
 				_, _ = tcpOf(peer).Write([]byte{23, 3, 3, 0, 200, 1, 2, 3})
 				_ = peer.CutTLS()

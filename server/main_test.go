@@ -254,7 +254,7 @@ func readAll(ctx context.Context, c *server.Conn) error {
 }
 
 // deflate compresses as RFC 7692, section 7.2.1, has it.
-func deflate(tb testing.TB, text string) []byte {
+func deflated(tb testing.TB, text string) []byte {
 	tb.Helper()
 	var b bytes.Buffer
 	w, err := flate.NewWriter(&b, flate.BestCompression)

@@ -221,7 +221,7 @@ func TestEndOfRest(t *testing.T) {
 			}
 			o := s.end(t)
 			wantKind(t, o, c.kind)
-			if c.kind.By() == ending.Us && c.kind != ending.TooSlow && c.kind != ending.Protocol && calls.Load() != 0 {
+			if c.kind.By() == ending.Local && c.kind != ending.TooSlow && c.kind != ending.Protocol && calls.Load() != 0 {
 				t.Errorf("the handler was called %d times", calls.Load())
 			}
 		})

@@ -16,7 +16,7 @@ import (
 func cuttable(t *testing.T) map[string][][]byte {
 	key := [4]byte{1, 2, 3, 4}
 	frame := func(f wstest.Frame) []byte { return f.WithKey(key).Append(nil) }
-	deflated := deflate(t, strings.Repeat("to be or not to be ", 3))
+	deflated := deflated(t, strings.Repeat("to be or not to be ", 3))
 	return map[string][][]byte{
 		"plain":      {frame(wstest.TextFrame("whole"))},
 		"medium":     {frame(wstest.BinaryFrame(make([]byte, 126)))},
@@ -170,7 +170,7 @@ func cutInARecord(t *testing.T, w way) {
 				}
 				want := ending.Abnormal
 				if inside {
-					want = ending.Cut
+					want = ending.Truncated
 				}
 				s.wantCut(t, p, n, want)
 			}

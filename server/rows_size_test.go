@@ -189,7 +189,7 @@ func goodbyeHeldOpen(t *testing.T, w way) {
 		"Close": {func(ctx context.Context, c *server.Conn) error {
 			time.AfterFunc(200*time.Millisecond, func() { _ = c.Close(4000, "enough") })
 			return echoes(ctx, c)
-		}, server.Options{}, nil, ending.Local, 4000},
+		}, server.Options{}, nil, ending.Closed, 4000},
 		"the handler is done": {func(ctx context.Context, c *server.Conn) error {
 			_, r, err := c.Reader(ctx)
 			if err == nil {

@@ -43,7 +43,7 @@ func neverReads(t *testing.T, w way) {
 		}
 		o := s.end(t)
 		wantKind(t, o, ending.WriteStalled)
-		if o.By != ending.Us || o.Code != 0 || o.Sent != 0 {
+		if o.By != ending.Local || o.Code != 0 || o.Sent != 0 {
 			t.Errorf("got %+v, want no close code", o)
 		}
 		// One message is held, the one that is being written, and a buffer of the next.

@@ -35,8 +35,8 @@ import (
 	"sync"
 	"time"
 
+	"example.com/wsecho/internal/fairness"
 	"example.com/wsecho/internal/transport"
-	"example.com/wsecho/internal/turn"
 )
 
 // A Handler talks on one connection, until it returns. It reads until a read
@@ -157,7 +157,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string, star
 
 // letOthers lets others have their turns. One connection may send thousands of requests
 // at once, and net/http would answer them all before.
-func letOthers() { new(turn.Turn).Over() }
+func letOthers() { new(fairness.Yielder).Yield() }
 
 func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()

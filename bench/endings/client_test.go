@@ -218,7 +218,7 @@ func (l *coderLink) beat()              {}
 func clientScenarios() []clientScenario {
 	frame := func(code uint16, reason string) []step { return []step{send(wstest.CloseFrame(code, reason))} }
 	tls := clientSetup{tls: true}
-	torn := expectation{kind: ending.Cut}
+	torn := expectation{kind: ending.Truncated}
 	// What coder alone cannot tell from a stream that ends between records.
 	tornAlone := alone{kind: ending.Abnormal}
 	limited := clientSetup{limit: 100}

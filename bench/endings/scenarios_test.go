@@ -44,7 +44,7 @@ var (
 	abnormal  = expectation{gorilla: 1006, kind: ending.Abnormal}
 	reset     = expectation{kind: ending.Reset}
 	violation = expectation{kind: ending.Protocol}
-	local     = expectation{kind: ending.Local}
+	local     = expectation{kind: ending.Closed}
 	goneAway  = expectation{gorilla: 1001, kind: ending.GoingAway, code: 1001}
 	normal    = expectation{gorilla: 1000, kind: ending.Normal, code: 1000}
 )
@@ -185,7 +185,7 @@ func rstScenarios() []scenario {
 // tlsScenarios: the stream ends in the ways that TLS adds.
 func tlsScenarios() []scenario {
 	tls := setup{tls: true}
-	torn := expectation{kind: ending.Cut}
+	torn := expectation{kind: ending.Truncated}
 	return []scenario{
 		{"TLS: close_notify and FIN", tls, []step{fin}, abnormal},
 		{"TLS: close_notify alone", tls, []step{closeNotify}, abnormal},
@@ -343,7 +343,7 @@ func ownScenarios() []scenario {
 	// The reader hears what follows; who began is known to the connection alone.
 	const asked = "gorilla has what the peer did then; the Outcome knows who began"
 	own := func(gorilla int, code coder.StatusCode) expectation {
-		return expectation{gorilla: gorilla, kind: ending.Local, code: code, codes: asked}
+		return expectation{gorilla: gorilla, kind: ending.Closed, code: code, codes: asked}
 	}
 	silent := setup{
 		ours:    func(o *server.Options) { o.CloseTimeout = grace },

@@ -222,7 +222,7 @@ var behaviours = []behaviour{
 		if err == nil && e.Code != 1001 {
 			err = fmt.Errorf("a silent peer heard %v", e)
 		}
-		w := v.want("no pong", "us")
+		w := v.want("no pong", "local")
 		w.Code, w.Sent = 1001, 1001
 		return w, err
 	}},
@@ -239,7 +239,7 @@ var behaviours = []behaviour{
 		}
 		// Where the peer's kernel throws away even the news that there is room again,
 		// for want of room itself, it is the rest of a message that does not come.
-		w, slow := v.want("write stalled", "us"), v.refused("too slow", 1008)
+		w, slow := v.want("write stalled", "local"), v.refused("too slow", 1008)
 		for _, w := range []*Want{&w, &slow} {
 			w.Sent, w.MessagesIn, w.MessagesOut, w.BytesIn, w.BytesOut = Any, Any, Any, Any, Any
 		}
@@ -257,7 +257,7 @@ var behaviours = []behaviour{
 		}
 		w := v.want("abnormal", "peer")
 		if v.r.IntN(2) == 0 { // inside a record
-			w = v.want("cut", "network")
+			w = v.want("truncated", "network")
 			record := binary.BigEndian.AppendUint16([]byte{23, 3, 3}, 500)
 			if _, err := beneath.NetConn().Write(append(record, "no more"...)); err != nil {
 				return w, err

@@ -64,7 +64,7 @@ func TestLedgerFinds(t *testing.T) {
 		want   string
 	}{
 		"kind":     {func(o *Outcome) { o.Kind = "reset" }, "ended as reset by peer"},
-		"by":       {func(o *Outcome) { o.By = "us" }, "by us"},
+		"by":       {func(o *Outcome) { o.By = "local" }, "by local"},
 		"code":     {func(o *Outcome) { o.Code = 1001 }, "code is 1001, want 1000"},
 		"sent":     {func(o *Outcome) { o.Sent = 0 }, "sent is 0"},
 		"received": {func(o *Outcome) { o.Received = 1005 }, "received is 1005"},
@@ -114,9 +114,9 @@ func TestLedgerMisses(t *testing.T) {
 // TestLog reads a server's log.
 func TestLog(t *testing.T) {
 	s := &Server{Name: "it", addr: make(chan string, 1)}
-	s.Open("1.2.3.4:5")(Want{What: "w", Kind: "no pong", By: "us", Code: 1001, Sent: 1001, BytesIn: 7})
+	s.Open("1.2.3.4:5")(Want{What: "w", Kind: "no pong", By: "local", Code: 1001, Sent: 1001, BytesIn: 7})
 	s.listen(strings.NewReader(`{"time":"2026-11-22T14:53:39Z","level":"INFO","msg":"listening","addr":"127.0.0.1:80","url":"ws://localhost/"}
-{"level":"INFO","msg":"ended","kind":"no pong","by":"us","code":1001,"reason":"","sent":1001,"received":0,"id":1,"remote":"1.2.3.4:5","uri":"/","age":936,"silent":0,"messages_in":0,"messages_out":0,"bytes_in":7,"bytes_out":0}
+{"level":"INFO","msg":"ended","kind":"no pong","by":"local","code":1001,"reason":"","sent":1001,"received":0,"id":1,"remote":"1.2.3.4:5","uri":"/","age":936,"silent":0,"messages_in":0,"messages_out":0,"bytes_in":7,"bytes_out":0}
 {"level":"INFO","msg":"draining","connections":3}
 `))
 	s.Balance(0)

@@ -166,7 +166,7 @@ func (l *Load) Farewell(s *Server, n int) {
 			if err != nil {
 				s.Complain("%s, drained: %v", s.Name, err)
 			}
-			w := v.want("drained", "us")
+			w := v.want("drained", "local")
 			w.What, w.Code, w.Sent, w.Received = s.Name+", drained", 1001, 1001, 1001
 			settle(w)
 		})

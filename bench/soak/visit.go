@@ -224,7 +224,7 @@ func (v *visit) want(kind, by string) Want {
 
 // refused is the want of a visit that the server has ended, and told so.
 func (v *visit) refused(kind string, code int) Want {
-	w := v.want(kind, "us")
+	w := v.want(kind, "local")
 	w.Code, w.Sent, w.BytesIn = code, code, Any
 	return w
 }

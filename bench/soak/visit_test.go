@@ -133,7 +133,7 @@ func TestKinds(t *testing.T) {
 	for _, k := range ending.Kinds() {
 		known[k.String()] = true
 	}
-	for _, k := range []string{"normal", "going away", "peer code", "abnormal", "reset", "cut", "no pong", "write stalled",
+	for _, k := range []string{"normal", "going away", "peer code", "abnormal", "reset", "truncated", "no pong", "write stalled",
 		"protocol", "invalid utf-8", "too big", "too slow", "flood", "drained"} {
 		if !known[k] {
 			t.Errorf("there is no kind %q", k)

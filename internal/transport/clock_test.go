@@ -124,11 +124,11 @@ func TestCloseBy(t *testing.T) {
 		want   time.Duration
 		kind   ending.Kind
 	}{
-		{"parked read", []time.Duration{5 * s}, false, 5 * s, ending.Local},
-		{"brought forward", []time.Duration{8 * s, 4 * s}, false, 4 * s, ending.Local},
-		{"not put off", []time.Duration{5 * s, 9 * s}, false, 5 * s, ending.Local},
-		{"past", []time.Duration{-s}, false, 0, ending.Local},
-		{"before the message timeout", []time.Duration{5 * s}, true, 5 * s, ending.Local},
+		{"parked read", []time.Duration{5 * s}, false, 5 * s, ending.Closed},
+		{"brought forward", []time.Duration{8 * s, 4 * s}, false, 4 * s, ending.Closed},
+		{"not put off", []time.Duration{5 * s, 9 * s}, false, 5 * s, ending.Closed},
+		{"past", []time.Duration{-s}, false, 0, ending.Closed},
+		{"before the message timeout", []time.Duration{5 * s}, true, 5 * s, ending.Closed},
 		{"after the message timeout", []time.Duration{20 * s}, true, 10 * s, ending.TooSlow},
 	} {
 		t.Run("read/"+test.name, func(t *testing.T) {
@@ -243,7 +243,7 @@ func TestWriteTimeout(t *testing.T) {
 					t.Errorf("got %v after %v, want ok %v after %v", err, got, test.ok, test.want)
 				}
 				if test.ok {
-					c.Fail(&ending.Error{Kind: ending.Local})
+					c.Fail(&ending.Error{Kind: ending.Closed})
 				} else if e := new(ending.Error); !errors.As(err, &e) || e.Kind != ending.WriteStalled {
 					t.Errorf("got %v, want a stalled write", err)
 				}

@@ -32,8 +32,8 @@ import (
 
 	"github.com/coder/websocket"
 
+	"example.com/wsecho/internal/fairness"
 	"example.com/wsecho/internal/socket"
-	"example.com/wsecho/internal/turn"
 )
 
 // Options are the bounds of a Conn. The server fills them in; zero timeouts are
@@ -77,7 +77,7 @@ type Conn struct {
 	in  input  // of the reading goroutine
 	out output // under out.mu
 
-	turn turn.Turn // of reading
+	turn fairness.Yielder // of reading
 
 	heard   atomic.Int64 // when the last byte came; nanoseconds since born, 0 never
 	waiting atomic.Int64 // since when a read waits; 0 none does

@@ -4,8 +4,8 @@ import (
 	"net"
 	"time"
 
+	"example.com/wsecho/internal/fairness"
 	"example.com/wsecho/internal/socket"
-	"example.com/wsecho/internal/turn"
 )
 
 // Hangup ends the connection, by CloseBy's time or a second from now, whichever
@@ -72,7 +72,7 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 		}
 		return
 	}
-	over, others := false, turn.Turn{}
+	over, others := false, fairness.Yielder{}
 	some := func(fd uintptr) bool {
 		b := p.get()
 		defer p.put(b)
@@ -91,7 +91,7 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 			return
 		}
 		if !over {
-			others.Over()
+			others.Yield()
 		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/deflate"
 	"example.com/wsecho/internal/frame"
-	"example.com/wsecho/internal/inflate"
 )
 
 // inflation is the reading half, between the scanner and coder. It belongs to the
@@ -15,8 +15,8 @@ import (
 // peer may refer back to it, the window.
 type inflation struct {
 	keep   bool
-	window *inflate.Window
-	z      *inflate.Inflater // of the message under way
+	window *deflate.Window
+	z      *deflate.Inflater // of the message under way
 
 	packed bool   // the message under way, or the last one, is compressed
 	size   int64  // what has been of it
@@ -32,8 +32,8 @@ type inflation struct {
 }
 
 var (
-	inflaters = sync.Pool{New: func() any { return new(inflate.Inflater) }}
-	windows   = sync.Pool{New: func() any { return new(inflate.Window) }}
+	inflaters = sync.Pool{New: func() any { return new(deflate.Inflater) }}
+	windows   = sync.Pool{New: func() any { return new(deflate.Window) }}
 
 	// A peer need not send much to have something inflated: what it gets for that
 	// at a time is a quarter of a read buffer, of memory as of the processor.
@@ -94,9 +94,9 @@ func (in *input) packed(x *inflation) bool {
 	}
 	x.src, x.fin, x.busy = frame.Payload(f), f[0]&frame.Fin != 0, true
 	if x.z == nil {
-		x.z = inflaters.Get().(*inflate.Inflater)
+		x.z = inflaters.Get().(*deflate.Inflater)
 		if x.window == nil {
-			x.window = windows.Get().(*inflate.Window)
+			x.window = windows.Get().(*deflate.Window)
 			x.window.Reset()
 		}
 		x.z.Reset(x.window)

@@ -144,7 +144,7 @@ func (in *input) get(p patience) error {
 		if in.turns >= maxTurns {
 			in.turns = 0
 			in.free()
-			in.c.turn.Over()
+			in.c.turn.Yield()
 		}
 		if err := in.fill(p); err != nil {
 			if err == errEarly {
@@ -169,7 +169,7 @@ func (in *input) yield() {
 	in.turns = 0
 	in.more.Store(false)
 	in.c.out.flush()
-	in.c.turn.Over()
+	in.c.turn.Yield()
 }
 
 // advance makes the next frame ready and reports whether it got on: false means

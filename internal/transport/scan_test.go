@@ -152,8 +152,8 @@ func TestScan(t *testing.T) {
 		{"close code, and more to come", closing(1006, big[:100])[:6+2], nil, "", ending.Protocol},
 		{"half a close code", closing(1006, big[:100])[:6+1], nil, "", ok},
 		{"close reason of 123", closing(1000, big[:123]), nil, `8:"\x03\xe8` + big[:123] + `"`, ok},
-		{"data after close", cat(closing(1000, ""), text("a")), nil, `8:"\x03\xe8"`, ending.Local},
-		{"garbage after close", cat(closing(1000, ""), []byte("\xff\xff")), nil, `8:"\x03\xe8"`, ending.Local},
+		{"data after close", cat(closing(1000, ""), text("a")), nil, `8:"\x03\xe8"`, ending.Closed},
+		{"garbage after close", cat(closing(1000, ""), []byte("\xff\xff")), nil, `8:"\x03\xe8"`, ending.Closed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, single := range []bool{false, true} {

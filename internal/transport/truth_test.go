@@ -87,11 +87,11 @@ func TestEnds(t *testing.T) {
 			// A record's header and a part of it, beneath TLS.
 			_, _ = beneath(c).Write([]byte{23, 3, 3, 0, 100, 1, 2, 3})
 			beneath(c).CloseWrite()
-		}, ending.Cut},
+		}, ending.Truncated},
 		{"inside a record's header", "tls", func(t *testing.T, c net.Conn) {
 			_, _ = beneath(c).Write([]byte{23, 3})
 			beneath(c).CloseWrite()
-		}, ending.Cut},
+		}, ending.Truncated},
 	} {
 		for _, n := range []int{0, 1, 6, 8, len(m)} {
 			t.Run(fmt.Sprintf("%s/%s/%d", test.kind, test.name, n), func(t *testing.T) {

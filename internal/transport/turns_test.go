@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"example.com/wsecho/internal/fairness"
 	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/internal/socket"
-	"example.com/wsecho/internal/turn"
 	"example.com/wsecho/wstest"
 )
 
@@ -67,7 +67,7 @@ func TestTurnOfThePolite(t *testing.T) {
 		}
 		time.Sleep(4 * anyWait)
 	}
-	if c.turn != (turn.Turn{}) {
+	if c.turn != (fairness.Yielder{}) {
 		t.Errorf("it has had to wait for others")
 	}
 }

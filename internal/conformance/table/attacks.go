@@ -256,8 +256,8 @@ var attacks = []row{
 		what: "leaks",
 		duty: "goroutines, descriptors and connections are what they were before",
 		tests: []string{
-			"wsecho", "server", "internal/transport", "internal/turn", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors", "wsecho.TestNothingIsLeft",
-			"internal/inflate", "probe",
+			"wsecho", "server", "internal/transport", "internal/fairness", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors", "wsecho.TestNothingIsLeft",
+			"internal/deflate", "probe",
 		},
 	},
 	31: {

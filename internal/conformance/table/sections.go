@@ -51,7 +51,7 @@ var standards = []standard{
 		{what: "7.1.2.1 server_max_window_bits", duty: "answered as offered; no reference from farther away", tests: own("TestNegotiation", "TestWindows")},
 		{what: "7.1.2.2 client_max_window_bits", duty: "answered only if offered, and never with more", tests: own("TestNegotiation", "TestDeflateMessages")},
 		{what: "7.2.1 compressing", duty: "messages of 0 to 128 KiB; the tail taken off", tests: own("TestDeflateMessages", "TestWindows")},
-		{what: "7.2.2 decompressing", duty: "in fragments cut anywhere; what is cut short or wrong is refused with 1007", tests: append(own("TestDeflateExamples", "TestDeflateCorrupt", "TestTables"), "internal/inflate.TestWhole", "server.TestRows/tcp/24-truncated")},
+		{what: "7.2.2 decompressing", duty: "in fragments cut anywhere; what is cut short or wrong is refused with 1007", tests: append(own("TestDeflateExamples", "TestDeflateCorrupt", "TestTables"), "internal/deflate.TestWhole", "server.TestRows/tcp/24-truncated")},
 		{what: "7.2.3 examples", duty: "all of them, stored and final blocks too, and what comes behind", tests: own("TestDeflateExamples")},
 		{what: "8 security", duty: "the limit and UTF-8 hold for what comes out", tests: own("TestDeflateLimit", "TestDeflateText")},
 	}},

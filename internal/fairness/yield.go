@@ -1,16 +1,16 @@
 // Package turn sees to it that connections which always have more to do do not keep
-// the processors from those that have said something only now. Each has a [Turn] and
+// the processors from those that have said something only now. Each has a [Yielder] and
 // says when it has done much in a row:
 //
-//	var t turn.Turn
+//	var t fairness.Yielder
 //	for {
 //		doMuch()
-//		t.Over() // others have theirs
+//		t.Yield() // others have theirs
 //	}
 //
 // It does not say how much is much. It starts no goroutine, and takes no processor from
 // anybody: who never says that a turn is over is not stopped.
-package turn
+package fairness
 
 import (
 	"os"
@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// A Turn is over when a connection has done much in a row and there is more to do.
+// A Yielder is over when a connection has done much in a row and there is more to do.
 // Others have theirs then, also those that have only just said something.
 //
 // runtime.Gosched alone does not see to that: as long as any goroutine can run, the
@@ -29,14 +29,14 @@ import (
 // always run. So where as many connections are busy as there are processors, they
 // wait at a gate, and after each look at the network a few are let through.
 //
-// The zero Turn is ready to use. It belongs to one connection; who makes one each time
+// The zero Yielder is ready to use. It belongs to one connection; who makes one each time
 // always waits where others do.
-type Turn struct {
+type Yielder struct {
 	last atomic.Uint64 // the number of this connection's last turn, among all
 }
 
 // Over returns when the connection may go on.
-func (t *Turn) Over() {
+func (t *Yielder) Yield() {
 	now := busy.turns.Add(1)
 	// Since its last each of the other busy ones has had one, more or less.
 	if last := t.last.Swap(now); last > 0 && now-last < uint64(runtime.GOMAXPROCS(0)) {

@@ -1,4 +1,4 @@
-package turn
+package fairness
 
 import (
 	"io"
@@ -21,8 +21,8 @@ func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
 // then is heard sooner than the scheduler would hear it.
 func TestTurn(t *testing.T) {
 	for try := 1; ; try++ {
-		alone := besideBusy(t, func(*Turn) { runtime.Gosched() })
-		turns := besideBusy(t, (*Turn).Over)
+		alone := besideBusy(t, func(*Yielder) { runtime.Gosched() })
+		turns := besideBusy(t, (*Yielder).Yield)
 		t.Logf("measured: median of an echo beside the busy: %v, with turns %v", alone, turns)
 		if turns < alone/2 {
 			return
@@ -35,7 +35,7 @@ func TestTurn(t *testing.T) {
 
 // besideBusy returns the median time of an echo over TCP beside eight busy
 // goroutines for each processor, each of which now and then calls over.
-func besideBusy(t *testing.T, over func(*Turn)) time.Duration {
+func besideBusy(t *testing.T, over func(*Yielder)) time.Duration {
 	far, near := loopback(t)
 	defer far.Close()
 	var all sync.WaitGroup
@@ -55,7 +55,7 @@ func besideBusy(t *testing.T, over func(*Turn)) time.Duration {
 	defer close(done)
 	for range 8 * runtime.GOMAXPROCS(0) {
 		all.Go(func() {
-			var turn Turn
+			var turn Yielder
 			for {
 				for began := time.Now(); time.Since(began) < 100*time.Microsecond; {
 				}
@@ -157,8 +157,8 @@ func TestTurnsInBubbles(t *testing.T) {
 // those that do have their turns too.
 func TestTurnsBesideAHog(t *testing.T) {
 	for try := 1; ; try++ {
-		alone := besideAHog(func(*Turn) { runtime.Gosched() })
-		turns := besideAHog((*Turn).Over)
+		alone := besideAHog(func(*Yielder) { runtime.Gosched() })
+		turns := besideAHog((*Yielder).Yield)
 		t.Logf("measured: %d turns beside hogs, where none waits at a gate %d", turns, alone)
 		if turns > alone/8 {
 			return
@@ -171,7 +171,7 @@ func TestTurnsBesideAHog(t *testing.T) {
 
 // besideAHog returns how many turns 50 busy goroutines have in half a second, beside
 // one for each processor that is busy too and calls nothing.
-func besideAHog(over func(*Turn)) (turns int64) {
+func besideAHog(over func(*Yielder)) (turns int64) {
 	var all sync.WaitGroup
 	var n atomic.Int64
 	done := make(chan struct{})
@@ -192,7 +192,7 @@ func besideAHog(over func(*Turn)) (turns int64) {
 	}
 	for range 50 {
 		all.Go(func() {
-			var turn Turn
+			var turn Yielder
 			busy(func() {
 				n.Add(1)
 				over(&turn)

@@ -16,7 +16,7 @@
 // end.
 //
 // Nothing in here waits, allocates or starts anything.
-package inflate
+package deflate
 
 import "cmp"
 

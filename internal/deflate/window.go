@@ -1,4 +1,4 @@
-package inflate
+package deflate
 
 // WindowSize is the farthest that data can refer back, and the bytes in a Window.
 const WindowSize = 1 << 15
