@@ -64,11 +64,7 @@ func TestRunAndReport(t *testing.T) {
 	if after, err := os.ReadFile(filepath.Join(dir, "found.json")); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("a run that failed has changed the results of another: %v", err)
 	}
-	readme := filepath.Join(dir, "README.md")
-	if err := os.WriteFile(readme, []byte("before\n<!-- comparison: from here to its end this is written by bench report -->\nold\n<!-- comparison: end -->\nafter\n"), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if out, said, code = bench(t, dir, "report", "found.json", "--out=pages", "--readme=README.md"); code != 0 {
+	if out, said, code = bench(t, dir, "report", "found.json", "--out=pages"); code != 0 {
 		t.Fatalf("exit code %d\n%s\n%s", code, out, said)
 	}
 	for _, name := range []string{"README.md", "report.html", "results.json"} {
@@ -78,9 +74,6 @@ func TestRunAndReport(t *testing.T) {
 		} else if !bytes.Contains(b, []byte("embedded")) {
 			t.Errorf("%s does not have a server that was measured", name)
 		}
-	}
-	if b, err := os.ReadFile(readme); err != nil || !bytes.HasPrefix(b, []byte("before\n")) || bytes.Contains(b, []byte("old")) || !bytes.HasSuffix(b, []byte("after\n")) {
-		t.Errorf("%v:\n%s", err, b)
 	}
 	if out, said, code = bench(t, dir, "report", "pages/results.json", "--out=pages2"); code != 0 {
 		t.Errorf("the copy of the results: exit code %d\n%s\n%s", code, out, said)

@@ -263,7 +263,6 @@ func (*listCommand) Run() error {
 type reportCommand struct {
 	Results string `arg:"" help:"The file that run has written."`
 	Out     string `default:"pages" help:"Folder of the pages and plots. It is made."`
-	Readme  string `placeholder:"FILE" help:"A Markdown file, in which what stands between the marks of the benchmarks is replaced by the main plot and table."`
 }
 
 // Run writes README.md, report.html, results.json and the plots.
@@ -300,18 +299,7 @@ func (f *reportCommand) Run() error {
 			return err
 		}
 	}
-	if f.Readme == "" {
-		return nil
-	}
-	old, err := os.ReadFile(f.Readme)
-	if err != nil {
-		return usage{fmt.Errorf("--readme: %w", err)}
-	}
-	replaced, err := report.Replace(old, found)
-	if err != nil {
-		return usage{fmt.Errorf("%s: %w", f.Readme, err)}
-	}
-	return os.WriteFile(f.Readme, replaced, 0o666)
+	return nil
 }
 
 func writeFile(name string, write func(io.Writer) error) error {

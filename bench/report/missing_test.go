@@ -110,9 +110,9 @@ func TestMissing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := synthetic(4)
 			test.change(r)
-			var html, md, txt, summary bytes.Buffer
+			var html, md, txt bytes.Buffer
 			for _, err := range []error{
-				report.HTML(&html, r), report.Markdown(&md, r, nil), report.Text(&txt, r), report.Summary(&summary, r),
+				report.HTML(&html, r), report.Markdown(&md, r, nil), report.Text(&txt, r),
 			} {
 				if err != nil {
 					t.Fatal(err)
@@ -125,7 +125,7 @@ func TestMissing(t *testing.T) {
 				}
 			}
 			for _, not := range []string{"NaN", "Inf", "%!"} {
-				if strings.Contains(html.String()+md.String()+txt.String()+summary.String(), not) {
+				if strings.Contains(html.String()+md.String()+txt.String(), not) {
 					t.Errorf("there is %q", not)
 				}
 			}
@@ -218,38 +218,5 @@ func TestHostile(t *testing.T) {
 	}
 	for _, one := range plots {
 		wellFormed(t, one)
-	}
-}
-
-func TestReplace(t *testing.T) {
-	const begins, ends = "<!-- comparison: from here to its end this is written by bench report -->", "<!-- comparison: end -->"
-	before := "# A\n\n" + begins + "\nold\n" + ends + "\n\n## B\n"
-	r := synthetic(4)
-	once, err := report.Replace([]byte(before), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var summary bytes.Buffer
-	if err := report.Summary(&summary, r); err != nil {
-		t.Fatal(err)
-	}
-	if want := "# A\n\n" + begins + "\n\n" + summary.String() + "\n" + ends + "\n\n## B\n"; string(once) != want {
-		t.Errorf("%s", once)
-	}
-	for _, want := range []string{"| wsecho<br>", "](<docs/benchmarks/cost-chosen.svg>)", "(docs/benchmarks)"} {
-		if !strings.Contains(summary.String(), want) {
-			t.Errorf("the summary does not have %q", want)
-		}
-	}
-	if strings.Count(summary.String(), "![") != 1 {
-		t.Error("the summary has not one plot")
-	}
-	if twice, err := report.Replace(once, r); err != nil || !bytes.Equal(once, twice) {
-		t.Errorf("done again, it is something else: %v", err)
-	}
-	for _, bad := range []string{"", begins, ends, ends + begins, before + before} {
-		if got, err := report.Replace([]byte(bad), r); err == nil {
-			t.Errorf("%q became %q", bad, got)
-		}
 	}
 }

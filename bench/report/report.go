@@ -1,5 +1,5 @@
-// Package report shows what a comparison has found: as Markdown with plots, as one page
-// of HTML, in short for the README and for a terminal.
+// Package report writes the results of a comparison as Markdown with plots, as one page
+// of HTML, and as a short text for a terminal.
 package report
 
 import (

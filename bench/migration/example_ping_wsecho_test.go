@@ -1,4 +1,4 @@
-package coming_test
+package migration_test
 
 import (
 	"context"
@@ -77,5 +77,5 @@ func Example_heartbeat_wsecho() {
 	defer p.Close()
 	o := <-ends
 	fmt.Printf("%v, by %v, after %d missed\n", o.Kind, o.By, o.Heartbeat.Missed)
-	// Output: no pong, by us, after 2 missed
+	// Output: no pong, by local, after 2 missed
 }

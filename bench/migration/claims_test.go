@@ -1,4 +1,4 @@
-package coming_test
+package migration_test
 
 import (
 	"bytes"
