@@ -1,0 +1,43 @@
+package testfull_test
+
+import (
+	"fmt"
+	"testing"
+
+	"example.com/wsecho/internal/testfull"
+)
+
+// recorder records the reason of a skip instead of skipping.
+type recorder struct {
+	testing.TB
+	skipped string
+}
+
+func (r *recorder) Helper() {}
+
+func (r *recorder) Skipf(format string, args ...any) { r.skipped = fmt.Sprintf(format, args...) }
+
+func TestByDefault(t *testing.T) {
+	t.Setenv(testfull.Variable, "")
+	r := &recorder{TB: t}
+	testfull.Only(r, "10,000 connections take 40 s")
+	want := "10,000 connections take 40 s: set WSECHO_TEST_FULL=1 to run this test"
+	if r.skipped != want {
+		t.Errorf("Only skipped with %q, want %q", r.skipped, want)
+	}
+	if got := testfull.N(3, 300); got != 3 {
+		t.Errorf("N(3, 300) = %d, want 3", got)
+	}
+}
+
+func TestInFull(t *testing.T) {
+	t.Setenv(testfull.Variable, "1")
+	r := &recorder{TB: t}
+	testfull.Only(r, "10,000 connections take 40 s")
+	if r.skipped != "" {
+		t.Errorf("Only skipped with %q, want no skip", r.skipped)
+	}
+	if got := testfull.N(3, 300); got != 300 {
+		t.Errorf("N(3, 300) = %d, want 300", got)
+	}
+}
