@@ -7,7 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"example.com/wsecho/internal/client"
+	"example.com/wsecho/internal/frame"
+	"example.com/wsecho/internal/handshake"
 )
 
 // A conn is one connection in a turn. One goroutine reads, counts and, in a closed
@@ -119,7 +120,7 @@ func (c *conn) reason(err error) error {
 		return *f
 	}
 	failed := c.failed.Load()
-	if failed != nil && (client.IsReset(*failed) && errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)) {
+	if failed != nil && (handshake.IsReset(*failed) && errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)) {
 		return faultOf(*failed) // a reset is told once, to whoever asks first
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -217,8 +218,7 @@ func (c *conn) answer(p []byte) {
 	if c.leaving {
 		return
 	}
-	b := append(appendHeader(nil, bitFin|opPong, bitMask, len(p)), 0, 0, 0, 0)
-	b = append(b, p...)
+	b := frame.AppendMasked(nil, frame.Fin|frame.Pong, [4]byte{}, p)
 	if c.inline {
 		c.put(b)
 		return
@@ -232,7 +232,7 @@ func (c *conn) answer(p []byte) {
 func (c *conn) goodbye() error {
 	c.leaving = true
 	_ = c.SetDeadline(time.Now().Add(time.Second))
-	c.put([]byte{bitFin | opClose, bitMask | 2, 0, 0, 0, 0, 1000 >> 8, 1000 & 0xff})
+	c.put(frame.AppendMasked(nil, frame.Fin|frame.Close, [4]byte{}, []byte{1000 >> 8, 1000 & 0xff}))
 	for {
 		if err := c.in.read(); err != nil {
 			var f fault

@@ -7,24 +7,20 @@ import (
 	"io"
 	"strings"
 
-	"example.com/wsecho/internal/client"
+	"example.com/wsecho/internal/handshake"
 )
 
 // agreed reads the answer to the offer of permessage-deflate (RFC 7692, section 7.1).
-// takeover says that the server's messages refer to those before. A server may do so
-// though it was asked not to.
-func agreed(p *Plan, extensions []string) (takeover bool, err error) {
+// takeover says that the server's messages refer to earlier ones. A server may do so
+// even if it was asked not to.
+func agreed(extensions []string) (takeover bool, err error) {
 	answer := strings.Join(extensions, ", ")
 	name, parameters, _ := strings.Cut(answer, ";")
 	switch {
-	case !p.Compression && answer != "":
-		return false, faultf(noWebSocket, "it chose the extension %s, which was not offered", client.Quoted([]byte(answer)))
-	case !p.Compression:
-		return false, nil
 	case answer == "":
 		return false, fault{noWebSocket, "it does not agree to permessage-deflate"}
 	case strings.TrimSpace(name) != "permessage-deflate" || strings.Contains(answer, ","):
-		return false, faultf(noWebSocket, "it chose the extensions %s, which were not offered", client.Quoted([]byte(answer)))
+		return false, faultf(noWebSocket, "it chose the extensions %s, which were not offered", handshake.Quoted([]byte(answer)))
 	}
 	takeover = true
 	for parameter := range strings.SplitSeq(parameters, ";") {
@@ -32,8 +28,8 @@ func agreed(p *Plan, extensions []string) (takeover bool, err error) {
 		case "server_no_context_takeover":
 			takeover = false
 		case "client_no_context_takeover", "server_max_window_bits", "":
-		default: // client_max_window_bits is for those who have offered it
-			return false, faultf(noWebSocket, "it answers permessage-deflate with %s, which was not offered", client.Quoted([]byte(name)))
+		default: // client_max_window_bits was not offered
+			return false, faultf(noWebSocket, "it answers permessage-deflate with %s, which was not offered", handshake.Quoted([]byte(name)))
 		}
 	}
 	return takeover, nil

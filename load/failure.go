@@ -8,7 +8,7 @@ import (
 	"slices"
 	"syscall"
 
-	"example.com/wsecho/internal/client"
+	"example.com/wsecho/internal/handshake"
 )
 
 // A Failure is one way in which connections to a server went wrong.
@@ -62,10 +62,10 @@ func faultOf(err error) fault {
 		return f
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
 		return fault{ended, ""}
-	case client.IsReset(err):
+	case handshake.IsReset(err):
 		return fault{reset, ""}
 	}
-	return fault{broken, client.Innermost(err)}
+	return fault{broken, handshake.Innermost(err)}
 }
 
 // failures counts.

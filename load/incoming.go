@@ -2,10 +2,10 @@ package load
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 
-	"example.com/wsecho/internal/client"
+	"example.com/wsecho/internal/frame"
+	"example.com/wsecho/internal/handshake"
 )
 
 // incoming checks what comes back on a connection.
@@ -16,10 +16,9 @@ type incoming struct {
 	done int64 // messages that were right, since the beginning
 
 	frame struct {
-		begun  bool
-		opcode byte
-		fin    bool
-		left   uint64 // bytes of its payload that are still to come
+		frame.Header
+		begun bool
+		left  uint64 // bytes of its payload that have not arrived
 	}
 	control []byte // the payload of a control frame so far
 
@@ -98,69 +97,45 @@ func (in *incoming) check(b []byte) ([]byte, error) {
 func (in *incoming) next() int { return in.c.first + int(in.done) }
 func (in *incoming) room() int { return int(in.c.due.Load() - in.done) }
 
-// header begins a frame. It returns the length of the header, 0 if not all is there.
+// header begins a frame. It returns the length of the header, 0 if a part is missing.
 func (in *incoming) header(b []byte) (int, error) {
-	if len(b) < 2 {
-		return 0, nil
-	}
-	n, length := 2, uint64(b[1]&0x7f)
-	switch length {
-	case 126:
-		n = 4
-	case 127:
-		n = 10
-	}
+	h, n := frame.ParseHeader(b)
 	if len(b) < n {
 		return 0, nil
 	}
-	switch length {
-	case 126:
-		length = uint64(binary.BigEndian.Uint16(b[2:]))
-	case 127:
-		length = binary.BigEndian.Uint64(b[2:])
+	if err := h.CheckServer(in.message.begun, in.c.turn.plan.Compression); err != nil {
+		return 0, fault{brokeProtocol, err.Error()}
 	}
-	f := &in.frame
-	f.begun, f.fin, f.opcode, f.left = true, b[0]&bitFin != 0, b[0]&0xf, length
-	packed := b[0]&bitRsv1 != 0
-	switch {
-	case b[1]&bitMask != 0:
-		return 0, fault{brokeProtocol, "it masks its frames"}
-	case b[0]&0x30 != 0, packed && (!in.c.turn.plan.Compression || f.opcode != opText && f.opcode != opBinary):
-		return 0, faultf(brokeProtocol, "a frame begins with %#02x, which sets a reserved bit", b[0])
-	case f.opcode >= opClose && (!f.fin || length > 125):
-		return 0, fault{brokeProtocol, "a control frame is in fragments or longer than 125 bytes"}
-	case f.opcode == opClose, f.opcode == opPing, f.opcode == opPong:
+	op := h.Opcode()
+	in.frame.begun, in.frame.Header, in.frame.left = true, h, h.Length
+	if op >= frame.Close {
 		in.control = in.control[:0]
 		return n, nil
-	case f.opcode > opBinary:
-		return 0, faultf(brokeProtocol, "a frame has the opcode %#x, which is reserved", f.opcode)
-	case (f.opcode == opContinuation) != in.message.begun:
-		return 0, fault{brokeProtocol, "a message begins inside another, or goes on without one"}
 	}
 	m := in.c.turn.messages
-	if f.opcode != opContinuation {
+	if op != frame.Continuation {
 		if in.room() == 0 {
-			return 0, faultf(unasked, "%s of %d bytes or more", kindOf(f.opcode), length)
+			return 0, faultf(unasked, "%s of %d bytes or more", kindOf(op), h.Length)
 		}
-		if f.opcode != m.opcode {
-			return 0, faultf(wrongEcho, "%s came back as %s", kindOf(m.opcode), kindOf(f.opcode))
+		if op != m.opcode {
+			return 0, faultf(wrongEcho, "%s came back as %s", kindOf(m.opcode), kindOf(op))
 		}
-		in.message.begun, in.message.packed, in.message.size = true, packed, 0
+		in.message.begun, in.message.packed, in.message.size = true, h.First&frame.RSV1 != 0, 0
 		in.packed = in.packed[:0]
 	}
 	have, most := in.message.size, m.size
 	if in.message.packed {
-		// More than what it takes to write it down as it is: nobody's compression.
+		// No compression makes a message longer than this.
 		have, most = len(in.packed), 2*m.size+1024
 	}
-	if length > uint64(most-have) {
+	if h.Length > uint64(most-have) {
 		return 0, faultf(wrongEcho, "it came back longer than the %d bytes that were sent", m.size)
 	}
 	return n, nil
 }
 
 func kindOf(opcode byte) string {
-	if opcode == opText {
+	if opcode == frame.Text {
 		return "a text"
 	}
 	return "a binary message"
@@ -169,7 +144,7 @@ func kindOf(opcode byte) string {
 // payload checks a part of a frame.
 func (in *incoming) payload(b []byte) error {
 	switch {
-	case in.frame.opcode >= opClose:
+	case in.frame.Opcode() >= frame.Close:
 		in.control = append(in.control, b...)
 		return nil
 	case in.message.packed:
@@ -194,7 +169,7 @@ func (in *incoming) compare(b []byte, from int) error {
 	}
 	for i := range b {
 		if b[i] != want[i] {
-			return faultf(wrongEcho, "byte %d of %d is %#02x instead of %#02x; it has %s", from+i+1, from+len(want), b[i], want[i], client.Quoted(b[i:]))
+			return faultf(wrongEcho, "byte %d of %d is %#02x instead of %#02x; it has %s", from+i+1, from+len(want), b[i], want[i], handshake.Quoted(b[i:]))
 		}
 	}
 	return nil
@@ -202,16 +177,16 @@ func (in *incoming) compare(b []byte, from int) error {
 
 // frameEnds is after the last byte of a frame.
 func (in *incoming) frameEnds() error {
-	switch in.frame.opcode {
-	case opPing:
+	switch in.frame.Opcode() {
+	case frame.Ping:
 		in.c.answer(in.control)
 		return nil
-	case opPong:
+	case frame.Pong:
 		return nil
-	case opClose:
+	case frame.Close:
 		return fault{closed, closeReason(in.control)}
 	}
-	if !in.frame.fin {
+	if !in.frame.Fin() {
 		return nil
 	}
 	in.message.begun = false
@@ -234,17 +209,16 @@ func (in *incoming) frameEnds() error {
 	return nil
 }
 
-// closeReason says what a close frame does (section 5.5.1).
+// closeReason describes a close frame.
 func closeReason(p []byte) string {
-	switch len(p) {
-	case 0:
+	code, reason, err := frame.ParseClose(p)
+	switch {
+	case err != nil:
+		return err.Error()
+	case len(p) == 0:
 		return "a close frame without a code"
-	case 1:
-		return "a close frame of one byte"
+	case len(reason) > 0:
+		return fmt.Sprintf("close code %d, %s", code, handshake.Quoted(reason))
 	}
-	s := fmt.Sprintf("close code %d", binary.BigEndian.Uint16(p))
-	if len(p) > 2 {
-		s += ", " + client.Quoted(p[2:])
-	}
-	return s
+	return fmt.Sprintf("close code %d", code)
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+
+	wire "example.com/wsecho/internal/frame"
 )
 
 // FuzzIncoming: whatever a server sends, and however it is cut, it is judged in the
@@ -11,7 +13,7 @@ import (
 func FuzzIncoming(f *testing.F) {
 	plan := Plan{Size: 5, InFlight: 8}
 	frame := func(first byte, payload []byte) []byte {
-		return append(appendHeader(nil, first, 0, len(payload)), payload...)
+		return append(wire.AppendHeader(nil, first, len(payload)), payload...)
 	}
 	packed := func(compression bool) *turn {
 		p := plan

@@ -4,22 +4,9 @@ import (
 	"bytes"
 	"compress/flate"
 	crand "crypto/rand"
-	"encoding/binary"
 	"math/rand/v2"
-)
 
-// Opcodes and bits of a frame (RFC 6455, section 5.2).
-const (
-	opContinuation = 0x0
-	opText         = 0x1
-	opBinary       = 0x2
-	opClose        = 0x8
-	opPing         = 0x9
-	opPong         = 0xA
-
-	bitFin  = 0x80
-	bitRsv1 = 0x40
-	bitMask = 0x80
+	"example.com/wsecho/internal/frame"
 )
 
 // messages are the messages of a run, made once and sent in turn, again and again by
@@ -54,9 +41,9 @@ func howMany(p Plan) int {
 }
 
 func newMessages(p Plan) (*messages, error) {
-	m := &messages{size: p.Size, opcode: opText, n: howMany(p)}
+	m := &messages{size: p.Size, opcode: frame.Text, n: howMany(p)}
 	if p.Binary {
-		m.opcode = opBinary
+		m.opcode = frame.Binary
 	}
 	random := rand.New(rand.NewPCG(1, uint64(m.size))) // the same in every run
 	var key [4]byte
@@ -68,24 +55,19 @@ func newMessages(p Plan) (*messages, error) {
 		} else {
 			fillWords(payload, random)
 		}
-		body, first := payload, bitFin|m.opcode
+		body, first := payload, frame.Fin|m.opcode
 		if p.Compression {
 			var err error
 			if body, err = deflated(payload); err != nil {
 				return nil, err
 			}
-			first |= bitRsv1
+			first |= frame.RSV1
 		} else {
-			m.in = appendHeader(m.in, first, 0, len(body))
+			m.in = frame.AppendHeader(m.in, first, len(body))
 		}
 		m.in = append(m.in, payload...)
 		m.outAt = append(m.outAt, len(m.out))
-		m.out = append(appendHeader(m.out, first, bitMask, len(body)), key[:]...)
-		start := len(m.out)
-		m.out = append(m.out, body...)
-		for j := range m.out[start:] {
-			m.out[start+j] ^= key[j&3]
-		}
+		m.out = frame.AppendMasked(m.out, first, key, body)
 	}
 	m.outAt = append(m.outAt, len(m.out))
 	m.inOne, m.framed = len(m.in)/m.n, !p.Compression
@@ -117,17 +99,6 @@ func (m *messages) matches(i, k int, b []byte) int {
 		return k
 	}
 	return 0
-}
-
-func appendHeader(b []byte, first, mask byte, size int) []byte {
-	b = append(b, first)
-	switch {
-	case size <= 125:
-		return append(b, mask|byte(size))
-	case size <= 0xffff:
-		return binary.BigEndian.AppendUint16(append(b, mask|126), uint16(size))
-	}
-	return binary.BigEndian.AppendUint64(append(b, mask|127), uint64(size))
 }
 
 func fillBytes(b []byte, random *rand.Rand) {

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"example.com/wsecho/internal/client"
+	"example.com/wsecho/internal/handshake"
 )
 
 // What the zero values of a Plan stand for.
@@ -138,7 +138,7 @@ func (p Plan) populated() (Plan, error) {
 	case p.Timeout < 0:
 		return p, fmt.Errorf("load: Timeout %v is negative", p.Timeout)
 	}
-	if err := client.CheckFields(p.Subprotocols, p.Header); err != nil {
+	if err := handshake.CheckFields(p.Subprotocols, p.Header); err != nil {
 		return p, fmt.Errorf("load: %w", err)
 	}
 	if p.Rate != 0 {

@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"time"
 
-	"example.com/wsecho/internal/client"
+	"example.com/wsecho/internal/handshake"
 )
 
 // Run measures the servers at the URLs as p says. It returns when all is done, or when
@@ -77,7 +77,7 @@ func (p Plan) check(urls []string) (Plan, []*url.URL, error) {
 	}
 	parsed := make([]*url.URL, len(urls))
 	for i, s := range urls {
-		if parsed[i], err = client.ParseURL(s); err != nil {
+		if parsed[i], err = handshake.ParseURL(s); err != nil {
 			return p, nil, fmt.Errorf("load: %w", err)
 		}
 	}

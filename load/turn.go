@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"example.com/wsecho/internal/client"
+	"example.com/wsecho/internal/handshake"
 )
 
 // A turn is one server's in a round.
@@ -90,7 +90,7 @@ func (t *turn) fail(c *conn, err error) {
 // open makes the connections. One that fails does not stop the others, except for the
 // first: then there is no server.
 func (t *turn) open(ctx context.Context) {
-	addr := client.Address(t.url)
+	addr := handshake.Address(t.url)
 	try := func() *opened {
 		o, err := open(ctx, t.plan, t.url, addr)
 		if err != nil && ctx.Err() == nil {

@@ -7,7 +7,8 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"example.com/wsecho/internal/client"
+	"example.com/wsecho/internal/frame"
+	"example.com/wsecho/internal/handshake"
 )
 
 const (
@@ -15,19 +16,19 @@ const (
 	maxBytes  = 16 << 20
 )
 
-// echo sends a message, or a ping, and waits until it comes back. It is random, so
-// that no answer to another can be taken for it.
+// echo sends a message, or a ping, and waits until it comes back. The payload is
+// random, so that no other message can match it.
 func (p *probing) echo(context.Context) error {
 	nonce := make([]byte, 16)
 	rand.Read(nonce)
 	digits := hex.EncodeToString(nonce)
 	sent := []byte("wsecho probe " + digits)
 	halves := [][]byte{[]byte(digits[:16]), []byte(digits[16:])}
-	asked, answer := byte(opText), byte(opText)
+	request, reply := byte(frame.Text), byte(frame.Text)
 	if p.o.Ping {
-		asked, answer = opPing, opPong
+		request, reply = frame.Ping, frame.Pong
 	}
-	if err := p.conn.write(asked, sent); err != nil {
+	if err := p.conn.write(request, sent); err != nil {
 		return err
 	}
 	p.conn.budget = &budget{frames: maxFrames, bytes: maxBytes}
@@ -36,43 +37,44 @@ func (p *probing) echo(context.Context) error {
 		switch {
 		case err != nil:
 			return err
-		case m.opcode == opClose:
+		case m.opcode == frame.Close:
 			return p.closedBefore(m)
-		case m.opcode == answer && bytes.Equal(m.bytes, sent):
+		case m.opcode == reply && bytes.Equal(m.bytes, sent):
 			p.conn.budget = nil
 			return nil
-		case m.opcode == opPong: // one that nobody asked for, which is allowed
-			p.note = fmt.Sprintf("; a pong came with another payload, %s", client.Quoted(m.bytes))
-		case m.opcode == opPing: // answered already
+		case m.opcode == frame.Pong: // an unsolicited one, which is allowed
+			p.note = fmt.Sprintf("; a pong came with another payload, %s", handshake.Quoted(m.bytes))
+		case m.opcode == frame.Ping: // next has answered it
 		case p.o.Ping:
 			p.report.Others++
 		case bytes.Equal(m.bytes, sent):
 			return faultf("it came back as a binary message, and was text")
 		case bytes.Contains(m.bytes, halves[0]), bytes.Contains(m.bytes, halves[1]):
-			return faultf("%s came back, and %s was sent", client.Quoted(m.bytes), client.Quoted(sent))
+			return faultf("%s came back, and %s was sent", handshake.Quoted(m.bytes), handshake.Quoted(sent))
 		default:
 			p.report.Others++
-			p.note = fmt.Sprintf("; of the other messages (%d) the last was %s", p.report.Others, client.Quoted(m.bytes))
+			p.note = fmt.Sprintf("; of the other messages (%d) the last was %s", p.report.Others, handshake.Quoted(m.bytes))
 		}
 	}
 }
 
-// closedBefore is for a close frame in place of the echo. It is answered.
+// closedBefore returns the error for a close frame in place of the echo. It answers
+// the frame.
 func (p *probing) closedBefore(m message) error {
-	code, reason, err := parseClose(m.bytes)
+	code, reason, err := frame.ParseClose(m.bytes)
 	if err != nil {
-		return err
+		return violation(err)
 	}
 	p.report.CloseCode = code
-	_ = p.conn.write(opClose, m.bytes[:min(len(m.bytes), 2)])
+	_ = p.conn.write(frame.Close, m.bytes[:min(len(m.bytes), 2)])
 	return fault{"it closed the connection" + with(code, reason), nil}
 }
 
-// close says goodbye, and waits for the answer (RFC 6455, section 7.1.2). What
-// comes before it was on its way.
+// close sends a close frame, and waits for the server's (RFC 6455, section 7.1.2). It
+// skips the messages that were in flight.
 func (p *probing) close(context.Context) error {
 	p.note = ""
-	if err := p.conn.write(opClose, []byte{1000 >> 8, 1000 & 0xff}); err != nil {
+	if err := p.conn.write(frame.Close, normalClosure); err != nil {
 		return err
 	}
 	for {
@@ -80,12 +82,12 @@ func (p *probing) close(context.Context) error {
 		if err != nil {
 			return err
 		}
-		if m.opcode != opClose {
+		if m.opcode != frame.Close {
 			continue
 		}
-		code, reason, err := parseClose(m.bytes)
+		code, reason, err := frame.ParseClose(m.bytes)
 		if err != nil {
-			return err
+			return violation(err)
 		}
 		p.report.CloseCode = code
 		if code != 1000 && code != 1005 {
@@ -95,13 +97,13 @@ func (p *probing) close(context.Context) error {
 	}
 }
 
-// with is a close code and its reason in a sentence.
+// with returns the end of a sentence about a close code and its reason.
 func with(code int, reason []byte) string {
 	switch {
 	case code == 1005:
 		return " without a code"
 	case len(reason) > 0:
-		return fmt.Sprintf(" with %d: %s", code, client.Quoted(reason))
+		return fmt.Sprintf(" with %d: %s", code, handshake.Quoted(reason))
 	}
 	return fmt.Sprintf(" with %d", code)
 }

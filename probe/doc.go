@@ -1,5 +1,5 @@
-// Package probe asks a WebSocket server whether it works: it connects, opens a
-// WebSocket, has a message sent back, and closes.
+// Package probe checks whether a WebSocket server works: it connects, opens a
+// WebSocket, sends a message, waits for its echo, and closes.
 //
 //	r, err := probe.Run(ctx, "wss://example.com/socket", probe.Options{})
 //	if err != nil {
@@ -7,20 +7,16 @@
 //	}
 //	fmt.Println(r.Remote, r.Took)
 //
-// All of it has one deadline, which nothing that the server does can move: it is
-// set on the socket once, before the first byte. A server that stalls or drips
-// bytes at any step fails at that step and at that time.
+// All steps share one deadline. The probe sets it on the socket once, before the first
+// byte, and no server can move it. A server that stalls or sends byte by byte fails at
+// that step and at that time.
 //
-// What counts as working is strict. The message is random, and has to come back
-// byte for byte and as text; the handshake and each frame have to be as RFC 6455
-// says; and the goodbye has to be one, with a close frame. The package has its own
-// reading of the RFC and not that of the library that servers here are built on:
-// what both misread in the same way, neither would notice. Only what other
-// messages say is not looked at.
+// The check is strict. The message is random; it must come back as text and byte for
+// byte. The handshake and each frame must obey RFC 6455. The server must answer the
+// close frame. The probe does not check the text of other messages.
 //
-// A server that echoes nothing can be asked for a pong instead.
+// [Options].Ping asks for a pong instead, for a server that echoes nothing.
 //
-// The package does not use proxies, not those of the environment either, does not
-// follow redirects, and asks for no extensions: it says what the address itself
-// answers. It does not try again.
+// The probe uses no proxy, not even one of the environment, follows no redirect and
+// offers no extension: the result is that of the address itself. It does not try again.
 package probe

@@ -12,13 +12,13 @@ import (
 	"syscall"
 	"time"
 
-	"example.com/wsecho/internal/client"
+	"example.com/wsecho/internal/handshake"
 )
 
-// A fault is a cause in our own words.
+// A fault is a cause in words of this package.
 type fault struct {
 	text  string
-	cause error // nil if it was seen here first
+	cause error // nil if there is no other error
 }
 
 func (f fault) Error() string { return f.text }
@@ -26,31 +26,34 @@ func (f fault) Unwrap() error { return f.cause }
 
 func faultf(format string, args ...any) error { return fault{fmt.Sprintf(format, args...), nil} }
 
-// late is what the deadline has cut off.
+// late is the cause if the deadline has passed.
 type late struct{ text string }
 
 func (l late) Error() string   { return l.text }
 func (l late) Unwrap() []error { return []error{os.ErrDeadlineExceeded, context.DeadlineExceeded} }
 
-// interrupted is what the caller has cut off.
+// interrupted is the cause if the caller's context has ended.
 type interrupted struct{ cause error }
 
 func (i interrupted) Error() string   { return i.cause.Error() }
 func (i interrupted) Unwrap() []error { return []error{context.Canceled, i.cause} }
 
-// failure is the Error for err, which has ended a step.
+// failure returns the Error for err, which has ended a step.
 func (p *probing) failure(ctx context.Context, s Step, err error, limit time.Duration) *Error {
 	e := &Error{Step: s, what: s.failed(p.o.Ping)}
 	var own fault
+	var refused *handshake.Error
 	var op *net.OpError
-	if errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error") { // as crypto/tls calls alerts
-		// With TLS 1.3 that for our certificate comes when its handshake is over.
+	if errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error") { // crypto/tls calls alerts so
+		// With TLS 1.3 the alert about our certificate arrives after the handshake of TLS.
 		s = TLS
 		e.Step, e.what = s, s.failed(p.o.Ping)
 	}
 	switch {
 	case errors.As(err, &own):
 		e.Err = own
+	case errors.As(err, &refused):
+		e.Err = refused
 	case !p.cutOff(err):
 		e.Err = fault{p.reason(s, err), err}
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -62,15 +65,15 @@ func (p *probing) failure(ctx context.Context, s Step, err error, limit time.Dur
 	return e
 }
 
-// cutOff reports whether it is this side that has ended what err comes from.
+// cutOff reports whether this side has ended the step that returned err.
 func (p *probing) cutOff(err error) bool {
 	var timeout net.Error
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) ||
-		// A resolver has a time of its own, and so has a kernel.
+		// A resolver and a kernel have timeouts of their own.
 		errors.As(err, &timeout) && timeout.Timeout() && !time.Now().Before(p.deadline)
 }
 
-// reason is what an error of the system says, without what is said already.
+// reason returns the text of an error of the system, without what the Error says already.
 func (p *probing) reason(s Step, err error) string {
 	var dns *net.DNSError
 	var op *net.OpError
@@ -78,8 +81,8 @@ func (p *probing) reason(s Step, err error) string {
 	case errors.As(err, &dns):
 		return dns.Name + ": " + dns.Err
 	case s == Connect && errors.As(err, &op) && op.Addr != nil:
-		return op.Addr.String() + ": " + client.Innermost(err)
-	case client.IsReset(err):
+		return op.Addr.String() + ": " + handshake.Innermost(err)
+	case handshake.IsReset(err):
 		return "it reset the connection"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
 		if s > Handshake {
@@ -87,9 +90,9 @@ func (p *probing) reason(s Step, err error) string {
 		}
 		return "it ended the connection"
 	case errors.As(err, new(tls.RecordHeaderError)):
-		return "what came is not TLS"
+		return "the answer is not TLS"
 	case s == TLS:
-		return client.Plain(strings.TrimPrefix(err.Error(), "tls: "))
+		return handshake.Printable(strings.TrimPrefix(err.Error(), "tls: "))
 	}
-	return client.Plain(client.Innermost(err))
+	return handshake.Printable(handshake.Innermost(err))
 }

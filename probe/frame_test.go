@@ -1,12 +1,14 @@
 package probe
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
 	"net"
 	"testing"
 
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
 
@@ -29,9 +31,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add(wstest.Header(0x81, false, [4]byte{}, 1<<62, 64), false)
 	f.Fuzz(func(t *testing.T, in []byte, bounded bool) {
 		w := new(written)
-		c := new(conn)
-		c.over(w)
-		c.in.R = bytes.NewReader(in)
+		c := &conn{Conn: w, br: bufio.NewReader(bytes.NewReader(in))}
 		if bounded {
 			c.budget = &budget{frames: 10, bytes: 1000}
 		}
@@ -46,8 +46,8 @@ func FuzzFrames(f *testing.F) {
 			if len(m.bytes) > kept || m.length < uint64(len(m.bytes)) || m.open {
 				t.Errorf("%d bytes of %d, open: %v", len(m.bytes), m.length, m.open)
 			}
-			if m.opcode == opClose {
-				code, reason, err := parseClose(m.bytes)
+			if m.opcode == frame.Close {
+				code, reason, err := frame.ParseClose(m.bytes)
 				if err == nil && (code < 1000 || code > 4999 || len(reason) > 123) {
 					t.Errorf("the code %d and a reason of %d bytes", code, len(reason))
 				}

@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"time"
 
-	"example.com/wsecho/internal/client"
+	"example.com/wsecho/internal/handshake"
 )
 
 // DefaultTimeout is what a zero Options.Timeout means.
@@ -81,7 +81,7 @@ type Report struct {
 // close frame. Whether the server then ends TCP is not looked at; that it does so is
 // waited for up to a second, so as not to leave it with a broken connection.
 func Run(ctx context.Context, rawURL string, o Options) (Report, error) {
-	u, err := client.ParseURL(rawURL)
+	u, err := handshake.ParseURL(rawURL)
 	if err != nil {
 		return Report{}, fmt.Errorf("probe: %w", err)
 	}
@@ -100,7 +100,7 @@ func Run(ctx context.Context, rawURL string, o Options) (Report, error) {
 	began := time.Now()
 	err = p.run(ctx, limit)
 	p.report.Took = time.Since(began)
-	p.leave(ctx, err == nil)
+	p.teardown(ctx, err == nil)
 	return p.report, err
 }
 
@@ -143,7 +143,7 @@ func (o *Options) check() error {
 	if o.Timeout < 0 {
 		return fmt.Errorf("probe: Timeout %v is negative", o.Timeout)
 	}
-	if err := client.CheckFields(o.Subprotocols, o.Header); err != nil {
+	if err := handshake.CheckFields(o.Subprotocols, o.Header); err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}
 	return nil

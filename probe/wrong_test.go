@@ -233,7 +233,7 @@ func TestUnreachable(t *testing.T) {
 		"no TLS": {url: "wss" + strings.TrimPrefix(wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
 			_ = p.SendRaw([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
 			_, _ = p.End(patience)
-		}), "ws"), step: probe.TLS, want: `^TLS failed: what came is not TLS$`},
+		}), "ws"), step: probe.TLS, want: `^TLS failed: the answer is not TLS$`},
 		"TLS that ends":         {url: "wss" + strings.TrimPrefix(wstest.ServeRaw(t, nil, func(p *wstest.Peer) { _ = p.FIN(); _, _ = p.End(patience) }), "ws"), step: probe.TLS, want: `^TLS failed: it ended the connection$`},
 		"our certificate":       {url: wstest.ServeRaw(t, asking(server), wstest.Echo), step: probe.TLS, want: `^TLS failed: .*certificate required$`, o: probe.Options{TLS: client}},
 		"TLS, and no WebSocket": {url: "ws" + strings.TrimPrefix(secure, "wss"), step: probe.Handshake, want: `^did not open a WebSocket: `},

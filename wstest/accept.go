@@ -3,6 +3,8 @@ package wstest
 import (
 	"fmt"
 	"net/http"
+
+	"example.com/wsecho/internal/handshake"
 )
 
 // ReadResponse reads an HTTP response, sets Response to it and returns it. A
@@ -41,8 +43,8 @@ func (p *Peer) Accept(header http.Header) error {
 	}
 	key := r.Header.Get("Sec-WebSocket-Key")
 	if r.Method != http.MethodGet ||
-		!hasToken(r.Header, "Upgrade", "websocket") ||
-		!hasToken(r.Header, "Connection", "upgrade") ||
+		!handshake.HasToken(r.Header["Upgrade"], "websocket") ||
+		!handshake.HasToken(r.Header["Connection"], "upgrade") ||
 		r.Header.Get("Sec-WebSocket-Version") != "13" ||
 		key == "" {
 		p.SendRaw([]byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))

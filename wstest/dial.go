@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
+
+	"example.com/wsecho/internal/handshake"
 )
 
 // DialOptions are the options of [Dial] and [RawDial]. The zero value is good.
@@ -60,20 +61,10 @@ func Dial(url string, o DialOptions) (*Peer, error) {
 // nothing of the opening handshake: write a [Request], or what you like, and
 // call ReadResponse. The caller must close the Peer.
 func RawDial(rawURL string, o DialOptions) (*Peer, error) {
-	u, err := url.Parse(rawURL)
+	u, err := handshake.ParseURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
-	var port string
-	switch u.Scheme {
-	case "ws":
-		port = "80"
-	case "wss":
-		port = "443"
-	default:
-		return nil, fmt.Errorf("dialing %q: the scheme is neither ws nor wss", rawURL)
-	}
-	addr := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port))
 	timeout := cmp.Or(o.Timeout, DefaultTimeout)
 	if o.Dial == nil {
 		dialer := net.Dialer{Timeout: max(timeout, 0)}
@@ -82,19 +73,15 @@ func RawDial(rawURL string, o DialOptions) (*Peer, error) {
 		}
 		o.Dial = dialer.Dial
 	}
-	c, err := o.Dial("tcp", addr)
+	c, err := o.Dial("tcp", handshake.Address(u))
 	if err != nil {
 		return nil, err
 	}
 	var secure func(net.Conn) *tls.Conn
 	if u.Scheme == "wss" {
-		config := o.TLS.Clone()
-		if config == nil {
-			config = new(tls.Config)
-		}
-		config.ServerName = cmp.Or(config.ServerName, u.Hostname())
-		if len(config.NextProtos) == 0 {
-			config.NextProtos = []string{"http/1.1"}
+		config := handshake.TLSConfig(o.TLS, u)
+		if o.TLS != nil && len(o.TLS.NextProtos) > 0 {
+			config.NextProtos = o.TLS.NextProtos
 		}
 		secure = func(c net.Conn) *tls.Conn { return tls.Client(c, config) }
 	}

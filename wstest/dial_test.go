@@ -117,9 +117,9 @@ func TestHandshakeWrong(t *testing.T) {
 		header http.Header
 		reason string
 	}{
-		{http.Header{"Sec-WebSocket-Accept": {"x"}}, `Sec-WebSocket-Accept is "x"`},
-		{http.Header{"upgrade": nil}, `Upgrade is ""`},
-		{http.Header{"Connection": {"keep-alive"}}, `Connection is "keep-alive"`},
+		{http.Header{"Sec-WebSocket-Accept": {"x"}}, "Sec-WebSocket-Accept does not go with the key"},
+		{http.Header{"upgrade": nil}, `the answer is 101 with Upgrade ""`},
+		{http.Header{"Connection": {"keep-alive"}}, "the answer is 101 without Connection: Upgrade"},
 	} {
 		url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) { check(t, p.Accept(test.header)) })
 		_, err := wstest.Dial(url, wstest.DialOptions{})

@@ -2,22 +2,23 @@ package wstest
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
 	"io"
+
+	"example.com/wsecho/internal/frame"
 )
 
-// The opcodes (section 5.2). All others are reserved.
+// Opcodes (section 5.2). All others are reserved.
 const (
-	Continuation byte = 0x0
-	Text         byte = 0x1
-	Binary       byte = 0x2
-	Close        byte = 0x8
-	Ping         byte = 0x9
-	Pong         byte = 0xA
+	Continuation byte = frame.Continuation
+	Text         byte = frame.Text
+	Binary       byte = frame.Binary
+	Close        byte = frame.Close
+	Ping         byte = frame.Ping
+	Pong         byte = frame.Pong
 )
 
-// The reserved bits as they stand in Frame.Rsv.
+// The reserved bits in Frame.Rsv.
 const (
 	RSV1 byte = 4 // a compressed message, with permessage-deflate
 	RSV2 byte = 2
@@ -108,113 +109,52 @@ func (f Frame) String() string {
 func (f Frame) Append(b []byte) []byte {
 	first := f.Rsv&7<<4 | f.Opcode&0xF
 	if f.Fin {
-		first |= 0x80
+		first |= frame.Fin
 	}
-	b = append(b, Header(first, f.Masked, f.Key, uint64(len(f.Payload)), 0)...)
-	start := len(b)
-	b = append(b, f.Payload...)
 	if f.Masked {
-		mask(b[start:], f.Key)
+		return frame.AppendMasked(b, first, f.Key, f.Payload)
 	}
-	return b
+	return append(append(b, Header(first, false, f.Key, uint64(len(f.Payload)), 0)...), f.Payload...)
 }
 
-// Header returns a frame header (section 5.2) that may lie about its length or
-// state it in a longer form than is allowed.
+// Header returns a frame header (section 5.2) that may lie about its length, or have it
+// in a longer form than is allowed.
 //
-// first is FIN, the reserved bits and the opcode, as in 0x80|Text. bits is the
-// form of the length by its name in the RFC: 7, 16 or 64; 0 is the shortest
-// that holds it, and any other value panics. A length that is too long for its
-// form is cut to its low bits, so 126 in 7 bits is a header that promises 16
-// bits more and does not have them. The key follows only if masked.
+// first is FIN, the reserved bits and the opcode, as in 0x80|Text. bits is the form of
+// the length by its name in the RFC: 7, 16 or 64; 0 is the shortest form that holds it,
+// and any other value panics. A length that is too long for its form loses its high
+// bits, so 126 in 7 bits is a header that announces 16 more bits and does not have
+// them. Only a masked header has the key.
 func Header(first byte, masked bool, key [4]byte, length uint64, bits int) []byte {
-	if bits == 0 {
-		switch {
-		case length <= 125:
-			bits = 7
-		case length <= 0xFFFF:
-			bits = 16
-		default:
-			bits = 64
-		}
-	}
-	b := []byte{first, 0}
-	switch bits {
-	case 7:
-		b[1] = byte(length & 0x7F)
-	case 16:
-		b[1] = 126
-		b = binary.BigEndian.AppendUint16(b, uint16(length))
-	case 64:
-		b[1] = 127
-		b = binary.BigEndian.AppendUint64(b, length)
-	default:
-		panic("wstest: the length of a header has 7, 16 or 64 bits")
-	}
-	if masked {
-		b[1] |= 0x80
-		b = append(b, key[:]...)
-	}
-	return b
+	return frame.Header{First: first, Masked: masked, Key: key, Length: length}.Append(nil, bits)
 }
 
-// Decode returns the first frame in b and the bytes after it. A length in a
-// longer form than necessary is accepted. The error is io.EOF if b is empty and
-// io.ErrUnexpectedEOF if it holds no whole frame; there is no other. The
-// payload is a copy.
+// Decode returns the first frame in b and the bytes after it. It accepts a length in a
+// longer form than necessary. The error is io.EOF if b is empty and io.ErrUnexpectedEOF
+// if it holds no whole frame; there is no other. The payload is a copy.
 func Decode(b []byte) (f Frame, rest []byte, err error) {
 	if len(b) == 0 {
 		return Frame{}, b, io.EOF
 	}
-	f, length, size := parseHeader(b)
-	if len(b) < size || uint64(len(b)-size) < length {
+	h, size := frame.ParseHeader(b)
+	if len(b) < size || uint64(len(b)-size) < h.Length {
 		return Frame{}, b, io.ErrUnexpectedEOF
 	}
-	end := size + int(length)
-	f.Payload = append([]byte{}, b[size:end]...)
-	if f.Masked {
-		mask(f.Payload, f.Key)
-	}
+	end := size + int(h.Length)
+	f = frameOf(h)
+	f.Payload = append(f.Payload, b[size:end]...)
+	f.unmask()
 	return f, b[end:], nil
 }
 
-// parseHeader parses the header at the start of b. size is how long the header
-// is, as far as b tells: if that is more than b, then f and length mean nothing
-// and b has to grow to size first.
-func parseHeader(b []byte) (f Frame, length uint64, size int) {
-	if len(b) < 2 {
-		return Frame{}, 0, 2
-	}
-	f = Frame{Fin: b[0]&0x80 != 0, Rsv: b[0] >> 4 & 7, Opcode: b[0] & 0xF, Masked: b[1]&0x80 != 0}
-	length, size = uint64(b[1]&0x7F), 2
-	switch length {
-	case 126:
-		size += 2
-	case 127:
-		size += 8
-	}
-	keyAt := size
-	if f.Masked {
-		size += 4
-	}
-	if len(b) < size {
-		return Frame{}, 0, size
-	}
-	switch length {
-	case 126:
-		length = uint64(binary.BigEndian.Uint16(b[2:]))
-	case 127:
-		length = binary.BigEndian.Uint64(b[2:])
-	}
-	if f.Masked {
-		copy(f.Key[:], b[keyAt:])
-	}
-	return f, length, size
+// frameOf returns a frame with this header and no payload yet.
+func frameOf(h frame.Header) Frame {
+	return Frame{Fin: h.Fin(), Rsv: h.First >> 4 & 7, Opcode: h.Opcode(), Masked: h.Masked, Key: h.Key, Payload: []byte{}}
 }
 
-// mask masks or unmasks b (section 5.3).
-func mask(b []byte, key [4]byte) {
-	for i := range b {
-		b[i] ^= key[i&3]
+// unmask unmasks the payload of a received frame.
+func (f Frame) unmask() {
+	if f.Masked {
+		frame.Mask(f.Payload, f.Key)
 	}
 }

@@ -2,9 +2,6 @@ package wstest
 
 import (
 	"bytes"
-	"crypto/rand"
-	"crypto/sha1"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"example.com/wsecho/internal/handshake"
 )
 
 // SampleKey is the Sec-WebSocket-Key of the RFC's example (section 1.3).
@@ -21,23 +20,16 @@ const SampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 const maxBody = 64 << 10
 
 // NewKey returns a random Sec-WebSocket-Key.
-func NewKey() string {
-	var nonce [16]byte
-	rand.Read(nonce[:])
-	return base64.StdEncoding.EncodeToString(nonce[:])
-}
+func NewKey() string { return handshake.NewKey() }
 
-// AcceptKey returns the Sec-WebSocket-Accept that answers a key (section 4.2.2).
-func AcceptKey(key string) string {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
+// AcceptKey returns the Sec-WebSocket-Accept for a key (section 4.2.2).
+func AcceptKey(key string) string { return handshake.AcceptKey(key) }
 
 // Request returns the bytes of an opening handshake for a URL (section 4.1). An
-// empty key stands for [SampleKey]. A field in header takes the place of the
-// honest one of the same name, Host included; one without values removes it.
-// Names and values are written as they are, line breaks and all. Request panics
-// if the URL cannot be parsed.
+// empty key stands for [SampleKey]. A field in header replaces the correct one of
+// the same name, Host included; a field without values removes it. Request writes
+// names and values as they are, line breaks included. It panics if the URL cannot
+// be parsed.
 func Request(url, key string, header http.Header) []byte {
 	u := mustParse(url)
 	if key == "" {
@@ -51,7 +43,7 @@ func Request(url, key string, header http.Header) []byte {
 		"Sec-WebSocket-Version", "13")
 }
 
-// Response returns the bytes of a 101 answer to a handshake with this key
+// Response returns the bytes of a 101 response to a handshake with this key
 // (section 4.2.2). header is as in [Request].
 func Response(key string, header http.Header) []byte {
 	return message("HTTP/1.1 101 Switching Protocols", header,
@@ -60,18 +52,18 @@ func Response(key string, header http.Header) []byte {
 		"Sec-WebSocket-Accept", AcceptKey(key))
 }
 
-// message returns an HTTP message without a body: the honest fields, names and
-// values in turn, unless header has them too, and then header, sorted.
-func message(first string, header http.Header, honest ...string) []byte {
+// message returns an HTTP message without a body: the correct fields, names and
+// values alternating, unless header has them too, and then header, sorted.
+func message(first string, header http.Header, correct ...string) []byte {
 	replaced := make(map[string]bool)
 	for name := range header {
 		replaced[strings.ToLower(name)] = true
 	}
 	var b bytes.Buffer
 	b.WriteString(first + "\r\n")
-	for i := 0; i < len(honest); i += 2 {
-		if !replaced[strings.ToLower(honest[i])] {
-			b.WriteString(honest[i] + ": " + honest[i+1] + "\r\n")
+	for i := 0; i < len(correct); i += 2 {
+		if !replaced[strings.ToLower(correct[i])] {
+			b.WriteString(correct[i] + ": " + correct[i+1] + "\r\n")
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(header)) {
@@ -91,10 +83,10 @@ func mustParse(s string) *url.URL {
 	return u
 }
 
-// A HandshakeError is an answer to the opening handshake that is no good.
+// A HandshakeError is a response to the opening handshake that does not accept it.
 type HandshakeError struct {
 	Reason   string         // what is wrong with it
-	Response *http.Response // its Body is used up
+	Response *http.Response // its Body has been read
 	Body     []byte         // at most the first 64 KiB
 }
 
@@ -105,32 +97,15 @@ func (e *HandshakeError) Error() string {
 // checkResponse returns a HandshakeError unless r accepts key.
 func checkResponse(r *http.Response, key string) error {
 	bad := &HandshakeError{Response: r}
-	switch {
-	case r.StatusCode != http.StatusSwitchingProtocols:
+	if r.StatusCode != http.StatusSwitchingProtocols {
 		bad.Reason = "want 101"
-		// A body that is cut short is still the best explanation there is.
-		bad.Body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody))
+		bad.Body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // a part of the body explains, too
 		r.Body.Close()
-	case !strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
-		bad.Reason = fmt.Sprintf("Upgrade is %q", r.Header.Get("Upgrade"))
-	case !hasToken(r.Header, "Connection", "upgrade"):
-		bad.Reason = fmt.Sprintf("Connection is %q", r.Header.Get("Connection"))
-	case r.Header.Get("Sec-WebSocket-Accept") != AcceptKey(key):
-		bad.Reason = fmt.Sprintf("Sec-WebSocket-Accept is %q", r.Header.Get("Sec-WebSocket-Accept"))
-	default:
-		return nil
+		return bad
 	}
-	return bad
-}
-
-// hasToken reports whether a field that is a list of tokens has this one.
-func hasToken(h http.Header, name, token string) bool {
-	for _, value := range h.Values(name) {
-		for part := range strings.SplitSeq(value, ",") {
-			if strings.EqualFold(strings.TrimSpace(part), token) {
-				return true
-			}
-		}
+	if err := handshake.Check(r, key); err != nil {
+		bad.Reason = err.Error()
+		return bad
 	}
-	return false
+	return nil
 }

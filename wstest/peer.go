@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"example.com/wsecho/internal/frame"
 )
 
 // DefaultTimeout is what a zero Timeout stands for.
@@ -180,9 +182,11 @@ func (p *Peer) Recv() (Frame, error) {
 func (p *Peer) next() (Frame, error) {
 	in := &p.in
 	if !in.inFrame {
-		if err := p.readHeader(); err != nil {
+		h, err := frame.ReadHeader(p.br)
+		if err != nil {
 			return Frame{}, p.ended(err)
 		}
+		in.frame, in.length, in.inFrame = frameOf(h), h.Length, true
 	}
 	for have := uint64(len(in.frame.Payload)); have < in.length; {
 		// The length may lie: memory grows with what comes, not with what is
@@ -198,33 +202,12 @@ func (p *Peer) next() (Frame, error) {
 	}
 	f := in.frame
 	in.frame, in.inFrame = Frame{}, false
-	if f.Masked {
-		mask(f.Payload, f.Key)
-	}
+	f.unmask()
 	if f.Opcode == Close && !in.gotClose {
 		in.gotClose = true
 		in.code, in.reason = ParseClose(f.Payload)
 	}
 	return f, nil
-}
-
-// readHeader reads the header of a frame, all of it or nothing.
-func (p *Peer) readHeader() error {
-	b, size := []byte(nil), 2
-	for len(b) < size {
-		var err error
-		if b, err = p.br.Peek(size); err != nil {
-			if err == io.EOF && len(b) > 0 {
-				return io.ErrUnexpectedEOF
-			}
-			return err
-		}
-		p.in.frame, p.in.length, size = parseHeader(b)
-	}
-	p.in.frame.Payload = []byte{}
-	p.in.inFrame = true
-	p.br.Discard(size)
-	return nil
 }
 
 // ended returns the error for a read that failed with err, and keeps in mind

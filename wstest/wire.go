@@ -1,11 +1,11 @@
 package wstest
 
 import (
-	"errors"
 	"io"
 	"net"
 	"sync"
-	"syscall"
+
+	"example.com/wsecho/internal/handshake"
 )
 
 // wire is the TCP connection, beneath TLS if there is any. It remembers how the
@@ -25,7 +25,7 @@ func (w *wire) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := w.Conn.Read(b)
-	if err == io.EOF || isReset(err) {
+	if err == io.EOF || handshake.IsReset(err) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.reset != nil {
@@ -40,7 +40,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	n, err := w.Conn.Write(b)
 	// What had arrived before the reset can still be read, so this is not yet
 	// the end. EPIPE does not count: it also follows a FIN of our own.
-	if isReset(err) {
+	if handshake.IsReset(err) {
 		w.mu.Lock()
 		w.reset = err
 		w.mu.Unlock()
@@ -53,10 +53,4 @@ func (w *wire) end() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.ended
-}
-
-// isReset reports whether err says that the peer sent RST.
-func isReset(err error) bool {
-	const wsaeconnreset = syscall.Errno(10054) // Windows; no errno elsewhere
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaeconnreset)
 }

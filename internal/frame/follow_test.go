@@ -1,10 +1,6 @@
 package frame
 
-import (
-	"testing"
-
-	"example.com/wsecho/wstest"
-)
+import "testing"
 
 func TestFollower(t *testing.T) {
 	var stream []byte
@@ -15,17 +11,20 @@ func TestFollower(t *testing.T) {
 	}
 	var ends []end
 	var e end
-	for _, f := range []wstest.Frame{
-		wstest.TextFrame("a"), wstest.TextFrame(""), wstest.TextFrame("abc").Open(),
-		{Payload: make([]byte, 126)}, wstest.PingFrame("p"), wstest.PongFrame(""),
-		{Fin: true, Payload: make([]byte, 65536)}, wstest.BinaryFrame(make([]byte, 65535)), wstest.CloseFrame(1000, ""),
+	for _, f := range []struct {
+		first byte
+		size  int64
+	}{
+		{Fin | Text, 1}, {Fin | Text, 0}, {Text, 3}, {Continuation, 126}, {Fin | Ping, 1}, {Fin | Pong, 0},
+		{Fin | Continuation, 65536}, {Fin | Binary, 65535}, {Fin | Close, 2},
 	} {
-		stream = f.Append(stream)
+		h := Header{First: f.first, Length: uint64(f.size)}
+		stream = append(h.Append(stream, 0), make([]byte, f.size)...)
 		e.at = len(stream)
-		e.closing = f.Opcode == Close
-		if f.Opcode < Close {
-			e.size += int64(len(f.Payload))
-			if f.Fin {
+		e.closing = h.Opcode() == Close
+		if h.Opcode() < Close {
+			e.size += f.size
+			if h.Fin() {
 				e.messages++
 			}
 		}

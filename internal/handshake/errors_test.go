@@ -1,4 +1,4 @@
-package client
+package handshake
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-func TestPlain(t *testing.T) {
+func TestPrintable(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"empty":        {"", ""},
 		"a sentence":   {`x509: "a", not b`, `x509: "a", not b`},
@@ -27,7 +27,7 @@ func TestPlain(t *testing.T) {
 		"behind it":    {strings.Repeat("a", 300) + "\x1b", `"` + strings.Repeat("a", 198) + `"…`},
 		"no end":       {strings.Repeat("\x80", 1<<20), `"` + strings.Repeat(`\x80`, 49) + `"…`},
 	} {
-		if got := Plain(test.text); got != test.want {
+		if got := Printable(test.text); got != test.want {
 			t.Errorf("%s: got %s, want %s", name, got, test.want)
 		}
 	}

@@ -1,9 +1,7 @@
-// Package client is what the clients of this module share: it looks at what they are
-// told to do, asks for a WebSocket, and has words for what goes wrong. What they read
-// of RFC 6455 in the answers is their own.
-package client
+package handshake
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +9,7 @@ import (
 	"net/url"
 )
 
-// ParseURL returns what a WebSocket can be opened to (RFC 6455, section 3).
+// ParseURL parses the URL of a WebSocket (RFC 6455, section 3).
 func ParseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
@@ -31,7 +29,7 @@ func ParseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// Address is host and port of such a URL.
+// Address returns the host and the port of a WebSocket's URL.
 func Address(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -40,8 +38,22 @@ func Address(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// CheckFields says what of these cannot be in a handshake. It calls them
-// Subprotocols and Header.
+// TLSConfig returns a copy of config for a connection to u. An empty ServerName becomes
+// the host of u. The only protocol is HTTP/1.1. A nil config trusts the system's roots.
+func TLSConfig(config *tls.Config, u *url.URL) *tls.Config {
+	config = config.Clone()
+	if config == nil {
+		config = new(tls.Config)
+	}
+	if config.ServerName == "" {
+		config.ServerName = u.Hostname()
+	}
+	config.NextProtos = []string{"http/1.1"}
+	return config
+}
+
+// CheckFields returns an error if a handshake cannot contain these values. The error
+// calls them Subprotocols and Header.
 func CheckFields(subprotocols []string, header http.Header) error {
 	for _, s := range subprotocols {
 		if !isToken(s) {

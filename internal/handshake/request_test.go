@@ -1,4 +1,4 @@
-package client
+package handshake
 
 import (
 	"bufio"
@@ -10,15 +10,15 @@ import (
 	"testing"
 )
 
-// TestRequest: what a server reads.
+// TestRequest checks what a server reads.
 func TestRequest(t *testing.T) {
-	honest := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "User-Agent": {"an agent"}}
+	fixed := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "User-Agent": {"an agent"}}
 	for name, test := range map[string]struct {
 		url          string
 		header       http.Header
 		subprotocols []string
 		target, host string
-		want         http.Header // besides what is honest; without values: not there
+		want         http.Header // besides the fixed fields; without values: absent
 	}{
 		"plain":            {url: "ws://a.example", target: "/", host: "a.example"},
 		"path and query":   {url: "wss://a.example:8443/a%2Fb?c=d%20e", target: "/a%2Fb?c=d%20e", host: "a.example:8443"},
@@ -46,8 +46,8 @@ func TestRequest(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			given, said := test.header.Clone(), u.String()
-			r := Request(u, test.header, "an agent", test.subprotocols)
+			header, text := test.header.Clone(), u.String()
+			r := Offer{URL: u, Header: test.header, UserAgent: "an agent", Subprotocols: test.subprotocols}.request()
 			var b bytes.Buffer
 			if err := r.Write(&b); err != nil {
 				t.Fatal(err)
@@ -63,30 +63,30 @@ func TestRequest(t *testing.T) {
 				t.Errorf("got the key %q", key)
 			}
 			got.Header.Del("Sec-WebSocket-Key")
-			want := honest.Clone()
+			want := fixed.Clone()
 			maps.Copy(want, test.want)
 			maps.DeleteFunc(want, func(_ string, values []string) bool { return len(values) == 0 })
 			if !reflect.DeepEqual(got.Header, want) {
 				t.Errorf("got %v, want %v", got.Header, want)
 			}
-			// What is done with the request is not done to what it was made of.
+			// A change of the request does not change the arguments.
 			for name := range r.Header {
 				r.Header[name] = append(r.Header[name][:0], "changed")
 			}
-			if !reflect.DeepEqual(test.header, given) || u.String() != said {
-				t.Errorf("it has changed what it was given: %v, %v", test.header, u)
+			if !reflect.DeepEqual(test.header, header) || u.String() != text {
+				t.Errorf("the arguments have changed: %v, %v", test.header, u)
 			}
 		})
 	}
 }
 
-// TestRequestKey: each has its own.
+// TestRequestKey checks that each request has a key of its own.
 func TestRequestKey(t *testing.T) {
 	u, err := ParseURL("ws://a.example/")
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := func() string { return Request(u, nil, "", nil).Header.Get("Sec-WebSocket-Key") }
+	key := func() string { return Offer{URL: u}.request().Header.Get("Sec-WebSocket-Key") }
 	if a, b := key(), key(); a == b {
 		t.Errorf("twice the key %s", a)
 	}

@@ -1,4 +1,4 @@
-package client
+package handshake
 
 import (
 	"errors"
@@ -10,14 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// IsReset reports whether err says that the server sent RST.
+// IsReset reports whether err says that the other side sent RST.
 func IsReset(err error) bool {
 	const wsaeconnaborted, wsaeconnreset = syscall.Errno(10053), syscall.Errno(10054) // Windows; no errno elsewhere
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaeconnreset) || errors.Is(err, wsaeconnaborted)
 }
 
-// Innermost is the last part of what package net says: the addresses before it differ
-// from one connection to the next.
+// Innermost returns the text of the innermost error that err wraps. It has no
+// addresses, which package net puts before it.
 func Innermost(err error) string {
 	for {
 		next := errors.Unwrap(err)
@@ -28,8 +28,7 @@ func Innermost(err error) string {
 	}
 }
 
-// Quoted is what a server has said, for a sentence: no control characters and not
-// long.
+// Quoted quotes the first 80 bytes of a text that a server sent.
 func Quoted(b []byte) string {
 	const most = 80
 	s := strings.TrimSpace(string(b))
@@ -39,10 +38,10 @@ func Quoted(b []byte) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// Plain is a text that may have a server's words in it, such as the names in a
-// certificate: as it is, or quoted if not all of it can be printed. Of more than 200
-// bytes, there is the beginning.
-func Plain(s string) string {
+// Printable returns a text that may contain words of a server, such as the names in a
+// certificate. It quotes the text if a part of it cannot be printed, and cuts it after
+// 200 bytes.
+func Printable(s string) string {
 	const most = 200
 	shown := func(s string) string { return s }
 	if strings.ContainsFunc(s, unprintable) {
@@ -58,5 +57,5 @@ func Plain(s string) string {
 	return shown(s)
 }
 
-// unprintable is true for what stands for bytes that are not UTF-8, too.
+// unprintable is also true for utf8.RuneError, which stands for invalid bytes.
 func unprintable(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }

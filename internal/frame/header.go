@@ -1,0 +1,175 @@
+package frame
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+)
+
+// A Header is the header of one frame of either side (RFC 6455, section 5.2). It does
+// not have to be legal.
+type Header struct {
+	First  byte // FIN, the reserved bits and the opcode
+	Masked bool
+	Key    [4]byte // only if Masked
+	Length uint64  // of the payload
+
+	size int // of the header itself, if it was parsed
+}
+
+// Fin reports whether the frame is the last one of its message.
+func (h Header) Fin() bool { return h.First&Fin != 0 }
+
+// Opcode returns the opcode.
+func (h Header) Opcode() byte { return Opcode(h.First) }
+
+// Append appends the header with its length in a form of 7, 16 or 64 bits; 0 is the
+// shortest form that holds it. A length that is too long for its form loses its high
+// bits. Append panics for another form.
+func (h Header) Append(b []byte, bits int) []byte {
+	if bits == 0 {
+		switch {
+		case h.Length <= 125:
+			bits = 7
+		case h.Length <= 0xffff:
+			bits = 16
+		default:
+			bits = 64
+		}
+	}
+	mask := byte(0)
+	if h.Masked {
+		mask = maskBit
+	}
+	switch bits {
+	case 7:
+		b = append(b, h.First, mask|byte(h.Length)&^maskBit)
+	case 16:
+		b = binary.BigEndian.AppendUint16(append(b, h.First, mask|126), uint16(h.Length))
+	case 64:
+		b = binary.BigEndian.AppendUint64(append(b, h.First, mask|127), h.Length)
+	default:
+		panic("frame: the length of a header has 7, 16 or 64 bits")
+	}
+	if h.Masked {
+		b = append(b, h.Key[:]...)
+	}
+	return b
+}
+
+// AppendMasked appends a frame of a client. It does not change the payload.
+func AppendMasked(b []byte, first byte, key [4]byte, payload []byte) []byte {
+	b = Header{First: first, Masked: true, Key: key, Length: uint64(len(payload))}.Append(b, 0)
+	start := len(b)
+	b = append(b, payload...)
+	Mask(b[start:], key)
+	return b
+}
+
+// Mask masks or unmasks p in place (RFC 6455, section 5.3).
+func Mask(p []byte, key [4]byte) { unmask(p, binary.LittleEndian.Uint32(key[:])) }
+
+// ParseHeader parses the header at the start of b. size is the length of the header, as
+// far as b tells. If size is over len(b), h has no meaning: b must grow to size first.
+func ParseHeader(b []byte) (h Header, size int) {
+	if len(b) < 2 {
+		return h, 2
+	}
+	h.First, h.Masked, h.Length = b[0], b[1]&maskBit != 0, uint64(b[1]&^maskBit)
+	size = 2
+	switch h.Length {
+	case 126:
+		size = 4
+	case 127:
+		size = 10
+	}
+	key := size
+	if h.Masked {
+		size += len(h.Key)
+	}
+	if len(b) < size {
+		return h, size
+	}
+	switch h.Length {
+	case 126:
+		h.Length = uint64(binary.BigEndian.Uint16(b[2:]))
+	case 127:
+		h.Length = binary.BigEndian.Uint64(b[2:])
+	}
+	copy(h.Key[:], b[key:size])
+	h.size = size
+	return h, size
+}
+
+// ReadHeader reads a header: all of it, or nothing if it fails. The error is io.EOF if
+// the stream ends before the header, and io.ErrUnexpectedEOF if it ends inside.
+func ReadHeader(r *bufio.Reader) (h Header, err error) {
+	var b []byte
+	for size := 2; len(b) < size; h, size = ParseHeader(b) {
+		if b, err = r.Peek(size); err != nil {
+			if err == io.EOF && len(b) > 0 {
+				err = io.ErrUnexpectedEOF
+			}
+			return Header{}, err
+		}
+	}
+	_, err = r.Discard(h.size)
+	return h, err
+}
+
+// Shortest reports whether a parsed header has its length in the shortest form, as RFC
+// 6455 demands.
+func (h Header) Shortest() bool { return h.size == len(h.Append(nil, 0)) }
+
+// CheckServer returns an error if a server must not send a frame with this parsed
+// header. open says that fragments of a message are to come, deflate that both sides
+// agreed on permessage-deflate. CheckServer accepts a length in a longer form than the
+// shortest one.
+func (h Header) CheckServer(open, deflate bool) error {
+	op := h.Opcode()
+	data := op == Text || op == Binary
+	switch {
+	case h.First&rsvBits&^RSV1 != 0, h.First&RSV1 != 0 && !(deflate && data):
+		return errors.New("a reserved bit is set without an extension for it")
+	case op > Binary && op < Close, op > Pong:
+		return fmt.Errorf("the opcode %d is reserved", op)
+	case h.Masked:
+		return errors.New("a server's frame has a mask")
+	case op >= Close && !h.Fin():
+		return errors.New("a control frame in fragments")
+	case op >= Close && h.Length > 125:
+		return errors.New("a control frame of more than 125 bytes")
+	case op == Continuation && !open:
+		return errors.New("a continuation of no message")
+	case data && open:
+		return errors.New("a message inside another's fragments")
+	case h.Length > 1<<63-1:
+		return errors.New("the length of a frame has its top bit set")
+	}
+	return nil
+}
+
+// ParseClose returns the code and the reason in the payload of a close frame (RFC 6455,
+// section 5.5.1). An empty payload has the code 1005. The error says what the RFC
+// forbids about it.
+func ParseClose(p []byte) (code int, reason []byte, err error) {
+	switch len(p) {
+	case 0:
+		return int(websocket.StatusNoStatusRcvd), nil, nil
+	case 1:
+		return 0, nil, errors.New("a close frame of one byte")
+	}
+	code, reason = int(binary.BigEndian.Uint16(p)), p[2:]
+	switch {
+	case !LegalCode(websocket.StatusCode(code)):
+		return 0, nil, fmt.Errorf("a close frame with the code %d, which must not be sent", code)
+	case !utf8.Valid(reason):
+		return 0, nil, errors.New("a close reason that is not UTF-8")
+	}
+	return code, reason, nil
+}

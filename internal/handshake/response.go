@@ -1,0 +1,136 @@
+package handshake
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxHeader is the longest header of a response, with those of interim responses.
+const maxHeader = 64 << 10
+
+// An Error says what is wrong with a server's response.
+type Error struct {
+	Text  string
+	Cause error // nil if there is no other error
+}
+
+func (e *Error) Error() string { return e.Text }
+
+func (e *Error) Unwrap() error { return e.Cause }
+
+func errorf(format string, args ...any) error { return &Error{Text: fmt.Sprintf(format, args...)} }
+
+// Open sends the opening handshake over c, and reads and checks the response. It
+// blocks as long as the deadlines of c allow; deadline is the read deadline of c, zero
+// for none. Open shortens it to one second to read the body of a refusal.
+//
+// The reader reads c, and holds what has arrived behind the response. The error is an
+// [*Error] if the response is wrong, or an error of c. The response is nil if there
+// was none.
+func Open(c net.Conn, o Offer, deadline time.Time) (*bufio.Reader, *http.Response, error) {
+	request := o.request()
+	if err := request.Write(c); err != nil {
+		return nil, nil, err
+	}
+	limited := &io.LimitedReader{R: c, N: maxHeader}
+	in := bufio.NewReader(limited)
+	response, err := read(in, limited, request)
+	if err != nil {
+		return nil, nil, err
+	}
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		if until := time.Now().Add(time.Second); deadline.IsZero() || until.Before(deadline) {
+			_ = c.SetReadDeadline(until)
+		}
+		return nil, response, refusal(response)
+	}
+	limited.N = math.MaxInt64
+	err = Check(response, request.Header.Get("Sec-WebSocket-Key"))
+	if err == nil {
+		err = o.check(response.Header)
+	}
+	return in, response, err
+}
+
+// read reads the response and skips interim ones (RFC 9110, section 15.2).
+func read(in *bufio.Reader, limited *io.LimitedReader, request *http.Request) (*http.Response, error) {
+	first, err := in.Peek(1) // a server that sends nothing does not send bad HTTP
+	if err != nil {
+		return nil, err
+	}
+	if first[0] != 'H' {
+		first, _ = in.Peek(in.Buffered())
+		return nil, errorf("the answer is not HTTP: %s", Quoted(first))
+	}
+	for {
+		response, err := http.ReadResponse(in, request)
+		switch {
+		case err != nil && limited.N == 0:
+			return nil, errorf("the header of the answer is over %d bytes", maxHeader)
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, &Error{"it ended the connection inside its answer", err}
+		case errors.As(err, new(net.Error)): // from the connection, not from the parser
+			return nil, err
+		case err != nil:
+			return nil, &Error{"the answer is not HTTP: " + Quoted([]byte(err.Error())), err}
+		case response.StatusCode/100 != 1 || response.StatusCode == http.StatusSwitchingProtocols:
+			return response, nil
+		}
+	}
+}
+
+// refusal describes a response other than 101, with the first line of its body. The
+// words for the status are ours: the server's could address the terminal.
+func refusal(response *http.Response) error {
+	text := strings.TrimSpace(fmt.Sprintf("the answer is %d %s", response.StatusCode, http.StatusText(response.StatusCode)))
+	if to := response.Header.Get("Location"); to != "" {
+		text += ", to " + Quoted([]byte(to))
+	}
+	b := make([]byte, 200)
+	n, _ := io.ReadFull(response.Body, b) // a part of the body explains, too
+	if line, _, _ := bytes.Cut(bytes.TrimSpace(b[:n]), []byte("\n")); len(line) > 0 {
+		text += ": " + Quoted(line)
+	}
+	return &Error{Text: text}
+}
+
+// Check returns an [*Error] unless a response with status 101 accepts the key.
+func Check(response *http.Response, key string) error {
+	h := response.Header
+	accept := h.Values("Sec-WebSocket-Accept")
+	switch {
+	case !response.ProtoAtLeast(1, 1):
+		return errorf("the answer is 101 in HTTP/%d.%d", response.ProtoMajor, response.ProtoMinor)
+	case !strings.EqualFold(h.Get("Upgrade"), "websocket"):
+		return errorf("the answer is 101 with Upgrade %s", Quoted([]byte(h.Get("Upgrade"))))
+	case !HasToken(h.Values("Connection"), "upgrade"):
+		return errorf("the answer is 101 without Connection: Upgrade")
+	case len(accept) != 1 || accept[0] != AcceptKey(key):
+		return errorf("Sec-WebSocket-Accept does not go with the key")
+	}
+	return nil
+}
+
+// check returns an [*Error] if the server has chosen something that o does not offer.
+func (o Offer) check(h http.Header) error {
+	chosen := h.Values("Sec-WebSocket-Protocol")
+	extensions := h.Values("Sec-WebSocket-Extensions")
+	switch {
+	case len(extensions) > 0 && o.Extensions == "":
+		return errorf("it chose the extension %s, which was not offered", Quoted([]byte(strings.Join(extensions, ", "))))
+	case len(chosen) > 1, len(chosen) == 1 && !slices.Contains(o.Subprotocols, chosen[0]):
+		return errorf("it chose the subprotocol %s, which was not offered", Quoted([]byte(strings.Join(chosen, ", "))))
+	case len(chosen) == 0 && len(o.Subprotocols) > 0:
+		return errorf("it chose no subprotocol of %s", strings.Join(o.Subprotocols, ", "))
+	}
+	return nil
+}
