@@ -1,4 +1,4 @@
-// Package ending says how a WebSocket ended: one closed set of kinds, and one
+// Package ending classifies how a WebSocket ended: a closed set of kinds, and one
 // function from the error of a read to a kind.
 //
 //	_, _, err := conn.Read(ctx)
@@ -8,14 +8,14 @@
 //		return nil
 //	}
 //
-// Only the error of a read knows how a connection ended. A write or a ping that
-// fails says that something is wrong, not what: its error is never a close
-// error, and the write to a peer that is long gone succeeds.
+// Only the error of a read knows how a connection ended. The error of a write or a
+// ping says that something failed, and not why. It is never a close error, and a
+// write to a peer that is long gone succeeds.
 //
-// github.com/coder/websocket alone cannot tell a message that was cut short
-// from a whole one. On the client's side dial through [RoundTripper]; on the
-// server's side package server does the like. Without that, [Of] is right about
-// every error that it is given, but some endings never show up as an error.
+// github.com/coder/websocket alone cannot tell a truncated message from a whole one.
+// A client should dial through [RoundTripper]; package server does the same on the
+// server's side. Without that, [Of] is right about each error that it gets, but some
+// endings never show up as an error.
 //
 // The package does not read, write or close anything.
 package ending
@@ -26,15 +26,15 @@ import (
 	"github.com/coder/websocket"
 )
 
-// A Kind is one way in which a WebSocket can end. The set is closed: a switch
-// over it can be complete, and a counter for each is bounded.
+// A Kind is one way in which a WebSocket can end. The set is closed, so a switch
+// over it can be complete and the number of counters is bounded.
 type Kind uint8
 
 const (
-	// Open is the zero value: there is no ending yet.
+	// Open is the zero value: the connection has not ended.
 	Open Kind = iota
 
-	// The peer said goodbye: it sent a close frame.
+	// The peer sent a close frame.
 
 	Normal    // with 1000 or without a code
 	GoingAway // with 1001
@@ -43,15 +43,15 @@ const (
 	// The peer or the network ended it without a close frame.
 
 	Abnormal  // end of stream, whether between messages or inside one; RFC 6455's and gorilla's 1006
-	Reset     // the peer's system answered with RST, or one's own write met a closed socket
-	Lost      // the path is gone: the kernel gave up (keepalive, retransmission), or no route is left
+	Reset     // the peer's system answered with RST, or a write met a closed socket
+	Lost      // network partition: the kernel gave up (keepalive, retransmission), or no route is left
 	Truncated // TLS ended inside a record, which may be an attack (truncation)
-	BadTLS    // a record of TLS was forged or damaged, or the peer's alert says so of one of ours
+	BadTLS    // a TLS record was forged or damaged, or the peer's alert says so
 
-	// This side could not go on with the peer as it was.
+	// This side ended the connection because of what the peer did or did not do.
 
-	NoPong       // nothing was heard within the heartbeat's budget
-	WriteStalled // the kernel took no byte of ours for the write timeout
+	NoPong       // nothing was received within the heartbeat's bound
+	WriteStalled // the kernel took no byte for the write timeout
 	Protocol     // a violation of RFC 6455 or 7692; 1002, and 1007 for compressed data that is wrong
 	InvalidUTF8  // a text or a close reason that is not UTF-8; 1007
 	TooBig       // a message over the read limit; 1009
@@ -59,7 +59,7 @@ const (
 	Flood        // a message in too many tiny fragments, or too many pings or pongs; 1008
 	NoMemory     // the server's budget for messages is spent; 1013
 
-	// This side ended it for reasons of its own.
+	// This side ended the connection for its own reasons.
 
 	Done     // the handler returned without an error; 1000
 	Failed   // the handler returned an error; 1011
@@ -67,16 +67,16 @@ const (
 	Drained  // the server shuts down; 1001
 	Aged     // the connection reached its maximum age; 1001
 	Idle     // no message for the idle timeout; 1001
-	Closed   // closed here by hand: a context ended, or Close or CloseNow was called
+	Closed   // a context ended, or Close or CloseNow was called
 
-	// Unknown is an error that this package has no name for.
+	// Unknown is an error that this package does not know.
 	Unknown
 
 	numKinds
 )
 
-// kinds holds what each kind is called and the close code that this side sends
-// for it, 0 where there is nothing to say or nobody to say it to.
+// kinds holds the name of each kind, the close code that this side sends for it (0:
+// none) and the side that began.
 var kinds = [numKinds]struct {
 	name string
 	code websocket.StatusCode
@@ -109,8 +109,8 @@ var kinds = [numKinds]struct {
 	Unknown:      {"unknown", 0, NoSide},
 }
 
-// String returns the kind's name, in lower case, the same from release to
-// release.
+// String returns the kind's name, in lower case. It does not change between
+// releases.
 func (k Kind) String() string {
 	if k >= numKinds {
 		return "kind " + strconv.Itoa(int(k))
@@ -119,8 +119,8 @@ func (k Kind) String() string {
 }
 
 // Code returns the close code that this side sends when it ends a connection
-// for reason k (RFC 6455, section 7.4.1), or 0 where it sends none: the peer
-// began, or nothing can be said any more.
+// for reason k (RFC 6455, section 7.4.1). It is 0 if the peer began or nothing can be
+// sent any more.
 func (k Kind) Code() websocket.StatusCode {
 	if k >= numKinds {
 		return 0
@@ -136,8 +136,8 @@ func (k Kind) By() Side {
 	return kinds[k].by
 }
 
-// Abnormal reports whether the peer was gone without a goodbye, for whatever
-// cause. It is wider than gorilla's 1006, which is Kind Abnormal alone.
+// Abnormal reports whether the peer was gone without a close frame, whatever the
+// cause. It is wider than gorilla's 1006, which is kind Abnormal alone.
 func (k Kind) Abnormal() bool {
 	switch k {
 	case Abnormal, Reset, Lost, Truncated, BadTLS, NoPong, WriteStalled:
@@ -146,8 +146,8 @@ func (k Kind) Abnormal() bool {
 	return false
 }
 
-// Gone reports whether k is one of the two endings that gorilla/websocket's
-// IsCloseError(err, 1001, 1006) is true for; see the function [Gone].
+// Gone reports whether k is one of the two kinds for which gorilla/websocket's
+// IsCloseError(err, 1001, 1006) is true; see the function [Gone].
 func (k Kind) Gone() bool { return k == GoingAway || k == Abnormal }
 
 // Kinds returns every kind that an ended connection can have, in order.
@@ -159,11 +159,11 @@ func Kinds() []Kind {
 	return all
 }
 
-// A Side is who began an ending.
+// A Side is the side that began an ending.
 type Side uint8
 
 const (
-	NoSide  Side = iota // not ended, or not known
+	NoSide  Side = iota // not ended, or unknown
 	Peer                // the other end
 	Local               // this end
 	Network             // neither: the path between them
@@ -182,26 +182,26 @@ func (s Side) String() string {
 	return ""
 }
 
-// An Ending is how one connection ended. The zero Ending is a connection that
-// has not.
+// An Ending describes how one connection ended. The zero Ending is a connection that
+// has not ended.
 type Ending struct {
 	Kind Kind
-	// Code is the close code that began the ending: the peer's where it sent a
-	// close frame (1005 where that had none), otherwise what this side sends for
-	// the kind; 0 where neither says anything.
+	// Code is the close code that began the ending: the peer's if it sent a close
+	// frame (1005 if that had no code), else the code that this side sends for the
+	// kind. 0 means that neither side sends one.
 	Code websocket.StatusCode
-	// Reason is the text beside Code, at most 123 bytes. From a peer it is
-	// anything at all: quote it.
+	// Reason is the text beside Code, at most 123 bytes. A peer may send any text:
+	// quote it.
 	Reason string
 	By     Side
-	// Cause is the error that told, for people; nil where there is none. It may be
-	// less than what told: do not ask Of or Gone about it, ask Kind.
+	// Cause is the underlying error, for people; nil: none. Do not pass it to Of or
+	// Gone, as it may have lost information: use Kind.
 	Cause error
 }
 
-// An Error is an error that knows which ending it is. Package server's
-// connections return it from reads, and a handler may return one to choose how
-// its connection ends. [Of] finds it in any chain of wrapped errors.
+// An Error is an error that knows its ending. Reads of package server's connections
+// return one. A handler may return one to choose how its connection ends. [Of] finds
+// it in any chain of wrapped errors.
 type Error struct {
 	Kind   Kind
 	Code   websocket.StatusCode // 0: the kind's own
@@ -224,7 +224,7 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Timeout reports whether something was waited for in vain, as net.Error has it.
+// Timeout reports whether a wait for the peer timed out, for net.Error.
 func (e *Error) Timeout() bool {
 	return e.Kind == NoPong || e.Kind == WriteStalled || e.Kind == TooSlow || e.Kind == Idle
 }

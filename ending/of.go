@@ -12,47 +12,45 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Of returns the ending that the error of a read tells: of Read or Reader of a
-// [websocket.Conn], either side, or of a Read of the io.Reader that they give.
-// A nil error is the zero Ending.
+// Of returns the ending that the error of a read stands for. The read may be Read or
+// Reader of a [websocket.Conn] of either side, or a Read of the io.Reader that they
+// return. A nil error is the zero Ending.
 //
-// An error of a write or a ping must not be given: it does not know. Nor does
-// Of know what this side has done: where one has called Close oneself, and the
-// peer has answered, the read says "received close frame" with one's own code.
-// Ask one's own state first.
+// Do not pass the error of a write or a ping: it does not know the ending. Of does
+// not know what this side has done either. If this side has called Close and the peer
+// has answered, the read says "received close frame" with this side's own code. So
+// check the own state first.
 func Of(readErr error) Ending {
 	if readErr == nil {
 		return Ending{}
 	}
-	// What knows its kind comes first: it may wrap any of the others.
+	// An *Error knows its kind, and it may wrap any other error: so it comes first.
 	var known *Error
 	if errors.As(readErr, &known) {
 		return known.Ending()
 	}
-	var frame websocket.CloseError
-	if errors.As(readErr, &frame) {
-		return ofFrame(frame, readErr)
+	var kind Kind
+	code := websocket.CloseStatus(readErr)
+	switch code {
+	case websocket.StatusNormalClosure, websocket.StatusNoStatusRcvd:
+		kind = Normal
+	case websocket.StatusGoingAway:
+		kind = GoingAway
+	case -1: // the peer has sent no close frame
+		kind = kindOf(readErr)
+		return Ending{Kind: kind, Code: kind.Code(), By: kind.By(), Cause: readErr}
+	default:
+		kind = PeerCode
 	}
-	kind := kindOf(readErr)
-	return Ending{Kind: kind, Code: kind.Code(), By: kind.By(), Cause: readErr}
+	var frame websocket.CloseError
+	errors.As(readErr, &frame) // CloseStatus has found it
+	return Ending{Kind: kind, Code: code, Reason: frame.Reason, By: Peer, Cause: readErr}
 }
 
 // OfClose returns the ending of a peer that sent a close frame with this code
 // and reason. Code 1005 is a close frame without a code.
 func OfClose(code websocket.StatusCode, reason string) Ending {
-	frame := websocket.CloseError{Code: code, Reason: reason}
-	return ofFrame(frame, frame)
-}
-
-func ofFrame(frame websocket.CloseError, cause error) Ending {
-	end := Ending{Kind: PeerCode, Code: frame.Code, Reason: frame.Reason, By: Peer, Cause: cause}
-	switch frame.Code {
-	case websocket.StatusNormalClosure, websocket.StatusNoStatusRcvd:
-		end.Kind = Normal
-	case websocket.StatusGoingAway:
-		end.Kind = GoingAway
-	}
-	return end
+	return Of(websocket.CloseError{Code: code, Reason: reason})
 }
 
 func kindOf(err error) Kind {
@@ -65,8 +63,8 @@ func kindOf(err error) Kind {
 		return Closed
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
 		return Reset
-	// The kernel's ETIMEDOUT stands before the deadlines, which are one's own:
-	// it answers Timeout too.
+	// The kernel's ETIMEDOUT comes before this side's deadlines, because its Timeout
+	// returns true as well.
 	case errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, syscall.EHOSTUNREACH),
 		errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.ENETDOWN):
 		return Lost
@@ -82,9 +80,9 @@ func kindOf(err error) Kind {
 	return Unknown
 }
 
-// isTLS reports whether err comes from crypto/tls. Of what that finds in a record,
-// and of the peer's alerts, most have no type that is exported, but all begin with
-// the package's name. What the network says passes through it unchanged.
+// isTLS reports whether err comes from crypto/tls. Most of its errors about a record or
+// an alert have no exported type, but all begin with the package's name. It returns
+// errors of the network unchanged.
 func isTLS(err error) bool {
 	for ; err != nil; err = errors.Unwrap(err) {
 		if strings.HasPrefix(err.Error(), "tls: ") {
@@ -94,9 +92,9 @@ func isTLS(err error) bool {
 	return false
 }
 
-// violations are how coder/websocket v1.8.15 words what it refuses. It has no
-// type or value for these errors; the tests provoke each on the wire, so that
-// another wording in a later version is noticed.
+// violations are the texts of coder/websocket v1.8.15 for protocol errors. It has no
+// type or value for them. The tests provoke each on the wire, so they fail if a later
+// version changes a text.
 var violations = []string{
 	"received header with unexpected rsv bits",
 	"received unmasked frame",
@@ -118,12 +116,11 @@ func isProtocol(text string) bool {
 	return false
 }
 
-// Gone reports whether the peer is gone in the sense in which gorilla/websocket's
+// Gone reports whether the peer is gone in the sense of gorilla/websocket's
 //
 //	websocket.IsCloseError(err, websocket.CloseGoingAway, websocket.CloseAbnormalClosure)
 //
-// says so of the error of a read: it said that it goes away (1001), or the
-// stream ended without a close frame (1006). A reset, a path that is lost and a
-// missed pong are not among them in gorilla either; [Kind.Abnormal] has those
-// too.
+// for the error of a read: the peer sent 1001, or the stream ended without a close
+// frame (1006). Gorilla does not count a reset, a lost path and a missed pong;
+// [Kind.Abnormal] does.
 func Gone(readErr error) bool { return Of(readErr).Kind.Gone() }

@@ -6,12 +6,12 @@ import (
 	"net/http"
 )
 
-// Stream turns the error of a Read of the byte stream under a WebSocket into one
-// that tells the truth through coder/websocket, which takes an io.EOF inside a
-// message for the message's end. It is for those who wrap a net.Conn of their
-// own. An io.EOF becomes an [*Error] of kind Abnormal. An io.ErrUnexpectedEOF,
-// which at this level only crypto/tls says, becomes one of kind Truncated. Neither
-// wraps what it stands for. Every other error, and nil, is returned as it is.
+// Stream translates the error of a Read of the byte stream under a WebSocket.
+// coder/websocket takes an io.EOF inside a message for the end of the message, so a
+// wrapper of the net.Conn must hide it. An io.EOF becomes an [*Error] of kind
+// Abnormal. An io.ErrUnexpectedEOF, which only crypto/tls returns here, becomes one of
+// kind Truncated. Neither wraps the original error. Stream returns any other error,
+// and nil, unchanged.
 func Stream(err error) error {
 	switch {
 	case err == nil:
@@ -24,16 +24,16 @@ func Stream(err error) error {
 	return err
 }
 
-// A RoundTripper makes the endings of a client's WebSockets true: a message that
-// the server cuts short comes back as an error and never as a whole message.
+// A RoundTripper lets a client's WebSockets see how they ended: a truncated message is
+// an error and never a whole message.
 //
 //	client := &http.Client{Transport: ending.RoundTripper{}}
 //	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client})
 //
-// It changes nothing of responses other than 101. It may be used by several
-// goroutines at once if Base may.
+// It does not change responses other than 101. It may be used concurrently if Base
+// may.
 type RoundTripper struct {
-	// Base does the requests; nil means http.DefaultTransport.
+	// Base sends the requests; nil means http.DefaultTransport.
 	Base http.RoundTripper
 }
 

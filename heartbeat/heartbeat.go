@@ -5,19 +5,19 @@
 //	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{
 //		OnPingReceived: m.OnPing, OnPongReceived: m.OnPong,
 //	})
-//	go read(conn)          // only a Read sees the answers
+//	go read(conn)          // only a Read sees the pongs
 //	err = m.Run(ctx, conn) // a *Verdict: the peer is dead
 //
-// A [Monitor] sends pings (RFC 6455, section 5.5.2) and weighs what it hears.
-// Any frame is a sign of life, not the matching pong alone: a peer may answer
-// the newest of several pings only (section 5.5.3), and some answer with a
-// payload of their own. What says nothing about the peer is no miss: a ping that
-// has not left, and a pong that nobody was there to read. The transport under
-// the connection knows both; see [Evidence].
+// A [Monitor] sends pings (RFC 6455, section 5.5.2) and evaluates the answers.
+// Any received frame is a sign of life, not only the matching pong. A peer may
+// answer only the newest of several pings (section 5.5.3), and some peers answer
+// with a payload of their own. A ping that has not left is no miss, and neither is
+// a pong that no Read was waiting for. The transport under the connection knows
+// both; see [TransportState].
 //
-// The package does not read, write data or close anything: it gives a verdict,
-// and the owner of the connection acts on it. How a connection ended is known
-// to its reader and not to a ping, so an ended connection is no verdict.
+// The package does not read, write data or close anything. It returns a verdict,
+// and the owner of the connection acts on it. The reader of a connection knows how
+// it ended and a ping does not, so an ended connection is no verdict.
 package heartbeat
 
 import (
@@ -30,96 +30,105 @@ import (
 	"time"
 )
 
-// What a zero field of [Options] means.
+// Defaults of [Options].
 const (
 	DefaultInterval  = 20 * time.Second
-	DefaultTimeout   = 10 * time.Second // or half the Interval, if that is less; also how long Check waits
+	DefaultTimeout   = 10 * time.Second // or half the Interval, if that is less; Check waits so long too
 	DefaultMaxMissed = 2
 )
 
-// A Pinger sends a ping and waits for its pong, until ctx is over at the latest.
+// A Pinger sends a ping and waits for its pong, until ctx ends at the latest.
 // The *Conn of coder/websocket is one. While a pong is overdue, Ping is called
 // again before the earlier call has returned.
 type Pinger interface {
 	Ping(ctx context.Context) error
 }
 
-// Options say how often to ask and how patient to be. The zero Options are ready
-// to use: a peer that falls silent is given up after 50 to 70 seconds.
+// A Sender sends a ping with a payload of at most 125 bytes and does not wait for
+// its pong. The owner passes the payload of each received pong to
+// [Monitor.OnPong]. [Monitor.Run] uses a Pinger that is also a Sender as a Sender,
+// so it needs no goroutine for each ping.
+type Sender interface {
+	SendPing(payload []byte)
+}
+
+// Options are the times of a Monitor. The zero Options are ready to use: a silent
+// peer is given up after 50 to 70 seconds.
 type Options struct {
 	// Interval is the time from one ping to the next. Zero means
-	// DefaultInterval. A negative one is refused: to have no heartbeat, do not
+	// DefaultInterval. New refuses a negative one: to have no heartbeat, do not
 	// run one.
 	Interval time.Duration
 
-	// Timeout is how long after a ping a sign of life may take. Zero means
-	// DefaultTimeout or half the Interval, whichever is less. A negative one and
-	// one longer than the Interval are refused.
+	// Timeout is the longest time from a ping to a sign of life. Zero means
+	// DefaultTimeout or half the Interval, whichever is less. New refuses a
+	// negative one and one that is longer than the Interval.
 	Timeout time.Duration
 
-	// MaxMissed is how many misses in a row are forgiven. Zero means
+	// MaxMissed is the number of misses in a row that are forgiven. Zero means
 	// DefaultMaxMissed. Negative means none: the first miss is the end.
 	MaxMissed int
 
-	// Evidence is what the transport knows; it may be given later, by
-	// [Monitor.Use]. Nil means that there is none: then a ping without a sign of
-	// life is a miss, what shows life is OnPing, OnPong and Heard, and it is for
-	// the caller to have a Read waiting at all times.
-	Evidence Evidence
+	// TransportState is the state of the transport under the connection.
+	// [Monitor.Use] can set it later. Nil means that it is not known. Then each
+	// ping without a sign of life is a miss, OnPing, OnPong and Received report
+	// the signs of life, and the caller must have a Read waiting at all times.
+	TransportState TransportState
 }
 
-// Evidence is what the transport under a connection knows of it. Several
-// goroutines call the methods at once, and none may wait for a read or a write.
-// Times are as time.Now gives them, with the monotonic clock's reading.
-type Evidence interface {
-	// LastHeard is when the last byte came from the peer; zero: never.
-	LastHeard() time.Time
-	// ReadingSince is since when a read has been waiting for the peer without
-	// interruption; zero: none waits.
+// TransportState is what the transport under a connection knows. Its methods may be
+// called concurrently, and none may wait for a read or a write. Times carry the
+// monotonic clock's reading, as those of time.Now do.
+type TransportState interface {
+	// LastReceived returns when the last byte came from the peer; zero: never.
+	LastReceived() time.Time
+	// ReadingSince returns since when a read has been waiting for the peer without
+	// interruption; zero: no read waits.
 	ReadingSince() time.Time
-	// PingLeft is when the kernel took the newest ping; zero: none has left.
-	PingLeft() time.Time
-	// Unsent is how many bytes of what was written the kernel could not yet send,
-	// those of a write that is stuck included. Bytes that were sent and are not
-	// yet acknowledged do not count. When it falls, the peer's kernel has made
-	// room, which is a sign of life. Negative: nothing can be sent because the peer
-	// does not even acknowledge what was sent before; a ping then counts as sent.
+	// PingSent returns when the kernel took the newest ping; zero: never.
+	PingSent() time.Time
+	// Unsent returns the number of written bytes that the kernel could not send
+	// yet, including those of a stalled write. Bytes that were sent and not
+	// acknowledged do not count. A smaller value than before is a sign of life:
+	// the peer's kernel has made room. Negative means that the peer does not
+	// acknowledge what was sent before. Then a ping counts as sent.
 	Unsent() int
-	// Writing reports whether a write is stuck: the kernel does not take its
+	// Writing reports whether a write is stalled: the kernel does not take its
 	// bytes now.
 	Writing() bool
 }
 
 // A Monitor is the heartbeat of one connection. Make it with [New]. Its methods
-// may be called from several goroutines at once, save for Use, Run and Beat.
+// may be called concurrently, except Use, Run and Tick.
 type Monitor struct {
 	interval, timeout time.Duration
 	maxMissed         int
-	evidence          Evidence
+	transport         TransportState
 
-	started time.Time // when Run or Beat began
-	unsent  int       // Evidence.Unsent as it was last seen
+	started time.Time // when Run or Tick was first called
+	due     time.Time // when the next ping is due; zero: not started
+	unsent  int       // TransportState.Unsent as of the last look
 
 	mu sync.Mutex
-	// A round lasts from one ping to the next. Run or Beat alone writes these
-	// three, so it reads them without mu.
-	asked  time.Time // when the round began; zero: none has
-	pinged bool      // a ping was sent in this round
-	open   bool      // its Timeout has not passed yet
+	// A round lasts from one ping to the next. Only Run and Tick write the next
+	// three fields, so they read them without mu.
+	began  time.Time // when the round began; zero: there is none
+	pinged bool      // the round sent a ping
+	open   bool      // the round's Timeout has not been evaluated yet
 
-	heard   time.Time // what Heard, OnPing and OnPong have told; zero: nothing
-	waiting bool      // no pong has come since the round's ping
-	failed  bool      // the round's ping could not be written
-	owed    int       // pings that no pong has come for
-	missed  int       // misses in a row
-	stalled int       // rounds in a row whose ping did not leave
-	rtt     welford
-	stats   Stats // but for LastHeard and RTT
+	received   time.Time // the last call of Received, OnPing or OnPong; zero: none
+	waiting    bool      // no pong has come since the round's ping
+	failed     bool      // the round's ping could not be written
+	unanswered int       // pings without a pong
+	missed     int       // misses in a row
+	stalled    int       // rounds in a row whose ping did not leave
+	rtt        welford
+	stats      Stats // without LastReceived and RTT
 }
 
-// New returns a Monitor, or an error that names the option which makes no
-// sense. It starts nothing. It is called before Accept or Dial, to whose options
-// the Monitor's OnPing and OnPong are given.
+// New returns a Monitor, or an error that names the wrong option. It starts
+// nothing. Call it before Accept or Dial and put the Monitor's OnPing and OnPong
+// into their options.
 func New(o Options) (*Monitor, error) {
 	o.Interval = cmp.Or(o.Interval, DefaultInterval)
 	o.Timeout = cmp.Or(o.Timeout, min(DefaultTimeout, o.Interval/2))
@@ -135,44 +144,44 @@ func New(o Options) (*Monitor, error) {
 		interval:  o.Interval,
 		timeout:   o.Timeout,
 		maxMissed: max(0, cmp.Or(o.MaxMissed, DefaultMaxMissed)),
-		evidence:  o.Evidence,
+		transport: o.TransportState,
 	}, nil
 }
 
-// Use sets the Evidence, for a transport that is made after the Monitor. It must
-// be called before Run and before the connection's first Read.
-func (m *Monitor) Use(e Evidence) { m.evidence = e }
+// Use sets the TransportState, for a transport that is made after the Monitor. It
+// must be called before Run and before the connection's first Read.
+func (m *Monitor) Use(t TransportState) { m.transport = t }
 
 // OnPing is for OnPingReceived of the options of Accept or Dial. A ping is a
-// sign of life. It returns true: the ping is to be answered.
+// sign of life. It returns true: coder shall answer the ping.
 func (m *Monitor) OnPing(context.Context, []byte) bool {
-	m.Heard()
+	m.Received()
 	return true
 }
 
 // OnPong is for OnPongReceived of the options of Accept or Dial. A pong is a
-// sign of life whatever its payload, and whether or not a ping asked for it.
+// sign of life, whatever its payload and even if no ping asked for it.
 func (m *Monitor) OnPong(_ context.Context, payload []byte) { m.pong(number(payload)) }
 
-// Heard notes a sign of life, such as a Read that has returned a message. Who
-// gives Evidence has no need of it.
-func (m *Monitor) Heard() {
+// Received records a sign of life, such as a Read that has returned a message. A
+// Monitor with a TransportState does not need it.
+func (m *Monitor) Received() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.heard = time.Now()
+	m.received = time.Now()
 }
 
-// Check sends one ping and returns how long its pong took. Another goroutine
-// must be in Read meanwhile, for only a Read can see a pong. A ctx without a
-// deadline is given one after [DefaultTimeout].
+// Check sends one ping and returns how long its pong took. Another goroutine must
+// be in Read meanwhile, because only a Read sees a pong. Check adds a deadline of
+// [DefaultTimeout] to a ctx without one.
 //
-// The error wraps [context.DeadlineExceeded] or [context.Canceled] if ctx was
-// over first, and [net.ErrClosed] if the connection was closed. Check closes
-// nothing itself, but coder/websocket closes a connection on which it cannot
-// write the ping before ctx is over, or within 5 seconds.
+// The error wraps [context.DeadlineExceeded] or [context.Canceled] if ctx ended
+// first, and [net.ErrClosed] if the connection was closed. Check closes nothing
+// itself. But coder/websocket closes a connection if it cannot write the ping
+// before ctx ends, or within 5 seconds.
 //
-// Several goroutines may call Check at once, also beside a running Monitor, to
-// which its pong is one like any other.
+// Check may be called concurrently, also beside a running Monitor. The Monitor
+// counts the pong like any other.
 func Check(ctx context.Context, p Pinger) (rtt time.Duration, err error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

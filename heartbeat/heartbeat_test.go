@@ -98,9 +98,9 @@ func get[T any](e *evidence, v *T) T {
 	return *v
 }
 
-func (e *evidence) LastHeard() time.Time    { return get(e, &e.heard) }
+func (e *evidence) LastReceived() time.Time { return get(e, &e.heard) }
 func (e *evidence) ReadingSince() time.Time { return get(e, &e.reading) }
-func (e *evidence) PingLeft() time.Time     { return get(e, &e.left) }
+func (e *evidence) PingSent() time.Time     { return get(e, &e.left) }
 func (e *evidence) Unsent() int             { return get(e, &e.unsent) }
 func (e *evidence) Writing() bool           { return get(e, &e.writing) }
 
@@ -228,7 +228,7 @@ func TestDefaults(t *testing.T) {
 			begin := time.Now()
 			r := start(t.Context(), m, p)
 			v := r.verdict(t)
-			if !v.LastHeard.IsZero() || v.Silent != r.ended.Sub(begin) {
+			if !v.LastReceived.IsZero() || v.Silent != r.ended.Sub(begin) {
 				t.Errorf("never heard: %+v, want silence for %v", v, r.ended.Sub(begin))
 			}
 			if got := r.ended.Sub(p.sent[len(p.sent)-1]); got != tt.timeout || v.Missed != tt.misses {
@@ -285,7 +285,7 @@ func TestDead(t *testing.T) {
 				// The last sign of life comes right behind a ping.
 				first := p.asked(1)
 				at(first.Add(1))
-				m.Heard()
+				m.Received()
 				heard := time.Now()
 				v := r.verdict(t)
 
@@ -298,7 +298,7 @@ func TestDead(t *testing.T) {
 				if got := len(p.sent); got != tt.want+1 {
 					t.Errorf("%d pings, want %d", got, tt.want+1)
 				}
-				if v.State != heartbeat.Dead || v.Missed != tt.want || !v.LastHeard.Equal(heard) || v.Silent != bound-1 || !v.Timeout() {
+				if v.State != heartbeat.Dead || v.Missed != tt.want || !v.LastReceived.Equal(heard) || v.Silent != bound-1 || !v.Timeout() {
 					t.Errorf("%+v", v)
 				}
 				if first.Sub(begin) > interval {
@@ -320,11 +320,11 @@ func TestVerdict(t *testing.T) {
 		text string
 	}{
 		{&heartbeat.Verdict{State: heartbeat.Dead, Silent: 70*time.Second + 1, Missed: 3}, ending.NoPong,
-			"heartbeat: no pong: pings missed in a row: 3, nothing heard for 1m10s"},
+			"heartbeat: no pong: pings missed in a row: 3, nothing received for 1m10s"},
 		{&heartbeat.Verdict{State: heartbeat.WriteStalled, Silent: time.Minute}, ending.WriteStalled,
-			"heartbeat: write stalled: no ping could be sent, nothing heard for 1m0s"},
+			"heartbeat: write stalled: no ping could be sent, nothing received for 1m0s"},
 		{&heartbeat.Verdict{Silent: math.MaxInt64, Missed: math.MinInt}, ending.NoPong,
-			"heartbeat: no pong: pings missed in a row: -9223372036854775808, nothing heard for 2562047h47m16.854775807s"},
+			"heartbeat: no pong: pings missed in a row: -9223372036854775808, nothing received for 2562047h47m16.854775807s"},
 	}
 	for _, tt := range tests {
 		err := fmt.Errorf("wrapped: %w", tt.v)

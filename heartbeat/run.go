@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -13,96 +14,117 @@ import (
 
 const (
 	// coder/websocket closes the connection if the context of a ping ends while
-	// the ping is being written, for which it allows 5 seconds itself. So the
-	// context has to outlast those, however short the Timeout, which Run waits for
-	// on its own; and a pong with another payload, which Ping does not know, must
-	// not end it either.
-	patience = 6 * time.Second
+	// the ping is being written. It allows 5 seconds for the write itself. So the
+	// context must last longer than those, however short the Timeout is; step
+	// waits for the Timeout on its own.
+	pingWriteTimeout = 6 * time.Second
 
-	// For the same reason a Run that is to return leaves a ping which it has only
-	// just sent this long to be written. What follows may be a close frame.
-	settle = 100 * time.Millisecond
+	// For the same reason, a Run that returns gives its newest ping this long to
+	// be written. A close frame may follow.
+	pingGrace = 100 * time.Millisecond
 )
 
-// Run sends the pings, the first at a random point of the first Interval, so
-// that connections made together do not ping in step. It blocks until ctx is
-// over or the connection is closed, which both give nil, as the reader knows the
-// reason; or until it has a verdict, which it returns as a [*Verdict]. To close
-// the connection is then for the caller. Run waits for the goroutines that it
-// started: it returns at once, save that a ping asked for less than 100 ms ago has
-// the rest of them to be written, so that cancelling ctx does not hurt the
-// connection. A Monitor is run once.
+// Run sends pings, one per tick. The first tick comes at a random point of the
+// first Interval, so that connections made together do not ping in step. Run
+// blocks until it has a verdict, which it returns as a [*Verdict]. The caller then
+// closes the connection. Run returns nil if ctx ends or the connection is closed,
+// because the reader knows the reason. Run waits for the goroutines that it
+// started. It returns at once, except that a ping of the last 100 ms has the rest
+// of them to be written, so that cancelling ctx does not damage the connection.
 //
-// A peer that falls silent is given up no later than
+// A silent peer is given up no later than
 //
 //	(MaxMissed+1)*Interval + Timeout
 //
-// after it was last heard, if the pings leave and a Read waits for the answers.
-// If the pings do not leave for so long, counted from the first of them, and no
-// sign of life comes meanwhile, the verdict is WriteStalled. While nobody reads
-// there is no verdict.
+// after its last byte, if the pings leave and a Read waits for the answers. If no
+// ping leaves for so long, counted from the first of them, and no sign of life
+// comes meanwhile, the verdict is WriteStalled. While no Read waits there is no
+// verdict.
+//
+// After Run has returned nil it may be called again. It then keeps the times of
+// the pings.
 func (m *Monitor) Run(ctx context.Context, p Pinger) error {
-	ctx, over := context.WithCancel(ctx)
-	defer over()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ping, wait := m.pingFunc(ctx, p, cancel)
+	defer wait()
 
-	// The pings do not end with ctx, but here.
+	first := true
+	ticker := time.NewTicker(m.start())
+	defer ticker.Stop()
+	timeout := time.NewTimer(m.untilTimeout())
+	defer timeout.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timeout.C:
+		case <-ticker.C:
+			if first {
+				first = false
+				ticker.Reset(m.interval)
+			}
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		due := m.due
+		if _, v := m.step(0, ping); v != nil {
+			return v
+		}
+		if !m.due.Equal(due) {
+			timeout.Reset(m.timeout)
+			if !m.due.Equal(due.Add(m.interval)) { // the ping was late
+				ticker.Reset(m.interval)
+			}
+		}
+	}
+}
+
+// pingFunc returns the function that sends ping number n to p, and one that waits
+// for the goroutines of the first.
+func (m *Monitor) pingFunc(ctx context.Context, p Pinger, closed func()) (ping func(n uint64), wait func()) {
+	if s, ok := p.(Sender); ok {
+		return func(n uint64) { s.SendPing(payload(n)) }, func() {}
+	}
+	// The pings end with wait and not with ctx: see pingGrace. Each has a
+	// goroutine, because Ping blocks until the pong has come.
 	var wg sync.WaitGroup
 	pings, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer func() {
-		if d := settle - time.Since(m.asked); d > 0 {
+	return func(n uint64) { wg.Go(func() { m.ping(pings, p, n, closed) }) }, func() {
+		if d := pingGrace - time.Since(m.began); d > 0 {
 			late := time.AfterFunc(d, stop)
 			wg.Wait()
 			late.Stop()
 		}
 		stop()
 		wg.Wait()
-	}()
-
-	// A goroutine of its own for each ping, as writing and waiting in it would
-	// make Run's stack grow for good.
-	ping := func(n uint64) { wg.Go(func() { m.ping(pings, p, n, over) }) }
-	due := time.NewTimer(m.first())
-	defer due.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-		case <-due.C:
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		next, v := m.step(ping)
-		if v != nil {
-			return v
-		}
-		due.Reset(next)
 	}
 }
 
-// Beat is Run in steps, for who has thousands of connections and no goroutine to
-// spare for each: it does what is due, and says in how long it is to be called
-// again. It does not wait. The first call only says when to ask for the first
-// time. The error is the [*Verdict], after which Beat is not called any more.
+// Tick is one step of Run, for an owner of many connections that has one ticker for
+// all of them. It evaluates the open round if its Timeout has passed, and sends a
+// ping if one is due within slack from now. It returns how long it has nothing to
+// do. The error is a [*Verdict]; Tick must not be called after it.
 //
-// ping sends a ping with that payload, of at most 125 bytes, and does not wait for
-// the write nor for the pong; OnPong must be given the payload of each pong.
+// An owner whose ticker has the period d keeps Run's bound with a slack of 2d:
+// the pings then leave early enough to make up for an evaluation that is late.
 //
-// Beat is called by one goroutine at a time, and not on a Monitor that runs.
-func (m *Monitor) Beat(ping func(payload []byte)) (next time.Duration, err error) {
-	if m.started.IsZero() {
-		return m.first(), nil
-	}
-	next, v := m.step(func(n uint64) { ping(payload(n)) })
+// Tick blocks only if SendPing does. It must not be called beside Run or another
+// Tick.
+func (m *Monitor) Tick(slack time.Duration, s Sender) (next time.Duration, err error) {
+	m.start()
+	next, v := m.step(slack, func(n uint64) { s.SendPing(payload(n)) })
 	if v != nil {
 		return 0, v
 	}
 	return next, nil
 }
 
-// payload is that of ping number n where Beat sends it, and number is n for it, 0
-// for what nobody has sent.
+// payload returns the payload of ping number n where a Sender sends it.
 func payload(n uint64) []byte { return strconv.AppendUint([]byte(prefix), n, 10) }
 
+// number returns n for the payload of ping number n, and 0 for any other payload.
 func number(payload []byte) uint64 {
 	digits, ok := bytes.CutPrefix(payload, []byte(prefix))
 	if !ok || len(digits) > 20 {
@@ -117,23 +139,37 @@ func number(payload []byte) uint64 {
 
 const prefix = "beat "
 
-// first begins it all, and is the time to the first round.
-func (m *Monitor) first() time.Duration {
-	m.started = time.Now()
-	return 1 + rand.N(m.interval)
+// start starts the Monitor, once, and returns the time to the next ping.
+func (m *Monitor) start() time.Duration {
+	if m.due.IsZero() {
+		m.started = time.Now()
+		m.due = m.started.Add(1 + rand.N(m.interval))
+	}
+	return max(1, time.Until(m.due))
 }
 
-// step weighs the round that is open, or begins the next, and returns the time to
-// the step after it. A round is weighed no sooner than its Timeout after the ping,
-// however late the steps come.
-func (m *Monitor) step(ping func(n uint64)) (next time.Duration, v *Verdict) {
+// untilTimeout returns the time to the end of the open round's Timeout.
+func (m *Monitor) untilTimeout() time.Duration {
+	if !m.open {
+		return math.MaxInt64
+	}
+	return time.Until(m.began.Add(m.timeout))
+}
+
+// step evaluates the open round and begins the next, each if it is time. It returns
+// the time to the step after it. A round is never evaluated before its Timeout has
+// passed, however late the steps come.
+func (m *Monitor) step(slack time.Duration, ping func(n uint64)) (next time.Duration, v *Verdict) {
 	if m.open {
-		if v := m.weigh(); v != nil {
+		if left := m.untilTimeout(); left > 0 {
+			return left, nil
+		}
+		if v := m.evaluate(); v != nil {
 			return 0, v
 		}
-		if next := time.Until(m.asked.Add(m.interval)); next > 0 {
-			return next, nil
-		}
+	}
+	if left := time.Until(m.due) - slack; left > 0 {
+		return left, nil
 	}
 	if n := m.begin(); n > 0 {
 		ping(n)
@@ -141,11 +177,11 @@ func (m *Monitor) step(ping func(n uint64)) (next time.Duration, v *Verdict) {
 	return m.timeout, nil
 }
 
-// begin begins a round and returns the number of the ping to send in it, 0 for
-// none: behind a write that is stuck a ping would only wait.
+// begin begins a round and returns the number of its ping. It returns 0 for no ping
+// if a write is stalled: the ping would only wait behind it.
 func (m *Monitor) begin() uint64 {
-	_, life := m.look()
-	writing := m.evidence != nil && m.evidence.Writing()
+	_, life := m.observe()
+	writing := m.transport != nil && m.transport.Writing()
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -155,58 +191,67 @@ func (m *Monitor) begin() uint64 {
 		}
 		m.missed, m.stalled = 0, 0
 	}
-	m.asked, m.open = time.Now(), true
+	m.began, m.open = time.Now(), true
+	m.due = m.due.Add(m.interval)
+	if early := m.due.Sub(m.began); early > m.interval || early < m.interval-m.interval/lateness {
+		m.due = m.began.Add(m.interval)
+	}
 	m.pinged, m.waiting, m.failed = !writing, !writing, false
 	if writing {
 		m.stats.State = WriteStalled
 		return 0
 	}
-	m.owed++
+	m.unanswered++
 	m.stats.Sent++
 	return m.stats.Sent
 }
 
-// ping sends ping number n. If the connection is found closed, it calls over.
-func (m *Monitor) ping(ctx context.Context, p Pinger, n uint64, over func()) {
-	ctx, cancel := context.WithTimeout(ctx, max(m.timeout, patience))
+// lateness is the part of the Interval by which a ping may be late and the next one
+// still come at its time. After a longer pause the pings start anew, or several
+// would come at once.
+const lateness = 20
+
+// ping sends ping number n. If the connection is closed, it calls closed.
+func (m *Monitor) ping(ctx context.Context, p Pinger, n uint64, closed func()) {
+	ctx, cancel := context.WithTimeout(ctx, max(m.timeout, pingWriteTimeout))
 	defer cancel()
 	switch err := p.Ping(ctx); {
 	case err == nil:
 		m.pong(n)
 	case errors.Is(err, net.ErrClosed):
-		over()
+		closed()
 	case ctx.Err() == nil:
-		// It could not be written. Even if err is context.DeadlineExceeded: the
-		// deadline was not this one but coder/websocket's own.
+		// The ping could not be written. This holds for
+		// context.DeadlineExceeded too: the deadline was coder/websocket's own.
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.failed = m.failed || n == m.stats.Sent
 	}
 }
 
-// pong notes a pong: the one that ping number n waited for, or any if n is 0.
+// pong records a pong: that of ping number n, or of any ping if n is 0.
 func (m *Monitor) pong(n uint64) {
 	now := time.Now()
 	var left time.Time
-	if m.evidence != nil {
-		left = m.evidence.PingLeft()
+	if m.transport != nil {
+		left = m.transport.PingSent()
 	}
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.heard = now
+	m.received = now
 	if n > m.stats.Sent {
-		n = 0 // nobody has sent that
+		n = 0 // it was never sent
 	}
 	if n > 0 && n < m.stats.Sent {
 		return
 	}
 	if m.waiting {
 		m.waiting = false
-		// While an earlier ping is unanswered too, the pong may be that one's.
-		if n > 0 || m.owed == 1 {
-			if left.Before(m.asked) {
-				left = m.asked
+		// If an earlier ping is unanswered too, the pong may be that one's.
+		if n > 0 || m.unanswered == 1 {
+			if left.Before(m.began) {
+				left = m.began
 			}
 			m.rtt.add(max(0, now.Sub(left)))
 		}
@@ -216,47 +261,47 @@ func (m *Monitor) pong(n uint64) {
 			m.stats.State = Alive
 		}
 	}
-	m.owed = max(0, m.owed-1)
+	m.unanswered = max(0, m.unanswered-1)
 	if n > 0 {
-		m.owed = 0 // pongs come in order: an older one will not come any more
+		m.unanswered = 0 // pongs come in order: no older one will come
 	}
 }
 
-// look returns when the peer was last heard, and whether there was a sign of
-// life in this round.
-func (m *Monitor) look() (heard time.Time, life bool) {
-	heard = m.lastHeard()
-	life = heard.After(m.asked)
-	if m.evidence != nil {
-		if unsent := m.evidence.Unsent(); unsent >= 0 {
+// observe returns when the last sign of life came, and whether there was one in
+// this round.
+func (m *Monitor) observe() (received time.Time, life bool) {
+	received = m.lastReceived()
+	life = received.After(m.began)
+	if m.transport != nil {
+		if unsent := m.transport.Unsent(); unsent >= 0 {
 			life = life || unsent < m.unsent
 			m.unsent = unsent
 		}
 	}
-	return heard, life
+	return received, life
 }
 
-// weigh decides, when the Timeout has passed, what a round tells of the peer. It
-// returns nil unless that is the end.
-func (m *Monitor) weigh() *Verdict {
-	// A ping that left, or a reader that came, in the second half of the Timeout
-	// only gave the answer too little time.
-	half := m.asked.Add(m.timeout / 2)
+// evaluate closes a round whose Timeout has passed. It returns nil unless the peer
+// is given up.
+func (m *Monitor) evaluate() *Verdict {
+	// If the ping left or the reader came in the second half of the Timeout, the
+	// answer had too little time.
+	half := m.began.Add(m.timeout / 2)
 	var stuck, writing, unread bool
-	if e := m.evidence; e != nil {
-		left, reading := e.PingLeft(), e.ReadingSince()
+	if e := m.transport; e != nil {
+		left, reading := e.PingSent(), e.ReadingSince()
 		writing = e.Writing()
-		stuck = left.Before(m.asked) || left.After(half) || e.Unsent() > 0
+		stuck = left.Before(m.began) || left.After(half) || e.Unsent() > 0
 		unread = reading.IsZero() || reading.After(half)
 	}
-	heard, life := m.look() // last, for any sign of life outweighs the rest
+	received, life := m.observe() // last: any sign of life outweighs the rest
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.open = false
 	switch {
 	case m.pinged && !m.waiting:
-		return nil // pong has noted it
+		return nil // pong has counted it
 	case life:
 		m.missed, m.stalled = 0, 0
 		if m.pinged {
@@ -288,9 +333,9 @@ func (m *Monitor) weigh() *Verdict {
 		}
 		m.stats.State = Dead
 	}
-	since := heard
+	since := received
 	if since.IsZero() {
 		since = m.started
 	}
-	return &Verdict{State: m.stats.State, LastHeard: heard, Silent: time.Since(since), Missed: m.missed}
+	return &Verdict{State: m.stats.State, LastReceived: received, Silent: time.Since(since), Missed: m.missed}
 }

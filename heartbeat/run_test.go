@@ -20,7 +20,7 @@ func TestSignsOfLife(t *testing.T) {
 	signs := map[string]func(m *heartbeat.Monitor){
 		"foreign pong": func(m *heartbeat.Monitor) { m.OnPong(context.Background(), []byte("mine")) },
 		"empty pong":   func(m *heartbeat.Monitor) { m.OnPong(context.Background(), nil) },
-		"Heard":        func(m *heartbeat.Monitor) { m.Heard() },
+		"Received":     func(m *heartbeat.Monitor) { m.Received() },
 		"ping": func(m *heartbeat.Monitor) {
 			if !m.OnPing(context.Background(), []byte("x")) {
 				t.Error("OnPing forbids the pong")
@@ -37,7 +37,7 @@ func TestSignsOfLife(t *testing.T) {
 					if name == "bytes taken" {
 						e.unsent = 1000
 					}
-					o := heartbeat.Options{Evidence: e, MaxMissed: -1}
+					o := heartbeat.Options{TransportState: e, MaxMissed: -1}
 					late := after > timeout
 					if late {
 						o.MaxMissed = 1 // the miss has to be counted before the sign comes
@@ -67,7 +67,7 @@ func TestSignsOfLife(t *testing.T) {
 						want.State, want.Answered, want.Late = heartbeat.Alive, 10, 0
 					}
 					got := s
-					got.LastHeard, got.RTT = time.Time{}, heartbeat.RTT{}
+					got.LastReceived, got.RTT = time.Time{}, heartbeat.RTT{}
 					if got != want {
 						t.Errorf("got  %+v\nwant %+v", got, want)
 					}
@@ -84,7 +84,7 @@ func TestSignsOfLife(t *testing.T) {
 func TestHeardBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &evidence{reading: time.Now()}
-		m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: -1})
+		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: -1})
 		p := &pinger{answer: func(ctx context.Context, n int) error {
 			e.do(func(e *evidence) { e.heard = time.Now() })
 			return e.pass(ctx, n)
@@ -167,13 +167,13 @@ func TestMissesMadeGood(t *testing.T) {
 		answered, late uint64
 	}{
 		{"pong", func(m *heartbeat.Monitor) { m.OnPong(context.Background(), nil) }, 1, 0},
-		{"Heard", func(m *heartbeat.Monitor) { m.Heard() }, 0, 1},
+		{"Received", func(m *heartbeat.Monitor) { m.Received() }, 0, 1},
 		{"bytes taken", func(*heartbeat.Monitor) { e.do(func(e *evidence) { e.unsent = 0 }) }, 0, 1},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			*e = evidence{reading: time.Now()}
-			m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: 2})
+			m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: 2})
 			p := &pinger{answer: e.pass}
 			r := start(t.Context(), m, p)
 			at(p.asked(2).Add(timeout + 1)) // two were missed
@@ -194,7 +194,7 @@ func TestMissesMadeGood(t *testing.T) {
 func TestMissesInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := new(evidence)
-		m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: 1})
+		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: 1})
 		r := start(t.Context(), m, &pinger{answer: func(ctx context.Context, n int) error {
 			e.do(func(e *evidence) { e.reading = time.Now() })
 			switch n {
@@ -216,7 +216,7 @@ func TestMissesInARow(t *testing.T) {
 func TestNobodyReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := new(evidence)
-		m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: -1})
+		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: -1})
 		p := &pinger{answer: e.pass}
 		r := start(t.Context(), m, p)
 		time.Sleep(1000 * interval)
@@ -239,7 +239,7 @@ func TestWriteStalled(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			bound := time.Duration(max(0, maxMissed)+1)*interval + timeout
 			e := &evidence{reading: time.Now()}
-			m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: maxMissed})
+			m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: maxMissed})
 			p := &pinger{answer: func(ctx context.Context, n int) error {
 				e.do(func(e *evidence) { e.left = time.Now() })
 				m.OnPong(ctx, nil)
@@ -266,7 +266,7 @@ func TestWriteStalled(t *testing.T) {
 				t.Fatalf("%v too early", r.err)
 			}
 			v := r.verdict(t)
-			if got := r.ended.Sub(stalled); got != bound || v.State != heartbeat.WriteStalled || v.Missed != 0 || !v.LastHeard.Equal(first) {
+			if got := r.ended.Sub(stalled); got != bound || v.State != heartbeat.WriteStalled || v.Missed != 0 || !v.LastReceived.Equal(first) {
 				t.Errorf("%+v after %v, want %v", v, got, bound)
 			}
 			if s := m.Stats(); s.Sent != 1 || p.pings() != 1 || s.State != heartbeat.WriteStalled || s.Missed != 0 {
@@ -281,7 +281,7 @@ func TestStallsInARow(t *testing.T) {
 	for _, unread := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			e := &evidence{reading: time.Now()}
-			m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: 1}) // three are the end
+			m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: 1}) // three are the end
 			p := &pinger{answer: func(ctx context.Context, n int) error {
 				if n != 3 {
 					return silence(ctx) // it does not leave
@@ -304,7 +304,7 @@ func TestStallsInARow(t *testing.T) {
 func TestNoPingNoMiss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &evidence{reading: time.Now(), writing: true}
-		m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: -1})
+		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: -1})
 		ctx, cancel := context.WithCancel(t.Context())
 		r := start(ctx, m, new(pinger))
 		for m.Stats().State != heartbeat.WriteStalled {
@@ -325,7 +325,7 @@ func TestNoPingNoMiss(t *testing.T) {
 func TestWriteStallRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &evidence{reading: time.Now(), writing: true, unsent: 1000}
-		m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: -1})
+		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: -1})
 		p := &pinger{answer: func(ctx context.Context, n int) error {
 			e.do(func(e *evidence) { e.left = time.Now() })
 			time.Sleep(time.Second)
@@ -359,7 +359,7 @@ func TestShortStall(t *testing.T) {
 	for _, over := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			e := &evidence{reading: time.Now(), unsent: 10, writing: true}
-			m := newMonitor(t, heartbeat.Options{Evidence: e})
+			m := newMonitor(t, heartbeat.Options{TransportState: e})
 			ctx, cancel := context.WithCancel(t.Context())
 			r := start(ctx, m, new(pinger))
 			for m.Stats().State != heartbeat.WriteStalled {
@@ -392,7 +392,7 @@ func TestPingFails(t *testing.T) {
 	for name, ping := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := newMonitor(t, heartbeat.Options{MaxMissed: -1}) // and without Evidence
+				m := newMonitor(t, heartbeat.Options{MaxMissed: -1}) // and without TransportState
 				p := &pinger{answer: func(ctx context.Context, _ int) error { return ping(ctx) }}
 				r := start(t.Context(), m, p)
 				v := r.verdict(t)
@@ -536,7 +536,7 @@ func TestNothingAcknowledged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const maxMissed = 3
 		e := &evidence{reading: time.Now(), unsent: 1000}
-		m := newMonitor(t, heartbeat.Options{Evidence: e, MaxMissed: maxMissed})
+		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: maxMissed})
 		p := &pinger{answer: func(ctx context.Context, n int) error {
 			e.do(func(e *evidence) { e.unsent = -1 })
 			return e.pass(ctx, n)

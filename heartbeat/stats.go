@@ -9,12 +9,12 @@ import (
 	"example.com/wsecho/ending"
 )
 
-// A State is what is known of the peer.
+// A State is the state of the peer as far as the Monitor knows it.
 type State uint8
 
 const (
 	Alive        State = iota // it answered the last ping in time, or none has been due yet
-	Late                      // its pong is overdue, but it is not given up
+	Late                      // its pong is overdue, but the peer is not given up
 	WriteStalled              // no ping can be sent; the peer may live
 	Dead                      // given up: MaxMissed was exceeded
 )
@@ -34,78 +34,79 @@ func (s State) String() string {
 	return "state " + strconv.Itoa(int(s))
 }
 
-// A Verdict is the error with which a Monitor gives a peer up. [errors.As] finds
+// A Verdict is the error by which a Monitor gives a peer up. [errors.As] finds
 // an [*ending.Error] in it, of kind [ending.NoPong] or [ending.WriteStalled].
 type Verdict struct {
-	State     State         // Dead or WriteStalled
-	LastHeard time.Time     // zero: never
-	Silent    time.Duration // from LastHeard, or else from the start of Run, to the verdict
-	Missed    int           // misses in a row
+	State        State         // Dead or WriteStalled
+	LastReceived time.Time     // zero: never
+	Silent       time.Duration // from LastReceived, or else from the start of Run, to the verdict
+	Missed       int           // misses in a row
 }
 
 // Error returns the kind of ending and the silence that led to it.
 func (v *Verdict) Error() string { return "heartbeat: " + v.Unwrap().Error() }
 
-// Unwrap returns the verdict as an [*ending.Error], whose Reason tells the peer
-// what was waited for.
+// Unwrap returns the verdict as an [*ending.Error]. Its Reason is for the close
+// frame.
 func (v *Verdict) Unwrap() error {
 	silent := v.Silent.Round(time.Millisecond)
 	if v.State == WriteStalled {
 		return &ending.Error{Kind: ending.WriteStalled,
-			Reason: fmt.Sprintf("no ping could be sent, nothing heard for %v", silent)}
+			Reason: fmt.Sprintf("no ping could be sent, nothing received for %v", silent)}
 	}
 	return &ending.Error{Kind: ending.NoPong,
-		Reason: fmt.Sprintf("pings missed in a row: %d, nothing heard for %v", v.Missed, silent)}
+		Reason: fmt.Sprintf("pings missed in a row: %d, nothing received for %v", v.Missed, silent)}
 }
 
-// Timeout returns true, as net.Error has it: something was waited for in vain.
+// Timeout returns true, for net.Error: the wait for the peer timed out.
 func (v *Verdict) Timeout() bool { return true }
 
-// Stats are the counts of one Monitor since it was made. What becomes of a ping
-// is counted when its Timeout has passed.
+// Stats are the counts of one Monitor since it was made. A ping is counted as
+// answered, late, missed, unread or stalled when its Timeout has passed.
 type Stats struct {
-	State     State
-	LastHeard time.Time // the last sign of life; zero: none yet
-	RTT       RTT
+	State        State
+	LastReceived time.Time // the last sign of life; zero: none
+	RTT          RTT
 
 	Sent     uint64 // pings asked for
 	Answered uint64 // a pong came in time
 	Late     uint64 // another sign of life came in time, or any after a miss and before the next ping
 	Missed   uint64 // no sign of life came in time
-	Unread   uint64 // nobody was reading when the pong could have come
-	Stalled  uint64 // it did not leave, or was not even asked for behind a stuck write
+	Unread   uint64 // no Read was waiting when the pong could have come
+	Stalled  uint64 // it did not leave, or was not sent because a write was stalled
 }
 
-// RTT says how long pongs take, those that come after the Timeout included. The
-// time runs from when the ping left, if the Evidence tells, or else from when it
-// was asked for. A pong is left out if it may be that of an earlier ping.
+// RTT is the round-trip time of pings, including pongs that come after the Timeout.
+// It is counted from when the ping left, if there is a TransportState, and from when
+// it was sent to the Pinger otherwise. A pong that may answer an earlier ping does not
+// count.
 type RTT struct {
 	Count                uint64 // of pongs measured; 0: the rest is 0
 	Last, Min, Mean, Max time.Duration
 	Deviation            time.Duration // standard deviation of the sample; 0 for fewer than 2
 }
 
-// Stats returns the counts as they are now. Any goroutine may call it at any
-// time; it costs about as much as reading the clock.
+// Stats returns the counts as they are now. It may be called concurrently and costs
+// about as much as reading the clock.
 func (m *Monitor) Stats() Stats {
-	heard := m.lastHeard()
+	received := m.lastReceived()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.stats
-	s.LastHeard = heard
+	s.LastReceived = received
 	s.RTT = m.rtt.stats()
 	return s
 }
 
-func (m *Monitor) lastHeard() time.Time {
+func (m *Monitor) lastReceived() time.Time {
 	var last time.Time
-	if m.evidence != nil {
-		last = m.evidence.LastHeard()
+	if m.transport != nil {
+		last = m.transport.LastReceived()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.heard.After(last) {
-		last = m.heard
+	if m.received.After(last) {
+		last = m.received
 	}
 	return last
 }

@@ -96,7 +96,7 @@ func TestRTTFromLeaving(t *testing.T) {
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			e := new(evidence)
-			m := newMonitor(t, heartbeat.Options{Evidence: e})
+			m := newMonitor(t, heartbeat.Options{TransportState: e})
 			p := &pinger{answer: func(ctx context.Context, _ int) error {
 				e.do(func(e *evidence) { e.left = time.Now().Add(tt.left) })
 				time.Sleep(100 * ms)
@@ -121,7 +121,7 @@ func TestRTTUnsolicited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMonitor(t, heartbeat.Options{})
 		m.OnPong(t.Context(), nil) // before Run
-		if s := m.Stats(); s.RTT.Count != 0 || s.Answered != 0 || !s.LastHeard.Equal(time.Now()) {
+		if s := m.Stats(); s.RTT.Count != 0 || s.Answered != 0 || !s.LastReceived.Equal(time.Now()) {
 			t.Errorf("before the first ping: %+v", s)
 		}
 		p := new(pinger)
@@ -207,7 +207,7 @@ func TestConcurrently(t *testing.T) {
 		func() { m.Stats() },
 		func() { m.OnPong(ctx, nil) },
 		func() { m.OnPing(ctx, nil) },
-		m.Heard,
+		m.Received,
 	} {
 		wg.Go(func() {
 			for ctx.Err() == nil {
@@ -226,11 +226,11 @@ func TestConcurrently(t *testing.T) {
 	}
 }
 
-func BenchmarkHeard(b *testing.B) {
+func BenchmarkReceived(b *testing.B) {
 	m, _ := heartbeat.New(heartbeat.Options{})
 	b.ReportAllocs()
 	for b.Loop() {
-		m.Heard()
+		m.Received()
 	}
 }
 

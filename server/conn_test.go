@@ -40,7 +40,7 @@ func TestConnections(t *testing.T) {
 	if i.MessagesIn != 2 || i.MessagesOut != 2 || i.BytesIn != 9 || i.BytesOut != 9 {
 		t.Errorf("counts: got %+v", i)
 	}
-	if i.Since.IsZero() || i.Since.After(before) || i.LastHeard.Before(before) || i.LastHeard.After(time.Now()) || i.Heartbeat.RTT.Last <= 0 {
+	if i.Since.IsZero() || i.Since.After(before) || i.LastReceived.Before(before) || i.LastReceived.After(time.Now()) || i.Heartbeat.RTT.Last <= 0 {
 		t.Errorf("times: got %+v", i)
 	}
 	for range s.Connections() {

@@ -279,7 +279,7 @@ func TestEndings(t *testing.T) {
 			if a.kind != ending.WriteStalled && (o.MessagesIn != a.in || o.MessagesOut != a.out) {
 				t.Errorf("messages: got %d in, %d out, want %d, %d", o.MessagesIn, o.MessagesOut, a.in, a.out)
 			}
-			if o.Ended.Before(o.Since) || o.LastHeard.IsZero() || o.RemoteAddr == "" || o.Host == "" || o.URI != "/" {
+			if o.Ended.Before(o.Since) || o.LastReceived.IsZero() || o.RemoteAddr == "" || o.Host == "" || o.URI != "/" {
 				t.Errorf("got %+v", o)
 			}
 			eventually(t, "the connection is no longer listed", func() bool { return s.open() == 0 })

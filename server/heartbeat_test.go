@@ -38,7 +38,7 @@ func TestDeadPeer(t *testing.T) {
 			o := <-s.ends
 			wantKind(t, o, ending.NoPong)
 			bound := time.Duration(max(0, missed)+1)*interval + timeout
-			if d := o.Ended.Sub(o.LastHeard); d > bound || d < timeout {
+			if d := o.Ended.Sub(o.LastReceived); d > bound || d < timeout {
 				t.Errorf("missed %d: given up after %v, want at most %v", missed, d, bound)
 			}
 			if d := time.Since(o.Ended); d > closing {

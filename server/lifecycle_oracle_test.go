@@ -64,7 +64,7 @@ func (j *judgement) allowed(o server.Outcome, p *plan) (want, bool) {
 // times are what a clock has to have shown at least.
 func (j *judgement) times(o server.Outcome, p *plan) {
 	age := o.Ended.Sub(o.Since)
-	j.check(age >= 0 && !o.LastHeard.Before(o.Since), "ended after %v, last heard %v after it began", age, o.LastHeard.Sub(o.Since))
+	j.check(age >= 0 && !o.LastReceived.Before(o.Since), "ended after %v, last heard %v after it began", age, o.LastReceived.Sub(o.Since))
 	least := time.Duration(0)
 	switch o.Kind {
 	case ending.Aged:

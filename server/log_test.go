@@ -114,6 +114,36 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
+// TestLogGone compares the field gone with gorilla's IsCloseError(err, 1001, 1006). The
+// endings of bench/endings compare the same verdict for each scenario.
+func TestLogGone(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		end  func(p *wstest.Peer) error
+		gone string
+	}{
+		"close 1000":    {func(p *wstest.Peer) error { return p.Send(wstest.CloseFrame(1000, "")) }, "false"},
+		"close 1001":    {func(p *wstest.Peer) error { return p.Send(wstest.CloseFrame(1001, "")) }, "true"},
+		"close 1011":    {func(p *wstest.Peer) error { return p.Send(wstest.CloseFrame(1011, "")) }, "false"},
+		"end of stream": {(*wstest.Peer).FIN, "true"},
+		"reset":         {(*wstest.Peer).RST, "false"},
+		"violation":     {func(p *wstest.Peer) error { return p.SendRaw([]byte{0x83, 0x80}) }, "false"},
+	} {
+		var log sheet
+		s := serve(t, echoes, server.Options{Logger: log.logger()})
+		p := s.dial(t, wstest.DialOptions{})
+		if err := tt.end(p); err != nil {
+			t.Fatal(err)
+		}
+		s.end(t)
+		_ = p.Close()
+		_ = s.stop()
+		if text := log.String(); !strings.Contains(text, "msg=ended") || strings.Count(text, " gone="+tt.gone+" ") != 1 {
+			t.Errorf("%s: want gone=%s in %s", name, tt.gone, text)
+		}
+	}
+}
+
 // TestLogPanic logs the panic, once, and goes on.
 func TestLogPanic(t *testing.T) {
 	t.Parallel()

@@ -21,8 +21,8 @@ type Info struct {
 	URI         string // path and query
 	Subprotocol string
 
-	Since     time.Time // when the handshake was done
-	LastHeard time.Time // when the last byte came from the peer
+	Since        time.Time // when the handshake was done
+	LastReceived time.Time // when the last byte came from the peer
 
 	// Whole data messages, and the bytes of their payload on the wire. Out is
 	// what the kernel has taken.
@@ -39,13 +39,18 @@ type Outcome struct {
 	Ended    time.Time            // when the reason for the ending was found
 	Sent     websocket.StatusCode // of our close frame; 0: none has left
 	Received websocket.StatusCode // of the peer's close frame, 1005 if it had no code; 0: none has come
+
+	// Gone reports whether [ending.Gone] is true for the error of a reader of this
+	// connection, as gorilla's IsCloseError(err, 1001, 1006) would be: the peer sent
+	// 1001, if only as an answer, or the stream ended without a close frame.
+	Gone bool
 }
 
 // Info returns what is known of c now.
 func (c *Conn) Info() Info {
 	i := Info{
 		ID: c.id, RemoteAddr: c.remote, Host: c.host, URI: c.uri, Subprotocol: c.subprotocol,
-		Since: c.tr.Began(), LastHeard: c.tr.LastHeard(),
+		Since: c.tr.Began(), LastReceived: c.tr.LastReceived(),
 	}
 	i.MessagesIn, i.BytesIn, i.MessagesOut, i.BytesOut = c.tr.Counts()
 	if c.beat != nil {
@@ -66,6 +71,10 @@ func (c *Conn) tell() {
 		// reader had not come to say so when this side found a reason.
 		o.Ending = ending.OfClose(o.Received, theirs)
 	}
+	o.Gone = ending.Gone(c.tr.Err())
+	if o.Received != 0 {
+		o.Gone = ending.Gone(websocket.CloseError{Code: o.Received})
+	}
 	defer c.srv.remove(c, o) // even if OnEnd panics
 	c.srv.logEnd(o)
 	if f := c.srv.opts.OnEnd; f != nil {
@@ -82,6 +91,7 @@ func (s *Server) logEnd(o Outcome) {
 	attrs := []slog.Attr{
 		slog.String("kind", o.Kind.String()),
 		slog.String("by", o.By.String()),
+		slog.Bool("gone", o.Gone),
 		slog.Int("code", int(o.Code)),
 		slog.String("reason", logged(o.Reason)),
 		slog.Int("sent", int(o.Sent)),
@@ -90,7 +100,7 @@ func (s *Server) logEnd(o Outcome) {
 		slog.String("remote", logged(o.RemoteAddr)),
 		slog.String("uri", logged(o.URI)),
 		slog.Duration("age", o.Ended.Sub(o.Since).Round(time.Millisecond)),
-		slog.Duration("silent", max(0, o.Ended.Sub(o.LastHeard)).Round(time.Millisecond)),
+		slog.Duration("silent", max(0, o.Ended.Sub(o.LastReceived)).Round(time.Millisecond)),
 		slog.Int64("messages_in", o.MessagesIn),
 		slog.Int64("messages_out", o.MessagesOut),
 		slog.Int64("bytes_in", o.BytesIn),

@@ -50,7 +50,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 // onPing is called by the reader.
 func (c *Conn) onPing() {
 	if c.beat != nil {
-		c.beat.Heard()
+		c.beat.Received()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/transport"
 )
 
 // A pulse calls the heartbeat when it is due. Between two beats there is a timer
@@ -21,7 +22,7 @@ func (c *Conn) startBeats() {
 	if c.beat == nil {
 		return
 	}
-	first, _ := c.beat.Beat(c.tr.Ping) // it only says when
+	first, _ := c.beat.Tick(0, (*sender)(c.tr)) // it only says when
 	p := &c.pulse
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -41,7 +42,7 @@ func (c *Conn) due() {
 }
 
 func (c *Conn) pulsate() error {
-	next, err := c.beat.Beat(c.tr.Ping)
+	next, err := c.beat.Tick(0, (*sender)(c.tr))
 	if err != nil {
 		c.conclude(ending.Of(err))
 		return err
@@ -64,3 +65,8 @@ func (p *pulse) stop() {
 		p.timer.Stop()
 	}
 }
+
+// A sender is a transport as package heartbeat wants it.
+type sender transport.Conn
+
+func (s *sender) SendPing(payload []byte) { (*transport.Conn)(s).Ping(payload) }

@@ -50,7 +50,7 @@ func neverReads(t *testing.T, w way) {
 		if held := o.BytesIn - o.BytesOut; held > size+server.DefaultBufferSize {
 			t.Errorf("%d bytes were taken that were not written", held)
 		}
-		if d := o.Ended.Sub(o.LastHeard); d > time.Second+soonGone {
+		if d := o.Ended.Sub(o.LastReceived); d > time.Second+soonGone {
 			t.Errorf("it was let go after %v", d)
 		}
 		<-sent

@@ -56,6 +56,9 @@ func TestServer(t *testing.T) {
 			s.checkGorilla(t, gorillaErr)
 			s.checkGone(t, err)
 			s.checkEnding(t, outcome.Ending)
+			if got := outcome.Gone; got != s.gone() { // the field gone of the log line
+				t.Errorf("the log line has gone=%v, want %v", got, s.gone())
+			}
 			tab.set(i, s.name, gorillaErr, ending.Gone(err), outcome.Ending, s.remark())
 		})
 	}

@@ -9,7 +9,7 @@
 //     it, so that it is answered with a close code and not with a dead socket.
 //   - Economy. A connection that waits holds no buffer, replies leave together, and
 //     where Attend is used, a message alone takes two system calls.
-//   - Evidence for the heartbeat: last heard, whether a read is waiting, whether
+//   - TransportState for the heartbeat: last heard, whether a read is waiting, whether
 //     the ping has left, what the kernel still holds.
 //
 // What a frame may be is package frame's to say, how a socket is read by hand package
@@ -233,16 +233,16 @@ func (c *Conn) Counts() (messagesIn, bytesIn, messagesOut, bytesOut int64) {
 	return n.messagesIn.Load(), n.bytesIn.Load(), n.messagesOut.Load(), n.bytesOut.Load()
 }
 
-// LastHeard returns when the last byte came from the peer; that of the handshake
+// LastReceived returns when the last byte came from the peer; that of the handshake
 // counts.
-func (c *Conn) LastHeard() time.Time { return c.at(&c.heard) }
+func (c *Conn) LastReceived() time.Time { return c.at(&c.heard) }
 
 // ReadingSince returns since when a read has been waiting for the peer; zero:
 // none is.
 func (c *Conn) ReadingSince() time.Time { return c.at(&c.waiting) }
 
-// PingLeft returns when the newest ping was taken by the kernel; zero: never.
-func (c *Conn) PingLeft() time.Time { return c.at(&c.pinged) }
+// PingSent returns when the newest ping was taken by the kernel; zero: never.
+func (c *Conn) PingSent() time.Time { return c.at(&c.pinged) }
 
 // Writing reports whether a write is waiting for the kernel, and not just
 // passing through.

@@ -32,7 +32,7 @@ func (c *Conn) heed(op byte, payload []byte) *ending.Error {
 }
 
 // Ping sends a ping with a payload of at most 125 bytes. While a write is under
-// way it goes out behind that, and Ping returns at once; PingLeft knows when it
+// way it goes out behind that, and Ping returns at once; PingSent knows when it
 // has left.
 func (c *Conn) Ping(payload []byte) {
 	c.asked.Add(1)

@@ -55,7 +55,7 @@ func TestControlUnderWrite(t *testing.T) {
 			t.Fatalf("got %d pings and %d pongs while a write waits, want 2 and 1", pings, pongs)
 		}
 		c.Ping([]byte("ours"))
-		if !c.PingLeft().IsZero() {
+		if !c.PingSent().IsZero() {
 			t.Error("a ping behind a write has left already")
 		}
 		time.Sleep(time.Second)
@@ -66,7 +66,7 @@ func TestControlUnderWrite(t *testing.T) {
 			t.Error(err)
 		}
 		synctest.Wait()
-		if left := c.PingLeft(); left.Before(asked) {
+		if left := c.PingSent(); left.Before(asked) {
 			t.Errorf("the ping left at %v, want it after the write, %v", left, asked)
 		}
 		go c.Abort()

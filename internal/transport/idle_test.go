@@ -92,14 +92,14 @@ func TestEvidence(t *testing.T) {
 			pinged := make(chan string, 1)
 			o.OnPong = func(p []byte) { <-pinged; pinged <- string(p) }
 			c := New(server, nil, o)
-			if c.LastHeard().Before(c.Began()) || !c.ReadingSince().IsZero() || !c.PingLeft().IsZero() || c.Writing() || c.Unsent() != 0 {
+			if c.LastReceived().Before(c.Began()) || !c.ReadingSince().IsZero() || !c.PingSent().IsZero() || c.Writing() || c.Unsent() != 0 {
 				t.Error("got evidence of what has not been")
 			}
 			ws := accept(t, c)
 			read := make(chan error, 1)
 			go func() { read <- echo(ws) }()
 			eventually(t, "the read waits", func() bool { return !c.ReadingSince().IsZero() })
-			began, heard := c.ReadingSince(), c.LastHeard()
+			began, heard := c.ReadingSince(), c.LastReceived()
 			p := wstest.Client(client)
 			pinged <- "nothing"
 			go c.Ping([]byte("1"))
@@ -107,18 +107,18 @@ func TestEvidence(t *testing.T) {
 			if err != nil || f.Opcode != frame.Ping {
 				t.Fatal(f, err)
 			}
-			eventually(t, "the ping has left", func() bool { return !c.PingLeft().IsZero() })
+			eventually(t, "the ping has left", func() bool { return !c.PingSent().IsZero() })
 			if got := c.ReadingSince(); !got.Equal(began) {
 				t.Errorf("got reading since %v, want %v still", got, began)
 			}
-			if !c.LastHeard().Equal(heard) {
+			if !c.LastReceived().Equal(heard) {
 				t.Error("heard what was not sent")
 			}
 			if err := p.Send(wstest.PongFrame(string(f.Payload))); err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "the read waits again", func() bool { return c.ReadingSince().After(began) })
-			if got := <-pinged; got != "1" || !c.LastHeard().After(heard) {
+			if got := <-pinged; got != "1" || !c.LastReceived().After(heard) {
 				t.Errorf("heard the pong %q, want 1", got)
 			}
 			client.Close()

@@ -101,7 +101,7 @@ func TestOneWrite(t *testing.T) {
 		if _, _, m, b := c.Counts(); m != 1 || b != int64(test.size) {
 			t.Errorf("got %d messages of %d bytes, want 1 of %d", m, b, test.size)
 		}
-		if c.out.buf != nil || c.Writing() || !c.PingLeft().IsZero() || c.CloseSent() {
+		if c.out.buf != nil || c.Writing() || !c.PingSent().IsZero() || c.CloseSent() {
 			t.Error("something is left over")
 		}
 		// TLS writes when it reads: an old deadline would end the connection.
