@@ -10,7 +10,11 @@
 // decompresses a payload, and of the text in one it knows only whether that is UTF-8.
 package frame
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/coder/websocket"
+)
 
 // Opcodes, RFC 6455, section 5.2. From Close on they are those of control frames.
 const (
@@ -74,6 +78,15 @@ func AppendHeader(b []byte, first byte, n int) []byte {
 // Encode returns a control frame of a server's, with a payload of at most 125 bytes.
 func Encode(op byte, payload []byte) []byte {
 	return append([]byte{Fin | op, byte(len(payload))}, payload...)
+}
+
+// EncodeClose returns a server's close frame with a reason of at most 123 bytes.
+// RFC 6455, section 5.5.1. websocket.StatusNoStatusRcvd gives a frame without payload.
+func EncodeClose(code websocket.StatusCode, reason string) []byte {
+	if code == websocket.StatusNoStatusRcvd {
+		return Encode(Close, nil)
+	}
+	return Encode(Close, append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...))
 }
 
 func unmask(p []byte, key uint32) {

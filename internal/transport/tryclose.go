@@ -1,0 +1,89 @@
+package transport
+
+import (
+	"bytes"
+	"net"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/internal/frame"
+	"example.com/wsecho/internal/socket"
+)
+
+// TryClose sends a close frame if the socket takes all of it at once, and reports
+// whether it did. Buffered replies leave with it. The reason has at most 123 bytes.
+//
+// TryClose does not wait for the peer: where the socket cannot be asked, as under TLS,
+// the write has 20 milliseconds. It returns false while another write is under way or
+// a frame is incomplete. Nothing can be written after a frame that was sent, or of
+// which only a part was sent.
+func (c *Conn) TryClose(code websocket.StatusCode, reason string) bool {
+	o := &c.out
+	// The holder of the lock may wait for a peer that reads nothing. If it does not,
+	// the peer gets no close frame, which TryClose never promises.
+	if !o.mu.TryLock() {
+		return false
+	}
+	defer o.unlock()
+	if o.err != nil || o.Closing || !o.Whole() {
+		return false
+	}
+	f := frame.EncodeClose(code, reason)
+	p := f
+	if o.n > 0 {
+		p = append(bytes.Clone(o.buf.b[:o.n]), f...)
+	}
+	n, err := o.trySend(p)
+	switch {
+	case err == nil && n == len(p):
+		o.Follow(f)
+		o.n = 0
+		o.leave()
+		o.err = net.ErrClosed
+		return true
+	case err != nil:
+		o.err = err
+	case n > 0:
+		o.err = net.ErrClosed
+	}
+	return false
+}
+
+// trySend writes what the socket takes of p at once. A raw socket that takes nothing
+// is no error, since everything can still be written later. o.mu is held.
+func (o *output) trySend(p []byte) (n int, err error) {
+	c := o.c
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return 0, net.ErrClosed
+	}
+	if c.raw == nil {
+		limit := time.Now().Add(passing)
+		if !c.closeBy.IsZero() && c.closeBy.Before(limit) {
+			limit = c.closeBy
+		}
+		c.armWrite(limit)
+	}
+	c.mu.Unlock()
+
+	if c.raw == nil {
+		n, err = c.sock.Write(p)
+		o.torn = err != nil
+		c.mu.Lock()
+		c.armWrite(c.writeLimit(false))
+		c.mu.Unlock()
+		return n, err
+	}
+	errControl := c.raw.Control(func(fd uintptr) { n, err = socket.Write(fd, p) })
+	switch {
+	case errControl != nil:
+		return 0, errControl
+	case err == socket.ErrAgain:
+		return 0, nil
+	case err != nil:
+		return 0, err
+	}
+	return n, nil
+}
