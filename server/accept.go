@@ -1,64 +1,61 @@
 package server
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
-
-	"example.com/wsecho/internal/transport"
 )
 
-// accept answers the handshake, RFC 6455, section 4.2.2.
+// accept answers the handshake (RFC 6455, section 4.2.2). It checks the host and the
+// origin, and coder/websocket does the rest over a hijack.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time) (*Conn, *refusal) {
-	c := &Conn{
-		srv:    s,
-		remote: r.RemoteAddr,
-		host:   r.Host,
-		uri:    r.RequestURI,
+	if f := s.checkHost(r.Host); f != nil {
+		return nil, f
 	}
-	options := websocket.AcceptOptions{
-		InsecureSkipVerify: true, // allowed has looked at the origin
-		Subprotocols:       s.opts.Subprotocols,
-		CompressionMode:    websocket.CompressionDisabled, // it is the transport's
+	normal, f := s.checkOrigin(r)
+	if f != nil {
+		return nil, f
 	}
-	c.msg.c = c
-	c.beat, _ = s.opts.monitor() // New has tried it
-	if s.opts.Keep != nil {
-		c.kept = s.opts.Keep(r)
-	}
-	if !canHijack(w) { // or the answer would be 101, and then an error's text
-		return nil, refuse(http.StatusNotImplemented, "the connection cannot be taken over for a WebSocket")
+	if !canHijack(w) { // or the answer would be 101 and then the text of an error
+		return nil, refuse(http.StatusNotImplemented, "the HTTP server does not let a handler take over the connection")
 	}
 	extensions, deflate, err := negotiate(r.Header.Values("Sec-WebSocket-Extensions"), s.opts.Compression)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "%w", err)
 	}
-	h := &hijack{ResponseWriter: w, c: c, extensions: extensions, deflate: deflate, rests: s.opts.Stateless && owned(r) == s}
+	h := &hijack{
+		ResponseWriter: w,
+		r:              r,
+		rests:          s.opts.Stateless && owned(r) == s,
+		c:              s.newConn(r),
+		extensions:     extensions,
+		deflate:        deflate,
+	}
 	if s.opts.HandshakeTimeout > 0 {
 		h.by = start.Add(s.opts.HandshakeTimeout)
 	}
-	ws, err := websocket.Accept(h, r, &options)
+	ws, err := websocket.Accept(h, normal, &websocket.AcceptOptions{
+		OriginPatterns:     s.originPatterns,
+		InsecureSkipVerify: s.opts.AllowAnyOrigin || s.opts.CheckOrigin != nil,
+		Subprotocols:       s.opts.Subprotocols,
+		CompressionMode:    websocket.CompressionDisabled, // the transport compresses
+	})
 	if err != nil {
-		if h.tr != nil {
-			h.tr.Abort()
-			h.tr.Hangup()
-		}
 		return nil, h.refusal(err)
 	}
-	// What coder put between, to give back what net/http had read, is not needed:
-	// the transport has it.
+	// coder has put what net/http had read before the transport, which has it too.
 	h.br.Reset(h.tr)
-	limit := s.opts.ReadLimit
-	if limit < 0 {
-		limit = -1
-	}
-	ws.SetReadLimit(limit)
+	ws.SetReadLimit(max(-1, s.opts.ReadLimit))
+	c := h.c
 	c.ws, c.tr = ws, h.tr
 	c.rests = h.rests && h.tr.CanRest()
 	c.subprotocol = ws.Subprotocol()
@@ -68,104 +65,178 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	return c, nil
 }
 
-// A hijack gives coder the transport in place of the socket, and keeps coder's
-// own words for a bad handshake from the client until they are a refusal.
-type hijack struct {
-	http.ResponseWriter
-	c          *Conn
-	extensions string // the answer to those that were offered; "": none
-	deflate    *transport.Deflate
-	by         time.Time // when the answer must have been written; zero: any time
-	tr         *transport.Conn
-	br         *bufio.Reader
-	status     int
-	taken      bool // the connection is no longer net/http's
-	rests      bool // it may rest, if it can
+// checkOrigin refuses the origins that coder's check would let pass or that
+// Options.CheckOrigin refuses. It returns the request for coder's check, with its Host
+// and its Origin (RFC 6454, section 7) normalised.
+func (s *Server) checkOrigin(r *http.Request) (*http.Request, *refusal) {
+	origins := r.Header["Origin"]
+	if len(origins) > 1 {
+		return nil, refuse(http.StatusForbidden, "the request has more than one Origin header")
+	}
+	switch {
+	case s.opts.CheckOrigin != nil:
+		if !s.opts.CheckOrigin(r) {
+			return nil, s.refuseOrigin(r)
+		}
+		return r, nil
+	case s.opts.AllowAnyOrigin, len(origins) == 0:
+		return r, nil
+	}
+	u, err := url.Parse(origins[0])
+	if err != nil || u.Host == "" { // such as "null", which coder matches with patterns
+		return nil, s.refuseOrigin(r)
+	}
+	normal := *r
+	normal.Host = normalHost(u.Scheme, r.Host)
+	normal.Header = maps.Clone(r.Header)
+	normal.Header["Origin"] = []string{(&url.URL{Scheme: u.Scheme, Host: normalHost(u.Scheme, u.Host)}).String()}
+	return &normal, nil
 }
 
-// canHijack reports whether a connection can be taken from w.
-func canHijack(w http.ResponseWriter) bool {
-	for {
-		switch t := w.(type) {
-		case http.Hijacker:
-			return true
-		case interface{ Unwrap() http.ResponseWriter }:
-			w = t.Unwrap()
-		default:
-			return false
+// refuseOrigin is the refusal of the request's origin.
+func (s *Server) refuseOrigin(r *http.Request) *refusal {
+	origin := r.Header.Get("Origin")
+	who := fmt.Sprintf("origin %q", origin)
+	if len(r.Header["Origin"]) == 0 {
+		who = "a request without an Origin header"
+	}
+	u, err := url.Parse(origin)
+	remedy := "OriginPatterns (--origin) can allow it"
+	switch {
+	case s.opts.CheckOrigin != nil:
+		remedy = "CheckOrigin refused it"
+	case err != nil || u.Host == "":
+		remedy = "only AllowAnyOrigin (--any-origin) allows an origin without a host"
+	}
+	return refuse(http.StatusForbidden, "%s may not connect to host %q; %s", who, r.Host, remedy)
+}
+
+// normalHost returns a host and port as coder's check shall compare it: in lower case,
+// without a trailing dot, and without the default port of the scheme.
+func normalHost(scheme, hostport string) string {
+	host, port := splitPort(strings.ToLower(hostport))
+	if port == defaultPorts[strings.ToLower(scheme)] {
+		port = ""
+	}
+	if literal, ok := ipv6(host); ok {
+		host = literal
+	}
+	return strings.TrimSuffix(host, ".") + port
+}
+
+// splitPort splits off the port with its colon, "" if there is none.
+func splitPort(hostport string) (host, port string) {
+	if i := strings.LastIndexByte(hostport, ':'); i > strings.LastIndexByte(hostport, ']') {
+		return hostport[:i], hostport[i:]
+	}
+	return hostport, ""
+}
+
+var defaultPorts = map[string]string{"http": ":80", "ws": ":80", "https": ":443", "wss": ":443"}
+
+// ipv6 returns the shortest form of an IPv6 address in brackets.
+func ipv6(host string) (string, bool) {
+	inner, ok := strings.CutPrefix(host, "[")
+	if !ok || !strings.HasSuffix(inner, "]") {
+		return "", false
+	}
+	addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+	return "[" + addr.String() + "]", err == nil && addr.Is6()
+}
+
+// normalPatterns returns the patterns for coder's check, which compares them with
+// normalised origins: an IPv6 address is no character class, and a port that is some
+// scheme's default is no part of that scheme's origins.
+func normalPatterns(patterns []string) (normal []string) {
+	for _, p := range patterns {
+		scheme, hostport, ok := strings.Cut(strings.ToLower(p), "://")
+		if !ok {
+			scheme, hostport = "", scheme
+		}
+		host, port := splitPort(hostport)
+		if literal, ok := ipv6(host); ok {
+			host = strings.NewReplacer("[", `\[`, "]", `\]`).Replace(literal)
+		}
+		host = strings.TrimSuffix(host, ".")
+		prefix := ""
+		if ok {
+			prefix = scheme + "://"
+		}
+		switch {
+		case port == ":*": // any port is the default port too
+			normal = append(normal, prefix+host)
+		case port != "":
+			for s, number := range defaultPorts {
+				if match, _ := path.Match(scheme, s); port == number && (!ok || match) {
+					normal = append(normal, s+"://"+host)
+				}
+			}
+		}
+		normal = append(normal, prefix+host+port)
+	}
+	return normal
+}
+
+// checkPattern returns why p is no pattern for an origin.
+func checkPattern(p string) error {
+	_, host, hasScheme := strings.Cut(p, "://")
+	if !hasScheme {
+		host = p
+	}
+	for _, n := range normalPatterns([]string{p}) {
+		if _, err := path.Match(n, ""); err != nil {
+			return optionError("OriginPatterns", "%q is not a pattern: %w", p, err)
 		}
 	}
+	switch {
+	case strings.Trim(host, "*?.:") == "":
+		return optionError("OriginPatterns", "%q matches every host; use AllowAnyOrigin to allow any origin", p)
+	case strings.Contains(host, "/"):
+		return optionError("OriginPatterns", "%q has a path; an origin is a host such as example.com or https://*.example.com", p)
+	}
+	return nil
 }
 
-func (h *hijack) WriteHeader(status int) { h.status = status }
-
-func (h *hijack) Write(p []byte) (int, error) { return len(p), nil }
-
-func (h *hijack) refusal(err error) *refusal {
-	status := h.status
-	if h.taken {
-		return refuse(0, "%w", err)
+// checkHost refuses a Host header that Options.Hosts does not list.
+func (s *Server) checkHost(host string) *refusal {
+	if len(s.opts.Hosts) == 0 {
+		return nil
 	}
-	if status == 0 || status == http.StatusSwitchingProtocols {
-		status = http.StatusInternalServerError
+	bare := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		bare = h
 	}
-	text := err.Error()
-	if inner := errors.Unwrap(err); inner != nil {
-		text = inner.Error()
+	bare = strings.Trim(bare, "[]")
+	for _, h := range s.opts.Hosts {
+		if strings.EqualFold(h, host) || strings.EqualFold(strings.Trim(h, "[]"), bare) {
+			return nil
+		}
 	}
-	return refuse(status, "%s", text)
+	return refuse(http.StatusMisdirectedRequest, "host %q is not served here; Hosts (--host) lists the hosts that are", host)
 }
 
-// coder reads a frame's header through the bufio.Reader and its payload past it,
-// so it needs to be no larger than a header.
-const headerBuffer = 16
+// newConn returns the connection that the request asks for, before its handshake.
+func (s *Server) newConn(r *http.Request) *Conn {
+	c := &Conn{srv: s, remote: r.RemoteAddr, host: r.Host, uri: r.RequestURI}
+	c.msg.c = c
+	c.beat, _ = s.opts.monitor() // New has checked the options
+	return c
+}
 
-func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	sock, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+// admit asks Options.Admit for the value of the connection.
+func (c *Conn) admit(r *http.Request) *refusal {
+	if c.srv.opts.Admit == nil {
+		return nil
+	}
+	value, err := c.srv.opts.Admit(r)
 	if err != nil {
-		return nil, nil, err
+		status := http.StatusForbidden
+		var known interface{ HTTPStatus() int }
+		if errors.As(err, &known) {
+			status = known.HTTPStatus()
+		}
+		return &refusal{status: status, reason: err}
 	}
-	h.taken = true
-	// The answer is written here and not by net/http, which would go on reading
-	// while it does, and keep to itself if the client is gone; nor would it say
-	// that the answer could not be written.
-	if h.extensions != "" {
-		h.Header().Set("Sec-WebSocket-Extensions", h.extensions)
-	}
-	var answer bytes.Buffer
-	answer.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	_ = h.Header().Write(&answer) // a bytes.Buffer takes all
-	answer.WriteString("\r\n")
-	err = sock.SetDeadline(h.by)
-	if err == nil {
-		_, err = sock.Write(answer.Bytes())
-	}
-	if err == nil {
-		err = sock.SetDeadline(time.Time{})
-	}
-	if err != nil {
-		sock.Close()
-		return nil, nil, fmt.Errorf("answering the handshake: %w", err)
-	}
-	c := h.c
-	first, _ := rw.Reader.Peek(rw.Reader.Buffered())
-	s := c.srv
-	var after time.Duration
-	if h.rests {
-		after = s.restAfter
-	}
-	h.tr = transport.New(sock, bytes.Clone(first), transport.Options{
-		Read:           s.read,
-		Write:          s.write,
-		ReadLimit:      s.opts.ReadLimit,
-		Deflate:        h.deflate,
-		MessageTimeout: within(s.opts.MessageTimeout),
-		WriteTimeout:   within(s.opts.WriteTimeout),
-		Hold:           s.opts.HoldReplies,
-		RestAfter:      after,
-		OnPing:         c.onPing,
-		OnPong:         c.onPong,
-	})
-	h.br = bufio.NewReaderSize(h.tr, headerBuffer)
-	return h.tr, bufio.NewReadWriter(h.br, bufio.NewWriterSize(h.tr, headerBuffer)), nil
+	c.value = value
+	return nil
 }

@@ -35,7 +35,7 @@ type Conn struct {
 	id                    uint64
 	remote, ip, host, uri string
 	subprotocol           string
-	kept                  any
+	value                 any
 
 	ctx    context.Context // the handler's, which lasts as long as c does
 	cancel context.CancelFunc
@@ -190,8 +190,8 @@ func (c *Conn) CloseNow() error {
 // Options.DrainNotice the peer is told 1001 and nothing more can be sent.
 func (c *Conn) Draining() <-chan struct{} { return c.draining.done() }
 
-// Kept is what Options.Keep has returned for the request.
-func (c *Conn) Kept() any { return c.kept }
+// Value returns the value that Options.Admit returned for the request.
+func (c *Conn) Value() any { return c.value }
 
 // Subprotocol is the subprotocol that was chosen; "" where there is none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }

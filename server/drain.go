@@ -78,7 +78,7 @@ func (s *Server) drain(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.draining {
 		s.draining = true
-		if s.places == 0 {
+		if s.slots == 0 {
 			close(s.empty)
 		}
 	}

@@ -97,22 +97,22 @@ func TestMaxConnsAtOnce(t *testing.T) {
 }
 
 // TestPanickingOptions shows that a function of the Options that panics costs no
-// place.
+// slot.
 func TestPanickingOptions(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echoes, server.Options{
 		MaxConns: 1,
-		Keep: func(r *http.Request) any {
+		Admit: func(r *http.Request) (any, error) {
 			if r.URL.Path == "/panic" {
-				panic("in Keep")
+				panic("in Admit")
 			}
-			return r.URL.Path
+			return r.URL.Path, nil
 		},
 	})
 	for range 3 {
 		if p, err := wstest.Dial(s.url+"panic", wstest.DialOptions{}); err == nil {
 			_ = p.Close()
-			t.Fatal("a panic in Keep was no refusal")
+			t.Fatal("a panic in Admit was no refusal")
 		}
 	}
 	s.dial(t, wstest.DialOptions{})

@@ -145,7 +145,7 @@ func TestLogCutHTTP(t *testing.T) {
 		}
 		s := serveOn(t, tls.NewListener(listen(t), config), echoes, server.Options{
 			Logger: slog.New(handler(&log)),
-			Keep: func(r *http.Request) any {
+			Admit: func(r *http.Request) (any, error) {
 				panic(r.Header.Get("X-Who") + long)
 			},
 		})
@@ -156,7 +156,7 @@ func TestLogCutHTTP(t *testing.T) {
 			t.Error("there is such a host")
 		}
 		if _, err := wstest.Dial(s.url, wstest.DialOptions{TLS: client, Header: http.Header{"X-Who": {strings.Repeat("x", 8<<10)}}}); err == nil {
-			t.Error("Keep has not panicked")
+			t.Error("Admit has not panicked")
 		}
 		_ = s.stop()
 		text := log.String()

@@ -25,14 +25,14 @@ func TestMux(t *testing.T) {
 	t.Parallel()
 	ends := make(chan server.Outcome, 10)
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
-		if err := c.Write(ctx, websocket.MessageText, []byte(ctx.Value(contextKey{}).(string)+c.Kept().(string))); err != nil {
+		if err := c.Write(ctx, websocket.MessageText, []byte(ctx.Value(contextKey{}).(string)+c.Value().(string))); err != nil {
 			return err
 		}
 		return echoes(ctx, c)
 	}, server.Options{
 		CloseTimeout: grace,
 		OnEnd:        func(o server.Outcome) { ends <- o },
-		Keep:         func(r *http.Request) any { return r.Header.Get("X-Keep") },
+		Admit:        func(r *http.Request) (any, error) { return r.Header.Get("X-Keep"), nil },
 	})
 	if err != nil {
 		t.Fatal(err)

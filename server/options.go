@@ -2,11 +2,9 @@ package server
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"path"
 	"strings"
 	"time"
 
@@ -55,10 +53,12 @@ type Options struct {
 	// one sentence. Headers such as Retry-After are set already. Nil: the reason
 	// as plain text.
 	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
-	// Keep is called with each request that is about to be upgraded; what it
-	// returns is the connection's [Conn.Kept]. The request itself does not
-	// outlive the upgrade under Serve. Nil: nothing is kept.
-	Keep func(*http.Request) any
+	// Admit is called for each handshake that is right and whose origin is allowed.
+	// Its value becomes the connection's [Conn.Value], as the request does not outlive
+	// the handshake under Serve. Its error refuses the handshake with status 403 and
+	// the error's text. An error with a method HTTPStatus() int chooses the status.
+	// Nil: every such handshake is admitted and has the value nil.
+	Admit func(*http.Request) (value any, err error)
 	// About is the line that a plain GET of / is answered with.
 	// "": one that says that this is a WebSocket server.
 	About string
@@ -171,7 +171,7 @@ const (
 // wrong with it.
 func (o Options) withDefaults() (Options, error) {
 	if err := o.check(); err != nil {
-		return o, fmt.Errorf("server: %w", err)
+		return o, err
 	}
 	o.ReadLimit = cmp.Or(o.ReadLimit, DefaultReadLimit)
 	o.ReadBufferSize = cmp.Or(o.ReadBufferSize, DefaultBufferSize)
@@ -195,6 +195,23 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
+// An OptionError is New's error for an option that makes no sense.
+type OptionError struct {
+	Field string // of Options
+	Err   error  // what is wrong and what would be right
+}
+
+// Error returns the field and what is wrong with it.
+func (e *OptionError) Error() string { return "server: " + e.Field + ": " + e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *OptionError) Unwrap() error { return e.Err }
+
+func optionError(field, format string, args ...any) error {
+	return &OptionError{field, fmt.Errorf(format, args...)}
+}
+
+// check returns an *OptionError for the first option that makes no sense.
 func (o Options) check() error {
 	for _, p := range o.OriginPatterns {
 		if err := checkPattern(p); err != nil {
@@ -202,25 +219,25 @@ func (o Options) check() error {
 		}
 	}
 	if o.AllowAnyOrigin && (len(o.OriginPatterns) > 0 || o.CheckOrigin != nil) {
-		return errors.New("AllowAnyOrigin leaves OriginPatterns and CheckOrigin nothing to decide: use one or the other")
+		return optionError("AllowAnyOrigin", "it leaves OriginPatterns and CheckOrigin nothing to decide; use one of them")
 	}
 	if o.CheckOrigin != nil && len(o.OriginPatterns) > 0 {
-		return errors.New("CheckOrigin decides alone and leaves OriginPatterns nothing to decide: use one or the other")
+		return optionError("CheckOrigin", "it decides alone and leaves OriginPatterns nothing to decide; use one of them")
 	}
 	for _, h := range o.Hosts {
 		if h == "" || strings.ContainsAny(h, "/*?@ \t") {
-			return fmt.Errorf("Hosts: %q is not a host as in a Host header, such as example.com or example.com:8080", h)
+			return optionError("Hosts", "%q is not a host as in a Host header, such as example.com or example.com:8080", h)
 		}
 	}
 	for _, s := range o.Subprotocols {
 		if !isToken(s) {
-			return fmt.Errorf("Subprotocols: %q is not a token (letters, digits and !#$%%&'*+-.^_`|~)", s)
+			return optionError("Subprotocols", "%q is not a token (letters, digits and !#$%%&'*+-.^_`|~)", s)
 		}
 	}
 	switch o.Compression {
 	case websocket.CompressionDisabled, websocket.CompressionContextTakeover, websocket.CompressionNoContextTakeover:
 	default:
-		return fmt.Errorf("Compression: there is no mode %d", o.Compression)
+		return optionError("Compression", "mode %d does not exist", o.Compression)
 	}
 	for _, f := range []struct {
 		name  string
@@ -235,17 +252,19 @@ func (o Options) check() error {
 		{"DrainTimeout", int64(o.DrainTimeout)},
 	} {
 		if f.value < 0 {
-			return fmt.Errorf("%s is negative; it cannot be off", f.name)
+			return optionError(f.name, "it is negative, and it cannot be off")
 		}
 	}
 	if o.CloseTimeout > MaxCloseTimeout {
-		return fmt.Errorf("CloseTimeout %v is over %v, the longest wait for a close frame", o.CloseTimeout, MaxCloseTimeout)
+		return optionError("CloseTimeout", "%v is longer than %v, the longest wait for a close frame", o.CloseTimeout, MaxCloseTimeout)
 	}
 	if interval := cmp.Or(o.PingInterval, DefaultPingInterval); interval > 0 && o.PingTimeout > interval {
-		return fmt.Errorf("PingTimeout %v is longer than PingInterval %v", o.PingTimeout, interval)
+		return optionError("PingTimeout", "%v is longer than PingInterval %v", o.PingTimeout, interval)
 	}
-	_, err := o.monitor()
-	return err
+	if _, err := o.monitor(); err != nil {
+		return optionError("PingInterval", "%w", err)
+	}
+	return nil
 }
 
 // monitor makes the heartbeat of one connection, nil where it is off.
@@ -254,22 +273,6 @@ func (o Options) monitor() (*heartbeat.Monitor, error) {
 		return nil, nil
 	}
 	return heartbeat.New(heartbeat.Options{Interval: o.PingInterval, Timeout: o.PingTimeout, MaxMissed: o.MaxMissed})
-}
-
-func checkPattern(p string) error {
-	_, host, hasScheme := strings.Cut(p, "://")
-	if !hasScheme {
-		host = p
-	}
-	switch _, err := path.Match(strings.ToLower(p), ""); {
-	case err != nil:
-		return fmt.Errorf("OriginPatterns: %q is not a pattern: %w", p, err)
-	case strings.Trim(host, "*?.:") == "":
-		return fmt.Errorf("OriginPatterns: %q is for every host; what lets any origin in is AllowAnyOrigin", p)
-	case strings.Contains(host, "/"):
-		return fmt.Errorf("OriginPatterns: %q has a path; an origin is a host, such as example.com or https://*.example.com", p)
-	}
-	return nil
 }
 
 // isToken is RFC 9110, section 5.6.2.

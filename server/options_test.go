@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -51,6 +52,9 @@ func TestNewRefuses(t *testing.T) {
 		s, err := server.New(echoes, tt.o)
 		if s != nil || err == nil || !strings.HasPrefix(err.Error(), "server: "+tt.names) {
 			t.Errorf("%+v: got %v, want a refusal that names %s", tt.o, err, tt.names)
+		}
+		if wrong := (*server.OptionError)(nil); !errors.As(err, &wrong) || wrong.Field != tt.names {
+			t.Errorf("%+v: got %#v, want an OptionError of %s", tt.o, err, tt.names)
 		}
 	}
 	if _, err := server.New(nil, server.Options{}); err == nil || !strings.Contains(err.Error(), "Handler") {

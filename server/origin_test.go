@@ -2,8 +2,10 @@ package server_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"example.com/wsecho/server"
@@ -93,6 +95,125 @@ func TestOrigins(t *testing.T) {
 		}
 		if !tt.ok && !strings.Contains(strings.ToLower(body), "origin") {
 			t.Errorf("patterns %q, origins %q: the sentence is %q", tt.patterns, tt.origins, body)
+		}
+	}
+}
+
+// TestNormalOrigins: hosts are the same with and without the default port of the
+// origin's scheme (RFC 6454, sections 4 and 5), in any case, with and without the
+// trailing dot of the root, and in any form of an IPv6 address.
+func TestNormalOrigins(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		host, patterns, origin string
+		ok                     bool
+	}{
+		{"site.example:443", "", "https://site.example", true},
+		{"site.example", "", "https://site.example:443", true},
+		{"site.example:80", "", "http://site.example", true},
+		{"site.example", "", "http://site.example:80", true},
+		{"SITE.example:443", "", "HTTPS://Site.Example", true},
+		{"site.example:80", "", "https://site.example", false},
+		{"site.example:443", "", "http://site.example", false},
+		{"site.example", "", "https://site.example:80", false},
+		{"site.example.", "", "https://site.example", true},
+		{"site.example.:443", "", "https://site.example", true},
+		{"site.example", "", "https://site.example.", true},
+		{"site.example", "", "https://site.example..", false},
+		{"site.example:8443", "", "https://site.example", false},
+		{"site.example:8443", "", "https://site.example:8443", true},
+		{"[::1]:443", "", "https://[::1]", true},
+		{"[::1]", "", "https://[0:0::1]:443", true},
+		{"[::1]:3000", "", "http://[::1]:3000", true},
+		{"[::1]:3000", "", "http://[::1]:3001", false},
+
+		{"own.example", "https://page.example:443", "https://page.example", true},
+		{"own.example", "https://page.example", "https://page.example:443", true},
+		{"own.example", "https://page.example:80", "https://page.example", false},
+		{"own.example", "http://page.example:80", "http://page.example", true},
+		{"own.example", "page.example:443", "https://page.example", true},
+		{"own.example", "page.example:443", "http://page.example:443", true},
+		{"own.example", "page.example:443", "http://page.example", false},
+		{"own.example", "*://page.example:443", "https://page.example", true},
+		{"own.example", "*://page.example:443", "http://page.example", false},
+		{"own.example", "page.example:*", "https://page.example", true},
+		{"own.example", "page.example:*", "https://page.example:8443", true},
+		{"own.example", "page.example:*", "https://page.example.evil.example", false},
+		{"own.example", "page.example.", "https://page.example", true},
+		{"own.example", "http://[::1]:3000", "http://[::1]:3000", true},
+		{"own.example", "http://[::1]:3000", "http://:3000", false},
+		{"own.example", "http://[::1]:3000", "http://1:3000", false},
+		{"own.example", "[::1]", "http://[::1]", true},
+		{"own.example", "[::1]", "http://[::2]", false},
+		{"own.example", "[::1]", "http://1", false},
+		{"own.example", "[::1]:*", "http://[::1]:3000", true},
+		{"own.example", "https://[0:0::1]:443", "https://[::1]", true},
+	} {
+		s := serve(t, echoes, server.Options{OriginPatterns: strings.Fields(tt.patterns)})
+		got, body := s.status(t, http.Header{"Host": {tt.host}, "Origin": {tt.origin}})
+		want := http.StatusForbidden
+		if tt.ok {
+			want = http.StatusSwitchingProtocols
+		}
+		if got != want {
+			t.Errorf("host %q, pattern %q, origin %q: got %d %s, want %d", tt.host, tt.patterns, tt.origin, got, body, want)
+		}
+	}
+}
+
+// errPayment is an error with a status of its own.
+type errPayment struct{}
+
+func (errPayment) Error() string   { return "no credit" }
+func (errPayment) HTTPStatus() int { return http.StatusPaymentRequired }
+
+// TestAdmit: Admit is asked only for handshakes that would succeed, and its error is
+// the refusal, without the headers of an accepted handshake.
+func TestAdmit(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	s := serve(t, echoes, server.Options{Subprotocols: []string{"chat"}, Admit: func(r *http.Request) (any, error) {
+		asked.Add(1)
+		switch r.URL.Path {
+		case "/forbidden":
+			return nil, errors.New("who are you?")
+		case "/payment":
+			return nil, fmt.Errorf("asking the bank: %w", errPayment{})
+		}
+		return nil, nil
+	}})
+	for _, tt := range []struct {
+		path, origin string
+		status       int
+		body         string
+		asked        int64
+	}{
+		{"", "", 101, "", 1},
+		{"forbidden", "", 403, "who are you?\n", 2},
+		{"payment", "", 402, "asking the bank: no credit\n", 3},
+		{"", "https://evil.example", 403, "", 3},
+	} {
+		header := http.Header{}
+		if tt.origin != "" {
+			header.Set("Origin", tt.origin)
+		}
+		p, err := wstest.Dial(s.url+tt.path, wstest.DialOptions{Header: header, Subprotocols: []string{"chat"}})
+		status := http.StatusSwitchingProtocols
+		if bad := (*wstest.HandshakeError)(nil); errors.As(err, &bad) {
+			status = bad.Response.StatusCode
+			if h := bad.Response.Header; h.Get("Sec-WebSocket-Accept")+h.Get("Sec-WebSocket-Protocol")+h.Get("Upgrade") != "" {
+				t.Errorf("%q: the refusal has the headers %v", tt.path, h)
+			}
+			if tt.body != "" && string(bad.Body) != tt.body {
+				t.Errorf("%q: got %q, want %q", tt.path, bad.Body, tt.body)
+			}
+		} else if err != nil {
+			t.Fatal(err)
+		} else {
+			_ = p.Close()
+		}
+		if n := asked.Load(); status != tt.status || n != tt.asked {
+			t.Errorf("%q, origin %q: got %d after %d calls, want %d after %d", tt.path, tt.origin, status, n, tt.status, tt.asked)
 		}
 	}
 }

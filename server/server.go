@@ -54,16 +54,18 @@ type Server struct {
 	read    *transport.Pool
 	write   *transport.Pool
 
+	originPatterns []string // normalised, for coder's check
+
 	restAfter time.Duration
 
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
-	places   int            // connections, and handshakes on the way to one
-	perIP    map[string]int // of places, where that is limited
+	slots    int            // of connections and of handshakes in progress
+	perIP    map[string]int // slots of each address, if they are limited
 	lame     bool           // told to end: /readyz says so
 	draining bool           // nobody is let in any more
 	cutting  bool           // what is left is cut
-	empty    chan struct{}  // closed when draining and places is 0
+	empty    chan struct{}  // closed when draining and slots is 0
 	lastID   uint64
 	tally    tally
 }
@@ -71,7 +73,7 @@ type Server struct {
 // New returns a Server, or an error that names the option that makes no sense.
 func New(h Handler, o Options) (*Server, error) {
 	if h == nil {
-		return nil, errors.New("server: there is no Handler")
+		return nil, errors.New("server: New needs a Handler")
 	}
 	o, err := o.withDefaults()
 	if err != nil {
@@ -86,6 +88,8 @@ func New(h Handler, o Options) (*Server, error) {
 		conns:   make(map[*Conn]struct{}),
 		perIP:   make(map[string]int),
 		empty:   make(chan struct{}),
+
+		originPatterns: normalPatterns(o.OriginPatterns),
 
 		restAfter: restAfter,
 	}
@@ -108,12 +112,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, refuse(http.StatusBadRequest, "a WebSocket handshake has no body"))
 		return
 	}
-	if f := s.allowed(r); f != nil {
-		s.refuse(w, r, f)
-		return
-	}
 	ip := clientIP(r.RemoteAddr)
-	if f := s.enter(ip); f != nil {
+	if f := s.acquireSlot(ip); f != nil {
 		s.refuse(w, r, f)
 		return
 	}
@@ -146,7 +146,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string, start time.Time) (c *Conn, f *refusal) {
 	defer func() {
 		if c == nil {
-			s.leave(ip)
+			s.releaseSlot(ip)
 		}
 	}()
 	if c, f = s.accept(w, r, start); c != nil {
@@ -155,16 +155,16 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string, star
 	return c, f
 }
 
-// letOthers lets others have their turns. One connection may send thousands of requests
-// at once, and net/http would answer them all before.
-func letOthers() { new(fairness.Yielder).Yield() }
+// yield lets other connections run. One connection may send thousands of requests at
+// once, and net/http would answer all of them first.
+func yield() { new(fairness.Yielder).Yield() }
 
 func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	if hasBody(r) {
 		h.Set("Connection", "close") // or net/http would wait for it
 	}
-	letOthers()
+	yield()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -241,7 +241,7 @@ func (s *Server) remove(c *Conn, o Outcome) {
 	delete(s.conns, c)
 	s.tally.add(o)
 	s.mu.Unlock()
-	s.leave(c.ip)
+	s.releaseSlot(c.ip)
 }
 
 func hasBody(r *http.Request) bool { return r.ContentLength != 0 || len(r.TransferEncoding) > 0 }

@@ -42,8 +42,8 @@ func Example_options_wsecho() {
 	// "": 101 chat.v2 permessage-deflate
 	// "http://chat.example.org": 101 chat.v2 permessage-deflate
 	// "https://www.example.com": 101 chat.v2 permessage-deflate
-	// "http://www.example.com": 403 refused: origin "http://www.example.com" may not connect to host "chat.example.org"
-	// "null": 403 refused: origin "null" may not connect to host "chat.example.org"
+	// "http://www.example.com": 403 refused: origin "http://www.example.com" may not connect to host "chat.example.org"; OriginPatterns (--origin) can allow it
+	// "null": 403 refused: origin "null" may not connect to host "chat.example.org"; only AllowAnyOrigin (--any-origin) allows an origin without a host
 }
 
 // CheckOrigin decides alone, as gorilla's does.
@@ -61,11 +61,11 @@ func Example_checkOrigin_wsecho() {
 
 	handshakes(srv.URL)
 	// Output:
-	// "": 403 a request without an Origin header may not connect to host "chat.example.org"
-	// "http://chat.example.org": 403 origin "http://chat.example.org" may not connect to host "chat.example.org"
+	// "": 403 a request without an Origin header may not connect to host "chat.example.org"; CheckOrigin refused it
+	// "http://chat.example.org": 403 origin "http://chat.example.org" may not connect to host "chat.example.org"; CheckOrigin refused it
 	// "https://www.example.com": 101
-	// "http://www.example.com": 403 origin "http://www.example.com" may not connect to host "chat.example.org"
-	// "null": 403 origin "null" may not connect to host "chat.example.org"
+	// "http://www.example.com": 403 origin "http://www.example.com" may not connect to host "chat.example.org"; CheckOrigin refused it
+	// "null": 403 origin "null" may not connect to host "chat.example.org"; CheckOrigin refused it
 }
 
 // Under Serve the timeout begins with the first byte of the request.

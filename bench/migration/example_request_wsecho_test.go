@@ -14,10 +14,10 @@ import (
 
 func Example_request_wsecho() {
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
-		user := c.Kept().(string)
+		user := c.Value().(string)
 		return c.Write(ctx, websocket.MessageText, []byte("hello "+user))
 	}, server.Options{
-		Keep: func(r *http.Request) any { return r.URL.Query().Get("user") },
+		Admit: func(r *http.Request) (any, error) { return r.URL.Query().Get("user"), nil },
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -1,0 +1,133 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"example.com/wsecho/internal/transport"
+)
+
+// A hijack is the ResponseWriter for coder. It gives coder the transport in place of
+// the socket, and keeps coder's answer to a bad handshake until it is a refusal.
+type hijack struct {
+	http.ResponseWriter
+	r          *http.Request
+	c          *Conn
+	extensions string // of the answer; "": none
+	deflate    *transport.Deflate
+	by         time.Time // the deadline of the answer; zero: none
+	tr         *transport.Conn
+	br         *bufio.Reader
+	status     int
+	taken      bool     // the connection is no longer net/http's
+	denied     *refusal // by Options.Admit
+	rests      bool     // the connection may rest, if it can
+}
+
+// canHijack reports whether w lets a handler take over the connection.
+func canHijack(w http.ResponseWriter) bool {
+	for {
+		switch t := w.(type) {
+		case http.Hijacker:
+			return true
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+		default:
+			return false
+		}
+	}
+}
+
+func (h *hijack) WriteHeader(status int) { h.status = status }
+
+func (h *hijack) Write(p []byte) (int, error) { return len(p), nil }
+
+// refusal is the refusal for the error of coder's Accept.
+func (h *hijack) refusal(err error) *refusal {
+	if h.tr != nil {
+		h.tr.Abort()
+		h.tr.Hangup()
+	}
+	if h.taken {
+		return refuse(0, "%w", err)
+	}
+	for _, name := range []string{"Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol"} {
+		h.Header().Del(name) // coder has set them
+	}
+	switch h.status {
+	case http.StatusForbidden:
+		return h.c.srv.refuseOrigin(h.r)
+	case 0, http.StatusSwitchingProtocols:
+		h.status = http.StatusInternalServerError
+	}
+	if h.denied != nil {
+		return h.denied
+	}
+	text := err.Error()
+	if inner := errors.Unwrap(err); inner != nil {
+		text = inner.Error()
+	}
+	return refuse(h.status, "%s", text)
+}
+
+// headerBuffer is the size of coder's bufio.Reader. coder reads the header of a frame
+// through it and the payload past it.
+const headerBuffer = 16
+
+// Hijack is called by coder when the handshake is right and its origin allowed.
+func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if h.denied = h.c.admit(h.r); h.denied != nil {
+		return nil, nil, h.denied.reason
+	}
+	sock, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	h.taken = true
+	// net/http must not write the answer. It would read on meanwhile, and it would
+	// not report that the client is gone or that the write has failed.
+	if h.extensions != "" {
+		h.Header().Set("Sec-WebSocket-Extensions", h.extensions)
+	}
+	var answer bytes.Buffer
+	answer.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = h.Header().Write(&answer) // a bytes.Buffer never fails
+	answer.WriteString("\r\n")
+	err = sock.SetDeadline(h.by)
+	if err == nil {
+		_, err = sock.Write(answer.Bytes())
+	}
+	if err == nil {
+		err = sock.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		sock.Close()
+		return nil, nil, fmt.Errorf("answering the handshake: %w", err)
+	}
+	c := h.c
+	first, _ := rw.Reader.Peek(rw.Reader.Buffered())
+	s := c.srv
+	var after time.Duration
+	if h.rests {
+		after = s.restAfter
+	}
+	h.tr = transport.New(sock, bytes.Clone(first), transport.Options{
+		Read:           s.read,
+		Write:          s.write,
+		ReadLimit:      s.opts.ReadLimit,
+		Deflate:        h.deflate,
+		MessageTimeout: within(s.opts.MessageTimeout),
+		WriteTimeout:   within(s.opts.WriteTimeout),
+		Hold:           s.opts.HoldReplies,
+		RestAfter:      after,
+		OnPing:         c.onPing,
+		OnPong:         c.onPong,
+	})
+	h.br = bufio.NewReaderSize(h.tr, headerBuffer)
+	return h.tr, bufio.NewReadWriter(h.br, bufio.NewWriterSize(h.tr, headerBuffer)), nil
+}

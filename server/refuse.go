@@ -1,0 +1,87 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+)
+
+// A refusal is the answer to a request that does not become a connection.
+type refusal struct {
+	status int // 0: no answer can be written any more
+	reason error
+	retry  bool // the client may try again soon
+}
+
+func refuse(status int, format string, args ...any) *refusal {
+	return &refusal{status: status, reason: fmt.Errorf(format, args...)}
+}
+
+// busy is a refusal for lack of a free slot.
+func busy(reason string) *refusal {
+	return &refusal{http.StatusServiceUnavailable, errors.New(reason), true}
+}
+
+// refuse writes the refusal.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
+	yield()
+	s.log.Debug("refused", "remote", logged(r.RemoteAddr), "status", f.status, "reason", logged(f.reason.Error()))
+	h := w.Header()
+	switch f.status {
+	case 0:
+		return
+	case http.StatusUpgradeRequired: // RFC 9110, section 15.5.22
+		h.Set("Upgrade", "websocket")
+		h.Set("Connection", "Upgrade")
+		h.Set("Sec-WebSocket-Version", "13")
+	case http.StatusMethodNotAllowed:
+		h.Set("Allow", http.MethodGet)
+	}
+	if f.retry {
+		h.Set("Retry-After", "1")
+	}
+	s.opts.Error(w, r, f.status, f.reason)
+}
+
+// acquireSlot reserves a slot for a connection from ip, or returns why there is none.
+func (s *Server) acquireSlot(ip string) *refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch o := &s.opts; {
+	case s.draining:
+		return busy("the server is going away")
+	case o.MaxConns > 0 && s.slots >= o.MaxConns:
+		return busy("the server has as many connections as MaxConns (--max-conns) allows")
+	case o.MaxConnsPerIP > 0 && s.perIP[ip] >= o.MaxConnsPerIP:
+		return busy("this address has as many connections as MaxConnsPerIP (--max-conns-per-ip) allows")
+	}
+	s.slots++
+	if s.opts.MaxConnsPerIP > 0 {
+		s.perIP[ip]++
+	}
+	return nil
+}
+
+// releaseSlot releases the slot of a connection from ip.
+func (s *Server) releaseSlot(ip string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slots--
+	if s.opts.MaxConnsPerIP > 0 {
+		if s.perIP[ip]--; s.perIP[ip] == 0 {
+			delete(s.perIP, ip)
+		}
+	}
+	if s.draining && s.slots == 0 {
+		close(s.empty)
+	}
+}
+
+// clientIP returns the address of the client, without the port.
+func clientIP(remote string) string {
+	if h, _, err := net.SplitHostPort(remote); err == nil {
+		return h
+	}
+	return remote
+}
