@@ -9,10 +9,10 @@ var attacks = []row{
 		duty: "the handshake's time ends them; others are not held up",
 		tests: []string{
 			"server.TestSlowHandshake", "server.TestSlowloris",
-			"wsecho.TestFullForce/header_slowloris",
-			"wsecho.TestFullForce/TLS_slowloris",
-			"wsecho.TestFullForce/frame_slowloris",
-			"wsecho.TestFullForce/silence",
+			"internal/e2e.TestFullForce/header_slowloris",
+			"internal/e2e.TestFullForce/TLS_slowloris",
+			"internal/e2e.TestFullForce/frame_slowloris",
+			"internal/e2e.TestFullForce/silence",
 		},
 	},
 	2: {
@@ -20,7 +20,7 @@ var attacks = []row{
 		duty: "431 over 16 KiB",
 		tests: []string{
 			"server.TestHeaderBytes", "server.TestRoutes",
-			"wsecho.TestFullForce/header_flood",
+			"internal/e2e.TestFullForce/header_flood",
 		},
 	},
 	3: {
@@ -47,13 +47,13 @@ var attacks = []row{
 		tests: []string{
 			"server.TestMaxConns", "server.TestMaxConnsAtOnce",
 			"server.TestLobbyShowsOut",
-			"wsecho.TestFullForce/handshake_flood_at_the_cap",
+			"internal/e2e.TestFullForce/handshake_flood_at_the_cap",
 		},
 	},
 	7: {
 		what:  "no file descriptors left",
 		duty:  "accepting pauses and goes on; one line in the log",
-		tests: []string{"wsecho.TestFullForce/descriptors_exhausted", "server.TestLobbyExhausted"},
+		tests: []string{"internal/e2e.TestFullForce/descriptors_exhausted", "server.TestLobbyExhausted"},
 	},
 	8: {
 		what:  "a peer that says nothing",
@@ -63,12 +63,12 @@ var attacks = []row{
 	9: {
 		what:  "a path that is cut, with no FIN and no RST",
 		duty:  "noticed within the heartbeat's budget; nothing is left of it",
-		tests: []string{"server.TestDeadPeer", "bench/endings.TestServer/the_path_is_cut", "bench/endings.TestServer/the_path_is_cut,_in_a_payload", "wsecho.TestFullForce/half-open_paths"},
+		tests: []string{"server.TestDeadPeer", "bench/endings.TestServer/the_path_is_cut", "bench/endings.TestServer/the_path_is_cut,_in_a_payload", "internal/e2e.TestFullForce/half-open_paths"},
 	},
 	10: {
 		what:  "a peer whose process is frozen while its kernel lives",
 		duty:  "as a path that is cut",
-		tests: []string{"wsecho.TestFullForce/frozen_processes"},
+		tests: []string{"internal/e2e.TestFullForce/frozen_processes"},
 	},
 	11: {
 		what: "a peer that does not read",
@@ -77,16 +77,16 @@ var attacks = []row{
 			"server.TestStalledPeer", "server.TestEndings/write_stalled/", "server.TestCloseWhileStalled", "internal/transport.TestWriteTimeout",
 			"server.TestRowsAlone/tcp/11-never-reads",
 			"server.TestRowsAlone/tls/11-never-reads",
-			"wsecho.TestBudgetPinned",
-			"wsecho.TestFullForce/messages,_echoes_unread",
-			"wsecho.TestFullForce/large_messages,_echoes_unread",
+			"internal/e2e.TestBudgetPinned",
+			"internal/e2e.TestFullForce/messages,_echoes_unread",
+			"internal/e2e.TestFullForce/large_messages,_echoes_unread",
 		},
 	},
 	12: {
 		what: "a slow link and a large echo",
 		duty: "progress is enough; nobody who lives is called dead",
 		tests: []string{
-			"internal/transport.TestSlowPeer", "internal/transport.TestWriteTimeout/progress", "heartbeat.TestSlowWrite", "wsecho.TestSlowLink",
+			"internal/transport.TestSlowPeer", "internal/transport.TestWriteTimeout/progress", "heartbeat.TestSlowWrite", "internal/e2e.TestSlowLink",
 			"server.TestRows/tcp/12-slow-link",
 			"server.TestRows/tls/12-slow-link",
 		},
@@ -96,7 +96,7 @@ var attacks = []row{
 		duty: "a bound, then 1008; others are served",
 		tests: []string{
 			"server.TestPingFlood", "internal/transport.TestControlFlood",
-			"wsecho.TestFullForce/ping_flood",
+			"internal/e2e.TestFullForce/ping_flood",
 		},
 	},
 	14: {
@@ -104,7 +104,7 @@ var attacks = []row{
 		duty: "memory is bounded; the write timeout ends it",
 		tests: []string{
 			"internal/transport.TestControlUnderWrite", "server.TestPingWhileStalled", "server.TestPingFloodUnread",
-			"wsecho.TestFullForce/ping_flood,_pongs_unread",
+			"internal/e2e.TestFullForce/ping_flood,_pongs_unread",
 		},
 	},
 	15: {
@@ -112,7 +112,7 @@ var attacks = []row{
 		duty: "they answer no ping and hold nobody up",
 		tests: []string{
 			"heartbeat.TestRTTUnsolicited", "heartbeat.TestForeignPayload", "server.TestLivingPeers", "internal/conformance.TestControlFrames", "server.TestForgedPongs",
-			"wsecho.TestFullForce/pong_flood",
+			"internal/e2e.TestFullForce/pong_flood",
 		},
 	},
 	16: {
@@ -122,8 +122,8 @@ var attacks = []row{
 			"server.TestEndings/flood/", "internal/transport.TestScan/1025_empty_fragments", "internal/frame.TestHonestFragments",
 			"server.TestRows/tcp/16-tiny-fragments",
 			"server.TestRows/tls/16-tiny-fragments",
-			"wsecho.TestFullForce/tiny_fragments",
-			"wsecho.TestFullForce/empty_fragments",
+			"internal/e2e.TestFullForce/tiny_fragments",
+			"internal/e2e.TestFullForce/empty_fragments",
 		},
 	},
 	17: {
@@ -135,7 +135,7 @@ var attacks = []row{
 			"server.TestRows/tls/17-oversize",
 			"server.TestRowsAlone/tcp/17-memory",
 			"server.TestRowsAlone/tls/17-memory",
-			"wsecho.TestFullForce/lies_about_lengths",
+			"internal/e2e.TestFullForce/lies_about_lengths",
 		},
 	},
 	18: {
@@ -145,7 +145,7 @@ var attacks = []row{
 			"server.TestRefusedInMidFlood", "server.TestEndlessFlood", "server.TestNeverCloses",
 			"server.TestRows/tcp/18-goodbye-held-open",
 			"server.TestRows/tls/18-goodbye-held-open",
-			"wsecho.TestFullForce/goodbyes_held_open",
+			"internal/e2e.TestFullForce/goodbyes_held_open",
 		},
 	},
 	19: {
@@ -153,7 +153,7 @@ var attacks = []row{
 		duty: "compression is off by default; the limit counts what comes out",
 		tests: []string{
 			"internal/conformance.TestDeflateLimit", "internal/conformance.TestNotNegotiated",
-			"wsecho.TestFullForce/deflate_bombs",
+			"internal/e2e.TestFullForce/deflate_bombs",
 		},
 	},
 	20: {
@@ -163,7 +163,7 @@ var attacks = []row{
 			"server.TestEndings/too_slow/", "server.TestEndings/too_slow/pings_in_between", "internal/transport.TestMessageTimeout",
 			"server.TestRows/tcp/20-dripped",
 			"server.TestRows/tls/20-dripped",
-			"wsecho.TestFullForce/dripped_payloads",
+			"internal/e2e.TestFullForce/dripped_payloads",
 		},
 	},
 	21: {
@@ -195,7 +195,7 @@ var attacks = []row{
 			"internal/conformance.TestCloseCodes", "internal/conformance.TestCloseReasons",
 			"internal/conformance.TestAfterClose", "server.TestNeverCloses",
 			"server.TestCloseFrameAbuse",
-			"wsecho.TestFullForce/close_frames_that_may_not_be",
+			"internal/e2e.TestFullForce/close_frames_that_may_not_be",
 		},
 	},
 	24: {
@@ -216,14 +216,14 @@ var attacks = []row{
 			"internal/transport.TestEnds", "server.TestCloseRaces", "server.TestLogLines",
 			"server.TestResetAnytime",
 			"server.TestBrokenTLS",
-			"wsecho.TestFullForce/resets",
+			"internal/e2e.TestFullForce/resets",
 		},
 	},
 	26: {
 		what: "shutdown under load",
 		duty: "1001 to each, a bound, exit code 0; the second signal ends at once",
 		tests: []string{
-			"wsecho.TestDrainMany", "wsecho.TestDrainBusy", "wsecho.TestScripts/drain", "wsecho.TestScripts/second",
+			"internal/e2e.TestDrainMany", "internal/e2e.TestDrainBusy", "internal/e2e.TestScripts/drain", "internal/e2e.TestScripts/second",
 			"server.TestDrain", "server.TestDrainTimeout", "server.TestDrainUnderLoad",
 			"server.TestSilentAtShutdown",
 		},
@@ -237,11 +237,11 @@ var attacks = []row{
 		what: "what a peer sends turned against the log or the terminal",
 		duty: "it is quoted, and cut where it is long",
 		tests: []string{
-			"server.TestLogQuotes", "server.TestLogCut", "server.TestLogCutHTTP", "server.TestLogCutRemote", "server.TestLogCutWhere", "wsecho.TestScripts/log", "wsecho.TestMessageLine", "wsecho.FuzzMessageLine",
-			"wsecho.TestMessagesUnread",
-			"wsecho.TestStdoutUnread",
-			"wsecho.TestFullForce/log_injection",
-			"wsecho.TestFullForce/log_injection,_JSON",
+			"server.TestLogQuotes", "server.TestLogCut", "server.TestLogCutHTTP", "server.TestLogCutRemote", "server.TestLogCutWhere", "internal/e2e.TestScripts/log", "internal/command.TestMessageLine", "internal/command.FuzzMessageLine",
+			"internal/command.TestMessagesUnread",
+			"internal/e2e.TestStdoutUnread",
+			"internal/e2e.TestFullForce/log_injection",
+			"internal/e2e.TestFullForce/log_injection,_JSON",
 		},
 	},
 	29: {
@@ -249,14 +249,14 @@ var attacks = []row{
 		duty: "one deadline for all that a probe does; an exit code for each step",
 		tests: []string{
 			"probe.TestStalls", "probe.TestConnectStalls", "probe.TestResolverStalls", "probe.TestWrong", "probe.TestUnreachable",
-			"probe.TestCancelled", "probe.TestWorks", "wsecho.TestCheckCodes", "wsecho.TestScripts/check",
+			"probe.TestCancelled", "probe.TestWorks", "internal/command.TestCheckCodes", "internal/e2e.TestScripts/check",
 		},
 	},
 	30: {
 		what: "leaks",
 		duty: "goroutines, descriptors and connections are what they were before",
 		tests: []string{
-			"wsecho", "server", "internal/transport", "internal/fairness", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors", "wsecho.TestNothingIsLeft",
+			"internal/command", "internal/e2e", "server", "internal/transport", "internal/fairness", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors", "internal/e2e.TestNothingIsLeft",
 			"internal/deflate", "probe",
 		},
 	},

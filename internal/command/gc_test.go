@@ -1,0 +1,38 @@
+package command
+
+import "testing"
+
+func TestSurge(t *testing.T) {
+	const mib = 1 << 20
+	var s surge
+	for i, look := range []struct {
+		allocated, heap, free, held uint64 // MiB
+		over                        bool
+	}{
+		{1, 1, 0, 0, false},    // it has just begun
+		{1, 1, 0, 0, false},    // nothing to gain
+		{60, 40, 1, 0, false},  // a surge
+		{160, 80, 1, 0, false}, // goes on
+		{162, 80, 1, 0, true},  // and is over
+		{163, 50, 0, 0, false}, // only pings
+		{164, 50, 0, 0, false},
+		{185, 52, 0, 0, false}, // a small one
+		{186, 52, 0, 0, true},
+		{1186, 60, 40, 0, false}, // steady work
+		{2186, 60, 40, 0, false},
+		{3187, 60, 40, 0, false},
+		{3188, 60, 40, 0, true},
+		{3189, 50, 0, 0, false},
+		{3190, 50, 40, 0, true},  // stacks were given up
+		{3215, 75, 0, 24, false}, // large messages
+		{3216, 75, 0, 24, true},
+		{3217, 75, 0, 24, false}, // go on
+		{3218, 75, 0, 24, false},
+		{3218, 75, 0, 0, true}, // and are over: nothing more was allocated
+		{3218, 51, 0, 0, false},
+	} {
+		if got := s.over(look.allocated*mib, look.heap*mib, look.free*mib, look.held*mib); got != look.over {
+			t.Errorf("look %d, %d MiB allocated and %d in use: %v", i, look.allocated, look.heap, got)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package command
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"example.com/wsecho/load"
+)
+
+func TestProgress(t *testing.T) {
+	now := load.Progress{URL: "ws://a/", Round: 1, Rounds: 2, Done: 0.25, Rate: 1234.5, P99: 1234567 * time.Nanosecond}
+
+	var lines strings.Builder
+	p := newProgress(&lines)
+	p.said = time.Now().Add(time.Hour)
+	p.show(now) // not yet time
+	now.TurnOver, now.Failures = true, 3
+	p.show(now)
+	p.said = time.Now().Add(-2 * quietFor)
+	now.TurnOver, now.Failures = false, 0
+	p.show(now)
+	p.end()
+	const want = "round 1 of 2  ws://a/  1234 messages/s  p99 1.23ms  3 FAILED\n" +
+		"round 1 of 2  ws://a/  1234 messages/s  p99 1.23ms\n"
+	if lines.String() != want {
+		t.Errorf("got %q, want %q", &lines, want)
+	}
+
+	var bar strings.Builder
+	p = newProgress(&bar)
+	p.terminal = true
+	p.show(now)
+	now.Done, now.URL = 1, "ws://"+strings.Repeat("é", 100)
+	p.show(now)
+	p.end()
+	drawn := strings.Split(bar.String(), "\r\x1b[K")
+	if len(drawn) != 4 || drawn[0] != "" || drawn[3] != "" ||
+		drawn[1] != "█████░░░░░░░░░░░░░░░ round 1 of 2  ws://a/  1234 messages/s  p99 1.23ms" ||
+		utf8.RuneCountInString(drawn[2]) != 79 || !strings.HasPrefix(drawn[2], "████████████████████ round") {
+		t.Errorf("%q", drawn)
+	}
+}
+
+func TestIsTerminal(t *testing.T) {
+	f, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if isTerminal(f) || isTerminal(&strings.Builder{}) {
+		t.Error("a file is taken for a terminal")
+	}
+	terminal, err := os.Open("/dev/ptmx")
+	if err != nil {
+		t.Logf("there is no terminal to look at: %v", err)
+		return
+	}
+	defer terminal.Close()
+	t.Setenv("TERM", "xterm")
+	if !isTerminal(terminal) {
+		t.Error("a terminal is not taken for one")
+	}
+	t.Setenv("TERM", "dumb")
+	if isTerminal(terminal) {
+		t.Error("a dumb terminal is drawn on")
+	}
+}

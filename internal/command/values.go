@@ -1,0 +1,98 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// The values of flags. On the command line off is off, which package server
+// knows as a negative value; a number below zero is a mistake. Tags of a flag
+// say what else makes sense: off:"" and zero:"".
+type (
+	size     int64         // bytes, such as 64KiB
+	duration time.Duration // such as 1m30s
+	count    int
+)
+
+const off = -1
+
+func (s *size) Decode(ctx *kong.DecodeContext) error     { return decode(ctx, s, parseSize) }
+func (d *duration) Decode(ctx *kong.DecodeContext) error { return decode(ctx, d, parseDuration) }
+func (c *count) Decode(ctx *kong.DecodeContext) error    { return decode(ctx, c, parseCount) }
+
+func decode[T ~int64 | ~int](ctx *kong.DecodeContext, into *T, parse func(string) (T, error)) error {
+	var text string
+	if err := ctx.Scan.PopValueInto("value", &text); err != nil {
+		return err
+	}
+	v, err := parseValue(text, ctx.Value.Tag.Has("off"), ctx.Value.Tag.Has("zero"), parse)
+	if err == nil {
+		*into = v
+	}
+	return err
+}
+
+func parseValue[T ~int64 | ~int](text string, offAllowed, zeroAllowed bool, parse func(string) (T, error)) (T, error) {
+	if text == "off" {
+		if !offAllowed {
+			return 0, errors.New("it cannot be off")
+		}
+		return off, nil
+	}
+	instead := ""
+	if offAllowed {
+		instead = "; to have none, say off"
+	}
+	v, err := parse(text)
+	switch {
+	case err != nil:
+		return 0, err
+	case v < 0:
+		return 0, fmt.Errorf("%s is negative%s", text, instead)
+	case v == 0 && !zeroAllowed:
+		return 0, fmt.Errorf("it must be more than 0%s", instead)
+	}
+	return v, nil
+}
+
+// units are those of sizes, in lower case.
+var units = map[string]int64{
+	"": 1, "b": 1,
+	"kb": 1e3, "mb": 1e6, "gb": 1e9,
+	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
+}
+
+func parseSize(text string) (size, error) {
+	number := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+	unit, known := units[strings.ToLower(text[len(number):])]
+	n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange), err == nil && known && (n > math.MaxInt64/unit || n < math.MinInt64/unit):
+		return 0, fmt.Errorf("%s is too large", text)
+	case err != nil || !known:
+		return 0, fmt.Errorf("%q is not a size, such as 32MiB, 64KiB, 1MB or 512", text)
+	}
+	return size(n * unit), nil
+}
+
+func parseDuration(text string) (duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a duration, such as 500ms, 20s or 1h30m", text)
+	}
+	return duration(d), nil
+}
+
+func parseCount(text string) (count, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a whole number", text)
+	}
+	return count(n), nil
+}

@@ -1,0 +1,221 @@
+//go:build unix
+
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.com/wsecho/wstest"
+)
+
+// drainTimeout is what the tests here leave as it is.
+const drainTimeout = 15 * time.Second
+
+// TestDrainBusy stops a server to which half of the peers are talking. Each has
+// to be told.
+func TestDrainBusy(t *testing.T) {
+	const peers = 1000
+	p := startFor(t, "wsecho", "--log-format=json")
+	c := connect(t, p, peers)
+	var told errgroup.Group
+	for i, peer := range c {
+		told.Go(func() error {
+			for n := 0; ; n++ {
+				if i%2 == 0 {
+					if err := peer.Send(wstest.TextFrame(fmt.Sprint(n))); err != nil {
+						return fmt.Errorf("sending: %w", err)
+					}
+				}
+				_, _, err := peer.RecvMessage()
+				if end := (*wstest.CloseError)(nil); errors.As(err, &end) {
+					if end.Code != 1001 || end.Reason == "" {
+						return fmt.Errorf("told %v", end)
+					}
+					return leave(peer)
+				}
+				if err != nil {
+					return fmt.Errorf("receiving: %w", err)
+				}
+				time.Sleep(time.Duration(i%100) * time.Millisecond)
+			}
+		})
+	}
+	began := time.Now()
+	p.stop(t)
+	took := time.Since(began)
+	if err := told.Wait(); err != nil {
+		t.Error(err)
+	}
+	d := drained(t, p)
+	if d.ended != peers || d.Acknowledged+d.Unacknowledged != peers || d.Unwritable != 0 {
+		t.Errorf("the log has %+v, of %d peers that were all told", d, peers)
+	}
+	t.Logf("measured: %d peers were told in %v: %+v", peers, took, d)
+}
+
+// TestDrainMany is the promise: of 10,000 idle peers, a third of them silent,
+// each is told inside the drain timeout.
+func TestDrainMany(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	needFiles(t, manyPeers+500)
+	program := filepath.Join(t.TempDir(), "wsecho")
+	if out, err := exec.Command("go", "build", "-o", program, "example.com/wsecho").CombinedOutput(); err != nil {
+		t.Fatalf("building: %v\n%s", err, out)
+	}
+	p := startFor(t, program, "--log-format=json", "--ping-interval=5m", "--max-conns=10000")
+	began := time.Now()
+	c := connect(t, p, manyPeers)
+	t.Logf("%d peers connected in %v", manyPeers, time.Since(began))
+
+	began = time.Now()
+	var told errgroup.Group
+	var mu sync.Mutex
+	var last time.Duration
+	answering := 0
+	for i, peer := range c {
+		kind := i % 6
+		if kind > 1 {
+			answering++
+		}
+		if kind == 0 {
+			continue // it does not even read
+		}
+		told.Go(func() error {
+			if err := toldToGo(peer); err != nil {
+				return err
+			}
+			mu.Lock()
+			last = max(last, time.Since(began))
+			mu.Unlock()
+			if kind == 1 {
+				return nil // it reads and says nothing
+			}
+			return leave(peer)
+		})
+	}
+	p.stop(t)
+	took := time.Since(began)
+	if err := told.Wait(); err != nil {
+		t.Error(err)
+	}
+	// What those who did not read were told is still in their sockets.
+	for i := 0; i < len(c); i += 6 {
+		if err := toldToGo(c[i]); err != nil {
+			t.Errorf("one that did not read: %v", err)
+			break
+		}
+	}
+	if last > drainTimeout {
+		t.Errorf("the last peer was told after %v, not inside the drain timeout of %v", last, drainTimeout)
+	}
+	d := drained(t, p)
+	if d.ended != manyPeers || d.Acknowledged+d.Unacknowledged != manyPeers || d.Unwritable != 0 || d.Acknowledged > answering {
+		t.Errorf("the log has %+v, of %d peers of which %d answer", d, manyPeers, answering)
+	}
+	t.Logf("measured: the last of %d peers was told after %v, and the process ended after %v: %+v", manyPeers, last, took, d)
+}
+
+// needFiles is for a test that opens n files, in each of two processes.
+func needFiles(t *testing.T, n uint64) {
+	t.Helper()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if uint64(limit.Max) < n {
+		missing(t, "a process may have %d open files (ulimit -Hn), and %d are needed", limit.Max, n)
+	}
+}
+
+// connect opens n WebSockets.
+func connect(t *testing.T, p *process, n int) []*wstest.Peer {
+	t.Helper()
+	peers := make([]*wstest.Peer, n)
+	t.Cleanup(func() {
+		for _, peer := range peers {
+			if peer != nil {
+				peer.Close()
+			}
+		}
+	})
+	var dialing errgroup.Group
+	dialing.SetLimit(32)
+	for i := range peers {
+		dialing.Go(func() (err error) {
+			peers[i], err = wstest.Dial(p.url(), wstest.DialOptions{Timeout: 2 * patience})
+			return err
+		})
+	}
+	if err := dialing.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return peers
+}
+
+// toldToGo waits for the close frame.
+func toldToGo(peer *wstest.Peer) error {
+	code, reason, err := peer.Await(2 * patience)
+	if err == nil && (code != 1001 || reason == "") {
+		err = fmt.Errorf("told %d %q", code, reason)
+	}
+	return err
+}
+
+// leave answers the close frame and goes when the server has.
+func leave(peer *wstest.Peer) error {
+	defer peer.Close()
+	if err := peer.Send(wstest.CloseFrame(1001, "")); err != nil {
+		return fmt.Errorf("answering: %w", err)
+	}
+	end, err := peer.End(2 * patience)
+	if err == nil && end.AfterClose > 0 {
+		err = fmt.Errorf("%d frames came after the close frame", end.AfterClose)
+	}
+	return err
+}
+
+// A drainLog is what the log says of a drain.
+type drainLog struct {
+	Acknowledged, Unacknowledged, Unwritable int
+
+	ended int // lines of connections that ended as drained
+}
+
+func drained(t *testing.T, p *process) drainLog {
+	t.Helper()
+	f, err := os.Open(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var d drainLog
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var line struct{ Msg, Kind string }
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			t.Fatalf("%v in %s", err, lines.Text())
+		}
+		switch {
+		case line.Msg == "ended" && line.Kind == "drained":
+			d.ended++
+		case line.Msg == "drained":
+			if err := json.Unmarshal(lines.Bytes(), &d); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return d
+}

@@ -1,0 +1,234 @@
+package e2e
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/wsecho/internal/hostile"
+	"example.com/wsecho/wstest"
+)
+
+// quietTime and attackTime are for how long a good client is looked at, alone
+// and beside an attack.
+const (
+	quietTime  = forceTime / 2
+	attackTime = forceTime
+)
+
+// tries are how often an attack may be tried: the machine has moments of its own,
+// and what is the server's fault happens every time.
+const tries = 3
+
+// TestFullForce attacks the command from two hundred connections, in every way. A
+// good client beside them keeps a p99 under five times what it has alone, the
+// memory has a bound, every line of the log is a line, and afterwards nothing is
+// left.
+//
+// What is looked at is the server's fairness and not that of the machine, which
+// all share. So the attackers are a process of their own that has what the others
+// leave, and the good client has the processors first where that is allowed; and
+// beside the server that is attacked there is another that is not. What its client
+// has is what a quiet server gives on a machine that is as busy.
+func TestFullForce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short")
+	}
+	dir := t.TempDir()
+	program := filepath.Join(dir, "observed")
+	// It is what this process is, but never with the race detector.
+	if out, err := exec.Command("go", "test", "-c", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("building: %v\n%s", err, out)
+	}
+	if err := os.Link(program, program+"-tls"); err != nil {
+		t.Fatal(err)
+	}
+	others, last := first(t)
+	defer last()
+	spared := startTarget(t, program, others, hostile.Attack{})
+	for _, a := range hostile.Attacks() {
+		t.Run(a.Name, func(t *testing.T) {
+			s := startTarget(t, program, others, a)
+			var first held
+			for try := 1; ; try++ {
+				f := s.strike(t, spared, a)
+				if try == 1 {
+					first = f.base
+				}
+				f.base = first
+				t.Logf("measured: try %d: %v", try, f)
+				bad := f.judge()
+				if bad == "" {
+					break
+				}
+				if try == tries {
+					t.Fatalf("%s: %v", bad, f)
+				}
+			}
+			if a.Files > 0 {
+				if _, err := waitFor(s.log, "accepting connections again"); err != nil {
+					t.Error(err)
+				}
+			}
+			s.stop(t)
+			s.checkLog(t, a)
+		})
+	}
+}
+
+// A target is a server to attack.
+type target struct {
+	*observation
+	path      *hostile.Path // at whose near end it is; nil: it is here
+	tls       *tls.Config   // of its clients; nil: it has none
+	peers     int           // that have not come to attack
+	attackers int           // that have
+}
+
+// startTarget starts a server for an attack.
+func startTarget(t *testing.T, program, others string, a hostile.Attack) *target {
+	t.Helper()
+	s := new(target)
+	args := a.Flags
+	if a.TLS {
+		program += "-tls"
+		s.tls = &tls.Config{InsecureSkipVerify: true} // it has a certificate of its own
+	}
+	if a.Fault == hostile.Cut {
+		s.path = newPath(t)
+		args = append(args, "--addr="+hostile.NearAddr+":0")
+	}
+	words := "exec " + others
+	if a.Files > 0 {
+		words = fmt.Sprint("ulimit -n ", a.Files, " || exit 1; ", words)
+	}
+	program = wrapped(t, program, words)
+	var err error
+	s.near(func() { s.observation, err = observe(program, t.TempDir(), args...) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.end)
+	return s
+}
+
+// near calls f where the server is. It must not end the test.
+func (s *target) near(f func()) {
+	if s.path == nil {
+		f()
+	} else {
+		s.path.Near(f)
+	}
+}
+
+// far calls f where the attackers are. It must not end the test.
+func (s *target) far(f func()) {
+	if s.path == nil {
+		f()
+	} else {
+		s.path.Far(f)
+	}
+}
+
+// dial is for who is near it.
+func (s *target) dial() (*wstest.Peer, error) {
+	s.peers++
+	url := s.url()
+	if s.tls != nil {
+		url = "wss" + strings.TrimPrefix(url, "ws")
+	}
+	return wstest.Dial(url, wstest.DialOptions{Timeout: patience, TLS: s.tls})
+}
+
+// client is a good client.
+func (s *target) client(t *testing.T) (peer *wstest.Peer) {
+	t.Helper()
+	var err error
+	s.near(func() {
+		if peer, err = s.dial(); err == nil {
+			err = trip(peer)
+		}
+	})
+	if err != nil {
+		t.Fatalf("a new client: %v", err)
+	}
+	return peer
+}
+
+// strike attacks once.
+func (s *target) strike(t *testing.T, spared *target, a hostile.Attack) (f force) {
+	t.Helper()
+	good, other := s.client(t), spared.client(t)
+	defer good.Close()
+	defer other.Close()
+	s.near(func() { f.quiet = look(t, s, good, quietTime, true) })
+	f.base = s.holds(t)
+	f.conns = attackers + a.Files
+
+	peak := s.watch(t)
+	defer peak()
+	leave := attend(t, good)
+	defer func() { leave() }()
+	var c *crowd
+	s.far(func() { c = newCrowd(leftOver, a.Name, s.addr, f.conns) })
+	defer func() { s.attackers += c.stop(t) }()
+	c.begin(t)
+	s.befall(t, c, a.Fault)
+	began := time.Now()
+	leave()
+	var looking sync.WaitGroup
+	looking.Go(func() { f.spared = look(t, spared, other, attackTime, true) })
+	s.near(func() { f.beside = look(t, s, good, attackTime, !a.Full) })
+	looking.Wait()
+	f.peak = peak()
+	leave = attend(t, good)
+
+	if a.Fault == hostile.None {
+		s.attackers += c.stop(t)
+		began = time.Now()
+	}
+	// Otherwise the server has to find out that they are gone while they are not.
+	left := time.Now()
+	s.client(t).Close()
+	f.next = time.Since(left)
+	for {
+		f.after = s.holds(t)
+		if f.over = time.Since(began); f.left() == "" || f.over > patience {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.attackers += c.stop(t)
+	if a.Fault == hostile.Cut {
+		if err := s.path.Mend(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f
+}
+
+// befall lets a fault befall the attackers, if any does, when what they do is under
+// way.
+func (s *target) befall(t *testing.T, c *crowd, fault hostile.Fault) {
+	t.Helper()
+	var err error
+	switch fault {
+	case hostile.None:
+		return
+	case hostile.Cut:
+		time.Sleep(underWay)
+		err = s.path.Cut()
+	case hostile.Freeze:
+		time.Sleep(underWay)
+		err = c.freeze()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,235 @@
+//go:build unix
+
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/wsecho/wstest"
+)
+
+// linesAhead is more lines than the command holds for a reader that has stopped.
+const linesAhead = 1000
+
+// TestStdoutUnread prints messages to a pipe that nobody reads. Neither the peers
+// nor the end of the process wait for it.
+func TestStdoutUnread(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p, err := startWith(w, "wsecho", t.TempDir(), nil, "--log-messages")
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	peer, err := wstest.Dial(p.url(), wstest.DialOptions{Timeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	text := strings.Repeat("x", 200)
+	for range 3 * linesAhead {
+		if err := peer.Send(wstest.TextFrame(text)); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := peer.RecvMessage(); err != nil || string(got) != text {
+			t.Fatalf("got %q, %v", got, err)
+		}
+	}
+	go func() { _ = leave(peer) }()
+	p.stop(t)
+}
+
+// TestStderrUnread has a log that nobody reads any more. The peers do not wait for it;
+// when somebody reads again, they learn what they have missed.
+func TestStderrUnread(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd := exec.Command("wsecho", "--addr=127.0.0.1:0", "--log-level=debug", "--log-format=json")
+	cmd.Stderr = w
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	defer func() { _ = cmd.Process.Kill() }()
+	log := bufio.NewScanner(r)
+	_ = r.SetReadDeadline(time.Now().Add(patience))
+	url := ""
+	for url == "" && log.Scan() {
+		var line struct{ Msg, URL string }
+		if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		url = line.URL
+	}
+	began, there := time.Now(), 0
+	for range linesAhead { // each makes two lines, and the pipe holds 64 KiB of them
+		peer, err := wstest.Dial(url, wstest.DialOptions{Timeout: patience})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := peer.Send(wstest.TextFrame("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := peer.RecvMessage(); err != nil || string(got) != "hello" {
+			t.Fatalf("got %q, %v", got, err)
+		}
+		peer.Close()
+	}
+	t.Logf("measured: %d connections took %v", linesAhead, time.Since(began))
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = r.SetReadDeadline(time.Now().Add(patience))
+	lost := 0
+	for log.Scan() {
+		var line struct {
+			Msg   string
+			Lines int
+		}
+		if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+			t.Errorf("%v: %s", err, log.Bytes())
+		}
+		if line.Lines > 0 {
+			lost += line.Lines
+		} else if line.Msg == "began" || line.Msg == "ended" {
+			there++
+		}
+	}
+	if err := log.Err(); err != nil {
+		t.Error(err)
+	}
+	const others = 5 // that it stops, for one, may be among the lost
+	if lost == 0 || lost+there < 2*linesAhead || lost+there > 2*linesAhead+others {
+		t.Errorf("%d lines are said to be lost and %d are there, of %d", lost, there, 2*linesAhead)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBudgetPinned has peers that take their large echoes a little at a time, and
+// with them all the memory that there is for large messages. Small ones, of others
+// and of new clients, are echoed as ever; a large one is refused at once and with
+// a code that says so; and it is echoed when the slow ones have gone.
+func TestBudgetPinned(t *testing.T) {
+	p := startFor(t, "wsecho", "--memory-budget=3MiB", "--memory-wait=off")
+	large := wstest.BinaryFrame(make([]byte, 1<<20))
+	// ask sends a large message and returns the code that it is refused with, 0 if
+	// it is echoed.
+	ask := func() uint16 {
+		peer, err := wstest.Dial(p.url(), wstest.DialOptions{Timeout: patience})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer peer.Close()
+		go func() { _ = peer.Send(large) }()
+		_, got, err := peer.RecvMessage()
+		if refused := (*wstest.CloseError)(nil); errors.As(err, &refused) {
+			return refused.Code
+		}
+		if err != nil || len(got) != len(large.Payload) {
+			t.Fatalf("got %d bytes, %v", len(got), err)
+		}
+		return 0
+	}
+	var slow []*wstest.Peer
+	var reading sync.WaitGroup
+	stop := make(chan struct{})
+	leave := sync.OnceFunc(func() {
+		close(stop)
+		for _, peer := range slow {
+			_ = peer.RST()
+		}
+		reading.Wait()
+	})
+	defer leave()
+	for ask() != 1013 {
+		if len(slow) == 10 {
+			t.Fatal("the memory is not pinned")
+		}
+		peer, err := wstest.Dial(p.url(), wstest.DialOptions{RcvBuf: 4096, Timeout: patience})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow = append(slow, peer)
+		// The more of these the kernel holds, the more does not fit there.
+		go func() { _ = peer.Send(large, large, large, large, large, large, large, large) }()
+		reading.Go(func() {
+			for b := make([]byte, 100); ; {
+				select {
+				case <-stop:
+					return
+				case <-time.After(20 * time.Millisecond):
+				}
+				if _, err := peer.NetConn().Read(b); err != nil {
+					return
+				}
+			}
+		})
+	}
+	old, err := wstest.Dial(p.url(), wstest.DialOptions{Timeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Close()
+	small := wstest.BinaryFrame(make([]byte, 16<<10))
+	var took []time.Duration
+	refused := 0
+	for range 20 {
+		fresh, err := wstest.Dial(p.url(), wstest.DialOptions{Timeout: patience})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, peer := range []*wstest.Peer{old, fresh} {
+			if err := peer.Send(small); err != nil {
+				t.Fatal(err)
+			}
+			if _, got, err := peer.RecvMessage(); err != nil || len(got) != len(small.Payload) {
+				t.Fatalf("a small message: got %d bytes, %v", len(got), err)
+			}
+		}
+		fresh.Close()
+		began := time.Now()
+		switch code := ask(); code {
+		case 1013:
+			refused++
+			took = append(took, time.Since(began))
+		case 0: // between two of the slow ones' messages there is some
+		default:
+			t.Errorf("a large message: got %d, want 1013", code)
+		}
+	}
+	if refused < 10 {
+		t.Errorf("%d of 20 large messages were refused: the memory was not pinned", refused)
+	}
+	if slices.Sort(took); len(took) > 0 && took[len(took)/2] > time.Second {
+		t.Errorf("half of them were refused after %v and more", took[len(took)/2])
+	}
+	leave()
+	for start := time.Now(); ask() != 0; {
+		if time.Since(start) > patience {
+			t.Fatal("the slow ones have gone, and there is still no memory")
+		}
+	}
+	old.Close()
+	p.stop(t)
+}

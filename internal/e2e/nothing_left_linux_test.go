@@ -1,0 +1,104 @@
+package e2e
+
+import (
+	"context"
+	"io"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.com/wsecho/internal/command"
+	"example.com/wsecho/internal/hostile"
+	"example.com/wsecho/wstest"
+)
+
+// TestNothingIsLeft attacks the command, in this process, in all ways at once:
+// then its goroutines, its memory and its descriptors are what they were.
+func TestNothingIsLeft(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var log safe
+	ended := make(chan int, 1)
+	go func() {
+		ended <- command.Run(ctx, "", []string{"--addr=127.0.0.1:0", "--compression=context-takeover", "--close-timeout=1s"}, io.Discard, &log)
+	}()
+	addr := ""
+	for start := time.Now(); addr == ""; time.Sleep(time.Millisecond) {
+		if match := regexp.MustCompile(`listening addr=(\S+)`).FindStringSubmatch(log.String()); match != nil {
+			addr = match[1]
+		} else if time.Since(start) > patience {
+			t.Fatalf("it does not listen:\n%s", log.String())
+		}
+	}
+	holds := func() (goroutines, files int, heap int64) {
+		use, err := hostile.UseOf(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		goroutines, heap = holding()
+		return goroutines, use.Files, heap
+	}
+	good, err := wstest.Dial("ws://"+addr+"/", wstest.DialOptions{Timeout: patience})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer good.Close()
+	goroutines, files, heap := holds()
+
+	const conns = 10
+	c := newCrowd("exec", "all", addr, conns)
+	defer c.stop(t)
+	c.begin(t)
+	if n := runtime.NumGoroutine(); n < goroutines+conns {
+		t.Errorf("there are %d goroutines, of %d before: who attacks?", n, goroutines)
+	}
+	time.Sleep(2 * time.Second) // for so long it goes on
+	c.stop(t)
+	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		g, f, h := holds()
+		if g <= goroutines && f <= files && h <= heap+heapSlack {
+			break
+		}
+		if time.Since(start) > patience {
+			t.Errorf("left are %d goroutines, %d files and %d KiB, of %d, %d and %d", g, f, h>>10, goroutines, files, heap>>10)
+			break
+		}
+	}
+	if err := good.Send(wstest.TextFrame("still here")); err != nil {
+		t.Error(err)
+	}
+	if _, got, err := good.RecvMessage(); string(got) != "still here" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	cancel()
+	go func() { _ = leave(good) }()
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for line := range strings.Lines(log.String()) {
+		if fields, err := parseLine(strings.TrimSuffix(line, "\n")); err != nil || fields["level"] != "INFO" {
+			t.Errorf("a line that is not quiet, %v: %s", err, line)
+		}
+	}
+}
+
+// A safe is a log that may be read while it is written.
+type safe struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (s *safe) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safe) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}

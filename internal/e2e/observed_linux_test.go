@@ -1,0 +1,175 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/internal/hostile"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+func init() {
+	commands["observed"] = func() { tell(); commands["wsecho"]() }
+	commands["observed-tls"] = func() { tell(); serveTLS() }
+}
+
+// A held is what a process holds.
+type held struct {
+	hostile.Use
+	Goroutines int
+	Heap       int64
+}
+
+func (h held) String() string {
+	return fmt.Sprintf("%d files, %d goroutines, %d KiB of heap, %d MiB in all", h.Files, h.Goroutines, h.Heap>>10, h.RSS>>20)
+}
+
+// holding is what this process holds, where it can only be seen from inside.
+func holding() (goroutines int, heap int64) {
+	runtime.GC()
+	runtime.GC() // the first only marks what is in pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return runtime.NumGoroutine(), int64(m.HeapAlloc)
+}
+
+// tell writes to stdout, whenever it is asked with SIGUSR1, what holding is.
+func tell() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR1)
+	go func() {
+		for range asked {
+			fmt.Println(holding())
+		}
+	}()
+}
+
+// serveTLS is an echo server that speaks TLS, which the command does not.
+func serveTLS() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := serveTLSUntil(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func serveTLSUntil(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("serveTLS", flag.ContinueOnError)
+	addr := flags.String("addr", "", "address to listen on")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) },
+		server.Options{Logger: log, HoldReplies: true, Stateless: true})
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", *addr)
+	if err != nil {
+		return err
+	}
+	config, _ := wstest.TLS()
+	log.Info("listening", "addr", l.Addr().String(), "url", "wss://"+l.Addr().String()+"/")
+	return s.Serve(ctx, tls.NewListener(l, config))
+}
+
+// An observation is a process that tells what it holds.
+type observation struct {
+	*process
+	stdout *os.File
+	lines  *bufio.Reader
+}
+
+// observe starts the program, which is observed or observed-tls.
+func observe(program, dir string, args ...string) (*observation, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	p, err := startWith(w, program, dir, nil, args...)
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	return &observation{p, r, bufio.NewReader(r)}, nil
+}
+
+func (o *observation) end() {
+	o.kill()
+	o.stdout.Close()
+}
+
+// holds asks it.
+func (o *observation) holds(t *testing.T) (h held) {
+	t.Helper()
+	err := o.cmd.Process.Signal(syscall.SIGUSR1)
+	if err == nil {
+		err = o.stdout.SetReadDeadline(time.Now().Add(patience))
+	}
+	if err == nil {
+		_, err = fmt.Fscanln(o.lines, &h.Goroutines, &h.Heap)
+	}
+	if err == nil {
+		h.Use, err = hostile.UseOf(o.cmd.Process.Pid)
+	}
+	if err != nil {
+		t.Fatalf("what does it hold? %v", err)
+	}
+	return h
+}
+
+// watch follows its resident memory, and returns a func that returns the most there
+// has been until it was first called.
+func (o *observation) watch(t *testing.T) (peak func() int64) {
+	over := make(chan struct{})
+	var most int64
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for {
+			u, err := hostile.UseOf(o.cmd.Process.Pid)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			most = max(most, u.RSS)
+			select {
+			case <-over:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+	return sync.OnceValue(func() int64 {
+		close(over)
+		watching.Wait()
+		return most
+	})
+}
+
+// wrapped is a program that runs the other as the words of a shell before it say.
+func wrapped(t *testing.T, program, words string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "wrapped")
+	if err := os.WriteFile(name, []byte("#!/bin/sh\n"+words+" '"+program+"' \"$@\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}

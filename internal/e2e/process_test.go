@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+)
+
+// A process is a running wsecho. A nil process has ended.
+type process struct {
+	cmd  *exec.Cmd
+	addr string // that it listens on
+	log  string // the file of its stderr
+	done chan struct{}
+}
+
+// start starts the program on a free port and waits until it serves. Its stdout
+// and stderr go to the files out and log in dir.
+func start(program, dir string, environ []string, args ...string) (*process, error) {
+	stdout, err := os.Create(filepath.Join(dir, "out"))
+	if err != nil {
+		return nil, err
+	}
+	defer stdout.Close()
+	return startWith(stdout, program, dir, environ, args...)
+}
+
+// startWith is start with a stdout of one's own.
+func startWith(stdout *os.File, program, dir string, environ []string, args ...string) (*process, error) {
+	stderr, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	defer stderr.Close()
+	p := &process{log: stderr.Name(), done: make(chan struct{})}
+	p.cmd = exec.Command(program, append([]string{"--addr=127.0.0.1:0"}, args...)...)
+	p.cmd.Env = append(os.Environ(), environ...)
+	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait() // the exit code is looked at by wait
+	}()
+	match, err := waitFor(p.log, `listening"?[ ,]"?addr"?[=:]"?([^" ]+)`)
+	if err != nil {
+		p.kill()
+		return nil, err
+	}
+	p.addr = match[1]
+	return p, nil
+}
+
+// wait waits for the end of the process and returns its exit code.
+func (p *process) wait() (int, error) {
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode(), nil
+	case <-time.After(patience):
+		return 0, errors.New("the process does not end")
+	}
+}
+
+func (p *process) kill() {
+	if p != nil {
+		_ = p.cmd.Process.Kill() // an error says that it has ended
+		<-p.done
+	}
+}
+
+func (p *process) url() string { return "ws://" + p.addr + "/" }
+
+// startFor is start for a test, at whose end it must have ended by itself.
+func startFor(t *testing.T, program string, args ...string) *process {
+	t.Helper()
+	p, err := start(program, t.TempDir(), nil, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.kill)
+	return p
+}
+
+// stop ends the process as a service manager does, and checks that all is well.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	code, err := p.wait()
+	if err == nil && code != 0 {
+		err = fmt.Errorf("the exit code is %d", code)
+	}
+	if err != nil {
+		text, _ := os.ReadFile(p.log)
+		t.Fatalf("%v; its log:\n%s", err, text)
+	}
+}
+
+// logged checks that a line of the log matches.
+func (p *process) logged(t *testing.T, pattern string) {
+	t.Helper()
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(pattern).Match(text) {
+		t.Errorf("nothing matches %s in the log:\n%s", pattern, text)
+	}
+}

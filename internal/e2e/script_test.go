@@ -1,0 +1,275 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"example.com/wsecho/wstest"
+)
+
+// TestScripts runs the real main in processes of its own, as testdata/script
+// says. The commands there are those of testscript and these:
+//
+//	serve [NAME=VALUE]... [flags]    start wsecho on a free port, $ADDR; its log
+//	                                 goes to the file log, its stdout to out
+//	refused [as above] PATTERN       wsecho exits with 2 and an error that matches
+//	failed [as above] PATTERN        the same with 1
+//	ends CODE [as above] PATTERN     the same with this code
+//	signal TERM|INT                  to what serve has started
+//	exited CODE                      wait for its end
+//	wait-for FILE PATTERN            wait until the file matches
+//	[!] get PATH STATUS PATTERN      whether this is the answer
+//	[!] open PEER [HEADER:VALUE]...  whether a WebSocket is let in
+//	send PEER TEXT [TIMES]           TEXT is as in a Go string
+//	recv PEER TEXT [TIMES]
+//	closed PEER CODE                 wait for the close frame, answer it, see FIN
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			s := &scene{peers: map[string]*wstest.Peer{}}
+			env.Values[sceneKey{}] = s
+			env.Defer(s.end)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve":    scriptCommand(0, false, (*scene).serve),
+			"refused":  scriptCommand(1, false, (*scene).refused),
+			"failed":   scriptCommand(1, false, (*scene).failed),
+			"ends":     scriptCommand(2, false, (*scene).endsWith),
+			"signal":   scriptCommand(1, false, (*scene).signal),
+			"exited":   scriptCommand(1, false, (*scene).exited),
+			"wait-for": scriptCommand(2, false, (*scene).waitFor),
+			"get":      scriptCommand(3, true, (*scene).get),
+			"open":     scriptCommand(1, true, (*scene).open),
+			"send":     scriptCommand(2, false, (*scene).send),
+			"recv":     scriptCommand(2, false, (*scene).recv),
+			"closed":   scriptCommand(2, false, (*scene).closed),
+		},
+	})
+}
+
+// A scene is what a script has started.
+type scene struct {
+	process *process
+	peers   map[string]*wstest.Peer
+}
+
+type sceneKey struct{}
+
+// scriptCommand makes one of f, which fails with an error, or may be negated.
+func scriptCommand(least int, negatable bool, f func(*scene, *testscript.TestScript, []string) error) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if len(args) < least || neg && !negatable {
+			ts.Fatalf("this is not how the command is used")
+		}
+		err := f(ts.Value(sceneKey{}).(*scene), ts, args)
+		switch {
+		case err != nil && neg:
+			ts.Logf("%v", err)
+		case err != nil:
+			ts.Fatalf("%v", err)
+		case neg:
+			ts.Fatalf("it did")
+		}
+	}
+}
+
+func (s *scene) end() {
+	for _, p := range s.peers {
+		p.Close()
+	}
+	s.process.kill()
+}
+
+// variables are what stands before the flags.
+func variables(args []string) (environ, rest []string) {
+	n := 0
+	for n < len(args) && strings.HasPrefix(args[n], "WSECHO_") {
+		n++
+	}
+	return args[:n], args[n:]
+}
+
+func (s *scene) serve(ts *testscript.TestScript, args []string) (err error) {
+	s.process.kill()
+	environ, args := variables(args)
+	s.process, err = start("wsecho", ts.MkAbs("."), environ, args...)
+	if err == nil {
+		ts.Setenv("ADDR", s.process.addr)
+	}
+	return err
+}
+
+func (s *scene) refused(_ *testscript.TestScript, args []string) error { return s.ends(2, args) }
+func (s *scene) failed(_ *testscript.TestScript, args []string) error  { return s.ends(1, args) }
+
+func (s *scene) endsWith(_ *testscript.TestScript, args []string) error {
+	code, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	return s.ends(code, args[1:])
+}
+
+// ends runs wsecho to the end that it comes to by itself.
+func (s *scene) ends(code int, args []string) error {
+	pattern := args[len(args)-1]
+	environ, args := variables(args[:len(args)-1])
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "wsecho", args...)
+	cmd.Env = append(os.Environ(), environ...)
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	_ = cmd.Run() // what matters is the exit code
+	first, _, _ := strings.Cut(stderr.String(), "\n")
+	switch got := cmd.ProcessState.ExitCode(); {
+	case got != code:
+		return fmt.Errorf("the exit code is %d, not %d; stderr: %s", got, code, &stderr)
+	case stdout.Len() > 0:
+		return fmt.Errorf("there is something on stdout: %q", &stdout)
+	case !regexp.MustCompile("^wsecho: error: " + pattern).MatchString(first):
+		return fmt.Errorf("%q does not match %s", first, pattern)
+	}
+	return nil
+}
+
+func (s *scene) signal(_ *testscript.TestScript, args []string) error {
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt}
+	return s.process.cmd.Process.Signal(signals[args[0]])
+}
+
+func (s *scene) exited(_ *testscript.TestScript, args []string) error {
+	code, err := s.process.wait()
+	if err == nil && strconv.Itoa(code) != args[0] {
+		err = fmt.Errorf("the exit code is %d, not %s", code, args[0])
+	}
+	return err
+}
+
+func (s *scene) waitFor(ts *testscript.TestScript, args []string) error {
+	_, err := waitFor(ts.MkAbs(args[0]), args[1])
+	return err
+}
+
+func (s *scene) get(_ *testscript.TestScript, args []string) error {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	answer, err := client.Get("http://" + s.process.addr + args[0])
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	if strconv.Itoa(answer.StatusCode) != args[1] || !regexp.MustCompile(args[2]).Match(body) {
+		return fmt.Errorf("the answer is %d %q", answer.StatusCode, body)
+	}
+	return nil
+}
+
+func (s *scene) open(_ *testscript.TestScript, args []string) error {
+	header := http.Header{}
+	for _, h := range args[1:] {
+		name, value, _ := strings.Cut(h, ":")
+		header.Add(name, value)
+	}
+	p, err := wstest.Dial("ws://"+s.process.addr+"/", wstest.DialOptions{Header: header, Timeout: patience})
+	if err != nil {
+		return err
+	}
+	if former := s.peers[args[0]]; former != nil {
+		former.Close()
+	}
+	s.peers[args[0]] = p
+	return nil
+}
+
+// text is the text of a script's arguments.
+func text(args []string) (string, error) {
+	times := 1
+	if len(args) > 1 {
+		var err error
+		if times, err = strconv.Atoi(args[1]); err != nil {
+			return "", err
+		}
+	}
+	one, err := strconv.Unquote(`"` + args[0] + `"`)
+	return strings.Repeat(one, times), err
+}
+
+func (s *scene) send(_ *testscript.TestScript, args []string) error {
+	what, err := text(args[1:])
+	if err != nil {
+		return err
+	}
+	return s.peers[args[0]].Send(wstest.TextFrame(what))
+}
+
+func (s *scene) recv(_ *testscript.TestScript, args []string) error {
+	want, err := text(args[1:])
+	if err != nil {
+		return err
+	}
+	opcode, got, err := s.peers[args[0]].RecvMessage()
+	if err == nil && (opcode != wstest.Text || string(got) != want) {
+		err = fmt.Errorf("opcode %d and %q came, not the text %q", opcode, got, want)
+	}
+	return err
+}
+
+func (s *scene) closed(ts *testscript.TestScript, args []string) error {
+	p := s.peers[args[0]]
+	code, reason, err := p.Await(patience)
+	if err != nil {
+		return err
+	}
+	ts.Logf("%d %q", code, reason)
+	if strconv.Itoa(int(code)) != args[1] {
+		return fmt.Errorf("the close code is %d %q, not %s", code, reason, args[1])
+	}
+	if err := p.Send(wstest.CloseFrame(code, "")); err != nil {
+		return err
+	}
+	end, err := p.End(patience)
+	p.Close()
+	if err == nil && !end.FIN {
+		err = fmt.Errorf("there was no FIN: %v", end)
+	}
+	return err
+}
+
+// waitFor waits until the file matches, and returns the match.
+func waitFor(file, pattern string) ([]string, error) {
+	re, err := regexp.Compile("(?m)" + pattern)
+	if err != nil {
+		return nil, err
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if match := re.FindStringSubmatch(string(text)); match != nil {
+			return match, nil
+		}
+		if time.Now().After(end) {
+			return nil, fmt.Errorf("nothing in %s matches %s:\n%s", file, pattern, text)
+		}
+	}
+}
