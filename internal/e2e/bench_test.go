@@ -54,5 +54,5 @@ func TestBenchInterrupted(t *testing.T) {
 		t.Errorf("%s", &stdout)
 	}
 	server.stop(t)
-	server.logged(t, "msg=ended kind=normal by=peer code=1000")
+	server.logged(t, "msg=ended kind=normal by=peer gone=false code=1000")
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // logKeys are the keys that lines of the log have.
-var logKeys = strings.Fields(`time level msg addr url cause id remote host uri subprotocol status reason kind by code sent received
+var logKeys = strings.Fields(`time level msg addr url cause id remote host uri subprotocol status reason kind by gone code sent received
 	age silent messages_in messages_out bytes_in bytes_out rtt after failures connections timeout acknowledged unacknowledged unwritable`)
 
 const (

@@ -31,7 +31,7 @@ func TestPython(t *testing.T) {
 		flags    []string
 		want     string // in the server's log
 	}{
-		{"echo", nil, "kind=normal by=peer code=1000 .* messages_in=22 messages_out=22"},
+		{"echo", nil, "kind=normal by=peer gone=false code=1000 .* messages_in=22 messages_out=22"},
 		{"large", nil, "bytes_in=29777216 bytes_out=29777216"},
 		{"compressed", []string{"--compression=no-context-takeover"}, "messages_out=22"},
 		{"compressed", []string{"--compression=context-takeover"}, "messages_out=22"},
@@ -41,7 +41,7 @@ func TestPython(t *testing.T) {
 		{"pipelined", nil, "messages_in=1000 messages_out=1000"},
 		{"fragmented", nil, "messages_in=2 messages_out=2"},
 		{"pinged", []string{"--ping-interval=100ms", "--ping-timeout=100ms", "--max-missed=100"}, "messages_out=1 .* rtt="},
-		{"closing", nil, `kind="peer code" by=peer code=4999`},
+		{"closing", nil, `kind="peer code" by=peer gone=false code=4999`},
 		{"refused", []string{"--read-limit=1MiB"}, "sent=1002"},
 	} {
 		t.Run(strings.Join(append([]string{test.scenario}, test.flags...), " "), func(t *testing.T) {
