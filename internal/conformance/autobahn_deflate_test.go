@@ -17,13 +17,12 @@ var sizes12 = []struct{ message, fragment int }{
 }
 
 // many is how many messages of a size are sent where the suite sends a thousand:
-// fewer of the long ones, and with the race detector fewer of all, or they would
-// take minutes.
+// fewer of the long ones, and in a sample fewer of all, or they would take minutes.
 func many(size int) int {
 	switch {
-	case *full:
+	case *exhaustive:
 		return thousand
-	case raced:
+	case sampled():
 		return min(50, max(2, 64<<10/max(1, size)))
 	}
 	return min(thousand, 2<<20/max(1, size))

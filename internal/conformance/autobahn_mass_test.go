@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/wstest"
 )
 
@@ -11,18 +12,22 @@ import (
 // at their contents; here they are compared.
 func masses() []numbered {
 	const kib, mib = 1 << 10, 1 << 20
+	largest := 16 * mib
+	if !*exhaustive {
+		largest = testfull.N(mib, largest)
+	}
 	pattern := "BAsd7&jh23"
 	whole := func(number string, opcode byte) []numbered {
 		sizes := []int{64 * kib, 256 * kib, mib, 4 * mib, 8 * mib, 16 * mib}
 		return lazily(number, len(sizes), func(i int) exchange {
-			s := repeat(pattern, sizes[i])
+			s := repeat(pattern, min(sizes[i], largest))
 			return echoed(opcode, s, together(data(opcode, s)))
 		})
 	}
 	fragments := func(number string, opcode byte) []numbered {
 		sizes := []int{64, 256, kib, 4 * kib, 16 * kib, 64 * kib, 256 * kib, mib, 4 * mib}
 		return lazily(number, len(sizes), func(i int) exchange {
-			s := repeat(pattern, 4*mib)
+			s := repeat(pattern, min(4*mib, largest))
 			return echoed(opcode, s, together(pieces(opcode, s, sizes[i])...))
 		})
 	}
@@ -34,7 +39,7 @@ func masses() []numbered {
 		})
 	}
 	rounds := thousand
-	if raced && !*full {
+	if sampled() {
 		rounds = 100
 	}
 	swapped := func(number string, opcode byte, fill string) []numbered {

@@ -31,8 +31,9 @@ func TestCloseCodes(t *testing.T) {
 		codes = append(codes, code)
 	}
 	codes = append(codes, 65535)
-	if raced && !*full {
-		codes = everyNth(codes, 13)
+	if sampled() {
+		defined := codes[999:1017] // by the RFC, and their neighbours
+		codes = append(everyNth(codes, 13), defined...)
 	}
 	url := serve(t, server.Options{})
 	sweep(t, codes, func(code int) error {

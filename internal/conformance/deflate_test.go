@@ -166,7 +166,7 @@ func TestDeflateMessages(t *testing.T) {
 	t.Parallel()
 	sizes := []int{0, 1, 2, 3, 10, 125, 126, 127, 128, 511, 512, 513, 4095, 4096, 4097, 16 << 10, 32<<10 - 1, 32 << 10, 32<<10 + 1, 65535, 65536, 128 << 10}
 	count := 3 * len(sizes)
-	if raced && !*full {
+	if sampled() {
 		count = 8
 	}
 	for offer, want := range map[string]params{

@@ -20,12 +20,12 @@ var letters = map[rune]wstest.Frame{
 
 // TestSequences has all sequences of up to four frames that are legal but for
 // their last, in one write and in one for each frame: RFC 6455, section 5.4. With
-// -full, they are of up to five.
+// -exhaustive, they are of up to five.
 func TestSequences(t *testing.T) {
 	t.Parallel()
 	url := serve(t, server.Options{})
 	longest := 4
-	if *full {
+	if *exhaustive {
 		longest = 5
 	}
 	begun := []string{""} // legal so far

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -43,21 +44,23 @@ func TestLimit(t *testing.T) {
 }
 
 // TestLarge sends messages of 4 and 16 MiB whole, in fragments, with pings in
-// between, and in chops; and 4 MiB in fragments of 64 bytes.
+// between, and in chops; and 4 MiB in fragments of 64 bytes. By default they are of 1
+// and 4 MiB.
 func TestLarge(t *testing.T) {
 	t.Parallel()
 	url := serve(t, server.Options{})
+	large := testfull.N(1<<20, 4<<20)
 	for _, opcode := range []byte{wstest.Text, wstest.Binary} {
 		for _, tt := range []struct {
 			name string
 			size int
 			say  func(s string) step
 		}{
-			{"whole", 16 << 20, func(s string) step { return together(data(opcode, s)) }},
-			{"fragments of 65536", 16 << 20, func(s string) step { return together(pieces(opcode, s, 65536)...) }},
-			{"fragments of 1000", 16 << 20, func(s string) step { return together(pieces(opcode, s, 1000)...) }},
-			{"fragments of 64", 4 << 20, func(s string) step { return together(pieces(opcode, s, 64)...) }},
-			{"chops of 16381", 16 << 20, func(s string) step { return chopped(16381, data(opcode, s)) }},
+			{"whole", 4 * large, func(s string) step { return together(data(opcode, s)) }},
+			{"fragments of 65536", 4 * large, func(s string) step { return together(pieces(opcode, s, 65536)...) }},
+			{"fragments of 1000", 4 * large, func(s string) step { return together(pieces(opcode, s, 1000)...) }},
+			{"fragments of 64", large, func(s string) step { return together(pieces(opcode, s, 64)...) }},
+			{"chops of 16381", 4 * large, func(s string) step { return chopped(16381, data(opcode, s)) }},
 		} {
 			t.Run(fmt.Sprintf("opcode %d/%s", opcode, tt.name), func(t *testing.T) {
 				t.Parallel()
@@ -69,7 +72,7 @@ func TestLarge(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("opcode %d/pings in between", opcode), func(t *testing.T) {
 			t.Parallel()
-			s := repeat("BAsd7&jh23", 4<<20)
+			s := repeat("BAsd7&jh23", large)
 			var say, want []wstest.Frame
 			for i, f := range pieces(opcode, s, 64<<10) {
 				say = append(say, ping(fmt.Sprint(i)), f)

@@ -10,11 +10,16 @@ import (
 	"time"
 
 	"example.com/wsecho/echo"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
 
-var full = flag.Bool("full", false, "as many messages as the Autobahn suite sends, longer tables, and both with the race detector too")
+var exhaustive = flag.Bool("exhaustive", false, "send as many messages as the Autobahn suite, and try longer tables, also with the race detector")
+
+// sampled reports whether the tests send fewer and smaller messages and try a sample
+// of the long tables. The samples are always the same, and have each kind once.
+func sampled() bool { return !*exhaustive && (raced || !testfull.Enabled()) }
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -118,13 +118,13 @@ func TestUTF8(t *testing.T) {
 	}
 	good.say = []step{together(good.want...)}
 	binaries.say = []step{together(binaries.want...)}
-	if raced && !*full {
+	if sampled() {
 		rows = everyNth(rows, 8)
 	}
 	sweep(t, append(rows, good, binaries), on(serve(t, server.Options{})))
 }
 
-// everyNth thins a table that is too long for the race detector.
+// everyNth returns a sample of a long table.
 func everyNth[T any](rows []T, n int) []T {
 	var some []T
 	for i := 0; i < len(rows); i += n {
@@ -155,7 +155,7 @@ func TestFailFast(t *testing.T) {
 		seen[s[:at+1]] = true
 		add(fmt.Sprintf("%q", s[:at+1]), s, at)
 	}
-	if raced && !*full {
+	if sampled() {
 		rows = everyNth(rows, 7)
 	}
 	sweep(t, rows, on(serve(t, server.Options{})))

@@ -30,6 +30,10 @@ func TestByDefault(t *testing.T) {
 	}
 }
 
+// TestEnabled shows in the results of a run whether the variable was set.
+// internal/conformance/table makes no page without it.
+func TestEnabled(t *testing.T) { testfull.Only(t, "a run by default is a sample") }
+
 func TestInFull(t *testing.T) {
 	t.Setenv(testfull.Variable, "1")
 	r := &recorder{TB: t}

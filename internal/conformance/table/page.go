@@ -33,6 +33,7 @@ func (p *page) write() {
 
 This page is made from the results of the tests and not edited:
 
+    export WSECHO_TEST_FULL=1
     (go test -json ./...; cd bench; go test -json ./...) | go run ./internal/conformance/table
 
 %[1]s.ci/run%[1]s makes it again and fails where it is not this one. A row is *pass* when all of
@@ -102,7 +103,7 @@ func (p *page) autobahn() {
 Each case of the suite has its counterpart, %[1]s%[2]s/6.4.2%[1]s
 for 6.4.2, and passes if the answer is the one that the suite calls strict. In
 sections 12 and 13 a thousand messages are sent, as in the suite, but of those
-over 2 KiB only as many as make 2 MiB, unless the test is given %[1]s-full%[1]s.
+over 2 KiB only as many as make 2 MiB, unless the test is given %[1]s-exhaustive%[1]s.
 
 | cases | about | verdict |
 |---|---|---|

@@ -101,7 +101,7 @@ func names() []string {
 			all = append(all, cases+"/"+n)
 		}
 	}
-	return all
+	return append(all, fullRun)
 }
 
 // results where every test that is named has passed, but for some.
@@ -161,6 +161,17 @@ func TestExit(t *testing.T) {
 	var page, stderr strings.Builder
 	if code := run(strings.NewReader(allPass(nil)), &page, &stderr); code != 1 || !strings.Contains(stderr.String(), "a fault that nobody shows") {
 		t.Errorf("a row without tests: got %d and %q, want 1", code, stderr.String())
+	}
+}
+
+// TestNotFull gives results of a run in which the tests were a sample.
+func TestNotFull(t *testing.T) {
+	for _, action := range []string{"skip", "fail", ""} {
+		var page, stderr strings.Builder
+		code := run(strings.NewReader(allPass(map[string]string{fullRun: action})), &page, &stderr)
+		if code != 1 || page.Len() > 0 || !strings.Contains(stderr.String(), "set WSECHO_TEST_FULL=1") {
+			t.Errorf("%q: got %d, %d bytes and %q, want 1, no page and the variable's name", action, code, page.Len(), stderr.String())
+		}
 	}
 }
 
