@@ -93,13 +93,18 @@ func TestReadmeLength(t *testing.T) {
 	}
 }
 
-// TestReadmeCommands runs the commands of the README in their order, and compares
-// the output. Times, ports and sizes may differ.
-func TestReadmeCommands(t *testing.T) {
+func TestReadme(t *testing.T) {
+	program := build(t, "..", ".")
+	t.Run("commands", func(t *testing.T) { testCommands(t, program) })
+	t.Run("flags", func(t *testing.T) { testFlags(t, program) })
+}
+
+// testCommands runs the commands of the README in their order, and compares the
+// output. Times, ports and sizes may differ.
+func testCommands(t *testing.T, program string) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("no sh: ", err)
 	}
-	program := build(t, "..", ".")
 	var server *process
 	port := "8080"
 	here := func(text string) string { return strings.ReplaceAll(text, "8080", port) }
@@ -270,9 +275,9 @@ func await(t *testing.T, addr string) {
 	}
 }
 
-// TestReadmeFlags compares the README's table of flags with the help.
-func TestReadmeFlags(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), build(t, "..", "."), "--help").Output()
+// testFlags compares the README's table of flags with the help.
+func testFlags(t *testing.T, program string) {
+	out, err := exec.CommandContext(t.Context(), program, "--help").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

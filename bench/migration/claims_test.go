@@ -17,8 +17,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// patience is how long a test waits for what must happen.
-const patience = 10 * time.Second
+// timeout is the longest time that a test waits for an event.
+const timeout = 10 * time.Second
 
 // serveGorilla serves connections until the end of the test.
 func serveGorilla(t *testing.T, u gorilla.Upgrader, f func(*gorilla.Conn)) (url string) {
@@ -38,7 +38,7 @@ func serveGorilla(t *testing.T, u gorilla.Upgrader, f func(*gorilla.Conn)) (url 
 // dialCoder connects a client of coder/websocket until the end of the test.
 func dialCoder(t *testing.T, url string, o coder.DialOptions) (context.Context, *coder.Conn) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	t.Cleanup(cancel)
 	c, _, err := coder.Dial(ctx, url, &o)
 	if err != nil {
@@ -48,18 +48,18 @@ func dialCoder(t *testing.T, url string, o coder.DialOptions) (context.Context, 
 	return ctx, c
 }
 
-// Whatever the peer does, and whichever way the ping is written, and whether or
-// not somebody reads: the popular check does not say that the link is closed.
+// TestPopularCheckNeverSaysClosed runs the popular check against each ending of a
+// peer, with both ways to write a ping, with and without a reader.
 func TestPopularCheckNeverSaysClosed(t *testing.T) {
 	pings := map[string]func(*gorilla.Conn) error{
 		"WriteControl": func(c *gorilla.Conn) error {
-			return c.WriteControl(gorilla.PingMessage, nil, time.Now().Add(patience))
+			return c.WriteControl(gorilla.PingMessage, nil, time.Now().Add(timeout))
 		},
 		"WriteMessage": func(c *gorilla.Conn) error {
 			return c.WriteMessage(gorilla.PingMessage, nil)
 		},
 	}
-	peers := append([]visit{{"silence", func(*wstest.Peer) error { return nil }}}, goodbyes...)
+	peers := append([]session{{"silence", func(*wstest.Peer) error { return nil }}}, peerEndings...)
 	for _, peer := range peers {
 		for name, ping := range pings {
 			for _, reading := range []bool{false, true} {
@@ -78,7 +78,7 @@ func TestPopularCheckNeverSaysClosed(t *testing.T) {
 						p.Close()
 						if reading {
 							if _, _, err := c.ReadMessage(); err == nil {
-								t.Error("a read after the end has no error")
+								t.Error("a read after the end: got no error")
 							}
 						}
 					}
@@ -89,7 +89,7 @@ func TestPopularCheckNeverSaysClosed(t *testing.T) {
 							t.Errorf("the first ping: %v", err)
 						}
 						if gorilla.IsCloseError(err, gorilla.CloseGoingAway, gorilla.CloseAbnormalClosure) {
-							t.Errorf("ping %d says that the link is closed: %v", i, err)
+							t.Errorf("ping %d: the check says that the connection is closed: %v", i, err)
 						}
 						if stays && i == 10 {
 							return
@@ -97,7 +97,7 @@ func TestPopularCheckNeverSaysClosed(t *testing.T) {
 						time.Sleep(time.Millisecond)
 					}
 					if err == nil {
-						t.Error("no ping has failed")
+						t.Error("every ping succeeded, want an error")
 					}
 				})
 			}
@@ -105,7 +105,7 @@ func TestPopularCheckNeverSaysClosed(t *testing.T) {
 	}
 }
 
-// IsCloseError looks at the error itself, Of and Gone at what it wraps.
+// TestWrapped: Of and Gone unwrap the error, and IsCloseError does not.
 func TestWrapped(t *testing.T) {
 	theirs := fmt.Errorf("reading: %w", &gorilla.CloseError{Code: gorilla.CloseGoingAway})
 	if gorilla.IsCloseError(theirs, gorilla.CloseGoingAway) {
@@ -117,7 +117,8 @@ func TestWrapped(t *testing.T) {
 	}
 }
 
-// gorilla's read limit counts bytes on the wire, ours those of the message.
+// TestReadLimitAndCompression: gorilla's read limit counts compressed bytes, ours
+// counts inflated bytes.
 func TestReadLimitAndCompression(t *testing.T) {
 	const limit = 4096
 	zeros := make([]byte, 1<<20)
@@ -156,14 +157,14 @@ func TestReadLimitAndCompression(t *testing.T) {
 	}
 }
 
-// A client of coder/websocket reads 32 KiB at most unless it is told otherwise.
+// TestClientReadLimit: the default read limit of coder's client is 32 KiB.
 func TestClientReadLimit(t *testing.T) {
 	url := serveGorilla(t, gorilla.Upgrader{}, func(c *gorilla.Conn) {
 		p := bytes.Repeat([]byte("."), 32768+1)
 		if err := c.WriteMessage(gorilla.TextMessage, p); err != nil {
 			t.Error(err)
 		}
-		_, _, _ = c.ReadMessage() // until the client goes
+		_, _, _ = c.ReadMessage() // until the client ends the connection
 	})
 	for _, limit := range []int64{0, 32769} {
 		ctx, c := dialCoder(t, url, coder.DialOptions{})
@@ -183,7 +184,7 @@ func TestClientReadLimit(t *testing.T) {
 
 type userKey struct{}
 
-// What middleware puts into the request's context is in the handler's.
+// TestContextValues: the handler's context has the values of the request's context.
 func TestContextValues(t *testing.T) {
 	users := make(chan any, 1)
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
@@ -202,5 +203,5 @@ func TestContextValues(t *testing.T) {
 	if got := <-users; got != "ann" {
 		t.Errorf("got %v, want ann", got)
 	}
-	hears(p)
+	receive(p)
 }

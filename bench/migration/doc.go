@@ -1,7 +1,6 @@
-// Package migration holds the code of docs/coming-from-gorilla.md and nothing else:
-// each thing once with gorilla/websocket and once with this project, as Examples
-// that are run.
+// Package migration holds the examples of docs/coming-from-gorilla.md. Each task has
+// one Example with gorilla/websocket and one with this project.
 //
-// Each file imports one library only, under the name websocket that both have,
-// so that the code is what a reader has or will have.
+// Each file imports only one of the two libraries, under the name websocket, so that
+// a reader can copy the code.
 package migration

@@ -29,7 +29,7 @@ func Example_client_wsecho() {
 	// gone: true
 }
 
-// Without the RoundTripper half a message is a message.
+// Without the RoundTripper, coder returns half a message as a complete one.
 func Example_client_coder() {
 	url := halfMessage()
 	ctx := context.Background()

@@ -50,8 +50,8 @@ func Example_options_gorilla() {
 	// "null": 403 refused: websocket: request origin not allowed by Upgrader.CheckOrigin
 }
 
-// CheckOrigin decides alone: about the server's own host too, and about clients
-// that are no browsers.
+// CheckOrigin decides alone, also about the server's own host and about clients that
+// are not browsers.
 func Example_checkOrigin_gorilla() {
 	upgrader := websocket.Upgrader{
 		CheckOrigin: func(r *http.Request) bool {
@@ -74,8 +74,8 @@ func Example_checkOrigin_gorilla() {
 	// "null": 403 Forbidden
 }
 
-// HandshakeTimeout is about the write of the answer: a client that does not
-// finish its request is for the http.Server to bound.
+// HandshakeTimeout limits only the write of the answer. The http.Server must limit
+// the time of the request.
 func Example_handshakeTimeout_gorilla() {
 	upgrader := websocket.Upgrader{HandshakeTimeout: 50 * time.Millisecond}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

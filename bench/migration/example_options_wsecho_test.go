@@ -32,7 +32,7 @@ func Example_options_wsecho() {
 		Compression:    websocket.CompressionNoContextTakeover,
 	})
 	if err != nil {
-		log.Fatal(err) // an option that makes no sense
+		log.Fatal(err) // an invalid option
 	}
 	srv := httptest.NewServer(s)
 	defer srv.Close()
@@ -68,7 +68,7 @@ func Example_checkOrigin_wsecho() {
 	// "null": 403 origin "null" may not connect to host "chat.example.org"; CheckOrigin refused it
 }
 
-// Under Serve the timeout begins with the first byte of the request.
+// Under Serve, HandshakeTimeout starts with the first byte of the request.
 func Example_handshakeTimeout_wsecho() {
 	s, err := server.New(handler, server.Options{HandshakeTimeout: 50 * time.Millisecond})
 	if err != nil {

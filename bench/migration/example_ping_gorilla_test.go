@@ -16,8 +16,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// The popular check, on a peer that answers, one that is silent and one that
-// has closed.
+// The popular check against three peers: one answers, one is silent, one has closed.
 func Example_pingCheck_gorilla() {
 	closed := func(conn *websocket.Conn) (bool, error) {
 		err := conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second))
@@ -71,7 +70,7 @@ func Example_pingCheck_gorilla() {
 		is, err = closed(conn)
 	}
 	fmt.Printf("has closed, a later ping: closed %t, error broken pipe or reset: %t\n", is, brokenPipe(err))
-	fmt.Println("what the read said:", readErr)
+	fmt.Println("the read returned:", readErr)
 	conn.Close()
 
 	// Output:
@@ -81,10 +80,10 @@ func Example_pingCheck_gorilla() {
 	// is silent: closed false, error <nil>
 	// has closed, first ping: closed false, error <nil>
 	// has closed, a later ping: closed false, error broken pipe or reset: true
-	// what the read said: websocket: close 1006 (abnormal closure): unexpected EOF
+	// the read returned: websocket: close 1006 (abnormal closure): unexpected EOF
 }
 
-// What works with gorilla: a read deadline that each pong moves.
+// A correct heartbeat with gorilla: each pong moves a read deadline.
 func Example_heartbeat_gorilla() {
 	const (
 		pongWait   = 150 * time.Millisecond
@@ -126,7 +125,7 @@ func Example_heartbeat_gorilla() {
 	}))
 	defer srv.Close()
 
-	p := dial(srv.URL) // and does not read
+	p := dial(srv.URL) // the peer does not read
 	defer p.Close()
 	err := <-reads
 	var timeout net.Error

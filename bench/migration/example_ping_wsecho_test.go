@@ -12,10 +12,10 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// The check that waits for the answer, on the same three peers.
+// heartbeat.Check waits for the answer. The peers are the same three.
 func Example_pingCheck_wsecho() {
-	alive := func(c *server.Conn, patience time.Duration) bool {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+	alive := func(c *server.Conn, timeout time.Duration) bool {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
 		_, err := heartbeat.Check(ctx, c)
 		return err == nil
@@ -25,7 +25,7 @@ func Example_pingCheck_wsecho() {
 	ends := make(chan server.Outcome, 1)
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
 		conns <- c
-		_, _, err := c.Read(ctx) // only a read sees the pong
+		_, _, err := c.Read(ctx) // only a Read sees the pong
 		return err
 	}, server.Options{OnEnd: func(o server.Outcome) { ends <- o }})
 	if err != nil {
@@ -50,15 +50,15 @@ func Example_pingCheck_wsecho() {
 	p.Close()
 	fmt.Println("has closed: alive", alive(c, 10*time.Second))
 	o := <-ends
-	fmt.Printf("what the read said: %v, by %v\n", o.Kind, o.By)
+	fmt.Printf("the read returned: %v, by %v\n", o.Kind, o.By)
 	// Output:
 	// answers: alive true
 	// is silent: alive false
 	// has closed: alive false
-	// what the read said: abnormal, by peer
+	// the read returned: abnormal, by peer
 }
 
-// A server does it by itself, every 20 seconds unless it is told otherwise.
+// A server has a heartbeat. The default interval is 20 seconds.
 func Example_heartbeat_wsecho() {
 	ends := make(chan server.Outcome, 1)
 	s, err := server.New(handler, server.Options{
@@ -73,7 +73,7 @@ func Example_heartbeat_wsecho() {
 	srv := httptest.NewServer(s)
 	defer srv.Close()
 
-	p := dial(srv.URL) // and does not read
+	p := dial(srv.URL) // the peer does not read
 	defer p.Close()
 	o := <-ends
 	fmt.Printf("%v, by %v, after %d missed\n", o.Kind, o.By, o.Heartbeat.Missed)

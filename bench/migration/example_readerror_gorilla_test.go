@@ -34,7 +34,7 @@ func Example_readError_gorilla() {
 	}))
 	defer srv.Close()
 
-	leave(srv.URL, done)
+	endEach(srv.URL, done)
 	// Output:
 	// close 1000: 1000, gone false, unexpected false
 	// close without a code: 1005, gone false, unexpected true

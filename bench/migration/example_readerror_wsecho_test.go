@@ -33,7 +33,7 @@ func Example_readError_wsecho() {
 	srv := httptest.NewServer(s)
 	defer srv.Close()
 
-	leave(srv.URL, done)
+	endEach(srv.URL, done)
 	// Output:
 	// close 1000: normal, code 1000, gone false, unexpected false
 	// close without a code: normal, code 1005, gone false, unexpected false

@@ -28,7 +28,7 @@ func Example_readLoop_gorilla() {
 	}))
 	defer srv.Close()
 
-	pay(srv.URL, visits)
+	runSessions(srv.URL, sessions)
 	// Output:
 	// hello, quit: "hello", no close frame
 	// text that is not UTF-8: "caf\xe9", close 1000

@@ -27,7 +27,7 @@ func Example_readLoop_wsecho() {
 	srv := httptest.NewServer(s)
 	defer srv.Close()
 
-	pay(srv.URL, visits)
+	runSessions(srv.URL, sessions)
 	// Output:
 	// hello, quit: "hello", close 1000
 	// text that is not UTF-8: close 1007 "text is not UTF-8"
@@ -35,7 +35,7 @@ func Example_readLoop_wsecho() {
 	// 65 bytes: close 1009 "message over 64 bytes"
 }
 
-// What is only an echo has its read loop in package echo.
+// Package echo has the read loop of an echo server.
 func Example_echo_wsecho() {
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
 		return echo.Serve(ctx, c)
@@ -46,7 +46,7 @@ func Example_echo_wsecho() {
 	srv := httptest.NewServer(s)
 	defer srv.Close()
 
-	pay(srv.URL, visits[1:])
+	runSessions(srv.URL, sessions[1:])
 	// Output:
 	// text that is not UTF-8: close 1007 "text is not UTF-8"
 	// half a message: no close frame

@@ -23,6 +23,6 @@ func Example_request_gorilla() {
 
 	p := dial(srv.URL + "/?user=ann")
 	defer p.Close()
-	fmt.Println(p.Response.Header.Get("Set-Cookie"), hears(p))
+	fmt.Println(p.Response.Header.Get("Set-Cookie"), receive(p))
 	// Output: seen=1 ["hello ann" no close frame]
 }

@@ -12,7 +12,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// http.Server's Shutdown knows nothing of a connection that was upgraded.
+// http.Server.Shutdown ignores upgraded connections.
 func Example_shutdown_gorilla() {
 	var upgrader websocket.Upgrader
 	ended := make(chan struct{})
@@ -42,11 +42,11 @@ func Example_shutdown_gorilla() {
 	fmt.Println("Shutdown:", srv.Shutdown(ctx))
 
 	p.Send(wstest.TextFrame("still there?"))
-	_, heard, _ := p.RecvMessage()
-	fmt.Printf("the peer hears: %s\n", heard)
+	_, received, _ := p.RecvMessage()
+	fmt.Printf("the peer received: %s\n", received)
 	p.Close()
 	<-ended
 	// Output:
 	// Shutdown: <nil>
-	// the peer hears: still there?
+	// the peer received: still there?
 }

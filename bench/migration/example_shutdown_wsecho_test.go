@@ -11,7 +11,7 @@ import (
 	"example.com/wsecho/server"
 )
 
-// With an http.Server of one's own there are two to shut down.
+// A program with an http.Server of its own shuts down both servers.
 func Example_shutdown_wsecho() {
 	s, err := server.New(handler, server.Options{})
 	if err != nil {
@@ -21,21 +21,21 @@ func Example_shutdown_wsecho() {
 	l := listen()
 	go srv.Serve(l)
 	p := dial("ws://" + l.Addr().String())
-	heard := make(chan []string)
-	go func() { heard <- hears(p) }()
+	received := make(chan []string)
+	go func() { received <- receive(p) }()
 
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 	fmt.Println("Shutdown:", errors.Join(s.Shutdown(ctx), srv.Shutdown(ctx)))
 
-	fmt.Println("the peer hears:", <-heard)
+	fmt.Println("the peer received:", <-received)
 	p.Close()
 	// Output:
 	// Shutdown: <nil>
-	// the peer hears: [close 1001 "the server is going away"]
+	// the peer received: [close 1001 "the server is going away"]
 }
 
-// Serve has the http.Server inside, and ends with its context.
+// Serve contains an http.Server. Cancelling its context shuts both down.
 func Example_serve_wsecho() {
 	s, err := server.New(handler, server.Options{})
 	if err != nil {
@@ -46,15 +46,15 @@ func Example_serve_wsecho() {
 	served := make(chan error)
 	go func() { served <- s.Serve(ctx, l) }()
 	p := dial("ws://" + l.Addr().String())
-	heard := make(chan []string)
-	go func() { heard <- hears(p) }()
+	received := make(chan []string)
+	go func() { received <- receive(p) }()
 
 	cancel()
 	fmt.Println("Serve:", <-served)
 
-	fmt.Println("the peer hears:", <-heard)
+	fmt.Println("the peer received:", <-received)
 	p.Close()
 	// Output:
 	// Serve: <nil>
-	// the peer hears: [close 1001 "the server is going away"]
+	// the peer received: [close 1001 "the server is going away"]
 }

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
 
-// wsURL is url, which may be one of package httptest, for a raw peer.
+// wsURL returns url with the scheme ws. The URLs of package httptest have http.
 func wsURL(url string) string { return "ws://" + url[strings.Index(url, "//")+2:] }
 
 // dial connects a raw peer.
@@ -38,7 +38,7 @@ func listen() net.Listener {
 	return l
 }
 
-// handshakes prints the answers to handshakes with several origins.
+// handshakes prints the server's answer to handshakes with several origins.
 func handshakes(url string) {
 	const host = "chat.example.org"
 	for _, origin := range []string{"", "http://" + host, "https://www.example.com", "http://www.example.com", "null"} {
@@ -67,8 +67,8 @@ func handshakes(url string) {
 	}
 }
 
-// A visit is what a raw peer does on one connection.
-type visit struct {
+// A session is what a raw peer does on one connection.
+type session struct {
 	name string
 	do   func(*wstest.Peer) error
 }
@@ -77,22 +77,22 @@ func sends(frames ...wstest.Frame) func(*wstest.Peer) error {
 	return func(p *wstest.Peer) error { return p.Send(frames...) }
 }
 
-// half sends half of a message and then FIN.
+// half sends half of a message, and then FIN.
 func half(p *wstest.Peer) error {
 	b := wstest.TextFrame("half a message").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
 	return errors.Join(p.SendRaw(b[:len(b)/2]), p.FIN())
 }
 
-// visits are those for a read loop with a limit of 64 bytes.
-var visits = []visit{
+// sessions run against a read loop with a limit of 64 bytes.
+var sessions = []session{
 	{"hello, quit", sends(wstest.TextFrame("hello"), wstest.TextFrame("quit"))},
 	{"text that is not UTF-8", sends(wstest.TextFrame("caf\xe9"), wstest.CloseFrame(1000, ""))},
 	{"half a message", half},
 	{"65 bytes", sends(wstest.BinaryFrame(make([]byte, 65)))},
 }
 
-// goodbyes are ways to leave.
-var goodbyes = []visit{
+// peerEndings are the ways in which a peer can end a connection.
+var peerEndings = []session{
 	{"close 1000", sends(wstest.CloseFrame(1000, ""))},
 	{"close without a code", sends(wstest.CloseFrame(0, ""))},
 	{"close 1001", sends(wstest.CloseFrame(1001, "tab closed"))},
@@ -102,30 +102,30 @@ var goodbyes = []visit{
 	{"RST", (*wstest.Peer).RST},
 }
 
-// pay pays the visits and prints what each peer hears.
-func pay(url string, visits []visit) {
-	for _, v := range visits {
+// runSessions runs each session and prints the frames that the peer receives.
+func runSessions(url string, sessions []session) {
+	for _, s := range sessions {
 		p := dial(url)
-		if err := v.do(p); err != nil {
+		if err := s.do(p); err != nil {
 			log.Fatal(err)
 		}
-		fmt.Printf("%s: %s\n", v.name, strings.Join(hears(p), ", "))
+		fmt.Printf("%s: %s\n", s.name, strings.Join(receive(p), ", "))
 		p.Close()
 	}
 }
 
-// leave says each goodbye on a connection of its own and waits until the server
-// is done with it. The server has to be reading before it hears one: until it has
-// taken the connection from net/http, that reads, and keeps a reset to itself.
-func leave(url string, done <-chan struct{}) {
-	for _, g := range goodbyes {
-		fmt.Print(g.name, ": ")
+// endEach ends one connection in each of the ways, and waits until the server has
+// noticed. It first waits for a pong: before the upgrade net/http reads from the
+// connection, and it would hide a reset.
+func endEach(url string, done <-chan struct{}) {
+	for _, s := range peerEndings {
+		fmt.Print(s.name, ": ")
 		p := dial(url)
 		err := p.Send(wstest.PingFrame(""))
 		if err == nil {
 			_, err = p.Recv()
 		}
-		if err := errors.Join(err, g.do(p)); err != nil {
+		if err := errors.Join(err, s.do(p)); err != nil {
 			log.Fatal(err)
 		}
 		<-done
@@ -133,24 +133,24 @@ func leave(url string, done <-chan struct{}) {
 	}
 }
 
-// hears is a correct peer until the connection ends, and returns what it hears.
-func hears(p *wstest.Peer) (heard []string) {
+// receive answers like a correct peer until the connection ends. It returns the
+// frames that it received.
+func receive(p *wstest.Peer) (received []string) {
 	end, err := p.Answer(context.Background(), wstest.AnswerOptions{Each: func(f wstest.Frame) {
 		if f.Opcode != wstest.Close {
-			heard = append(heard, fmt.Sprintf("%q", f.Payload))
+			received = append(received, fmt.Sprintf("%q", f.Payload))
 		}
 	}})
 	switch {
 	case err != nil:
 		log.Fatal(err)
 	case end.Code == 0:
-		return append(heard, "no close frame")
+		return append(received, "no close frame")
 	}
-	return append(heard, strings.TrimSuffix(fmt.Sprintf("close %d %q", end.Code, end.Reason), ` ""`))
+	return append(received, strings.TrimSuffix(fmt.Sprintf("close %d %q", end.Code, end.Reason), ` ""`))
 }
 
-// halfMessage serves one client: the first of two fragments, and then the end of
-// the stream.
+// halfMessage serves one client. It sends the first of two fragments, and then FIN.
 func halfMessage() (url string) {
 	l := listen()
 	go func() {
@@ -164,12 +164,12 @@ func halfMessage() (url string) {
 		if err := errors.Join(p.Accept(nil), p.Send(wstest.TextFrame("half a").Open()), p.FIN()); err != nil {
 			log.Fatal(err)
 		}
-		_, _ = p.End(10 * time.Second) // until the client has gone, however it goes
+		_, _ = p.End(10 * time.Second) // either way of ending is fine
 	}()
 	return "ws://" + l.Addr().String()
 }
 
-// brokenPipe reports whether err is that of a system whose peer is gone.
+// brokenPipe reports whether err is EPIPE or ECONNRESET.
 func brokenPipe(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }

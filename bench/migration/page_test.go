@@ -15,8 +15,8 @@ import (
 
 const page = "../../docs/coming-from-gorilla.md"
 
-// TestPage checks that the page quotes what is in the Examples, and that it
-// leaves nothing out.
+// TestPage checks that the page quotes the Examples exactly. It also checks that the
+// page names every Example, every field of Upgrader and every kind.
 func TestPage(t *testing.T) {
 	b, err := os.ReadFile(page)
 	if err != nil {
@@ -44,11 +44,11 @@ func TestPage(t *testing.T) {
 	for _, block := range blocks {
 		switch lang, quoted := block[1], block[2]; {
 		case lang == "go" && !quotes(code.String(), quoted, "\t"):
-			t.Errorf("this code is in no example:\n%s", quoted)
+			t.Errorf("no example has this code:\n%s", quoted)
 		case lang == "text" && !quotes(code.String(), quoted, "\t// "):
-			t.Errorf("this is the output of no example:\n%s", quoted)
+			t.Errorf("no example has this output:\n%s", quoted)
 		case lang != "go" && lang != "text" && lang != "sh":
-			t.Errorf("a block in %q", lang)
+			t.Errorf("got a block in language %q, want go, text or sh", lang)
 		}
 	}
 
@@ -64,7 +64,7 @@ func TestPage(t *testing.T) {
 		delete(here, m[1])
 	}
 	for n := range here {
-		t.Errorf("the page names %s, which is not there", n)
+		t.Errorf("the page names %s, which does not exist", n)
 	}
 
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[websocket.Upgrader]()) {
@@ -79,8 +79,8 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// quotes reports whether quoted stands in code as whole lines: as it is, or
-// further to the right, after as many of indent as it takes.
+// quotes reports whether code contains the lines of quoted, possibly with more
+// indentation.
 func quotes(code, quoted, indent string) bool {
 	for depth := range 5 {
 		prefix := strings.Repeat("\t", max(0, depth-1)) + indent
