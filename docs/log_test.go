@@ -1,0 +1,83 @@
+package docs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// TestLogFields compares the fields of a connection's log line with endings.md. The
+// peer answers a ping and then ends the stream, so that no field is missing.
+func TestLogFields(t *testing.T) {
+	var log bytes.Buffer
+	ended := make(chan struct{})
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, server.Options{
+		PingInterval: 100 * time.Millisecond,
+		Logger:       slog.New(slog.NewJSONHandler(&log, nil)),
+		OnEnd:        func(server.Outcome) { close(ended) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	p, err := wstest.Dial("ws"+strings.TrimPrefix(srv.URL, "http"), wstest.DialOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for range 2 { // the second ping comes after the first pong was read
+		ping, err := p.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Send(wstest.PongFrame(string(ping.Payload))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.FIN(); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+
+	var got []string
+	line := json.NewDecoder(&log)
+	for depth, key := 0, true; line.More() || depth > 0; {
+		token, err := line.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch token {
+		case json.Delim('{'):
+			depth++
+		case json.Delim('}'):
+			depth--
+		default:
+			if key {
+				got = append(got, token.(string))
+			}
+			key = !key
+		}
+	}
+	var want []string
+	for _, row := range table(t, read(t, "endings.md"), "| field | meaning |") {
+		for _, name := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(row[0], -1) {
+			want = append(want, name[1])
+		}
+	}
+	want = append([]string{"time", "level", "msg"}, want...)
+	if !slices.Equal(got, want) {
+		t.Errorf("got  fields %q\nwant fields %q", got, want)
+	}
+}
