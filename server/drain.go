@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/listener"
 )
 
 // A tally counts how the connections of a drain took it.
@@ -172,7 +173,7 @@ func (s *Server) pace(n int) time.Duration {
 // handler does not return. It closes l. After a drain it serves nothing: the
 // error is [http.ErrServerClosed].
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	lobby := newLobby(l, s.log, s.opts.lobbySize())
+	pending := listener.New(l, s.log, listener.MaxPending(s.opts.MaxConns))
 	hs := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: within(s.opts.HandshakeTimeout),
@@ -185,14 +186,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
 			return context.WithValue(ctx, acceptedKey{}, &accepted{at: time.Now()})
 		},
-		ConnState: lobby.state,
+		ConnState: pending.ConnState,
 	}
 	if s.ending() {
 		_ = l.Close()
 		return fmt.Errorf("server: %w", http.ErrServerClosed)
 	}
 	serving := make(chan error, 1)
-	go func() { serving <- hs.Serve(lobby) }()
+	go func() { serving <- hs.Serve(pending) }()
 	select {
 	case err := <-serving:
 		err = errors.Join(fmt.Errorf("server: accepting: %w", err), s.Shutdown(ctx))
@@ -211,7 +212,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var group errgroup.Group
 	group.Go(func() error { return hs.Shutdown(stopping) })
 	err := s.drain(ctx)
-	lobby.clear()
+	pending.CloseIdle()
 	if group.Wait() != nil {
 		_ = hs.Close()
 	}

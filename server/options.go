@@ -11,6 +11,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/heartbeat"
+	"example.com/wsecho/internal/listener"
 )
 
 // Options are what a Server can be told. The zero value is safe on the open
@@ -181,7 +182,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, DefaultWriteTimeout)
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, DefaultCloseTimeout)
 	o.PingInterval = cmp.Or(o.PingInterval, DefaultPingInterval)
-	o.MaxConns = cmp.Or(o.MaxConns, maxConns())
+	o.MaxConns = cmp.Or(o.MaxConns, listener.MaxConns(DefaultMaxConns))
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, DefaultDrainTimeout)
 	o.About = cmp.Or(o.About, "This is a WebSocket server: connect to it with a WebSocket client.")
 	if o.Logger == nil {

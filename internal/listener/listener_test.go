@@ -1,4 +1,4 @@
-package server
+package listener
 
 import (
 	"errors"
@@ -14,36 +14,40 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/wsecho/wstest"
 )
 
-// soon is never waited out by a test that passes.
-const soon = 20 * time.Second
+func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
 
-// A hall is a lobby with an HTTP server behind it.
-type hall struct {
-	*lobby
-	peak atomic.Int64 // how many were in it at once
+// testTimeout is longer than a passing test waits.
+const testTimeout = 20 * time.Second
 
-	began   chan bool // one for each request for /held
-	release chan bool // such a request is answered when it can take one
+// A testServer is an HTTP server behind a Listener.
+type testServer struct {
+	*Listener
+	peak atomic.Int64 // the most pending connections at once
+
+	began   chan bool // has a value for each request for /blocked
+	release chan bool // answers such a request
 }
 
-func newHall(t *testing.T, most int) *hall {
+func newTestServer(t *testing.T, most int) *testServer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &hall{lobby: newLobby(l, slog.New(slog.DiscardHandler), most), began: make(chan bool, 10), release: make(chan bool)}
+	h := &testServer{Listener: New(l, slog.New(slog.DiscardHandler), most), began: make(chan bool, 10), release: make(chan bool)}
 	hs := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/held" {
+			if r.URL.Path == "/blocked" {
 				h.began <- true
 				<-h.release
 			}
 		}),
 		ConnState: func(c net.Conn, s http.ConnState) {
-			h.state(c, s)
+			h.ConnState(c, s)
 			h.peak.Store(max(h.peak.Load(), int64(h.size())))
 		},
 	}
@@ -55,25 +59,25 @@ func newHall(t *testing.T, most int) *hall {
 			t.Errorf("Serve: got %v", err)
 		}
 		if n := h.peak.Load(); n > int64(most) {
-			t.Errorf("there were %d at once, want at most %d", n, most)
+			t.Errorf("%d were pending at once, want at most %d", n, most)
 		}
 		for start := time.Now(); h.size() > 0; time.Sleep(time.Millisecond) {
-			if time.Since(start) > soon {
-				t.Fatalf("%d are left in the lobby", h.size())
+			if time.Since(start) > testTimeout {
+				t.Fatalf("%d are still pending", h.size())
 			}
 		}
 	})
 	return h
 }
 
-func (h *hall) size() int {
+func (h *testServer) size() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.in)
+	return len(h.pending)
 }
 
-// enter connects, sends what is not empty, and waits until it is in the lobby.
-func (h *hall) enter(t *testing.T, request string) net.Conn {
+// connect opens a connection, sends the request, and waits until it is pending.
+func (h *testServer) connect(t *testing.T, request string) net.Conn {
 	t.Helper()
 	before := h.size()
 	c, err := net.Dial("tcp", h.Addr().String())
@@ -81,26 +85,26 @@ func (h *hall) enter(t *testing.T, request string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetDeadline(time.Now().Add(soon))
+	_ = c.SetDeadline(time.Now().Add(testTimeout))
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
 	}
 	for start := time.Now(); h.size() == before; time.Sleep(time.Millisecond) {
-		if time.Since(start) > soon {
-			t.Fatal("a connection is not accepted")
+		if time.Since(start) > testTimeout {
+			t.Fatal("a connection was not accepted")
 		}
 	}
 	return c
 }
 
-// get asks on a new connection and returns the status line.
-func (h *hall) get(path string) (string, error) {
+// get sends a request on a new connection and returns the status line.
+func (h *testServer) get(path string) (string, error) {
 	c, err := net.Dial("tcp", h.Addr().String())
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(soon))
+	_ = c.SetDeadline(time.Now().Add(testTimeout))
 	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
 		return "", err
 	}
@@ -109,9 +113,9 @@ func (h *hall) get(path string) (string, error) {
 	return status, err
 }
 
-// open reports whether the server has not closed c. A deadline may have passed
-// before the read begins, which then does not look: so it is asked several times.
-func open(c net.Conn) bool {
+// isOpen reports whether the server has not closed c. It tries several times, since a
+// read whose deadline has passed does not look at the socket.
+func isOpen(c net.Conn) bool {
 	for range 5 {
 		_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -121,45 +125,46 @@ func open(c net.Conn) bool {
 	return true
 }
 
-// TestLobbyShowsOut fills the lobby with those that say nothing, or not enough,
-// and asks all the same. Those that have been there for longest make room.
-func TestLobbyShowsOut(t *testing.T) {
+// TestEvicts reaches the limit with connections that send no whole request. New
+// requests are answered, and the oldest connections are evicted for them.
+func TestEvicts(t *testing.T) {
 	t.Parallel()
 	const most = 8
-	h := newHall(t, most)
+	h := newTestServer(t, most)
 	var slow []net.Conn
 	for i := range most {
-		slow = append(slow, h.enter(t, []string{"", "GET / HT"}[i%2]))
+		slow = append(slow, h.connect(t, []string{"", "GET / HT"}[i%2]))
 	}
-	const asked = 3
-	for range asked {
+	const requests = 3
+	for range requests {
 		if got, err := h.get("/"); got != "HTTP/1.1 200 OK" {
 			t.Fatalf("got %q, %v", got, err)
 		}
 	}
-	out := 0 // how many were shown out, from the oldest on
-	for out < most && !open(slow[out]) {
-		out++
+	evicted := 0 // from the oldest on
+	for evicted < most && !isOpen(slow[evicted]) {
+		evicted++
 	}
 	left := 0
-	for _, c := range slow[out:] {
-		if open(c) {
+	for _, c := range slow[evicted:] {
+		if isOpen(c) {
 			left++
 		}
 	}
-	if out < 1 || out > asked || out+left != most {
-		t.Errorf("the %d oldest were shown out, and %d others are open, of %d, when %d had asked", out, left, most, asked)
+	if evicted < 1 || evicted > requests || evicted+left != most {
+		t.Errorf("after %d requests the %d oldest of %d are closed and %d others are open", requests, evicted, most, left)
 	}
 }
 
-// TestLobbyWaits does not show out before its time: when one leaves there is room.
-func TestLobbyWaits(t *testing.T) {
+// TestEvictsNoneEarly shows that a connection that closes makes room. None is evicted
+// before its time.
+func TestEvictsNoneEarly(t *testing.T) {
 	t.Parallel()
 	const most = 4
-	h := newHall(t, most)
+	h := newTestServer(t, most)
 	var slow []net.Conn
 	for range most {
-		slow = append(slow, h.enter(t, ""))
+		slow = append(slow, h.connect(t, ""))
 	}
 	got := make(chan string, 1)
 	go func() {
@@ -172,20 +177,20 @@ func TestLobbyWaits(t *testing.T) {
 	if status := <-got; status != "HTTP/1.1 200 OK" {
 		t.Fatalf("got %q", status)
 	}
-	if d := time.Since(start); d < patience/2 && !open(slow[0]) {
-		t.Errorf("the first was shown out, though another had left %v before", d)
+	if d := time.Since(start); d < minPendingAge/2 && !isOpen(slow[0]) {
+		t.Errorf("the oldest was evicted, though another had closed %v before", d)
 	}
 }
 
-// TestLobbyLeavesTheBusy shows nobody out whose request is being answered.
-func TestLobbyLeavesTheBusy(t *testing.T) {
+// TestEvictsNoneBusy evicts no connection whose request is being answered.
+func TestEvictsNoneBusy(t *testing.T) {
 	t.Parallel()
 	const most = 3
-	h := newHall(t, most)
+	h := newTestServer(t, most)
 	answers := make(chan string, most+1)
 	for range most {
 		go func() {
-			status, err := h.get("/held")
+			status, err := h.get("/blocked")
 			answers <- status
 			if err != nil {
 				t.Error(err)
@@ -199,8 +204,8 @@ func TestLobbyLeavesTheBusy(t *testing.T) {
 	}()
 	select {
 	case status := <-answers:
-		t.Errorf("got %q where there was no room", status)
-	case <-time.After(patience + patience/2):
+		t.Errorf("got %q beyond the limit", status)
+	case <-time.After(minPendingAge + minPendingAge/2):
 	}
 	for range most {
 		h.release <- true
@@ -212,29 +217,29 @@ func TestLobbyLeavesTheBusy(t *testing.T) {
 	}
 }
 
-// TestLobbyClears closes those that have asked for nothing.
-func TestLobbyClears(t *testing.T) {
+// TestCloseIdle closes connections without a request.
+func TestCloseIdle(t *testing.T) {
 	t.Parallel()
-	h := newHall(t, 5)
-	silent := h.enter(t, "")
-	idle := h.enter(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	h := newTestServer(t, 5)
+	silent := h.connect(t, "")
+	idle := h.connect(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	if _, err := idle.Read(make([]byte, 1000)); err != nil {
 		t.Fatal(err)
 	}
 	answer := make(chan string, 1)
 	go func() {
-		status, _ := h.get("/held")
+		status, _ := h.get("/blocked")
 		answer <- status
 	}()
 	<-h.began
 	for start := time.Now(); h.size() != 1; time.Sleep(time.Millisecond) {
-		h.clear() // the idle one is idle a moment after its answer
-		if time.Since(start) > soon {
-			t.Fatalf("%d are left, want the one that is being answered", h.size())
+		h.CloseIdle() // net/http reports idle a moment after the answer
+		if time.Since(start) > testTimeout {
+			t.Fatalf("%d are left, want the one with a request", h.size())
 		}
 	}
-	if open(silent) || open(idle) {
-		t.Error("one that asked for nothing is still open")
+	if isOpen(silent) || isOpen(idle) {
+		t.Error("a connection without a request is still open")
 	}
 	h.release <- true
 	if got := <-answer; got != "HTTP/1.1 200 OK" {
@@ -242,7 +247,7 @@ func TestLobbyClears(t *testing.T) {
 	}
 }
 
-// An exhausted listener has no connection as long as it is told so.
+// An exhaustedListener has no descriptors left while short is true.
 type exhaustedListener struct {
 	net.Listener // nil
 	conns        chan net.Conn
@@ -266,71 +271,72 @@ func (l *exhaustedListener) Accept() (net.Conn, error) {
 
 func (l *exhaustedListener) Close() error { close(l.done); return nil }
 
-type lines struct {
+// A logBuffer is a log that a test reads while it grows.
+type logBuffer struct {
 	mu sync.Mutex
 	b  strings.Builder
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *lines) take() string {
+func (l *logBuffer) take() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.b.Reset()
 	return l.b.String()
 }
 
-// TestLobbyExhausted runs out of descriptors, for a while and off and on. The log
-// has a line when that begins and a line when it is over.
-func TestLobbyExhausted(t *testing.T) {
+// TestOutage runs out of descriptors, for a while and then again and again. The log has
+// a line at the beginning and a line at the end.
+func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log lines
+		var log logBuffer
 		inner := &exhaustedListener{conns: make(chan net.Conn), done: make(chan bool)}
-		l := newLobby(inner, slog.New(slog.NewTextHandler(&log, nil)), 10)
-		over := make(chan error, 1)
+		l := New(inner, slog.New(slog.NewTextHandler(&log, nil)), 10)
+		done := make(chan error, 1)
 		go func() {
 			for {
 				c, err := l.Accept()
 				if err != nil {
-					over <- err
+					done <- err
 					return
 				}
 				c.Close()
 			}
 		}()
 		synctest.Wait()
-		accept := func() { // a connection, which is what Accept is called again after
+		accept := func() { // a connection, after which Accept is called again
 			ours, theirs := net.Pipe()
 			inner.conns <- theirs
 			ours.Close()
 			synctest.Wait()
 		}
-		for range 2 { // spells
+		for range 2 { // outages
 			inner.short.Store(true)
 			accept()
 			time.Sleep(30 * time.Second)
 			for range 10 { // a descriptor is free now and then
 				inner.short.Store(false)
-				time.Sleep(retry + time.Millisecond)
+				time.Sleep(maxRetry + time.Millisecond)
 				inner.short.Store(true)
 				accept()
-				time.Sleep(retry + time.Millisecond)
+				time.Sleep(maxRetry + time.Millisecond)
 			}
 			got := log.take()
 			if strings.Count(got, "\n") != 1 || !strings.Contains(got, `level=WARN msg="cannot accept connections"`) || !strings.Contains(got, "too many open files") {
-				t.Errorf("got %q, want one line, that it began", got)
+				t.Errorf("got %q, want one line about the beginning", got)
 			}
 			if n := inner.tries.Swap(0); n < 100 || n > 400 {
-				t.Errorf("it was tried %d times in 35 s", n)
+				t.Errorf("Accept was called %d times in 35 s, want 100 to 400", n)
 			}
 			inner.short.Store(false)
-			time.Sleep(2 * calmTime)
+			time.Sleep(2 * quietTime)
 			if got := log.take(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `level=WARN msg="accepting connections again"`) {
-				t.Errorf("got %q, want one line, that it is over", got)
+				t.Errorf("got %q, want one line about the end", got)
 			}
 			time.Sleep(time.Minute)
 		}
@@ -338,7 +344,7 @@ func TestLobbyExhausted(t *testing.T) {
 		accept()
 		_ = l.Close()
 		inner.short.Store(false)
-		if err := <-over; !errors.Is(err, net.ErrClosed) {
+		if err := <-done; !errors.Is(err, net.ErrClosed) {
 			t.Errorf("got %v", err)
 		}
 	})

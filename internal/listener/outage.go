@@ -1,0 +1,85 @@
+package listener
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	minRetry = 5 * time.Millisecond
+	maxRetry = 250 * time.Millisecond
+	// quietTime without a failure ends an outage. It is longer than maxRetry.
+	quietTime = 2 * time.Second
+)
+
+// acceptRetry accepts a connection. It tries again while no descriptors are left.
+func (l *Listener) acceptRetry() (net.Conn, error) {
+	for delay := minRetry; ; delay = min(2*delay, maxRetry) {
+		c, err := l.Listener.Accept()
+		if err == nil || !isExhausted(err) {
+			return c, err
+		}
+		l.outage.failed(err)
+		if l.sleep(delay, nil) {
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// isExhausted reports whether err is the lack of a resource that others may release.
+func isExhausted(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// outage logs the beginning and the end of a time in which Accept fails.
+type outage struct {
+	log *slog.Logger
+
+	mu       sync.Mutex
+	began    time.Time // zero: there is no outage
+	last     time.Time // of the last failure
+	failures int
+	quiet    *time.Timer // calls end; nil before the first outage
+}
+
+func (o *outage) failed(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.last = time.Now()
+	if o.failures++; o.began.IsZero() {
+		o.began = o.last
+		o.log.Warn("cannot accept connections", "cause", err.Error())
+	}
+	if o.quiet == nil {
+		o.quiet = time.AfterFunc(quietTime, o.end)
+	} else {
+		o.quiet.Reset(quietTime)
+	}
+}
+
+func (o *outage) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.began.IsZero() || time.Since(o.last) < quietTime {
+		return // another failure came while the timer fired
+	}
+	o.log.Warn("accepting connections again", "after", o.last.Sub(o.began).Round(time.Millisecond), "failures", o.failures)
+	o.began, o.failures = time.Time{}, 0
+}
+
+func (o *outage) stop() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.quiet != nil {
+		o.quiet.Stop()
+	}
+}
