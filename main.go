@@ -1,15 +1,17 @@
-// Command wsecho is a WebSocket server that sends every message back.
+// Command wsecho is a WebSocket echo server. It also measures and checks WebSocket
+// servers.
 //
 //	wsecho                            # serves on :8080
 //	wsecho --addr=:9000 --log-messages
-//	wsecho --help                     # every flag, its default and its variable
-//	wsecho bench ws://localhost:9000/ # measures a server, see wsecho bench --help
-//	wsecho check ws://localhost:9000/ # asks whether it works, see wsecho check --help
+//	wsecho --help                     # lists the flags, their defaults and variables
+//	wsecho bench ws://localhost:9000/ # measures a server; see wsecho bench --help
+//	wsecho check ws://localhost:9000/ # checks that a server works; see wsecho check --help
 //
-// It runs until SIGINT or SIGTERM, tells every peer 1001 and exits with 0. A
-// second signal ends it at once, with 128 and the signal's number, as a shell
-// counts. Otherwise the exit code is 1 where it failed and 2 where it was used
-// wrongly; wsecho check has one more for each step that may fail. Results go to stdout, the log and errors to stderr.
+// The server runs until SIGINT or SIGTERM. It then sends the close code 1001 to every
+// peer, waits for the answers and exits with 0. A second signal exits immediately with
+// 128 plus the number of the signal, like a shell. The other exit codes are 1 for a
+// failure and 2 for a mistake in the arguments. wsecho check has one more for each step
+// that can fail. Results go to stdout, and the log and errors to stderr.
 package main
 
 import (

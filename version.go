@@ -1,6 +1,6 @@
 package main
 
-// release is set by the build of a release:
+// release is the version of a release. The build of a release sets it:
 //
 //	go build -ldflags "-X main.release=v1.2.3"
 var release string

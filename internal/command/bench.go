@@ -6,62 +6,61 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"example.com/wsecho/load"
 	"example.com/wsecho/load/report"
 )
 
-// bench are the flags of the command of this name. Their variables are apart from
-// those of serve, which has flags of the same names that mean something else.
-type bench struct {
-	URLs []string `arg:"" name:"url" help:"ws:// or wss:// URL of an echo server, whoever wrote it. The others are compared with the first."`
+// A benchCommand holds the flags of wsecho bench. Its variables begin with
+// WSECHO_BENCH, because serve has flags of the same names with another meaning.
+type benchCommand struct {
+	URLs []string `arg:"" name:"url" help:"ws:// or wss:// URL of any echo server. The others are compared with the first."`
 
 	Connections count   `group:"load" env:"WSECHO_BENCH_CONNECTIONS" default:"64" help:"Connections at once."`
 	Size        size    `group:"load" env:"WSECHO_BENCH_SIZE" default:"64" zero:"" help:"Length of a message."`
-	InFlight    count   `group:"load" env:"WSECHO_BENCH_IN_FLIGHT" placeholder:"N" help:"Messages on their way on each connection; 1 unless set. Not with --rate."`
-	Rate        float64 `group:"load" env:"WSECHO_BENCH_RATE" placeholder:"N" help:"Messages that are due in a second, on all connections together. Latency counts from when a message is due. Without it, each that comes back makes room for the next."`
-	Text        bool    `group:"load" env:"WSECHO_BENCH_TEXT" xor:"type" help:"Text messages, made of words; so it is unless --binary."`
-	Binary      bool    `group:"load" env:"WSECHO_BENCH_BINARY" xor:"type" help:"Binary messages, of random bytes."`
-	Compression bool    `group:"load" env:"WSECHO_BENCH_COMPRESSION" help:"Compressed messages; the server has to agree to permessage-deflate."`
+	InFlight    count   `group:"load" env:"WSECHO_BENCH_IN_FLIGHT" placeholder:"N" help:"Messages in flight on each connection; 1 unless set. Not with --rate."`
+	Rate        float64 `group:"load" env:"WSECHO_BENCH_RATE" placeholder:"N" help:"Messages per second, on all connections together (open loop). Latency counts from the time at which a message is due. Unless set, each echo allows the next message (closed loop)."`
+	Text        bool    `group:"load" env:"WSECHO_BENCH_TEXT" xor:"type" help:"Text messages, made of words. This is the default."`
+	Binary      bool    `group:"load" env:"WSECHO_BENCH_BINARY" xor:"type" help:"Binary messages, made of random bytes."`
+	Compression bool    `group:"load" env:"WSECHO_BENCH_COMPRESSION" help:"Compressed messages. The server must support permessage-deflate."`
 
-	Duration duration `group:"time" env:"WSECHO_BENCH_DURATION" default:"2s" help:"How long each round measures each server."`
-	Warmup   duration `group:"time" env:"WSECHO_BENCH_WARMUP" default:"500ms" off:"" help:"How long each begins before that."`
-	Rounds   count    `group:"time" env:"WSECHO_BENCH_ROUNDS" default:"5" help:"Rounds; servers take turns in each."`
-	Timeout  duration `group:"time" env:"WSECHO_BENCH_TIMEOUT" default:"10s" help:"How long connecting may take, and silence while a message is to come."`
+	Duration duration `group:"time" env:"WSECHO_BENCH_DURATION" default:"2s" help:"Measured time of each server in each round."`
+	Warmup   duration `group:"time" env:"WSECHO_BENCH_WARMUP" default:"500ms" off:"" help:"Time before that in which nothing is measured, or off."`
+	Rounds   count    `group:"time" env:"WSECHO_BENCH_ROUNDS" default:"5" help:"Rounds. The servers take turns in each."`
+	Timeout  duration `group:"time" env:"WSECHO_BENCH_TIMEOUT" default:"10s" help:"Longest time to connect, and to wait for an echo."`
 
 	Subprotocol []string `group:"handshake" env:"WSECHO_BENCH_SUBPROTOCOL" placeholder:"NAME" help:"Subprotocol to offer. Repeatable."`
 	Header      []string `group:"handshake" env:"WSECHO_BENCH_HEADER" sep:"none" placeholder:"NAME:VALUE" help:"Header to send. Repeatable."`
 	Origin      string   `group:"handshake" env:"WSECHO_BENCH_ORIGIN" placeholder:"URL" help:"Origin to send."`
-	Insecure    bool     `group:"handshake" env:"WSECHO_BENCH_INSECURE" help:"Believe any certificate."`
-	CA          string   `group:"handshake" name:"ca" env:"WSECHO_BENCH_CA" placeholder:"FILE" help:"PEM file with certificates to trust besides the system's."`
+	Insecure    bool     `group:"handshake" env:"WSECHO_BENCH_INSECURE" help:"Accept any certificate."`
+	CA          string   `group:"handshake" name:"ca" env:"WSECHO_BENCH_CA" placeholder:"FILE" help:"PEM file of certificates to trust in addition to the system's."`
 
-	JSON  bool   `group:"result" name:"json" env:"WSECHO_BENCH_JSON" help:"JSON in place of the table."`
-	HTML  string `group:"result" name:"html" env:"WSECHO_BENCH_HTML" placeholder:"FILE" help:"A page for browsers, besides."`
-	Quiet bool   `group:"result" env:"WSECHO_BENCH_QUIET" help:"No progress on stderr."`
+	JSON  bool   `group:"result" name:"json" env:"WSECHO_BENCH_JSON" help:"Print JSON instead of a table."`
+	HTML  string `group:"result" name:"html" env:"WSECHO_BENCH_HTML" placeholder:"FILE" help:"Write an HTML page too."`
+	Quiet bool   `group:"result" env:"WSECHO_BENCH_QUIET" help:"Print no progress on stderr."`
 }
 
-// Help is the part of the help between its first line and the flags.
-func (*bench) Help() string {
-	return `Every byte of every message that comes back is compared with what was sent. The exit code is 0 where all were right, 1 where not, 2 for a mistake in the arguments. Ctrl-C prints what there is so far.
+// Help returns the part of the help between its first line and the flags.
+func (*benchCommand) Help() string {
+	return `Every byte of every echo is compared with the message. The exit code is 0 if all echoes were right, 1 if not, 2 for a mistake in the arguments. Ctrl-C stops early and prints the result so far.
 
-Several servers take turns, round by round. Their figures are divided round by round; a difference that the rounds do not show is called noise.
+Several servers take turns, round by round. Their figures are divided round by round. A difference that the rounds do not show is printed as noise.
 
-Each flag has a variable: --in-flight is WSECHO_BENCH_IN_FLIGHT.`
+Each flag has an environment variable: --in-flight is WSECHO_BENCH_IN_FLIGHT.`
 }
 
-// Run measures, and says what it has found.
-func (f *bench) Run(ctx context.Context, out output) error {
+// Run measures the servers and prints the result.
+func (f *benchCommand) Run(ctx context.Context, out streams) error {
 	plan, err := f.plan()
 	if err != nil {
-		return usage{err}
+		return err
 	}
 	if err := plan.Check(f.URLs...); err != nil {
-		return usage{inBenchFlags(err)}
+		return flagError(err, benchFlags)
 	}
 	var page *os.File
-	if f.HTML != "" { // before all the work, not after
+	if f.HTML != "" { // created first, so that a wrong path fails at once
 		if page, err = os.Create(f.HTML); err != nil {
 			return fmt.Errorf("--html: %w", err)
 		}
@@ -72,7 +71,7 @@ func (f *bench) Run(ctx context.Context, out output) error {
 		plan.Progress = p.show
 	}
 	r, err := load.Run(ctx, plan, f.URLs...)
-	p.end()
+	p.clear()
 	if err != nil {
 		return err
 	}
@@ -94,18 +93,18 @@ func (f *bench) Run(ctx context.Context, out output) error {
 		err = report.Table(out.stdout, r)
 	}
 	if err == nil && !r.Right() {
-		err = errors.New("not every message came back right")
+		err = errors.New("not every echo was right")
 	}
 	return err
 }
 
-// plan is what package load is told.
-func (f *bench) plan() (load.Plan, error) {
-	header, err := headerOf(f.Header, f.Origin)
+// plan returns the plan that the flags ask for.
+func (f *benchCommand) plan() (load.Plan, error) {
+	header, err := parseHeader(f.Header, f.Origin)
 	if err != nil {
 		return load.Plan{}, err
 	}
-	config, err := tlsOf(f.Insecure, f.CA)
+	config, err := tlsConfig(f.Insecure, f.CA)
 	if err != nil {
 		return load.Plan{}, err
 	}
@@ -130,8 +129,8 @@ func (f *bench) plan() (load.Plan, error) {
 	return p, nil
 }
 
-// benchFlagOf are the flags by the names of what they set in a load.Plan.
-var benchFlagOf = map[string]string{
+// benchFlags maps the names of load.Plan to flags.
+var benchFlags = map[string]string{
 	"Connections":  "--connections",
 	"Size":         "--size",
 	"InFlight":     "--in-flight",
@@ -145,14 +144,4 @@ var benchFlagOf = map[string]string{
 	"Subprotocols": "--subprotocol",
 	"Header":       "--header",
 	"TLS":          "--insecure",
-}
-
-// inBenchFlags is an error of package load in the words of the command line.
-func inBenchFlags(err error) error {
-	return errors.New(word.ReplaceAllStringFunc(strings.TrimPrefix(err.Error(), "load: "), func(w string) string {
-		if flag, ok := benchFlagOf[w]; ok {
-			return flag
-		}
-		return w
-	}))
 }

@@ -16,8 +16,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// parsedBench are the flags of wsecho bench for one URL.
-func parsedBench(t *testing.T, args ...string) *bench {
+// parsedBench returns the flags of wsecho bench for one URL.
+func parsedBench(t *testing.T, args ...string) *benchCommand {
 	t.Helper()
 	var line commandLine
 	parser, err := kong.New(&line)
@@ -39,7 +39,7 @@ func planOf(t *testing.T, args ...string) load.Plan {
 	return p
 }
 
-// TestBenchDefaults: what the help shows is what package load does.
+// TestBenchDefaults compares the defaults in the help with those of package load.
 func TestBenchDefaults(t *testing.T) {
 	got := planOf(t)
 	want := load.Plan{
@@ -56,23 +56,23 @@ func TestBenchDefaults(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if got := planOf(t, "--size=0", "--warmup=off"); got.Size >= 0 || got.Warmup >= 0 {
-		t.Errorf("no bytes and no warm-up are %d and %v, where 0 is the default", got.Size, got.Warmup)
+		t.Errorf("--size=0 and --warmup=off set %d and %v, want negative numbers, because 0 is the default", got.Size, got.Warmup)
 	}
 }
 
-// TestBenchOptions: each flag sets its part of the plan, and each part has its flag or
-// is known to have none.
+// TestBenchOptions checks that each flag sets one field of the plan, and that each
+// field has a flag or is known to have none.
 func TestBenchOptions(t *testing.T) {
 	set := map[string]string{
 		"--connections": "7", "--size": "7", "--in-flight": "7", "--rate": "7", "--binary": "true", "--compression": "true",
 		"--duration": "7s", "--warmup": "7s", "--rounds": "7", "--timeout": "7s", "--subprotocol": "chat", "--header": "A: b, c",
 		"--insecure": "true",
 	}
-	without := []string{"Progress", "Measuring"} // for Go alone
+	without := []string{"Progress", "Measuring"} // for Go programs only
 	defaults := reflect.ValueOf(planOf(t))
 	for i := range defaults.NumField() {
 		option := defaults.Type().Field(i).Name
-		flag := benchFlagOf[option]
+		flag := benchFlags[option]
 		if slices.Contains(without, option) {
 			continue
 		}
@@ -98,7 +98,8 @@ func TestBenchOptions(t *testing.T) {
 	}
 }
 
-// TestCommandVariables: each flag has one, and no command has another's.
+// TestCommandVariables checks that each flag of bench and check has a variable of its
+// own.
 func TestCommandVariables(t *testing.T) {
 	var line commandLine
 	parser, err := kong.New(&line, kong.DefaultEnvars("WSECHO"))
@@ -119,11 +120,11 @@ func TestCommandVariables(t *testing.T) {
 		}
 	}
 	if commands != 2 {
-		t.Errorf("there are %d other commands", commands)
+		t.Errorf("got %d further subcommands, want 2", commands)
 	}
 }
 
-// TestBenchTLS: whom to believe is asked for, and not assumed.
+// TestBenchTLS checks that bench verifies certificates unless told otherwise.
 func TestBenchTLS(t *testing.T) {
 	url := wstest.ServeTLS(t, wstest.Echo)
 	config, _ := wstest.TLS()

@@ -12,44 +12,47 @@ import (
 	"example.com/wsecho/probe"
 )
 
-// check are the flags of the command of this name.
-type check struct {
-	URL string `arg:"" name:"url" help:"ws:// or wss:// URL of a server, whoever wrote it."`
+// A checkCommand holds the flags of wsecho check.
+type checkCommand struct {
+	URL string `arg:"" name:"url" help:"ws:// or wss:// URL of any server."`
 
-	Timeout duration `group:"time" env:"WSECHO_CHECK_TIMEOUT" default:"5s" help:"For all steps together."`
-	Pong    bool     `group:"load" env:"WSECHO_CHECK_PONG" help:"A ping in place of the message, for servers that echo nothing."`
+	Timeout duration `group:"time" env:"WSECHO_CHECK_TIMEOUT" default:"5s" help:"Longest time for all steps together."`
+	Pong    bool     `group:"load" env:"WSECHO_CHECK_PONG" help:"Send a ping instead of a message, for servers that do not echo."`
 
-	Subprotocol []string `group:"handshake" env:"WSECHO_CHECK_SUBPROTOCOL" placeholder:"NAME" help:"Subprotocol to offer; one has to be chosen. Repeatable."`
+	Subprotocol []string `group:"handshake" env:"WSECHO_CHECK_SUBPROTOCOL" placeholder:"NAME" help:"Subprotocol to offer. The server must select one. Repeatable."`
 	Header      []string `group:"handshake" env:"WSECHO_CHECK_HEADER" sep:"none" placeholder:"NAME:VALUE" help:"Header to send. Repeatable."`
 	Origin      string   `group:"handshake" env:"WSECHO_CHECK_ORIGIN" placeholder:"URL" help:"Origin to send."`
-	Insecure    bool     `group:"handshake" env:"WSECHO_CHECK_INSECURE" help:"Believe any certificate, and say so."`
-	CA          string   `group:"handshake" name:"ca" env:"WSECHO_CHECK_CA" placeholder:"FILE" help:"PEM file with certificates to trust besides the system's."`
+	Insecure    bool     `group:"handshake" env:"WSECHO_CHECK_INSECURE" help:"Accept any certificate, and print that it was not verified."`
+	CA          string   `group:"handshake" name:"ca" env:"WSECHO_CHECK_CA" placeholder:"FILE" help:"PEM file of certificates to trust in addition to the system's."`
 
-	Quiet bool `group:"result" env:"WSECHO_CHECK_QUIET" help:"Nothing on stdout; what is wrong is said on stderr all the same."`
+	Quiet bool `group:"result" env:"WSECHO_CHECK_QUIET" help:"Print nothing on stdout. A failure is still printed on stderr."`
 }
 
-// The exit codes of wsecho check.
-var exitCodes = map[probe.Step]int{probe.Connect: 3, probe.TLS: 4, probe.Handshake: 5, probe.Echo: 6, probe.Close: 7}
+// checkExitCodes are the exit codes of the steps that can fail.
+var checkExitCodes = map[probe.Step]int{probe.Connect: 3, probe.TLS: 4, probe.Handshake: 5, probe.Echo: 6, probe.Close: 7}
 
-// Help is the part of the help between its first line and the flags.
-func (*check) Help() string {
-	return `It connects, opens a WebSocket, has a random message sent back, and closes, all within one time that no server can prolong. Stdout has a line for each step that went well, with the time that it took.
+// checkFlags maps the names of probe.Options to flags.
+var checkFlags = map[string]string{"Timeout": "--timeout", "Subprotocols": "--subprotocol", "Header": "--header"}
 
-The exit code is 0 if the server works. Otherwise it says which step failed: 3 connecting (the name, or TCP), 4 TLS, 5 the handshake, 6 the echo or the pong, 7 the close. 2 is a mistake in the arguments, 1 anything else, such as Ctrl-C.
+// Help returns the part of the help between its first line and the flags.
+func (*checkCommand) Help() string {
+	return `wsecho check connects, opens a WebSocket, sends a random message, waits for its echo and closes. All steps together have one timeout that no server can prolong. Stdout has one line for each step that succeeded, with its duration.
 
-Proxies are not used, and redirects not followed. Each flag has a variable: --timeout is WSECHO_CHECK_TIMEOUT.`
+The exit code is 0 if the server works. Otherwise it names the step that failed: 3 connecting (the name, or TCP), 4 TLS, 5 the handshake, 6 the echo or the pong, 7 the close. 2 is a mistake in the arguments, 1 is anything else, such as Ctrl-C.
+
+Proxies are not used and redirects are not followed. Each flag has an environment variable: --timeout is WSECHO_CHECK_TIMEOUT.`
 }
 
-// Run asks, and says what it has found.
-func (f *check) Run(ctx context.Context, out output) error {
-	o, err := f.options()
+// Run checks the server and prints the steps.
+func (f *checkCommand) Run(ctx context.Context, out streams) error {
+	o, err := f.probeOptions()
 	if err != nil {
-		return usage{err}
+		return err
 	}
 	r, err := probe.Run(ctx, f.URL, o)
 	failure := (*probe.Error)(nil)
 	if err != nil && !errors.As(err, &failure) {
-		return usage{inCheckFlags(err)}
+		return flagError(err, checkFlags)
 	}
 	if !f.Quiet {
 		if _, err := fmt.Fprint(out.stdout, f.report(r, err == nil)); err != nil {
@@ -63,16 +66,16 @@ func (f *check) Run(ctx context.Context, out output) error {
 	if errors.Is(failure, context.Canceled) {
 		return err
 	}
-	return coded{err, exitCodes[failure.Step]}
+	return exitError{err, checkExitCodes[failure.Step]}
 }
 
-// options are what package probe is told.
-func (f *check) options() (probe.Options, error) {
-	header, err := headerOf(f.Header, f.Origin)
+// probeOptions returns the options that the flags ask for.
+func (f *checkCommand) probeOptions() (probe.Options, error) {
+	header, err := parseHeader(f.Header, f.Origin)
 	if err != nil {
 		return probe.Options{}, err
 	}
-	config, err := tlsOf(f.Insecure, f.CA)
+	config, err := tlsConfig(f.Insecure, f.CA)
 	return probe.Options{
 		Timeout:      time.Duration(f.Timeout),
 		Ping:         f.Pong,
@@ -82,28 +85,29 @@ func (f *check) options() (probe.Options, error) {
 	}, err
 }
 
-// report is a line for each step, and one for all of them.
-func (f *check) report(r probe.Report, works bool) string {
+// report returns one line for each step that succeeded, and one for the server if it
+// works.
+func (f *checkCommand) report(r probe.Report, works bool) string {
 	var b strings.Builder
 	for _, s := range r.Steps {
 		name := s.Step.String()
 		if s.Step == probe.Echo && f.Pong {
 			name = "pong"
 		}
-		fmt.Fprintln(&b, strings.TrimRight(line(name, s.Took)+"  "+f.detail(r, s.Step), " "))
+		fmt.Fprintln(&b, strings.TrimRight(stepLine(name, s.Took)+"  "+f.detail(r, s.Step), " "))
 	}
 	if works {
-		fmt.Fprintln(&b, line("works", r.Took)+"  "+r.URL)
+		fmt.Fprintln(&b, stepLine("works", r.Took)+"  "+r.URL)
 	}
 	return b.String()
 }
 
-func line(name string, took time.Duration) string {
+func stepLine(name string, took time.Duration) string {
 	return fmt.Sprintf("%-9s %9.2f ms", name, float64(took)/float64(time.Millisecond))
 }
 
-// detail is what a step has shown besides that it went well.
-func (f *check) detail(r probe.Report, s probe.Step) string {
+// detail returns what a step found out.
+func (f *checkCommand) detail(r probe.Report, s probe.Step) string {
 	switch s {
 	case probe.Connect:
 		return r.Remote
@@ -132,15 +136,4 @@ func (f *check) detail(r probe.Report, s probe.Step) string {
 		return "without a code"
 	}
 	return fmt.Sprint(r.CloseCode)
-}
-
-// inCheckFlags is an error of package probe in the words of the command line.
-func inCheckFlags(err error) error {
-	text := strings.TrimPrefix(err.Error(), "probe: ")
-	for option, flag := range map[string]string{"Timeout": "--timeout", "Subprotocols": "--subprotocol", "Header": "--header"} {
-		if rest, ok := strings.CutPrefix(text, option); ok {
-			text = flag + rest
-		}
-	}
-	return errors.New(text)
 }

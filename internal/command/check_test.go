@@ -20,7 +20,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// checkOptions are what the flags of wsecho check make.
+// checkOptions returns the options for the flags of wsecho check.
 func checkOptions(t *testing.T, args ...string) probe.Options {
 	t.Helper()
 	var line commandLine
@@ -31,15 +31,15 @@ func checkOptions(t *testing.T, args ...string) probe.Options {
 	if _, err := parser.Parse(append(append([]string{"check"}, args...), "ws://127.0.0.1/")); err != nil {
 		t.Fatal(err)
 	}
-	o, err := line.Check.options()
+	o, err := line.Check.probeOptions()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return o
 }
 
-// TestCheckOptions: each flag sets its option, each option has its flag, and the
-// help shows the default.
+// TestCheckOptions checks that each flag sets one option, that each option has a flag,
+// and that the help shows the default.
 func TestCheckOptions(t *testing.T) {
 	set := map[string]string{
 		"Timeout": "--timeout=7s", "Ping": "--pong", "Header": "--header=A: b, c", "Subprotocols": "--subprotocol=chat", "TLS": "--insecure",
@@ -65,8 +65,7 @@ func TestCheckOptions(t *testing.T) {
 	}
 }
 
-// TestCheckCodes: the exit code says which step a server fails at, also one that
-// stalls.
+// TestCheckCodes checks that the exit code names the step that failed or stalled.
 func TestCheckCodes(t *testing.T) {
 	const short, long = "--timeout=1500ms", "--timeout=30s"
 	closes := func(code uint16) func(*wstest.Peer) {
@@ -77,12 +76,12 @@ func TestCheckCodes(t *testing.T) {
 	mute := func(p *wstest.Peer) {
 		_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Echo: true, NoClose: true})
 	}
-	full, err := net.Listen("tcp", "127.0.0.1:0") // accepts nothing; its kernel does
+	unserved, err := net.Listen("tcp", "127.0.0.1:0") // its kernel accepts connections, and nobody reads from them
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer full.Close()
-	silent := "://" + full.Addr().String() + "/"
+	defer unserved.Close()
+	silent := "://" + unserved.Addr().String() + "/"
 	secure := wstest.ServeTLS(t, wstest.Echo)
 	config, _ := wstest.TLS()
 	ca := filepath.Join(t.TempDir(), "ca.pem")

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// headerOf is what --header and --origin say.
-func headerOf(fields []string, origin string) (http.Header, error) {
+// parseHeader returns the header that --header and --origin ask for.
+func parseHeader(fields []string, origin string) (http.Header, error) {
 	header := http.Header{}
 	for _, h := range fields {
 		name, value, ok := strings.Cut(h, ":")
 		if !ok {
-			return nil, fmt.Errorf("--header: %q is not NAME:VALUE", h)
+			return nil, usageError{fmt.Errorf("--header: %q is not NAME:VALUE", h)}
 		}
 		header.Add(name, strings.TrimSpace(value))
 	}
@@ -25,21 +25,21 @@ func headerOf(fields []string, origin string) (http.Header, error) {
 	return header, nil
 }
 
-// tlsOf is what --insecure and --ca say.
-func tlsOf(insecure bool, ca string) (*tls.Config, error) {
+// tlsConfig returns the configuration that --insecure and --ca ask for.
+func tlsConfig(insecure bool, ca string) (*tls.Config, error) {
 	config := &tls.Config{InsecureSkipVerify: insecure}
 	if ca == "" {
 		return config, nil
 	}
 	pem, err := os.ReadFile(ca)
 	if err != nil {
-		return nil, fmt.Errorf("--ca: %w", err)
+		return nil, usageError{fmt.Errorf("--ca: %w", err)}
 	}
 	if config.RootCAs, err = x509.SystemCertPool(); err != nil {
-		config.RootCAs = x509.NewCertPool() // these alone, then
+		config.RootCAs = x509.NewCertPool()
 	}
 	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("--ca: there is no certificate in %s", ca)
+		return nil, usageError{fmt.Errorf("--ca: %s contains no PEM certificate", ca)}
 	}
 	return config, nil
 }

@@ -15,15 +15,28 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Main runs the command with the arguments and streams of the process until it is
-// done or a signal ends it, and returns the exit code. release is the version that
-// the build was given, or empty.
+// Main runs the command line of the process until it is done or a signal stops it,
+// and returns the exit code. The version printed by --version is release, or what
+// the go command recorded if release is empty.
 func Main(release string) int {
 	return Run(untilSignal(), release, os.Args[1:], os.Stdout, os.Stderr)
 }
 
-// untilSignal returns a context that the first signal ends. The second ends the
-// process.
+// Run runs a command line until it is done or ctx ends, and returns the exit code.
+func Run(ctx context.Context, release string, args []string, stdout, stderr io.Writer) int {
+	err := run(ctx, release, args, streams{stdout, stderr})
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "wsecho: error: %v\n", err)
+	if h := (hintError{}); errors.As(err, &h) {
+		fmt.Fprintf(stderr, "wsecho: hint: %s\n", h.hint)
+	}
+	return exitCode(err)
+}
+
+// untilSignal returns a context that the first signal cancels. The second signal
+// exits the process.
 func untilSignal() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -39,69 +52,39 @@ func untilSignal() context.Context {
 	return ctx
 }
 
-// A commandLine is what the arguments and the environment are parsed into.
+// streams are the outputs of a subcommand.
+type streams struct{ stdout, stderr io.Writer }
+
+// A commandLine holds the parsed flags of all subcommands.
 type commandLine struct {
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
-	Serve   serve            `cmd:"" default:"withargs" help:"Serve a WebSocket that sends every message back, until SIGINT or SIGTERM."`
-	Bench   bench            `cmd:"" help:"Measure echo servers, check every byte that comes back, and compare them."`
-	Check   check            `cmd:"" help:"Ask a server whether it works: connect, handshake, echo, close."`
+	Serve   serveCommand     `cmd:"" default:"withargs" help:"Run a WebSocket echo server until SIGINT or SIGTERM."`
+	Bench   benchCommand     `cmd:"" help:"Measure echo servers, verify every byte that they send back, and compare them."`
+	Check   checkCommand     `cmd:"" help:"Check that a server works: connect, handshake, echo, close."`
 }
 
-// A usage error is the user's: the exit code is 2.
-type usage struct{ error }
-
-// A coded error has an exit code of its own.
-type coded struct {
-	error
-	code int
-}
-
-func (e coded) Unwrap() error { return e.error }
-
-// A hinted error tells what may help, too.
-type hinted struct {
-	error
-	hint string
-}
-
-func (e hinted) Unwrap() error { return e.error }
-
-// Run runs the command with these arguments until it is done or ctx ends, and
-// returns the exit code.
-func Run(ctx context.Context, release string, args []string, stdout, stderr io.Writer) int {
-	err := run(ctx, release, args, stdout, stderr)
-	if err == nil {
-		return 0
-	}
-	fmt.Fprintf(stderr, "wsecho: error: %v\n", err)
-	if h := (hinted{}); errors.As(err, &h) {
-		fmt.Fprintf(stderr, "wsecho: hint: %s\n", h.hint)
-	}
-	if c := (coded{}); errors.As(err, &c) {
-		return c.code
-	}
-	if errors.As(err, new(usage)) {
-		return 2
-	}
-	return 1
-}
-
-func run(ctx context.Context, release string, args []string, stdout, stderr io.Writer) error {
-	if err := forgetEmpty(os.Environ()); err != nil {
-		return err
-	}
-	var line commandLine
-	exited := false // --help and --version have had their say
-	parser, err := kong.New(&line,
+// newParser returns the parser of the command line. Its exit function is called
+// after --help and --version.
+func newParser(line *commandLine, release string, out streams, exit func(int)) (*kong.Kong, error) {
+	return kong.New(line,
 		kong.Name("wsecho"),
 		kong.Vars{"version": version(release)},
 		kong.DefaultEnvars("WSECHO"),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { exited = true }),
+		kong.Writers(out.stdout, out.stderr),
+		kong.Exit(exit),
 		kong.ExplicitGroups(groups),
-		kong.Help(help),
-		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // serveDetail says what the variables are
+		kong.Help(printHelp),
+		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // without the variable: Help explains it once
 	)
+}
+
+func run(ctx context.Context, release string, args []string, out streams) error {
+	if err := unsetEmpty(os.Environ()); err != nil {
+		return err
+	}
+	var line commandLine
+	exited := false
+	parser, err := newParser(&line, release, out, func(int) { exited = true })
 	if err != nil {
 		return err
 	}
@@ -110,13 +93,13 @@ func run(ctx context.Context, release string, args []string, stdout, stderr io.W
 	case exited:
 		return nil
 	case err != nil:
-		return hinted{usage{err}, helpFor(err)}
+		return hintError{usageError{err}, helpFor(err)}
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	return command.Run(output{stdout, stderr})
+	return command.Run(out)
 }
 
-// helpFor is where to find the flags of the command that err is about.
+// helpFor returns a hint that names the help of the subcommand that err is about.
 func helpFor(err error) string {
 	command := "wsecho"
 	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
@@ -129,9 +112,9 @@ func helpFor(err error) string {
 	return command + " --help lists the flags"
 }
 
-// forgetEmpty makes an empty variable count as one that is not set: where a
-// variable can be given but not taken away, that is how it is left out.
-func forgetEmpty(environ []string) error {
+// unsetEmpty unsets every variable of wsecho that is empty. Some environments can
+// set a variable but not unset it.
+func unsetEmpty(environ []string) error {
 	for _, v := range environ {
 		if name, value, _ := strings.Cut(v, "="); value == "" && strings.HasPrefix(name, "WSECHO_") {
 			if err := os.Unsetenv(name); err != nil {
@@ -142,13 +125,10 @@ func forgetEmpty(environ []string) error {
 	return nil
 }
 
-// help prints the flags of the default command where no command is named.
-func help(options kong.HelpOptions, command *kong.Context) error {
+// printHelp prints the help of the selected subcommand, of serve if none is selected.
+func printHelp(options kong.HelpOptions, command *kong.Context) error {
 	if command.Selected() == nil {
 		command.Path = append(command.Path, &kong.Path{Command: command.Model.DefaultCmd})
 	}
 	return kong.DefaultHelpPrinter(options, command)
 }
-
-// An output is where a command writes.
-type output struct{ stdout, stderr io.Writer }

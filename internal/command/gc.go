@@ -11,12 +11,12 @@ import (
 	"example.com/wsecho/echo"
 )
 
-// frugal has the collector run when the heap has grown by a quarter, not by all,
-// since it last did: what a peer can make the server hold is multiplied by that. But
-// a heap of a few MiB would be collected all the time where connections come and go,
-// so there is a ballast: it counts as heap, and as nobody touches it, it is in no
-// memory. GOGC or GOMEMLIMIT, where one is set, decides.
-func frugal() {
+// tuneGC makes the garbage collector run when the heap has grown by 25 %, not by
+// 100 %. This bounds the memory that peers can make the server hold. With a heap of a
+// few MiB, connection churn would then start the collector all the time. So tuneGC
+// also allocates a ballast of 32 MiB, which counts as heap and takes no memory, since
+// nothing touches it. If GOGC or GOMEMLIMIT is set, tuneGC does nothing.
+func tuneGC() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(25)
 		ballast = make([]byte, 32<<20)
@@ -25,12 +25,10 @@ func frugal() {
 
 var ballast []byte
 
-// A surge of connections leaves behind what their handshakes took, and a server
-// that then idles would keep it for minutes: nothing makes the collector run.
-
-// tidy gives memory back to the system when a surge is over, until ctx is. What b has
-// dropped is part of it.
-func tidy(ctx context.Context, b *echo.Budget) {
+// releaseIdleMemory returns memory to the system after each burst of allocations,
+// until ctx ends. Handshakes leave garbage behind, and an idle server would keep it
+// for minutes, because nothing starts the collector.
+func releaseIdleMemory(ctx context.Context, b *echo.Budget) {
 	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
 	samples := []metrics.Sample{
@@ -38,7 +36,7 @@ func tidy(ctx context.Context, b *echo.Budget) {
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
 	}
-	var s surge
+	var burst allocationBurst
 	for {
 		select {
 		case <-ctx.Done():
@@ -46,36 +44,38 @@ func tidy(ctx context.Context, b *echo.Budget) {
 		case <-tick.C:
 		}
 		metrics.Read(samples)
-		if s.over(samples[0].Value.Uint64(), samples[1].Value.Uint64()-uint64(len(ballast)), samples[2].Value.Uint64(), uint64(b.Held())) {
-			runtime.GC() // what is in pools survives one
+		allocated, objects, free := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()
+		if burst.ended(allocated, objects-uint64(len(ballast)), free, uint64(b.Held())) {
+			runtime.GC() // the contents of a sync.Pool survive one collection
 			debug.FreeOSMemory()
 		}
 	}
 }
 
-// A surge follows what is allocated.
-type surge struct {
-	last, tidied uint64 // what had been allocated at the last look, and at the last tidying
-	held         uint64 // by the budget, at the last look
-	dropped      uint64 // by it, since the last tidying
+// An allocationBurst detects the end of a burst of allocations.
+type allocationBurst struct {
+	allocated uint64 // in all, at the last call of ended
+	released  uint64 // in all, when ended last returned true
+	held      uint64 // by the budget, at the last call of ended
+	dropped   uint64 // by the budget, since ended last returned true
 }
 
-// over reports whether a surge has ended since the last one, from what has been
-// allocated in all, what is in use, what is held for no use, and what the budget holds,
-// in bytes. What that has dropped is in use until it is collected. To give
-// it back costs a collection: so it has to be worth one, and the server to have
-// little else to do.
-func (s *surge) over(allocated, heap, free, held uint64) bool {
-	if held < s.held {
-		s.dropped += s.held - held
+// ended reports whether a burst has ended since it last returned true: the server
+// allocates little now, and a collection would release enough to pay for itself. The
+// arguments are in bytes: all allocations so far, the objects in the heap, the free
+// memory of the heap, and the memory that the budget holds. Memory that the budget
+// has dropped counts as an object until it is collected.
+func (b *allocationBurst) ended(allocated, objects, free, held uint64) bool {
+	if held < b.held {
+		b.dropped += b.held - held
 	}
-	s.held = held
-	free += s.dropped
-	lately := allocated - s.last
-	s.last = allocated
-	if worth := heap/4 + 4<<20; lately > heap/8 || allocated-s.tidied < worth && free < worth {
+	b.held = held
+	free += b.dropped
+	recent := allocated - b.allocated
+	b.allocated = allocated
+	if worth := objects/4 + 4<<20; recent > objects/8 || allocated-b.released < worth && free < worth {
 		return false
 	}
-	s.tidied, s.dropped = allocated, 0
+	b.released, b.dropped = allocated, 0
 	return true
 }

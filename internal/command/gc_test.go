@@ -2,16 +2,16 @@ package command
 
 import "testing"
 
-func TestSurge(t *testing.T) {
+func TestAllocationBurst(t *testing.T) {
 	const mib = 1 << 20
-	var s surge
+	var b allocationBurst
 	for i, look := range []struct {
 		allocated, heap, free, held uint64 // MiB
-		over                        bool
+		ended                       bool
 	}{
 		{1, 1, 0, 0, false},    // it has just begun
 		{1, 1, 0, 0, false},    // nothing to gain
-		{60, 40, 1, 0, false},  // a surge
+		{60, 40, 1, 0, false},  // a burst
 		{160, 80, 1, 0, false}, // goes on
 		{162, 80, 1, 0, true},  // and is over
 		{163, 50, 0, 0, false}, // only pings
@@ -31,7 +31,7 @@ func TestSurge(t *testing.T) {
 		{3218, 75, 0, 0, true}, // and are over: nothing more was allocated
 		{3218, 51, 0, 0, false},
 	} {
-		if got := s.over(look.allocated*mib, look.heap*mib, look.free*mib, look.held*mib); got != look.over {
+		if got := b.ended(look.allocated*mib, look.heap*mib, look.free*mib, look.held*mib); got != look.ended {
 			t.Errorf("look %d, %d MiB allocated and %d in use: %v", i, look.allocated, look.heap, got)
 		}
 	}

@@ -12,33 +12,33 @@ import (
 	"example.com/wsecho/server"
 )
 
-// A messageLog prints messages, a line each.
-type messageLog struct{ *lines }
+// A messageLog prints received messages, one line each.
+type messageLog struct{ *asyncWriter }
 
 func newMessageLog(w io.Writer) messageLog {
-	return messageLog{newLines(w, func(lost int64) string {
-		return fmt.Sprintf("(%d messages are not shown: nobody took the lines)\n", lost)
+	return messageLog{newAsyncWriter(w, func(messages int64) string {
+		return fmt.Sprintf("(%d messages not shown: the reader of stdout is too slow)\n", messages)
 	})}
 }
 
-// print is for OnMessage of an Echo.
+// print is the OnMessage of an echo.Echo.
 func (l messageLog) print(c echo.Conn, typ websocket.MessageType, p []byte) {
-	l.add(messageLine(c.(*server.Conn).RemoteAddr(), typ, p))
+	l.writeLine(messageLine(c.(*server.Conn).RemoteAddr(), typ, p))
 }
 
-// mostPrinted is how many bytes of a message are printed.
-const mostPrinted = 256
+// maxPrinted is the number of bytes that are printed of a message.
+const maxPrinted = 256
 
-// messageLine is one line of plain text, whatever p is.
+// messageLine returns one line of printable text for any message.
 func messageLine(from string, typ websocket.MessageType, p []byte) string {
 	var notes []string
 	shown := p
 	if typ == websocket.MessageBinary {
 		notes = append(notes, "binary")
 	}
-	if len(p) > mostPrinted {
-		shown = p[:mostPrinted]
-		for range utf8.UTFMax - 1 { // leave no part of a rune at the end
+	if len(p) > maxPrinted {
+		shown = p[:maxPrinted]
+		for range utf8.UTFMax - 1 { // remove a part of a rune at the end
 			if r, n := utf8.DecodeLastRune(shown); r != utf8.RuneError || n != 1 || typ != websocket.MessageText {
 				break
 			}

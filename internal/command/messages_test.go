@@ -41,8 +41,8 @@ func TestMessageLine(t *testing.T) {
 	}
 }
 
-// TestMessagesUnread prints where nobody reads: nothing waits for that for long,
-// and when somebody reads again, they learn what they have missed.
+// TestMessagesUnread prints messages while nobody reads. Callers wait for one second
+// together. A reader that comes later gets the number of dropped messages.
 func TestMessagesUnread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
@@ -50,20 +50,20 @@ func TestMessagesUnread(t *testing.T) {
 		start := time.Now()
 		const extra = 50
 		var wg sync.WaitGroup
-		for i := range 1 + linesAhead { // one is being written
-			l.add(fmt.Sprintf("%d\n", i))
+		for i := range 1 + maxQueued { // the writer holds one
+			l.writeLine(fmt.Sprintf("%d\n", i))
 			synctest.Wait()
 		}
 		if d := time.Since(start); d != 0 {
-			t.Errorf("it took %v to print what there is room for", d)
+			t.Errorf("filling the queue took %v, want 0s", d)
 		}
 		for range extra {
-			wg.Go(func() { l.add("lost\n") })
+			wg.Go(func() { l.writeLine("lost\n") })
 		}
 		wg.Wait()
-		l.add("lost\n")
-		if d := time.Since(start); d != linesWait {
-			t.Errorf("all together have waited %v, want %v", d, linesWait)
+		l.writeLine("lost\n")
+		if d := time.Since(start); d != maxWait {
+			t.Errorf("the callers waited %v, want %v", d, maxWait)
 		}
 		lines := make(chan string)
 		go func() {
@@ -72,46 +72,47 @@ func TestMessagesUnread(t *testing.T) {
 				lines <- s.Text()
 			}
 		}()
-		want := []string{"0", fmt.Sprintf("(%d messages are not shown: nobody took the lines)", extra+1)}
-		for i := range linesAhead {
+		want := []string{"0", fmt.Sprintf("(%d messages not shown: the reader of stdout is too slow)", extra+1)}
+		for i := range maxQueued {
 			want = append(want, fmt.Sprint(i+1))
 		}
 		want = append(want, "again")
 		for i, line := range want {
 			if i == len(want)-1 {
-				l.add("again\n")
+				l.writeLine("again\n")
 			}
 			if got := <-lines; got != line {
 				t.Fatalf("line %d: got %q, want %q", i, got, line)
 			}
 		}
-		l.end()
+		l.close()
 		w.Close()
 		if line, more := <-lines; more {
-			t.Errorf("got %q at the end", line)
+			t.Errorf("got %q after close", line)
 		}
-		if d := time.Since(start); d != linesWait {
-			t.Errorf("it took %v in all, want %v", d, linesWait)
+		if d := time.Since(start); d != maxWait {
+			t.Errorf("the test took %v, want %v", d, maxWait)
 		}
 	})
 }
 
-// TestMessagesStuck ends while nobody reads.
+// TestMessagesStuck closes the log while nobody reads.
 func TestMessagesStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
 		l := newMessageLog(w)
-		l.add("x\n")
+		l.writeLine("x\n")
 		start := time.Now()
-		l.end()
-		if d := time.Since(start); d != linesWait {
-			t.Errorf("the end took %v, want %v", d, linesWait)
+		l.close()
+		if d := time.Since(start); d != maxWait {
+			t.Errorf("close took %v, want %v", d, maxWait)
 		}
 		r.Close()
 	})
 }
 
-// FuzzMessageLine: it is one line of printable text, and tells what was sent.
+// FuzzMessageLine checks that messageLine returns one line of printable text that
+// quotes the message.
 func FuzzMessageLine(f *testing.F) {
 	for _, test := range messageLines {
 		f.Add(test.typ == websocket.MessageBinary, []byte(test.p))
@@ -123,18 +124,18 @@ func FuzzMessageLine(f *testing.F) {
 		}
 		line, ok := strings.CutSuffix(messageLine("[::1]:1", typ, p), "\n")
 		if !ok || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			t.Fatalf("%q is not a line of printable text", line)
+			t.Fatalf("got %q, want one line of printable text", line)
 		}
-		if len(line) > 4*mostPrinted+100 {
-			t.Fatalf("%d bytes are a long line", len(line))
+		if len(line) > 4*maxPrinted+100 {
+			t.Fatalf("the line has %d bytes", len(line))
 		}
 		quoted, err := strconv.QuotedPrefix(strings.TrimPrefix(line, "[::1]:1 sent: "))
 		if err != nil {
 			t.Fatal(err)
 		}
 		got, err := strconv.Unquote(quoted)
-		if err != nil || !strings.HasPrefix(string(p), got) || len(got) < min(len(p), mostPrinted-3) {
-			t.Fatalf("%q is told as %q, %v", p, got, err)
+		if err != nil || !strings.HasPrefix(string(p), got) || len(got) < min(len(p), maxPrinted-3) {
+			t.Fatalf("the line of %q quotes %q, %v", p, got, err)
 		}
 	})
 }

@@ -7,56 +7,54 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/term"
+
 	"example.com/wsecho/load"
 )
 
-// A progress shows how far a bench is: as a bar that is drawn over and over on a
-// terminal, and elsewhere in lines, one for each turn and one in a while besides.
+// A progress shows the progress of wsecho bench: as a bar on a terminal, and
+// elsewhere as lines, one for each turn and one every lineInterval.
 type progress struct {
 	w        io.Writer
 	terminal bool
-	drawn    bool      // there is a bar
-	said     time.Time // the last line
+	drawn    bool      // a bar is on the terminal
+	lastLine time.Time // when the last line was printed
 }
 
-// quietFor is how long a turn may last without a line where there is no terminal; the
-// first comes sooner.
-const quietFor = 10 * time.Second
+// lineInterval is the time between two lines of one turn. The first line comes after
+// a second.
+const lineInterval = 10 * time.Second
 
 func newProgress(w io.Writer) *progress {
-	return &progress{w: w, terminal: isTerminal(w), said: time.Now().Add(time.Second - quietFor)}
+	return &progress{w: w, terminal: isTerminal(w), lastLine: time.Now().Add(time.Second - lineInterval)}
 }
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	if !ok || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
-// show is for load.Plan.Progress.
+// show is the Progress of a load.Plan.
 func (p *progress) show(now load.Progress) {
-	figures := fmt.Sprintf("round %d of %d  %s  %.0f messages/s  p99 %v", now.Round, now.Rounds, now.URL, now.Rate, short(now.P99))
+	text := fmt.Sprintf("round %d of %d  %s  %.0f messages/s  p99 %v", now.Round, now.Rounds, now.URL, now.Rate, roundDuration(now.P99))
 	if now.Failures > 0 {
-		figures += fmt.Sprintf("  %d FAILED", now.Failures)
+		text += fmt.Sprintf("  %d FAILED", now.Failures)
 	}
 	switch {
 	case p.terminal:
-		const cells, most = 20, 79
+		const cells, width = 20, 79
 		full := int(now.Done * cells)
-		line := []rune(strings.Repeat("█", full) + strings.Repeat("░", cells-full) + " " + figures)
-		fmt.Fprintf(p.w, "\r\x1b[K%s", string(line[:min(len(line), most)]))
+		line := []rune(strings.Repeat("█", full) + strings.Repeat("░", cells-full) + " " + text)
+		fmt.Fprintf(p.w, "\r\x1b[K%s", string(line[:min(len(line), width)]))
 		p.drawn = true
-	case now.TurnOver || time.Since(p.said) > quietFor:
-		fmt.Fprintln(p.w, figures)
-		p.said = time.Now()
+	case now.TurnOver || time.Since(p.lastLine) > lineInterval:
+		fmt.Fprintln(p.w, text)
+		p.lastLine = time.Now()
 	}
 }
 
-// short is d in about three digits.
-func short(d time.Duration) time.Duration {
+// roundDuration rounds d to about three digits.
+func roundDuration(d time.Duration) time.Duration {
 	unit := time.Microsecond
 	for d >= 1000*unit {
 		unit *= 10
@@ -64,8 +62,8 @@ func short(d time.Duration) time.Duration {
 	return d.Round(unit)
 }
 
-// end takes the bar away.
-func (p *progress) end() {
+// clear removes the bar.
+func (p *progress) clear() {
 	if p.drawn {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}

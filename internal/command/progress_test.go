@@ -15,14 +15,14 @@ func TestProgress(t *testing.T) {
 
 	var lines strings.Builder
 	p := newProgress(&lines)
-	p.said = time.Now().Add(time.Hour)
-	p.show(now) // not yet time
+	p.lastLine = time.Now().Add(time.Hour)
+	p.show(now) // too early for a line
 	now.TurnOver, now.Failures = true, 3
 	p.show(now)
-	p.said = time.Now().Add(-2 * quietFor)
+	p.lastLine = time.Now().Add(-2 * lineInterval)
 	now.TurnOver, now.Failures = false, 0
 	p.show(now)
-	p.end()
+	p.clear()
 	const want = "round 1 of 2  ws://a/  1234 messages/s  p99 1.23ms  3 FAILED\n" +
 		"round 1 of 2  ws://a/  1234 messages/s  p99 1.23ms\n"
 	if lines.String() != want {
@@ -35,7 +35,7 @@ func TestProgress(t *testing.T) {
 	p.show(now)
 	now.Done, now.URL = 1, "ws://"+strings.Repeat("é", 100)
 	p.show(now)
-	p.end()
+	p.clear()
 	drawn := strings.Split(bar.String(), "\r\x1b[K")
 	if len(drawn) != 4 || drawn[0] != "" || drawn[3] != "" ||
 		drawn[1] != "█████░░░░░░░░░░░░░░░ round 1 of 2  ws://a/  1234 messages/s  p99 1.23ms" ||
@@ -51,20 +51,20 @@ func TestIsTerminal(t *testing.T) {
 	}
 	defer f.Close()
 	if isTerminal(f) || isTerminal(&strings.Builder{}) {
-		t.Error("a file is taken for a terminal")
+		t.Error("isTerminal is true for a file")
 	}
 	terminal, err := os.Open("/dev/ptmx")
 	if err != nil {
-		t.Logf("there is no terminal to look at: %v", err)
+		t.Logf("no terminal to test with: %v", err)
 		return
 	}
 	defer terminal.Close()
 	t.Setenv("TERM", "xterm")
 	if !isTerminal(terminal) {
-		t.Error("a terminal is not taken for one")
+		t.Error("isTerminal is false for a terminal")
 	}
 	t.Setenv("TERM", "dumb")
 	if isTerminal(terminal) {
-		t.Error("a dumb terminal is drawn on")
+		t.Error("isTerminal is true for a dumb terminal")
 	}
 }

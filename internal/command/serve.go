@@ -4,40 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"example.com/wsecho/echo"
 	"example.com/wsecho/server"
 )
 
-// Run listens and serves until ctx is over and every connection has ended.
-func (f *serve) Run(ctx context.Context, out output) error {
-	if err := f.check(); err != nil {
-		return usage{err}
+// Run serves until ctx ends and every connection has ended.
+func (f *serveCommand) Run(ctx context.Context, out streams) error {
+	if err := f.validate(); err != nil {
+		return err
 	}
-	logged := newLines(out.stderr, f.lost)
-	defer logged.end()
-	log := slog.New(lineHandler{logged, f.handler})
+	format := f.logFormat()
+	logWriter := newAsyncWriter(out.stderr, format.droppedNotice)
+	defer logWriter.close()
+	log := slog.New(asyncHandler{logWriter, format.handler})
 	e := new(echo.Echo)
 	if f.MemoryBudget != off {
 		var err error
 		if e.Budget, err = echo.NewBudget(int64(f.MemoryBudget), int64(f.ReadLimit), time.Duration(f.MemoryWait)); err != nil {
-			return usage{inFlags(err)}
+			return usageError{fmt.Errorf("--memory-budget: %w", err)}
 		}
 	}
-	options := f.options()
+	options := f.serverOptions()
 	options.Logger = log
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
 	if err != nil {
-		return usage{inFlags(err)}
+		return flagError(err, serveFlags)
 	}
 	l, err := listen(f.Addr)
 	if err != nil {
@@ -45,79 +42,57 @@ func (f *serve) Run(ctx context.Context, out output) error {
 	}
 	if f.LogMessages {
 		messages := newMessageLog(out.stdout)
-		defer messages.end()
+		defer messages.close()
 		e.OnMessage = messages.print
 	}
 	if f.AnyOrigin {
-		log.Warn("any page of the web may connect, from every browser that can reach this server", "flag", "--any-origin")
+		log.Warn("pages of any origin may connect from every browser that can reach this server", "flag", "--any-origin")
 	}
-	if f.crowded() {
-		log.Warn("messages over 16 KiB pass one at a time: the longest takes the whole budget",
+	if f.oneLargeMessage() {
+		log.Warn("messages over 16 KiB are echoed one at a time: the longest takes the whole budget",
 			"flag", "--memory-budget", "budget", int64(f.MemoryBudget), "read-limit", int64(f.ReadLimit))
 	}
-	log.Info("listening", "addr", l.Addr().String(), "url", urlOf(l.Addr()))
+	log.Info("listening", "addr", l.Addr().String(), "url", clientURL(l.Addr()))
+	// The line about the signal comes before those of the drain.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer context.AfterFunc(ctx, func() { // says so before the drain says anything
-		log.Info("stopping; a second signal ends at once", "cause", context.Cause(ctx).Error())
+	defer context.AfterFunc(ctx, func() {
+		log.Info("shutting down; a second signal exits immediately", "cause", context.Cause(ctx).Error())
 		stop()
 	})()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	frugal()
-	wg.Go(func() { tidy(serving, e.Budget) })
+	tuneGC()
+	wg.Go(func() { releaseIdleMemory(serving, e.Budget) })
 	defer stop()
 	return s.Serve(serving, l)
 }
 
-// handler is that of the log.
-func (f *serve) handler(w io.Writer) slog.Handler {
-	var level slog.Level
-	if level.UnmarshalText([]byte(f.LogLevel)) != nil {
-		level = slog.LevelInfo // it is one of the four
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if f.LogFormat == "json" {
-		return slog.NewJSONHandler(w, options)
-	}
-	return slog.NewTextHandler(w, options)
-}
-
-// lost is the line of the log that says how many are not in it.
-func (f *serve) lost(lines int64) string {
-	r := slog.NewRecord(time.Now(), slog.LevelWarn, "lines of the log are lost: nobody took them", 0)
-	r.Add("lines", lines)
-	var b strings.Builder
-	_ = f.handler(&b).Handle(context.Background(), r) // a Builder takes all
-	return b.String()
-}
-
-// listen says in one sentence why it cannot.
+// listen returns a listener, or an error of one sentence.
 func listen(addr string) (net.Listener, error) {
 	if _, port, err := net.SplitHostPort(addr); err != nil {
-		return nil, usage{fmt.Errorf("--addr: %q is not an address to listen on, such as :8080 or 127.0.0.1:8080", addr)}
+		return nil, usageError{fmt.Errorf("--addr: %q is not an address to listen on, such as :8080 or 127.0.0.1:8080", addr)}
 	} else if _, err := net.LookupPort("tcp", port); err != nil {
-		return nil, usage{fmt.Errorf("--addr: there is no port %q", port)}
+		return nil, usageError{fmt.Errorf("--addr: %q is not a port; use a number from 0 to 65535", port)}
 	}
 	l, err := net.Listen("tcp", addr)
 	switch {
 	case err == nil:
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, hinted{fmt.Errorf("cannot listen on %s: the address is in use", addr),
-			"choose another with --addr, or --addr=:0 for any free port"}
+		return nil, hintError{fmt.Errorf("cannot listen on %s: the address is in use", addr),
+			"choose another address with --addr, or --addr=:0 for any free port"}
 	case errors.Is(err, syscall.EACCES):
-		return nil, hinted{fmt.Errorf("cannot listen on %s: permission denied", addr),
-			"ports below 1024 may need a privilege; choose another with --addr"}
+		return nil, hintError{fmt.Errorf("cannot listen on %s: permission denied", addr),
+			"ports below 1024 may need a privilege; choose another port with --addr"}
 	}
-	var reason *net.OpError
-	if errors.As(err, &reason) {
-		err = reason.Err
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err
 	}
 	return nil, fmt.Errorf("cannot listen on %s: %w", addr, err)
 }
 
-// urlOf is a URL that a client on this machine can use.
-func urlOf(addr net.Addr) string {
+// clientURL returns a URL that a client on this machine can use.
+func clientURL(addr net.Addr) string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
 		return ""
@@ -126,10 +101,4 @@ func urlOf(addr net.Addr) string {
 		host = "localhost"
 	}
 	return "ws://" + net.JoinHostPort(host, port) + "/"
-}
-
-var compressions = map[string]websocket.CompressionMode{
-	"off":                 websocket.CompressionDisabled,
-	"no-context-takeover": websocket.CompressionNoContextTakeover,
-	"context-takeover":    websocket.CompressionContextTakeover,
 }

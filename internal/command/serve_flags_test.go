@@ -16,8 +16,8 @@ import (
 	"example.com/wsecho/server"
 )
 
-// parsed are the flags of a command line.
-func parsed(t *testing.T, args ...string) *serve {
+// parsed returns the flags of a command line of wsecho serve.
+func parsed(t *testing.T, args ...string) *serveCommand {
 	t.Helper()
 	var line commandLine
 	parser, err := kong.New(&line)
@@ -30,9 +30,9 @@ func parsed(t *testing.T, args ...string) *serve {
 	return &line.Serve
 }
 
-// TestDefaults: what the help shows is what the packages do.
+// TestDefaults compares the defaults in the help with those of package server.
 func TestDefaults(t *testing.T) {
-	got := parsed(t).options()
+	got := parsed(t).serverOptions()
 	want := server.Options{
 		About:            got.About,
 		HoldReplies:      true,
@@ -56,8 +56,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestOptions: each flag sets its option, and each option has its flag or is
-// known to have none.
+// TestOptions checks that each flag sets one option, and that each option has a flag or
+// is known to have none.
 func TestOptions(t *testing.T) {
 	set := map[string]string{
 		"--origin": "example.com", "--any-origin": "true", "--host": "example.com", "--subprotocol": "chat",
@@ -67,13 +67,13 @@ func TestOptions(t *testing.T) {
 		"--max-missed": "7", "--max-conns": "7", "--max-conns-per-ip": "7", "--drain-delay": "7s", "--drain-timeout": "7s",
 	}
 	without := []string{"CheckOrigin", "Error", "Admit", "About", "HoldReplies", "Stateless", "DrainNotice", "OnEnd", "Logger"}
-	defaults := reflect.ValueOf(parsed(t).options())
+	defaults := reflect.ValueOf(parsed(t).serverOptions())
 	for i := range defaults.NumField() {
 		option := defaults.Type().Field(i).Name
-		flag := flagOf[option]
+		flag := serveFlags[option]
 		if slices.Contains(without, option) {
 			if flag != "" {
-				t.Errorf("%s has a flag after all, %s", option, flag)
+				t.Errorf("the option %s has the flag %s, and is listed as having none", option, flag)
 			}
 			continue
 		}
@@ -81,7 +81,7 @@ func TestOptions(t *testing.T) {
 			t.Errorf("the option %s has no flag", option)
 			continue
 		}
-		got := reflect.ValueOf(parsed(t, flag+"="+set[flag]).options())
+		got := reflect.ValueOf(parsed(t, flag+"="+set[flag]).serverOptions())
 		for j := range got.NumField() {
 			changed := !reflect.DeepEqual(got.Field(j).Interface(), defaults.Field(j).Interface())
 			if changed != (j == i) {
@@ -93,15 +93,15 @@ func TestOptions(t *testing.T) {
 	for flag := range set {
 		t.Errorf("the flag %s has no option", flag)
 	}
-	if got := parsed(t, "--max-missed=0").options().MaxMissed; got >= 0 {
-		t.Errorf("--max-missed=0 is %d, which is the default and not none", got)
+	if got := parsed(t, "--max-missed=0").serverOptions().MaxMissed; got >= 0 {
+		t.Errorf("--max-missed=0 sets %d, want a negative number, because 0 is the default", got)
 	}
-	if got := parsed(t, "--ping-interval=off").options().PingInterval; got >= 0 {
-		t.Errorf("--ping-interval=off is %v", got)
+	if got := parsed(t, "--ping-interval=off").serverOptions().PingInterval; got >= 0 {
+		t.Errorf("--ping-interval=off sets %v, want a negative number", got)
 	}
 }
 
-// TestVariables: each flag has one.
+// TestVariables checks that each flag of serve has a variable.
 func TestVariables(t *testing.T) {
 	var line commandLine
 	parser, err := kong.New(&line, kong.DefaultEnvars("WSECHO"))
@@ -116,8 +116,8 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// TestInFlags: what package server refuses is told in flags, whatever it is.
-func TestInFlags(t *testing.T) {
+// TestFlagError checks that an error of package server names flags, not options.
+func TestFlagError(t *testing.T) {
 	for _, o := range []server.Options{
 		{OriginPatterns: []string{"*"}},
 		{Hosts: []string{""}},
@@ -135,15 +135,15 @@ func TestInFlags(t *testing.T) {
 	} {
 		_, err := server.New(func(context.Context, *server.Conn) error { return nil }, o)
 		if err == nil {
-			t.Errorf("%+v is not refused", o)
+			t.Errorf("New accepts %+v", o)
 			continue
 		}
-		got := inFlags(err).Error()
+		got := flagError(err, serveFlags).Error()
 		if !strings.HasPrefix(got, "--") || regexp.MustCompile(`\b[A-Z][a-z]+[A-Z]|: .*: |^\w+: `).MatchString(got) {
-			t.Errorf("%q is told as %q", err, got)
+			t.Errorf("%q became %q, which does not name a flag", err, got)
 		}
 	}
-	got := inFlags(errors.New(`server: Hosts: "a \" MaxConns" is not MaxConns`)).Error()
+	got := flagError(errors.New(`server: Hosts: "a \" MaxConns" is not MaxConns`), serveFlags).Error()
 	if want := `--host: "a \" MaxConns" is not --max-conns`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -153,15 +153,15 @@ func TestEmptyVariables(t *testing.T) {
 	t.Setenv("WSECHO_ADDR", "")
 	t.Setenv("WSECHO_HOST", "example.com")
 	t.Setenv("WSECHOES", "")
-	if err := forgetEmpty(os.Environ()); err != nil {
+	if err := unsetEmpty(os.Environ()); err != nil {
 		t.Fatal(err)
 	}
 	if _, ok := os.LookupEnv("WSECHO_ADDR"); ok {
-		t.Error("the empty WSECHO_ADDR is still there")
+		t.Error("the empty WSECHO_ADDR is still set")
 	}
 	for _, name := range []string{"WSECHO_HOST", "WSECHOES"} {
 		if _, ok := os.LookupEnv(name); !ok {
-			t.Errorf("%s is gone", name)
+			t.Errorf("%s was unset", name)
 		}
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestURL(t *testing.T) {
+func TestClientURL(t *testing.T) {
 	for _, test := range []struct {
 		addr *net.TCPAddr
 		want string
@@ -16,8 +16,8 @@ func TestURL(t *testing.T) {
 		{&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9}, "ws://127.0.0.1:9/"},
 		{&net.TCPAddr{IP: net.IPv6loopback, Port: 9}, "ws://[::1]:9/"},
 	} {
-		if got := urlOf(test.addr); got != test.want {
-			t.Errorf("%v is %s, want %s", test.addr, got, test.want)
+		if got := clientURL(test.addr); got != test.want {
+			t.Errorf("clientURL(%v) = %s, want %s", test.addr, got, test.want)
 		}
 	}
 }

@@ -11,15 +11,15 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// The values of flags. On the command line off is off, which package server
-// knows as a negative value; a number below zero is a mistake. Tags of a flag
-// say what else makes sense: off:"" and zero:"".
+// Types of flags. Negative numbers are refused. The tag off:"" of a flag allows the
+// word off, and the tag zero:"" allows zero.
 type (
 	size     int64         // bytes, such as 64KiB
 	duration time.Duration // such as 1m30s
 	count    int
 )
 
+// off is the value of a flag that is off. Package server takes a negative value so.
 const off = -1
 
 func (s *size) Decode(ctx *kong.DecodeContext) error     { return decode(ctx, s, parseSize) }
@@ -45,23 +45,23 @@ func parseValue[T ~int64 | ~int](text string, offAllowed, zeroAllowed bool, pars
 		}
 		return off, nil
 	}
-	instead := ""
+	hint := ""
 	if offAllowed {
-		instead = "; to have none, say off"
+		hint = "; use off to disable it"
 	}
 	v, err := parse(text)
 	switch {
 	case err != nil:
 		return 0, err
 	case v < 0:
-		return 0, fmt.Errorf("%s is negative%s", text, instead)
+		return 0, fmt.Errorf("%s is negative%s", text, hint)
 	case v == 0 && !zeroAllowed:
-		return 0, fmt.Errorf("it must be more than 0%s", instead)
+		return 0, fmt.Errorf("it must be more than 0%s", hint)
 	}
 	return v, nil
 }
 
-// units are those of sizes, in lower case.
+// units are the units of sizes, in lower case.
 var units = map[string]int64{
 	"": 1, "b": 1,
 	"kb": 1e3, "mb": 1e6, "gb": 1e9,

@@ -7,11 +7,11 @@ import (
 	"runtime/debug"
 )
 
-// version is one line on what was built, and with what.
+// version returns the line that --version prints.
 func version(release string) string {
 	name := release
 	if info, ok := debug.ReadBuildInfo(); ok {
-		name = cmp.Or(name, info.Main.Version) // from the tag or the commit, if they were there
+		name = cmp.Or(name, info.Main.Version) // the tag or the commit, if the go command knew them
 	}
 	return fmt.Sprintf("wsecho %s (%s, %s/%s)", cmp.Or(name, "(devel)"), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

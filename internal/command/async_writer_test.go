@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// TestLineHandler: it is a handler as slog wants them.
-func TestLineHandler(t *testing.T) {
+// TestAsyncHandler checks that the handler follows the rules of slog.
+func TestAsyncHandler(t *testing.T) {
 	var b bytes.Buffer
-	l := newLines(&b, func(int64) string { return "" })
-	h := lineHandler{l, func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) }}
+	l := newAsyncWriter(&b, func(int64) string { return "" })
+	h := asyncHandler{l, func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) }}
 	err := slogtest.TestHandler(h, func() (all []map[string]any) {
-		l.end()
+		l.close()
 		for d := json.NewDecoder(&b); d.More(); {
 			var record map[string]any
 			if err := d.Decode(&record); err != nil {
@@ -33,19 +33,19 @@ func TestLineHandler(t *testing.T) {
 	}
 }
 
-// TestLogReadSlowly: where the reader takes a line now and then, those who have one
-// wait at the same time, and none of them after another.
+// TestLogReadSlowly checks that with a slow reader all callers wait at the same time,
+// not one after the other.
 func TestLogReadSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
-		f := new(serve)
-		l := newLines(w, f.lost)
-		log := slog.New(lineHandler{l, f.handler})
-		for range linesAhead + 1 {
+		f := logFormat{}
+		l := newAsyncWriter(w, f.droppedNotice)
+		log := slog.New(asyncHandler{l, f.handler})
+		for range maxQueued + 1 {
 			log.Info("ended")
-			synctest.Wait() // or the one that is being written might not be yet
+			synctest.Wait() // until the writer holds the first line
 		}
-		const slowly = linesWait * 9 / 10
+		const slowly = maxWait * 9 / 10
 		over := make(chan struct{})
 		go func() {
 			for b := make([]byte, 1000); ; time.Sleep(slowly) {
@@ -61,11 +61,11 @@ func TestLogReadSlowly(t *testing.T) {
 			all.Go(func() { log.Info("ended") })
 		}
 		all.Wait()
-		if d := time.Since(began); d > linesWait {
-			t.Errorf("it took %v until the last had its line written, or lost", d)
+		if d := time.Since(began); d > maxWait {
+			t.Errorf("the last caller returned after %v", d)
 		}
 		r.Close()
 		<-over
-		l.end()
+		l.close()
 	})
 }

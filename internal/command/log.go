@@ -1,0 +1,62 @@
+package command
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// A logFormat makes the handlers of a log.
+type logFormat struct {
+	level slog.Level
+	json  bool
+}
+
+// handler returns a handler that writes to w.
+func (f logFormat) handler(w io.Writer) slog.Handler {
+	options := &slog.HandlerOptions{Level: f.level}
+	if f.json {
+		return slog.NewJSONHandler(w, options)
+	}
+	return slog.NewTextHandler(w, options)
+}
+
+// droppedNotice returns the log line for dropped lines.
+func (f logFormat) droppedNotice(lines int64) string {
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped: the reader of stderr is too slow", 0)
+	r.Add("lines", lines)
+	var b strings.Builder
+	_ = f.handler(&b).Handle(context.Background(), r) // a Builder returns no error
+	return b.String()
+}
+
+// An asyncHandler formats records in the caller's goroutine and writes them with an
+// asyncWriter. The handlers of slog hold a lock while they write, so that one slow
+// write would block all callers in turn.
+type asyncHandler struct {
+	w      *asyncWriter
+	format func(io.Writer) slog.Handler
+}
+
+func (h asyncHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return h.format(io.Discard).Enabled(ctx, level)
+}
+
+func (h asyncHandler) Handle(ctx context.Context, r slog.Record) error {
+	var b strings.Builder
+	if err := h.format(&b).Handle(ctx, r); err != nil {
+		return err
+	}
+	h.w.writeLine(b.String())
+	return nil
+}
+
+func (h asyncHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return asyncHandler{h.w, func(w io.Writer) slog.Handler { return h.format(w).WithAttrs(attrs) }}
+}
+
+func (h asyncHandler) WithGroup(name string) slog.Handler {
+	return asyncHandler{h.w, func(w io.Writer) slog.Handler { return h.format(w).WithGroup(name) }}
+}
