@@ -15,9 +15,9 @@ import (
 var groups = []kong.Group{
 	{Key: "access", Title: "Access:"},
 	{Key: "messages", Title: "Messages:"},
-	{Key: "timeouts", Title: "Timeouts; off disables one:"},
+	{Key: "timeouts", Title: "Timeouts; each can be off:"},
 	{Key: "heartbeat", Title: "Heartbeat:"},
-	{Key: "limits", Title: "Limits; off disables one:"},
+	{Key: "limits", Title: "Limits; each can be off:"},
 	{Key: "shutdown", Title: "Shutdown:"},
 	{Key: "log", Title: "Log, on stderr:"},
 	{Key: "load", Title: "Load:"},
