@@ -17,6 +17,7 @@ import (
 
 // TestBenchInterrupted: Ctrl-C gives what there is so far, and all was right.
 func TestBenchInterrupted(t *testing.T) {
+	t.Parallel()
 	server := startFor(t, "wsecho")
 	cmd := exec.Command("wsecho", "bench", "--duration=1h", "--connections=4", "--json", server.url())
 	var stdout bytes.Buffer

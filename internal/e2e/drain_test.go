@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/wstest"
 )
 
@@ -68,15 +67,9 @@ func TestDrainBusy(t *testing.T) {
 // TestDrainMany is the promise: of 10,000 idle peers, a third of them silent,
 // each is told inside the drain timeout.
 func TestDrainMany(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short")
-	}
+	testfull.Only(t, "10,000 connections take 30 s")
 	needFiles(t, manyPeers+500)
-	program := filepath.Join(t.TempDir(), "wsecho")
-	if out, err := exec.Command("go", "build", "-o", program, "example.com/wsecho").CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
-	}
-	p := startFor(t, program, "--log-format=json", "--ping-interval=5m", "--max-conns=10000")
+	p := startFor(t, build(t), "--log-format=json", "--ping-interval=5m", "--max-conns=10000")
 	began := time.Now()
 	c := connect(t, p, manyPeers)
 	t.Logf("%d peers connected in %v", manyPeers, time.Since(began))

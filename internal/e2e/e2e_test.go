@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -25,6 +26,10 @@ const patience = 30 * time.Second
 // TestMain lets the test binary be wsecho, too, where it is called by that name,
 // and peers of it that have to be processes of their own.
 func TestMain(m *testing.M) {
+	// Parallel tests wait for other processes most of the time.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	testscript.Main(wstest.Verified{M: m}, commands)
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/wsecho/internal/hostile"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/wstest"
 )
 
@@ -37,9 +38,7 @@ const tries = 3
 // beside the server that is attacked there is another that is not. What its client
 // has is what a quiet server gives on a machine that is as busy.
 func TestFullForce(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short")
-	}
+	testfull.Only(t, "27 attacks at full force take two minutes")
 	dir := t.TempDir()
 	program := filepath.Join(dir, "observed")
 	// It is what this process is, but never with the race detector.

@@ -23,6 +23,7 @@ const linesAhead = 1000
 // TestStdoutUnread prints messages to a pipe that nobody reads. Neither the peers
 // nor the end of the process wait for it.
 func TestStdoutUnread(t *testing.T) {
+	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +56,7 @@ func TestStdoutUnread(t *testing.T) {
 // TestStderrUnread has a log that nobody reads any more. The peers do not wait for it;
 // when somebody reads again, they learn what they have missed.
 func TestStderrUnread(t *testing.T) {
+	t.Parallel()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

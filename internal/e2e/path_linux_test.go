@@ -43,6 +43,7 @@ func startNear(t *testing.T, path *hostile.Path, args ...string) (p *process, pe
 // TestSlowLink sends a message of the read limit over a link on which it takes
 // longer than the timeouts, each way, and pings wait behind it.
 func TestSlowLink(t *testing.T) {
+	t.Parallel()
 	const size = 160 << 10 // 5 s at 256 kbit/s
 	path := newPath(t)
 	if err := path.Slow(256); err != nil {

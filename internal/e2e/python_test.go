@@ -21,6 +21,7 @@ func client(args ...string) *exec.Cmd {
 
 // TestPython drives wsecho with a client that others wrote, in another language.
 func TestPython(t *testing.T) {
+	t.Parallel()
 	if out, err := exec.Command(python, "-c", "import websockets; print(websockets.__version__)").CombinedOutput(); err != nil {
 		missing(t, "%s has no module websockets (apt-get install python3-websockets): %v %s", python, err, out)
 	} else {
@@ -57,6 +58,7 @@ func TestPython(t *testing.T) {
 		})
 	}
 	t.Run("keepalive", func(t *testing.T) {
+		t.Parallel()
 		p := startFor(t, "wsecho")
 		var err error
 		for _, timeout := range []string{"0.2", "1", "5"} { // seconds: the machine may be busy
@@ -135,6 +137,7 @@ func pythonServer(t *testing.T) string {
 
 // TestBenchPython measures a server that others wrote, in another language.
 func TestBenchPython(t *testing.T) {
+	t.Parallel()
 	url := pythonServer(t)
 	for _, flags := range [][]string{
 		{"--in-flight=16", "--size=5"},
@@ -155,6 +158,7 @@ func TestBenchPython(t *testing.T) {
 
 // TestCheckPython asks a server that others wrote, in another language.
 func TestCheckPython(t *testing.T) {
+	t.Parallel()
 	url := pythonServer(t)
 	for _, flags := range [][]string{{}, {"--pong"}} {
 		var stdout, stderr strings.Builder

@@ -36,6 +36,7 @@ import (
 //	recv PEER TEXT [TIMES]
 //	closed PEER CODE                 wait for the close frame, answer it, see FIN
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
