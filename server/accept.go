@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"example.com/wsecho/internal/deflate"
 )
 
 // accept answers the handshake (RFC 6455, section 4.2.2). It checks the host and the
@@ -28,7 +30,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	if !canHijack(w) { // or the answer would be 101 and then the text of an error
 		return nil, refuse(http.StatusNotImplemented, "the HTTP server does not let a handler take over the connection")
 	}
-	extensions, deflate, err := negotiate(r.Header.Values("Sec-WebSocket-Extensions"), s.opts.Compression)
+	extensions, params, err := deflate.Negotiate(r.Header.Values("Sec-WebSocket-Extensions"), s.opts.Compression)
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "%w", err)
 	}
@@ -38,7 +40,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 		rests:          s.opts.Stateless && owned(r) == s,
 		c:              s.newConn(r),
 		extensions:     extensions,
-		deflate:        deflate,
+		deflate:        params,
 	}
 	if s.opts.HandshakeTimeout > 0 {
 		h.by = start.Add(s.opts.HandshakeTimeout)

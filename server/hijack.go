@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"example.com/wsecho/internal/deflate"
 	"example.com/wsecho/internal/transport"
 )
 
@@ -19,7 +20,7 @@ type hijack struct {
 	r          *http.Request
 	c          *Conn
 	extensions string // of the answer; "": none
-	deflate    *transport.Deflate
+	deflate    *deflate.Params
 	by         time.Time // the deadline of the answer; zero: none
 	tr         *transport.Conn
 	br         *bufio.Reader

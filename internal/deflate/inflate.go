@@ -1,32 +1,28 @@
-// Package inflate decompresses DEFLATE (RFC 1951) as permessage-deflate has it
-// (RFC 7692, section 7.2.2): a stream that is cut into messages, each of which
-// comes in pieces of any size.
+// Package deflate implements permessage-deflate (RFC 7692): [Negotiate] the
+// extension, then one [Compressor] and one [Decompressor] for each connection.
 //
-// It differs from compress/flate in what it knows: whether a message is whole.
-// The sender has removed the last four bytes of each, 00 00 ff ff, which are the
-// lengths of an empty stored block. So a message is whole if the stream then
-// stands right where those lengths would be, and [Inflater.Whole] tells. A
-// decompressor that cannot be asked takes a message that was cut short for a
-// whole one, or the four bytes for data. A block marked as the last of its stream
-// is not the end of this one, which goes on at the next byte with the same window
-// (section 7.2.3.4).
+// The [Inflater] decompresses a stream (RFC 1951) that is cut into messages, each in
+// pieces of any size. Unlike compress/flate it tells whether a message is whole. The
+// sender removes the last four bytes of each message, 00 00 ff ff: the lengths of an
+// empty stored block. A message is whole if the stream then stands right before those
+// lengths, see [Inflater.Whole]. A decompressor that cannot tell takes a truncated
+// message for a whole one. A block marked as the last of its stream does not end this
+// stream, which continues at the next byte with the same window (section 7.2.3.4).
 //
-// It is as strict as zlib. compress/flate accepts two things more: code lengths
-// that are themselves in an incomplete code, and a block that has no code for its
-// end.
+// The Inflater is as strict as zlib. compress/flate accepts two things more: an
+// incomplete code for the code lengths, and a block without a code for its end.
 //
-// Nothing in here waits, allocates or starts anything.
+// Nothing in this package blocks or starts a goroutine.
 package deflate
 
 import "cmp"
 
-// An Error says what is wrong with the data. It is final: the stream cannot be
-// read on.
+// An Error says what is wrong with the data. The stream cannot be read after it.
 type Error string
 
 func (e Error) Error() string { return "inflate: " + string(e) }
 
-// What an Inflater can find wrong.
+// The errors of an Inflater.
 const (
 	ErrBlockType      = Error("block of reserved type")
 	ErrStoredLength   = Error("stored block whose lengths differ")
@@ -39,8 +35,8 @@ const (
 	ErrDistance       = Error("distance beyond what came before")
 )
 
-// An Inflater is the state within one message. It is ready after Reset. It is for
-// one goroutine at a time.
+// An Inflater is the state within one message. It is ready after Reset. It must not be
+// used concurrently.
 type Inflater struct {
 	// Limit is the farthest that data may refer back, in bytes. 0: WindowSize.
 	Limit int

@@ -32,6 +32,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"example.com/wsecho/internal/deflate"
 	"example.com/wsecho/internal/fairness"
 	"example.com/wsecho/internal/socket"
 )
@@ -39,13 +40,13 @@ import (
 // Options are the bounds of a Conn. The server fills them in; zero timeouts are
 // no timeouts.
 type Options struct {
-	Read, Write    *Pool         // where buffers come from while there is something in them
-	ReadLimit      int64         // bytes of one message's payload, inflated; negative: none
-	Deflate        *Deflate      // permessage-deflate was negotiated, with these parameters; nil: it was not
-	MessageTimeout time.Duration // time waited for the rest of a message that has begun
-	WriteTimeout   time.Duration // how long neither the kernel nor the peer may take a byte
-	RestAfter      time.Duration // how long Attend waits for a message; then Wait does not; 0, and where CanRest is false: there is no Attend
-	Hold           bool          // keep replies back while more input is in hand
+	Read, Write    *Pool           // where buffers come from while there is something in them
+	ReadLimit      int64           // bytes of one message's payload, inflated; negative: none
+	Deflate        *deflate.Params // permessage-deflate was negotiated, with these parameters; nil: it was not
+	MessageTimeout time.Duration   // time waited for the rest of a message that has begun
+	WriteTimeout   time.Duration   // how long neither the kernel nor the peer may take a byte
+	RestAfter      time.Duration   // how long Attend waits for a message; then Wait does not; 0, and where CanRest is false: there is no Attend
+	Hold           bool            // keep replies back while more input is in hand
 
 	OnPing func()               // called by the reader for each ping, which is answered; nil: not called
 	OnPong func(payload []byte) // called by the reader for each pong; nil: not called

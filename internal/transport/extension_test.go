@@ -17,6 +17,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/deflate"
 	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
@@ -163,9 +164,9 @@ func playDeflated(t *testing.T, rng *rand.Rand, kind string, keep bool, most int
 	o := options()
 	o.Read, o.Write, o.Hold = NewPool(512<<rng.IntN(8)), NewPool(512<<rng.IntN(8)), rng.IntN(2) == 0
 	o.ReadLimit = []int64{-1, 200_010}[rng.IntN(2)]
-	o.Deflate = &Deflate{KeepIn: keep, KeepOut: keep, Bits: 15}
+	o.Deflate = &deflate.Params{ClientTakeover: keep, ServerTakeover: keep, ServerBits: 15}
 	if !keep {
-		o.Deflate.Bits = 8 + rng.IntN(8)
+		o.Deflate.ServerBits = 8 + rng.IntN(8)
 	}
 	c := New(server, nil, o)
 	ws := accept(t, c)
@@ -200,9 +201,17 @@ func playDeflated(t *testing.T, rng *rand.Rand, kind string, keep bool, most int
 func spent(t *testing.T, c *Conn) {
 	t.Helper()
 	x := c.ext
-	if c.in.buf != nil || c.out.buf != nil || x.in.out != nil || x.in.z != nil || x.in.window != nil || x.out.z != nil || x.out.buf != nil || x.out.kept {
+	if c.in.buf != nil || c.out.buf != nil || x.in.out != nil || holds(&x.in.Decompressor) || x.out.buf != nil || hasContext(&x.out.Compressor) {
 		t.Errorf("something is left over: %+v", *x)
 	}
+}
+
+// holds reports whether a decompressor has not released all its memory.
+func holds(d *deflate.Decompressor) bool { return *d != deflate.Decompressor{Takeover: d.Takeover} }
+
+// hasContext reports whether a compressor has not released all its memory.
+func hasContext(c *deflate.Compressor) bool {
+	return *c != deflate.Compressor{Takeover: c.Takeover, Window: c.Window}
 }
 
 // TestDeflateParts reads a compressed message in parts: as long as some of it is
@@ -210,7 +219,7 @@ func spent(t *testing.T, c *Conn) {
 func TestDeflateParts(t *testing.T) {
 	server, client := over(t, "tcp")
 	o := options()
-	o.Deflate = &Deflate{Bits: 15}
+	o.Deflate = &deflate.Params{ServerBits: 15}
 	// The zeros are more than a buffer holds.
 	c := New(server, masked(frame.Fin|frame.Binary|frame.RSV1, newFlates(false, 6).pack(make([]byte, 2000))), o)
 	var all []byte
@@ -235,7 +244,7 @@ func TestDeflateParts(t *testing.T) {
 // TestDeflateLimit inflates no more than it takes to know that it is too much.
 func TestDeflateLimit(t *testing.T) {
 	o := options()
-	o.Deflate, o.ReadLimit = &Deflate{Bits: 15}, 100
+	o.Deflate, o.ReadLimit = &deflate.Params{ServerBits: 15}, 100
 	c := source(t, masked(frame.Fin|frame.Binary|frame.RSV1, newFlates(false, 6).pack(make([]byte, 1<<20))), o, false)
 	all, err := io.ReadAll(c)
 	if kindOf(err) != ending.TooBig || len(all) > 0 || c.ext.in.size != 101 {
@@ -251,7 +260,7 @@ func TestDeflateIdle(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		server, client := over(t, "tcp")
 		o := options()
-		o.Deflate = &Deflate{KeepIn: keep, KeepOut: keep, Bits: 15}
+		o.Deflate = &deflate.Params{ClientTakeover: keep, ServerTakeover: keep, ServerBits: 15}
 		c := New(server, nil, o)
 		ws := accept(t, c)
 		z := newFlates(keep, 6)
@@ -273,56 +282,14 @@ func TestDeflateIdle(t *testing.T) {
 				t.Fatalf("got %v, %v", f, err)
 			}
 			x := c.ext
-			if x.in.z != nil || x.in.out != nil || x.out.buf != nil || (x.in.window != nil) != keep || (x.out.z != nil) != keep || x.out.kept != keep {
+			if x.in.out != nil || x.out.buf != nil || holds(&x.in.Decompressor) != keep || hasContext(&x.out.Compressor) != keep {
 				t.Errorf("keep %v: got %+v", keep, *x)
 			}
 		}
-		before := keptDeflaters.Load()
 		_ = client.Close()
 		_ = ws.CloseNow()
 		c.Hangup()
 		spent(t, c)
-		if got := before - keptDeflaters.Load(); keep != (got == 1) {
-			t.Errorf("keep %v: got %d compressors fewer", keep, got)
-		}
-	}
-}
-
-// TestDeflateKept has no more compressors remember than there may be: the others
-// compress each message by itself, and peers inflate it all the same.
-func TestDeflateKept(t *testing.T) {
-	keptDeflaters.Add(maxKept - 1) // all but one are taken
-	defer keptDeflaters.Add(1 - maxKept)
-	text := []byte(strings.Repeat("whether 'tis nobler in the mind ", 20))
-	for i, kept := range []bool{true, false} {
-		server, client := over(t, "tcp")
-		got := drained(client)
-		o := options()
-		o.Deflate = &Deflate{KeepIn: true, KeepOut: true, Bits: 15}
-		c := New(server, nil, o)
-		ws := accept(t, c)
-		var size [3]int64
-		for i := range size {
-			_, _, _, before := c.Counts()
-			if err := ws.Write(t.Context(), websocket.MessageText, text); err != nil {
-				t.Fatal(err)
-			}
-			_, _, _, after := c.Counts()
-			size[i] = after - before
-		}
-		if c.ext.out.kept != kept || (size[1] < size[0]) != kept {
-			t.Errorf("connection %d: got kept %v, sizes %v, want %v", i, c.ext.out.kept, size, kept)
-		}
-		_ = ws.CloseNow()
-		defer func() {
-			c.Hangup()
-			spent(t, c)
-			out, err := unpack(within(t, got), true)
-			one := wstest.TextFrame(string(text)).Append(nil)
-			if err != nil || !bytes.Equal(out, bytes.Repeat(one, len(size))) {
-				t.Errorf("connection %d: got %d bytes, %v", i, len(out), err)
-			}
-		}()
 	}
 }
 
@@ -331,7 +298,7 @@ func TestDeflateKept(t *testing.T) {
 func TestDeflateRest(t *testing.T) {
 	server, client := over(t, "tcp")
 	o := options()
-	o.Deflate = &Deflate{KeepIn: true, KeepOut: true, Bits: 15}
+	o.Deflate = &deflate.Params{ClientTakeover: true, ServerTakeover: true, ServerBits: 15}
 	c := New(server, nil, o)
 	ws := accept(t, c)
 	if !c.CanRest() {
@@ -348,7 +315,7 @@ func TestDeflateRest(t *testing.T) {
 			go func() { c.Rest(); close(rested) }()
 			eventually(t, "a rest", func() bool { return !c.ReadingSince().IsZero() })
 			c.out.mu.Lock()
-			if c.ext.out.z != nil || c.ext.out.kept {
+			if hasContext(&c.ext.out.Compressor) {
 				t.Error("it rests with a compressor")
 			}
 			c.out.mu.Unlock()
@@ -387,7 +354,7 @@ func TestDeflateAbandoned(t *testing.T) {
 		}
 		server, client := over(t, "tcp")
 		o := options()
-		o.Deflate = &Deflate{KeepIn: true, KeepOut: true, Bits: 15}
+		o.Deflate = &deflate.Params{ClientTakeover: true, ServerTakeover: true, ServerBits: 15}
 		c := New(server, nil, o)
 		ws := accept(t, c)
 		if _, err := client.Write(message[:cut]); err != nil {
@@ -412,13 +379,15 @@ func TestDeflateAbandoned(t *testing.T) {
 		_ = ws.CloseNow()
 		c.Hangup()
 		wg.Wait()
+		c.out.mu.Lock()
+		if hasContext(&c.ext.out.Compressor) {
+			t.Errorf("cut at %d: the compressor is not released", cut)
+		}
+		c.out.mu.Unlock()
 		if c.in.mu.TryLock() {
 			spent(t, c)
 			c.in.mu.Unlock()
 		}
-	}
-	if n := keptDeflaters.Load(); n != 0 {
-		t.Errorf("%d compressors are still counted", n)
 	}
 }
 
@@ -430,7 +399,7 @@ func BenchmarkDeflate(b *testing.B) {
 				server, client := over(b, "tcp")
 				o := options()
 				o.Read, o.Write = NewPool(64<<10), NewPool(64<<10)
-				o.Deflate = &Deflate{KeepIn: keep, KeepOut: keep, Bits: 15}
+				o.Deflate = &deflate.Params{ClientTakeover: keep, ServerTakeover: keep, ServerBits: 15}
 				c := New(server, nil, o)
 				ws := accept(b, c)
 				done := make(chan error, 1)
@@ -466,7 +435,7 @@ func BenchmarkDeflate(b *testing.B) {
 func TestRefusedBomb(t *testing.T) {
 	server, client := over(t, "tcp")
 	o := options()
-	o.Deflate = &Deflate{Bits: 15}
+	o.Deflate = &deflate.Params{ServerBits: 15}
 	var b bytes.Buffer
 	w, err := flate.NewWriter(&b, flate.BestCompression)
 	if err != nil {
@@ -482,7 +451,7 @@ func TestRefusedBomb(t *testing.T) {
 	why := &ending.Error{Kind: ending.NoMemory}
 	c.Fail(why)
 	n, err := io.Copy(io.Discard, c)
-	if n > int64(inflated.size) || !errors.Is(err, why) {
+	if n > int64(decompressed.size) || !errors.Is(err, why) {
 		t.Errorf("got %d bytes more and %v, want no more than a buffer", n, err)
 	}
 	client.Close()

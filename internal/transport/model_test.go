@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/deflate"
 	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
@@ -283,10 +284,10 @@ func FuzzStream(f *testing.F) {
 	} {
 		f.Add(b, true)
 	}
-	f.Fuzz(func(t *testing.T, b []byte, deflate bool) {
+	f.Fuzz(func(t *testing.T, b []byte, compressed bool) {
 		o := options()
-		if deflate {
-			o.Deflate = &Deflate{KeepIn: true, KeepOut: true, Bits: 15}
+		if compressed {
+			o.Deflate = &deflate.Params{ClientTakeover: true, ServerTakeover: true, ServerBits: 15}
 		}
 		o.ReadLimit = 1000
 		o.MessageTimeout, o.WriteTimeout = 5*time.Second, 5*time.Second

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/deflate"
 	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
@@ -77,7 +78,7 @@ func TestScan(t *testing.T) {
 		}
 		return b
 	}
-	deflate := func(o *Options) { o.Deflate = &Deflate{Bits: 15} }
+	compress := func(o *Options) { o.Deflate = &deflate.Params{ServerBits: 15} }
 	hello := []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00} // RFC 7692, section 7.2.3.1
 	limit := func(n int64) func(*Options) { return func(o *Options) { o.ReadLimit = n } }
 	both := func(a, b func(*Options)) func(*Options) { return func(o *Options) { a(o); b(o) } }
@@ -99,13 +100,13 @@ func TestScan(t *testing.T) {
 		{"RSV1", masked(frame.Fin|frame.Text|0x40, nil), nil, "", ending.Protocol},
 		{"RSV2", masked(frame.Fin|frame.Text|0x20, nil), nil, "", ending.Protocol},
 		{"RSV3", masked(frame.Fin|frame.Text|0x10, nil), nil, "", ending.Protocol},
-		{"RSV1 deflated", masked(frame.Fin|frame.Text|0x40, hello), deflate, "1:Hello", ok},
-		{"RSV1 deflated, fragments", cat(masked(frame.Text|0x40, hello[:3]), masked(0, nil), masked(frame.Fin, hello[3:])), deflate, "1:Hello", ok},
-		{"RSV1 deflated, empty", masked(frame.Fin|frame.Text|0x40, []byte{0}), deflate, "1:", ok},
-		{"RSV1 deflated and not", cat(text("a"), masked(frame.Fin|frame.Binary|0x40, hello), text("b")), deflate, "1:a 2:Hello 1:b", ok},
-		{"RSV1 on continuation", cat(masked(frame.Text|0x40, nil), masked(frame.Fin|0x40, nil)), deflate, "", ending.Protocol},
-		{"RSV1 on ping", masked(frame.Fin|9|0x40, nil), deflate, "", ending.Protocol},
-		{"RSV2 deflated", masked(frame.Fin|frame.Text|0x60, nil), deflate, "", ending.Protocol},
+		{"RSV1 deflated", masked(frame.Fin|frame.Text|0x40, hello), compress, "1:Hello", ok},
+		{"RSV1 deflated, fragments", cat(masked(frame.Text|0x40, hello[:3]), masked(0, nil), masked(frame.Fin, hello[3:])), compress, "1:Hello", ok},
+		{"RSV1 deflated, empty", masked(frame.Fin|frame.Text|0x40, []byte{0}), compress, "1:", ok},
+		{"RSV1 deflated and not", cat(text("a"), masked(frame.Fin|frame.Binary|0x40, hello), text("b")), compress, "1:a 2:Hello 1:b", ok},
+		{"RSV1 on continuation", cat(masked(frame.Text|0x40, nil), masked(frame.Fin|0x40, nil)), compress, "", ending.Protocol},
+		{"RSV1 on ping", masked(frame.Fin|9|0x40, nil), compress, "", ending.Protocol},
+		{"RSV2 deflated", masked(frame.Fin|frame.Text|0x60, nil), compress, "", ending.Protocol},
 		{"opcode 3", masked(frame.Fin|3, nil), nil, "", ending.Protocol},
 		{"opcode 7", masked(frame.Fin|7, nil), nil, "", ending.Protocol},
 		{"opcode B", masked(frame.Fin|0xb, nil), nil, "", ending.Protocol},
@@ -134,9 +135,9 @@ func TestScan(t *testing.T) {
 		{"fragments over it", cat(masked(frame.Text, []byte("abc")), masked(frame.Fin, []byte("def"))), limit(5), "1:abc…", ending.TooBig},
 		{"2^63-1 after some", cat(masked(frame.Text, []byte("abc")), lie(frame.Fin, 1<<63-1, 64)), limit(5), "1:abc…", ending.TooBig},
 		{"limit 0", cat(text(""), text("a")), limit(0), "1:", ending.TooBig},
-		{"deflated at the limit", masked(frame.Fin|frame.Text|0x40, hello), both(deflate, limit(5)), "1:Hello", ok},
-		{"deflated, announced over it", lie(frame.Fin|frame.Text|0x40, 5+1024+1, 16), both(deflate, limit(5)), "", ending.TooBig},
-		{"deflated, limit 0", masked(frame.Fin|frame.Text|0x40, []byte{0}), both(deflate, limit(0)), "1:", ok},
+		{"deflated at the limit", masked(frame.Fin|frame.Text|0x40, hello), both(compress, limit(5)), "1:Hello", ok},
+		{"deflated, announced over it", lie(frame.Fin|frame.Text|0x40, 5+1024+1, 16), both(compress, limit(5)), "", ending.TooBig},
+		{"deflated, limit 0", masked(frame.Fin|frame.Text|0x40, []byte{0}), both(compress, limit(0)), "1:", ok},
 
 		{"1024 empty fragments", empty(1024), nil, "1:…", ok},
 		{"1025 empty fragments", empty(1025), nil, "1:…", ending.Flood},

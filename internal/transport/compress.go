@@ -1,0 +1,148 @@
+package transport
+
+import (
+	"bytes"
+
+	"example.com/wsecho/internal/deflate"
+	"example.com/wsecho/internal/frame"
+)
+
+// extension is the state of permessage-deflate. coder sees plain frames, since it would
+// take a message whose compressed data is truncated for a whole one.
+type extension struct {
+	in  decompression
+	out compression
+}
+
+func newExtension(c *Conn, p deflate.Params) *extension {
+	x := new(extension)
+	x.in.Takeover = p.ClientTakeover
+	x.out.o, x.out.Compressor = &c.out, deflate.NewCompressor(p)
+	return x
+}
+
+// compression compresses the frames that coder writes. out.mu guards it.
+type compression struct {
+	deflate.Compressor
+	o      *output
+	active bool // the message under way is compressed
+	first  byte // of the next frame
+	buf    *block
+	n      int // bytes in buf, which are not in a frame yet
+}
+
+// tail ends the compressed data of a message and is not sent.
+var tail = []byte{0, 0, 0xff, 0xff}
+
+// pack takes the next bytes of coder's plain frames and buffers compressed frames.
+func (o *output) pack(x *compression, p []byte) {
+	for len(p) > 0 && o.err == nil {
+		control := frame.Opcode(o.First()) >= frame.Close
+		if o.Left > 0 {
+			n := int(min(o.Left, int64(len(p))))
+			if x.active && !control {
+				x.Compressor.Write(p[:n])
+			} else {
+				o.add(p[:n])
+			}
+			o.Pass(p[:n])
+			if p = p[n:]; o.Left > 0 {
+				continue
+			}
+		} else {
+			header := o.Header(p[0])
+			p = p[1:]
+			if header == nil {
+				continue
+			}
+			op := frame.Opcode(header[0])
+			control = op >= frame.Close
+			if op == frame.Text || op == frame.Binary {
+				x.begin(op, o.Left)
+			}
+			if control || !x.active {
+				o.add(header)
+				o.Took(o.Left)
+			}
+			if o.Left > 0 {
+				continue
+			}
+		}
+		if x.active && !control && o.First()&frame.Fin != 0 {
+			x.finish()
+		}
+		o.Ended()
+	}
+}
+
+// begin begins a message whose first frame has size bytes.
+func (x *compression) begin(op byte, size int64) {
+	if x.active = x.Pays(size); !x.active {
+		return
+	}
+	x.first = op | frame.RSV1
+	x.buf = x.o.c.opts.Write.get()
+	x.Begin(compressed{x})
+}
+
+// compressed is the destination of the compressor.
+type compressed struct{ x *compression }
+
+func (c compressed) Write(p []byte) (int, error) {
+	x := c.x
+	for left := p; len(left) > 0; {
+		if x.n == len(x.buf.b) {
+			x.frame(0)
+		}
+		n := copy(x.buf.b[x.n:], left)
+		x.n += n
+		left = left[n:]
+	}
+	return len(p), nil
+}
+
+// frame makes a frame of the compressed data. The last four bytes stay, since they may
+// be the tail.
+func (x *compression) frame(fin byte) {
+	n := x.n - len(tail)
+	var head [10]byte
+	h := frame.AppendHeader(head[:0], x.first|fin, n)
+	x.o.add(h)
+	x.o.add(x.buf.b[:n])
+	x.o.Took(int64(n))
+	x.n = copy(x.buf.b, x.buf.b[n:x.n])
+	x.first = frame.Continuation
+}
+
+// finish ends the message.
+func (x *compression) finish() {
+	x.End()
+	if !bytes.HasSuffix(x.buf.b[:x.n], tail) {
+		panic("transport: compress/flate ended a flush without an empty stored block")
+	}
+	x.frame(frame.Fin)
+	x.active = false
+	x.o.c.opts.Write.put(x.buf)
+	x.buf, x.n = nil, 0
+}
+
+// rest releases the compressor of a parked connection. Its next message refers back to
+// nothing. A write under way needs the compressor and keeps it.
+func (x *compression) rest() {
+	if x.o.mu.TryLock() {
+		if !x.active {
+			x.Release()
+		}
+		x.o.unlock()
+	}
+}
+
+// end releases everything for good.
+func (x *compression) end() {
+	x.Release()
+	if x.buf != nil {
+		x.o.c.opts.Write.put(x.buf)
+		x.buf, x.n = nil, 0
+	}
+	x.active = false
+}

@@ -1,0 +1,158 @@
+package transport
+
+import (
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/deflate"
+	"example.com/wsecho/internal/frame"
+)
+
+// decompression decompresses messages between the scanner and coder. in.mu guards it.
+type decompression struct {
+	deflate.Decompressor
+
+	packed bool   // the message under way, or the last one, is compressed
+	size   int64  // its decompressed bytes so far
+	op     byte   // of the next frame for coder
+	fin    bool   // the present frame is its message's last
+	busy   bool   // the present frame may give more output
+	src    []byte // the rest of the present frame, in the input's buffer
+
+	passing bool // coder has read a part of a plain frame
+
+	out  *block // a frame for coder, in r to w
+	r, w int
+}
+
+// decompressed buffers are small, since a peer can send little that decompresses to
+// much: memory and processor time for each are a quarter of a read buffer's.
+var decompressed = NewPool(16 << 10)
+
+// readInflated is Read where messages may be compressed.
+func (in *input) readInflated(x *decompression, p []byte) (int, error) {
+	for {
+		if x.r < x.w {
+			n := copy(p, x.out.b[x.r:x.w])
+			if x.r += n; x.r == x.w {
+				x.freeOut()
+			}
+			return n, nil
+		}
+		if x.busy {
+			err := in.c.Err() // after the end of reading, little input could still give much output
+			if err == nil {
+				err = in.inflate(x)
+			}
+			if err != nil {
+				x.freeOut()
+				x.busy = false
+				in.fail(err)
+			}
+			continue
+		}
+		if err := in.get(forInput); err != nil {
+			return 0, err
+		}
+		if x.passing || !in.packed(x) {
+			n := copy(p, in.buf.b[in.r:in.ready])
+			in.r += n
+			x.passing = in.r < in.ready
+			return n, nil
+		}
+	}
+}
+
+// ready reports whether something can be read without waiting.
+func (x *decompression) ready() bool { return x.r < x.w || x.busy }
+
+// packed reports whether the next frame is compressed, and begins to decompress it. The
+// frame stays in the input's buffer until all of it is decompressed.
+func (in *input) packed(x *decompression) bool {
+	f := in.buf.b[in.r:in.ready]
+	op := frame.Opcode(f[0])
+	if op >= frame.Close {
+		return false
+	}
+	if op != frame.Continuation {
+		x.packed = f[0]&frame.RSV1 != 0
+		x.op, x.size = op, 0
+	}
+	if !x.packed {
+		return false
+	}
+	if op != frame.Continuation {
+		x.Begin()
+	}
+	x.src, x.fin, x.busy = frame.Payload(f), f[0]&frame.Fin != 0, true
+	return true
+}
+
+// inflate decompresses a part of the present frame into a frame for coder, if it gives
+// any output.
+func (in *input) inflate(x *decompression) error {
+	if in.turns >= maxTurns {
+		in.yield()
+	}
+	if x.out == nil {
+		x.out = decompressed.get()
+	}
+	dst := x.out.b[headroom:]
+	if left := in.Limit - x.size; in.Limit >= 0 && left < int64(len(dst)) {
+		dst = dst[:left+1] // one byte over the limit proves that the message is too big
+	}
+	n, used, err := x.Inflate(dst, x.src)
+	x.src = x.src[used:]
+	x.size += int64(n)
+	in.turns += turnsOf(n)
+	switch {
+	case in.Limit >= 0 && x.size > in.Limit:
+		return frame.TooBig(in.Limit)
+	case err != nil:
+		return corrupt(err)
+	}
+	if n < len(dst) {
+		x.busy, x.src = false, nil
+		in.r = in.ready
+	}
+	first := x.op
+	last := x.fin && !x.busy
+	if last {
+		if !x.End() {
+			return corrupt(nil)
+		}
+		first |= frame.Fin
+	}
+	if n == 0 && !last {
+		x.freeOut()
+		return nil
+	}
+	x.op = frame.Continuation
+	x.r, x.w = frame.PutHeader(x.out.b, headroom, first, int64(n), 0), headroom+n
+	return nil
+}
+
+// corrupt is the ending for wrong compressed data. RFC 7692 leaves the close code open.
+// Most servers send 1007, which is for data that does not fit the message's type.
+func corrupt(cause error) *ending.Error {
+	reason := "compressed data is invalid"
+	if cause == nil {
+		reason = "compressed data ends before its message does"
+	}
+	return &ending.Error{Kind: ending.Protocol, Code: websocket.StatusInvalidFramePayloadData, Reason: reason, Cause: cause}
+}
+
+// freeOut releases the frame for coder.
+func (x *decompression) freeOut() {
+	if x.out != nil {
+		decompressed.put(x.out)
+		x.out, x.r, x.w = nil, 0, 0
+	}
+}
+
+// end releases everything for good.
+func (x *decompression) end() {
+	x.freeOut()
+	x.Release()
+	x.busy, x.src = false, nil
+}
