@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -23,7 +24,7 @@ func TestCrossingCloses(t *testing.T) {
 	// The moments move until neither side is always the first.
 	var lead time.Duration
 	won := make(map[ending.Side]int)
-	for range 1500 {
+	for range testfull.N(500, 1500) {
 		p := s.dial(t, wstest.DialOptions{})
 		c := <-conns
 		start := time.Now()

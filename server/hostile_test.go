@@ -21,6 +21,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -31,7 +32,7 @@ func descriptors() int {
 	return len(all)
 }
 
-// TestSlowloris has hundreds of peers that never get on: with TLS, with a
+// TestSlowloris has dozens or hundreds of peers that never get on: with TLS, with a
 // request, with a frame. Others are let in and answered meanwhile, and then
 // there is nothing left of the slow ones. It is not parallel: it counts what is
 // open.
@@ -42,8 +43,8 @@ func TestSlowloris(t *testing.T) {
 }
 
 func slowloris(t *testing.T) {
-	const slow = 100
-	const timeout = 2 * time.Second
+	slow := testfull.N(30, 100)
+	timeout := time.Duration(testfull.N(1, 2)) * time.Second
 	request := func(s *site) []byte { return wstest.Request(s.url, "", nil) }
 	for _, tt := range []struct {
 		name string

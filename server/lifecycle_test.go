@@ -19,6 +19,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/echo"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -33,7 +34,7 @@ import (
 //	LIFECYCLE_SEED=17 LIFECYCLE_RUNS=1 go test -run TestLifecycle ./server
 func TestLifecycle(t *testing.T) {
 	t.Parallel()
-	seed, runs := uint64(time.Now().UnixNano()), uint64(300)
+	seed, runs := uint64(time.Now().UnixNano()), uint64(testfull.N(100, 300))
 	for name, value := range map[string]*uint64{"LIFECYCLE_SEED": &seed, "LIFECYCLE_RUNS": &runs} {
 		if s := os.Getenv(name); s != "" {
 			var err error

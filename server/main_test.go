@@ -100,7 +100,7 @@ func serveTLSOn(tb testing.TB, l net.Listener, h server.Handler, o server.Option
 
 func serveOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *site {
 	tb.Helper()
-	s := &site{ends: make(chan server.Outcome, 20_000), seen: make(map[uint64]int), url: "ws://" + l.Addr().String() + "/"}
+	s := &site{ends: make(chan server.Outcome, 1000), seen: make(map[uint64]int), url: "ws://" + l.Addr().String() + "/"}
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, grace)
 	onEnd := o.OnEnd
 	o.OnEnd = func(end server.Outcome) {
@@ -110,7 +110,11 @@ func serveOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) 
 		if onEnd != nil {
 			onEnd(end)
 		}
-		s.ends <- end
+		select {
+		case s.ends <- end:
+		default:
+			tb.Errorf("the test has not read %d outcomes", cap(s.ends))
+		}
 	}
 	var err error
 	if s.Server, err = server.New(h, o); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -79,12 +80,13 @@ func truncated(t *testing.T, w way) {
 	}
 }
 
-// stride is a byte, but for the long run of the same in the longest message.
+// stride is the distance to the next byte at which a message is cut. It is 1, but 7
+// in the long run of zeros of the longest message. By default it is 3.
 func stride(n int) int {
 	if n > 70 {
 		return 7
 	}
-	return 1
+	return testfull.N(3, 1)
 }
 
 // whole wants an echo of what do sends before the stream ends.

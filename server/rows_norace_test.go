@@ -2,5 +2,7 @@
 
 package server_test
 
-// trials are how often a time is measured.
-const trials = 50
+import "example.com/wsecho/internal/testfull"
+
+// trials is the number of measurements of a time.
+var trials = testfull.N(10, 50)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -66,15 +67,21 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestRowsAlone does those which measure what other tests would disturb.
+// TestRowsAlone does those which measure what other tests would disturb. By default
+// each row goes one way.
 func TestRowsAlone(t *testing.T) {
-	for _, w := range ways {
-		for _, r := range []row{
+	for i, w := range ways {
+		for j, r := range []row{
 			{"11-never-reads", neverReads},
 			{"17-memory", announcedMemory},
 			{"idle-memory", idleMemory},
 		} {
-			t.Run(w.name+"/"+r.name, func(t *testing.T) { r.run(t, w) })
+			t.Run(w.name+"/"+r.name, func(t *testing.T) {
+				if i != j {
+					testfull.Only(t, "each row takes up to 2 s, and by default goes one way")
+				}
+				r.run(t, w)
+			})
 		}
 	}
 }
