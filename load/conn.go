@@ -230,6 +230,9 @@ func (c *conn) answer(p []byte) {
 // goodbye closes with 1000, and waits a moment for the answer, so that the server has
 // a good end of it and the next turn a quiet machine. What else comes is a fault.
 func (c *conn) goodbye() error {
+	if c.turn.messages.bytes {
+		return nil
+	}
 	c.leaving = true
 	_ = c.SetDeadline(time.Now().Add(time.Second))
 	c.put(frame.AppendMasked(nil, frame.Fin|frame.Close, [4]byte{}, []byte{1000 >> 8, 1000 & 0xff}))

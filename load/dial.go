@@ -30,6 +30,9 @@ func open(ctx context.Context, p *Plan, u *url.URL, addr string) (*opened, error
 		return nil, openFault(err, p, cannotConnect)
 	}
 	o := &opened{Conn: tcp}
+	if u.Scheme == tcpScheme {
+		return o, nil
+	}
 	if u.Scheme == "wss" {
 		secure := tls.Client(tcp, handshake.TLSConfig(p.TLS, u))
 		if err := secure.HandshakeContext(ctx); err != nil {

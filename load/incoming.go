@@ -72,7 +72,7 @@ func (in *incoming) check(b []byte) ([]byte, error) {
 		}
 		if !in.frame.begun {
 			n, err := in.header(b)
-			if n == 0 || err != nil {
+			if !in.frame.begun || err != nil {
 				return b, err
 			}
 			b = b[n:]
@@ -99,6 +99,17 @@ func (in *incoming) room() int { return int(in.c.due.Load() - in.done) }
 
 // header begins a frame. It returns the length of the header, 0 if a part is missing.
 func (in *incoming) header(b []byte) (int, error) {
+	if m := in.c.turn.messages; m.bytes {
+		if len(b) == 0 {
+			return 0, nil
+		}
+		if in.room() == 0 {
+			return 0, faultf(unasked, "%d bytes or more", len(b))
+		}
+		in.frame.Header, in.frame.left = frame.Header{First: frame.Fin | m.opcode}, uint64(m.size)
+		in.frame.begun, in.message.begun, in.message.size = true, true, 0
+		return 0, nil
+	}
 	h, n := frame.ParseHeader(b)
 	if len(b) < n {
 		return 0, nil

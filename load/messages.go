@@ -24,6 +24,7 @@ type messages struct {
 	in     []byte
 	inOne  int // the length of one of them
 	framed bool
+	bytes  bool // the server has no frames and sends back out itself
 }
 
 const (
@@ -72,6 +73,12 @@ func newMessages(p Plan) (*messages, error) {
 	m.outAt = append(m.outAt, len(m.out))
 	m.inOne, m.framed = len(m.in)/m.n, !p.Compression
 	return m, nil
+}
+
+// asBytes returns the messages for a server that echoes bytes and knows no frames.
+func (m *messages) asBytes() *messages {
+	n := len(m.out) / m.n
+	return &messages{n: m.n, size: n, opcode: m.opcode, out: m.out, outAt: m.outAt, in: m.out, inOne: n, framed: true, bytes: true}
 }
 
 // at is the payload of message i.

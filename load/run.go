@@ -11,12 +11,15 @@ import (
 	"example.com/wsecho/internal/handshake"
 )
 
-// Run measures the servers at the URLs as p says. It returns when all is done, or when
-// ctx is over and what is in flight has had a second to come back: then the report has
-// what there is so far.
+// Run measures the servers at the URLs, as p says. It blocks until all rounds are done,
+// or until ctx has ended and the messages in flight had one second to come back. Then
+// the report holds the results so far.
 //
-// An error says that the plan or a URL makes no sense, and nothing was done. What goes
-// wrong with a server is in the report.
+// A URL is ws://, wss://, or tcp://HOST:PORT for a server that echoes bytes without
+// WebSocket.
+//
+// An error says that the plan or a URL is not valid; then Run has done nothing. The
+// report holds the failures of the servers.
 func Run(ctx context.Context, p Plan, urls ...string) (*Report, error) {
 	p, parsed, err := p.check(urls)
 	if err != nil {
@@ -36,6 +39,9 @@ func Run(ctx context.Context, p Plan, urls ...string) (*Report, error) {
 				continue
 			}
 			t := &turn{plan: &p, url: parsed[i], messages: messages, recorder: newRecorder()}
+			if t.url.Scheme == tcpScheme {
+				t.messages = messages.asBytes()
+			}
 			say := Progress{URL: target.URL, Round: round + 1, Rounds: p.Rounds}
 			t.progress = func(rate float64, p99 time.Duration, failures int) {
 				if p.Progress == nil {
@@ -77,11 +83,27 @@ func (p Plan) check(urls []string) (Plan, []*url.URL, error) {
 	}
 	parsed := make([]*url.URL, len(urls))
 	for i, s := range urls {
-		if parsed[i], err = handshake.ParseURL(s); err != nil {
+		if parsed[i], err = parseURL(s, p.Compression); err != nil {
 			return p, nil, fmt.Errorf("load: %w", err)
 		}
 	}
 	return p, parsed, nil
+}
+
+// tcpScheme is the scheme of a server that echoes bytes over TCP, without WebSocket.
+const tcpScheme = "tcp"
+
+func parseURL(s string, compression bool) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != tcpScheme:
+		return handshake.ParseURL(s)
+	case u.Hostname() == "" || u.Port() == "" || s != tcpScheme+"://"+u.Host:
+		return nil, fmt.Errorf("%q is not tcp://HOST:PORT", s)
+	case compression:
+		return nil, fmt.Errorf("%q echoes bytes and cannot have Compression", s)
+	}
+	return u, nil
 }
 
 // add is for a turn that is over.

@@ -1,7 +1,5 @@
-// Package client is a WebSocket client that costs as little as possible, so that
-// what is measured is the server: it speaks raw frames over TCP, made once and
-// sent again and again, and compares what comes back byte for byte with what has
-// to come back.
+// Package client holds idle connections to a server, and opens and closes connections.
+// Package load measures echoes.
 package client
 
 import (
@@ -9,286 +7,183 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"syscall"
+	"strings"
 	"time"
+
+	"example.com/wsecho/internal/frame"
+	"example.com/wsecho/internal/handshake"
 )
 
 // A Conn is one connection to an echo server.
 type Conn struct {
-	tcp  net.Conn
-	back []byte
+	net.Conn
+	in    *bufio.Reader
+	bytes bool // the server echoes bytes, without WebSocket
 }
 
-// Dial connects and does the opening handshake with addr, an IP and port. A raw
-// echo has no handshake.
-func Dial(ctx context.Context, addr string, raw bool) (*Conn, error) {
+// Dial connects to a ws, wss or tcp URL. A tcp server echoes bytes. Dial trusts every
+// certificate.
+func Dial(ctx context.Context, url string) (*Conn, error) {
 	var d net.Dialer
-	return dial(ctx, d.DialContext, addr, raw)
-}
-
-// DialTLS is Dial over TLS. Whoever answers is believed.
-func DialTLS(ctx context.Context, addr string) (*Conn, error) {
-	d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}}
-	return dial(ctx, d.DialContext, addr, false)
-}
-
-type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
-
-func dial(ctx context.Context, by dialFunc, addr string, raw bool) (*Conn, error) {
-	tcp, err := by(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	c := &Conn{tcp: tcp}
-	if raw {
-		return c, nil
-	}
-	if err := c.handshake(ctx, addr); err != nil {
-		tcp.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
-func (c *Conn) handshake(ctx context.Context, addr string) error {
-	if t, ok := ctx.Deadline(); ok {
-		_ = c.tcp.SetDeadline(t)
-		defer c.tcp.SetDeadline(time.Time{})
-	}
-	_, err := fmt.Fprintf(c.tcp, "GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", addr)
-	if err != nil {
-		return err
-	}
-	// A server says nothing after the handshake before it is asked, so nothing is
-	// lost in the bufio.Reader.
-	resp, err := http.ReadResponse(bufio.NewReader(c.tcp), nil)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		return fmt.Errorf("handshake answered with %s", resp.Status)
-	}
-	return nil
-}
-
-// Close closes the connection without a goodbye.
-func (c *Conn) Close() error { return c.tcp.Close() }
-
-// A Batch is some equal messages that are sent in one write, and what has to
-// come back.
-type Batch struct {
-	Messages int
-	size     int // of each
-	out, in  []byte
-}
-
-// NewBatch makes a batch of n messages of size bytes; raw is for a raw echo.
-func NewBatch(n, size int, text, raw bool) *Batch {
-	payload := make([]byte, size)
-	for i := range payload {
-		payload[i] = 'a' + byte(i%26)
-	}
-	op := byte(2)
-	if text {
-		op = 1
-	}
-	key := [4]byte{0x37, 0xfa, 0x21, 0x3d}
-	b := &Batch{Messages: n, size: size}
-	for range n {
-		b.in = append(header(b.in, op, 0, size), payload...)
-		b.out = append(header(b.out, op, 0x80, size), key[:]...)
-		for i, c := range payload {
-			b.out = append(b.out, c^key[i&3])
-		}
-	}
-	if raw {
-		b.in = b.out
-	}
-	return b
-}
-
-func header(b []byte, op, mask byte, size int) []byte {
-	b = append(b, 0x80|op)
-	switch {
-	case size <= 125:
-		return append(b, mask|byte(size))
-	case size <= 0xffff:
-		return binary.BigEndian.AppendUint16(append(b, mask|126), uint16(size))
-	}
-	return binary.BigEndian.AppendUint64(append(b, mask|127), uint64(size))
-}
-
-// ErrWrong is what came back where it was not what had been sent.
-var ErrWrong = errors.New("the echo is not what was sent")
-
-// Do sends b and waits until all of it has come back.
-func (c *Conn) Do(b *Batch) error {
-	if _, err := c.tcp.Write(b.out); err != nil {
-		return err
-	}
-	if len(c.back) < len(b.in) {
-		c.back = make([]byte, len(b.in))
-	}
-	back := c.back[:len(b.in)]
-	if _, err := io.ReadFull(c.tcp, back); err != nil {
-		return err
-	}
-	if bytes.Equal(back, b.in) {
-		return nil
-	}
-	return c.frames(b, back)
-}
-
-// frames looks at what came back frame by frame: there may be pings among them, which
-// it answers, and messages may come in fragments. It is not what is measured: a server
-// pings seldom.
-func (c *Conn) frames(b *Batch, back []byte) error {
-	in := io.MultiReader(bytes.NewReader(bytes.Clone(back)), c.tcp)
-	var message []byte // so far; nil between messages
-	for n := 0; n < b.Messages; {
-		first, payload, err := frame(in)
+	if addr, ok := strings.CutPrefix(url, "tcp://"); ok {
+		tcp, err := d.DialContext(ctx, "tcp", addr)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		want := b.in[:len(b.in)/b.Messages]
-		switch op := first & 0x0f; {
-		case first == ping:
-			if err := c.pong(payload); err != nil {
-				return err
-			}
-			continue
-		case first&0x70 != 0, op > 2, (op == 0) != (message != nil), op != 0 && op != want[0]&0x0f, len(message)+len(payload) > len(want):
-			return fmt.Errorf("%w: a frame that begins with %#x and has %d bytes, %.100q", ErrWrong, first, len(payload), payload)
-		}
-		if message == nil {
-			message = make([]byte, 0, len(want))
-		}
-		message = append(message, payload...)
-		if first&0x80 == 0 {
-			continue
-		}
-		if !bytes.Equal(message, want[len(want)-b.size:]) {
-			return fmt.Errorf("%w: %.100q", ErrWrong, message)
-		}
-		message = nil
-		n++
+		return &Conn{Conn: tcp, bytes: true}, nil
 	}
-	return nil
+	u, err := handshake.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	c := new(Conn)
+	if c.Conn, err = d.DialContext(ctx, "tcp", handshake.Address(u)); err != nil {
+		return nil, err
+	}
+	deadline, _ := ctx.Deadline()
+	_ = c.SetDeadline(deadline)
+	if u.Scheme == "wss" {
+		c.Conn = tls.Client(c.Conn, handshake.TLSConfig(&tls.Config{InsecureSkipVerify: true}, u))
+	}
+	if c.in, _, err = handshake.Open(c.Conn, handshake.Offer{URL: u, UserAgent: "wsecho-bench"}, deadline); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, c.SetDeadline(time.Time{})
 }
 
-// frame reads one frame of a server.
-func frame(in io.Reader) (first byte, payload []byte, err error) {
-	var head [10]byte
-	if _, err := io.ReadFull(in, head[:2]); err != nil {
-		return 0, nil, err
-	}
-	n := uint64(head[1])
-	switch n {
-	case 126:
-		_, err = io.ReadFull(in, head[2:4])
-		n = uint64(binary.BigEndian.Uint16(head[2:4]))
-	case 127:
-		_, err = io.ReadFull(in, head[2:10])
-		n = binary.BigEndian.Uint64(head[2:10])
-	}
-	switch {
-	case err != nil:
-		return 0, nil, err
-	case head[1] > 127 || n > 64<<20:
-		return 0, nil, fmt.Errorf("%w: a frame that begins with % x", ErrWrong, head[:2])
-	}
-	payload = make([]byte, n)
-	_, err = io.ReadFull(in, payload)
-	return head[0], payload, err
-}
-
-const ping = 0x89 // the first byte of one
-
-func (c *Conn) pong(payload []byte) error {
-	_, err := c.tcp.Write(append([]byte{0x8a, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...))
+// send sends a frame. Its mask changes nothing.
+func (c *Conn) send(opcode byte, payload []byte) error {
+	_, err := c.Write(frame.AppendMasked(nil, frame.Fin|opcode, [4]byte{}, payload))
 	return err
 }
 
-// Attend waits until t and answers the pings that come meanwhile. It returns how
-// many there were.
-func (c *Conn) Attend(t time.Time) (pings int, err error) {
-	_ = c.tcp.SetReadDeadline(t)
-	defer c.tcp.SetReadDeadline(time.Time{})
-	var f [2 + 125]byte
-	for {
-		if _, err := io.ReadFull(c.tcp, f[:2]); err != nil {
-			var timeout net.Error
-			if errors.As(err, &timeout) && timeout.Timeout() {
-				return pings, nil
-			}
-			return pings, err
+// ErrWrong is the error for an echo that differs from its message.
+var ErrWrong = errors.New("the echo is not what was sent")
+
+// Echo sends a text and waits until it comes back, in one frame or in fragments. It
+// answers pings.
+func (c *Conn) Echo(text string) error {
+	if err := c.send(frame.Text, []byte(text)); err != nil {
+		return err
+	}
+	if c.bytes {
+		want := frame.AppendMasked(nil, frame.Fin|frame.Text, [4]byte{}, []byte(text))
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(c, got); err != nil || bytes.Equal(got, want) {
+			return err
 		}
-		n := int(f[1])
-		if f[0] != ping || n > 125 {
-			return pings, fmt.Errorf("a frame that is no ping came: % x", f[:2])
+		return ErrWrong
+	}
+	var message []byte
+	for open := false; ; {
+		h, payload, err := c.next(open, uint64(len(text)-len(message)))
+		if err != nil {
+			return err
 		}
-		_ = c.tcp.SetReadDeadline(t.Add(time.Minute)) // a ping that has begun ends
-		if _, err := io.ReadFull(c.tcp, f[2:2+n]); err != nil {
-			return pings, err
+		if h.Opcode() > frame.Text {
+			return fmt.Errorf("%w: a frame with opcode %d and %.100q", ErrWrong, h.Opcode(), payload)
 		}
-		_ = c.tcp.SetReadDeadline(t)
-		if err := c.pong(f[2 : 2+n]); err != nil {
-			return pings, err
+		message = append(message, payload...)
+		if open = !h.Fin(); open {
+			continue
 		}
-		pings++
+		if string(message) != text {
+			return fmt.Errorf("%w: %.100q", ErrWrong, message)
+		}
+		return nil
 	}
 }
 
-// Visit connects, has one message echoed, and says goodbye; all within d.
-func Visit(ctx context.Context, addr string, b *Batch, d time.Duration) error {
+// next reads the next frame that is no ping. It answers pings. open says that a message
+// has begun, of which at most most bytes are to come.
+func (c *Conn) next(open bool, most uint64) (h frame.Header, payload []byte, err error) {
+	for {
+		if h, err = frame.ReadHeader(c.in); err != nil {
+			return h, nil, err
+		}
+		if err := h.CheckServer(open, false); err != nil {
+			return h, nil, fmt.Errorf("%w: %w", ErrWrong, err)
+		}
+		if h.Opcode() < frame.Close && h.Length > most {
+			return h, nil, fmt.Errorf("%w: a frame of %d bytes", ErrWrong, h.Length)
+		}
+		payload = make([]byte, h.Length)
+		if _, err := io.ReadFull(c.in, payload); err != nil || h.Opcode() != frame.Ping {
+			return h, payload, err
+		}
+		if err := c.send(frame.Pong, payload); err != nil {
+			return h, nil, err
+		}
+	}
+}
+
+// answerPings answers pings until t. It returns their number.
+func (c *Conn) answerPings(t time.Time) (pings int, err error) {
+	_ = c.SetReadDeadline(t)
+	defer c.SetReadDeadline(time.Time{})
+	if c.bytes {
+		if _, err := c.Read(make([]byte, 1)); !isTimeout(err) {
+			return 0, fmt.Errorf("the server sent bytes, or ended: %w", err)
+		}
+		return 0, nil
+	}
+	for ; ; pings++ {
+		h, err := frame.ReadHeader(c.in)
+		if isTimeout(err) {
+			return pings, nil
+		}
+		if err != nil {
+			return pings, err
+		}
+		if h.Opcode() != frame.Ping || h.Length > 125 {
+			return pings, fmt.Errorf("a frame that is no ping came: opcode %d of %d bytes", h.Opcode(), h.Length)
+		}
+		payload := make([]byte, h.Length)
+		_ = c.SetReadDeadline(t.Add(time.Minute)) // a ping that has begun ends
+		if _, err := io.ReadFull(c.in, payload); err != nil {
+			return pings, err
+		}
+		_ = c.SetReadDeadline(t)
+		if err := c.send(frame.Pong, payload); err != nil {
+			return pings, err
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// Visit connects, has a text echoed and performs the closing handshake, within d.
+func Visit(ctx context.Context, url, text string, d time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	c, err := Dial(ctx, addr, false)
+	c, err := Dial(ctx, url)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	_ = c.tcp.SetDeadline(time.Now().Add(d))
-	if err := c.Do(b); err != nil {
+	_ = c.SetDeadline(time.Now().Add(d))
+	if err := c.Echo(text); err != nil {
 		return err
 	}
-	// 1000, masked with a key of zeros.
-	if _, err := c.tcp.Write([]byte{0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8}); err != nil {
+	if err := c.send(frame.Close, []byte{1000 >> 8, 1000 & 0xff}); err != nil {
 		return err
 	}
-	in := bufio.NewReader(c.tcp)
-	for {
-		var head [2]byte
-		if _, err := io.ReadFull(in, head[:]); err != nil {
-			return fmt.Errorf("no answer to a close frame: %w", err)
-		}
-		if _, err := in.Discard(int(head[1] & 0x7f)); err != nil {
-			return err
-		}
-		if head[0] == 0x88 {
-			break
-		}
-		if head[0] != ping { // which may have been on its way
-			return fmt.Errorf("a close frame was answered with % x", head)
-		}
+	switch h, _, err := c.next(false, 125); {
+	case err != nil:
+		return fmt.Errorf("no answer to a close frame: %w", err)
+	case h.Opcode() != frame.Close:
+		return fmt.Errorf("a frame with opcode %d answered a close frame", h.Opcode())
 	}
-	// Whoever closes first has to remember the connection for a minute, and that is
-	// the server's part (RFC 6455, section 7.1.1). What it says or how it ends does
-	// not matter any more.
-	_, _ = io.Copy(io.Discard, in)
+	// The side that closes TCP first has to remember the connection for a minute. That is
+	// the server's part (RFC 6455, section 7.1.1).
+	_, _ = io.Copy(io.Discard, c.in)
 	return nil
-}
-
-// ProcessorTime is what this process has used, user and system.
-func ProcessorTime() time.Duration {
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // it cannot fail with these arguments
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

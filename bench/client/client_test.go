@@ -2,6 +2,8 @@ package client
 
 import (
 	"errors"
+	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +11,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestDo: what counts is the messages, however they are cut, and pings are answered.
-func TestDo(t *testing.T) {
+// TestEcho checks that an echo may come in fragments, and that pings are answered.
+func TestEcho(t *testing.T) {
 	text := strings.Repeat("abcdefghijklmnopqrstuvwxyz", 8)[:200]
 	ping, hello := wstest.PingFrame("there?"), wstest.TextFrame(text)
 	parts := wstest.Fragments(wstest.Text, text[:10], "", text[10:])
@@ -19,30 +21,30 @@ func TestDo(t *testing.T) {
 		name  string
 		back  []wstest.Frame
 		pongs int
-		right bool
+		ok    bool
 	}{
-		{"whole", []wstest.Frame{hello, hello}, 0, true},
-		{"a ping first", []wstest.Frame{ping, hello, hello}, 1, true},
-		{"a ping between", []wstest.Frame{hello, ping, hello}, 1, true},
-		{"fragments", append([]wstest.Frame{hello}, parts...), 0, true},
-		{"a ping in fragments", []wstest.Frame{parts[0], ping, parts[1], ping, parts[2], hello}, 2, true},
-		{"another text", []wstest.Frame{hello, other}, 0, false},
-		{"binary", []wstest.Frame{hello, wstest.BinaryFrame([]byte(text))}, 0, false},
-		{"too short", []wstest.Frame{hello, wstest.TextFrame(text[:199]), hello}, 0, false},
-		{"a continuation of nothing", []wstest.Frame{parts[2], hello, hello}, 0, false},
-		{"a message in a message", []wstest.Frame{parts[0], hello, hello}, 0, false},
-		{"a goodbye", []wstest.Frame{hello, wstest.CloseFrame(1000, ""), hello}, 0, false},
+		{"whole", []wstest.Frame{hello}, 0, true},
+		{"a ping first", []wstest.Frame{ping, hello}, 1, true},
+		{"fragments", parts, 0, true},
+		{"pings between fragments", []wstest.Frame{parts[0], ping, parts[1], ping, parts[2]}, 2, true},
+		{"another text", []wstest.Frame{other}, 0, false},
+		{"binary", []wstest.Frame{wstest.BinaryFrame([]byte(text))}, 0, false},
+		{"too short", []wstest.Frame{wstest.TextFrame(text[:199])}, 0, false},
+		{"too long", []wstest.Frame{wstest.TextFrame(text + "a")}, 0, false},
+		{"too long in fragments", wstest.Fragments(wstest.Text, text, "a"), 0, false},
+		{"a continuation of nothing", []wstest.Frame{parts[2]}, 0, false},
+		{"a message in a message", []wstest.Frame{parts[0], hello}, 0, false},
+		{"a masked frame", []wstest.Frame{hello.WithKey([4]byte{1, 2, 3, 4})}, 0, false},
+		{"a close frame", []wstest.Frame{wstest.CloseFrame(1000, "")}, 0, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			pongs := make(chan int, 1)
 			url := wstest.Serve(t, func(p *wstest.Peer) {
 				n := 0
 				defer func() { pongs <- n }()
-				for range 2 {
-					if _, err := p.Recv(); err != nil {
-						t.Error(err)
-						return
-					}
+				if f, err := p.Recv(); err != nil || string(f.Payload) != text {
+					t.Errorf("got %v, %v", f, err)
+					return
 				}
 				if err := p.Send(test.back...); err != nil {
 					t.Error(err)
@@ -57,16 +59,16 @@ func TestDo(t *testing.T) {
 					}
 				}
 			})
-			c, err := Dial(t.Context(), strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/"), false)
+			c, err := Dial(t.Context(), url)
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = c.Do(NewBatch(2, len(text), true, false))
+			err = c.Echo(text)
 			c.Close()
 			switch {
-			case test.right && err != nil:
+			case test.ok && err != nil:
 				t.Error(err)
-			case !test.right && !errors.Is(err, ErrWrong):
+			case !test.ok && !errors.Is(err, ErrWrong):
 				t.Errorf("the error is %v", err)
 			}
 			if n := <-pongs; n != test.pongs {
@@ -76,15 +78,14 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// TestVisit: a ping may come before the answer to the goodbye.
+// TestVisit checks that a ping may come before the answer to a close frame.
 func TestVisit(t *testing.T) {
-	b := NewBatch(1, 5, true, false)
 	for _, test := range []struct {
 		back []wstest.Frame
 		want string
 	}{
 		{[]wstest.Frame{wstest.PingFrame("?"), wstest.CloseFrame(1000, "")}, ""},
-		{[]wstest.Frame{wstest.TextFrame("more")}, "answered with 81 04"},
+		{[]wstest.Frame{wstest.TextFrame("more")}, "opcode 1 answered"},
 		{nil, "no answer"},
 	} {
 		url := wstest.Serve(t, func(p *wstest.Peer) {
@@ -104,9 +105,41 @@ func TestVisit(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		err := Visit(t.Context(), strings.TrimSuffix(strings.TrimPrefix(url, "ws://"), "/"), b, 5*time.Second)
+		err := Visit(t.Context(), url, "hello", 5*time.Second)
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("the error is %v, want %q", err, test.want)
 		}
+	}
+}
+
+// TestBytes checks an echo without WebSocket, and that silence is no error.
+func TestBytes(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				_, _ = io.Copy(c, c)
+			}()
+		}
+	}()
+	p, err := Open(t.Context(), "tcp://"+l.Addr().String(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if n, err := p.AnswerPings(time.Now().Add(10 * time.Millisecond)); n != 0 || err != nil {
+		t.Errorf("got %d pings, %v", n, err)
+	}
+	if n := p.Alive(); n != 3 {
+		t.Errorf("got %d echoes, want 3", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +23,7 @@ func (r *run) churn(ctx context.Context, c *result.Cell, p peers.Peer) (map[stri
 	}
 	defer proc.Stop()
 	w := windowOn(proc)
-	message := client.NewBatch(1, c.Size, true, false)
+	url, text := urlOf(c, p, proc), strings.Repeat("a", c.Size)
 	repeat := func(d time.Duration) (n int64, err error) {
 		end := time.Now().Add(d)
 		var all sync.WaitGroup
@@ -31,7 +32,7 @@ func (r *run) churn(ctx context.Context, c *result.Cell, p peers.Peer) (map[stri
 		for range c.Connections {
 			all.Go(func() {
 				for time.Now().Before(end) && ctx.Err() == nil {
-					if e := client.Visit(ctx, proc.Addr, message, silence); e != nil {
+					if e := client.Visit(ctx, url, text, silence); e != nil {
 						mu.Lock()
 						defer mu.Unlock()
 						if err == nil {
@@ -77,19 +78,19 @@ func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 	if err != nil {
 		return nil, nil, err
 	}
-	l, err := client.Open(ctx, proc.Addr, c.Connections, false)
+	l, err := client.Open(ctx, urlOf(c, p, proc), c.Connections)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer l.Close()
 	defer context.AfterFunc(ctx, l.Close)() // it waits for seconds
 	// Most of the time is for what connecting has left behind.
-	if _, err := l.Attend(time.Now().Add(r.IdleFor * 3 / 4)); err != nil {
+	if _, err := l.AnswerPings(time.Now().Add(r.IdleFor * 3 / 4)); err != nil {
 		return nil, nil, err
 	}
 	w.mark(true)
 	began := time.Now()
-	pings, err := l.Attend(began.Add(r.IdleFor / 4))
+	pings, err := l.AnswerPings(began.Add(r.IdleFor / 4))
 	if err != nil {
 		return nil, nil, err
 	}

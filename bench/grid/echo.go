@@ -5,10 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
-	"example.com/wsecho/bench/client"
 	"example.com/wsecho/bench/measure"
 	"example.com/wsecho/bench/peers"
 	"example.com/wsecho/bench/result"
@@ -92,12 +90,8 @@ func (r *run) echo(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 	}
 	defer proc.Stop()
 	w := windowOn(proc)
-	if p.Name == rawPeer {
-		f, err := rawEcho(ctx, c, plan, w)
-		return f, nil, err
-	}
 	plan.Measuring = w.mark
-	report, err := load.Run(ctx, plan, urlOf(c, proc))
+	report, err := load.Run(ctx, plan, urlOf(c, p, proc))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -119,8 +113,11 @@ func (r *run) echo(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 	return f, wrong, nil
 }
 
-func urlOf(c *result.Cell, proc *measure.Process) string {
-	if c.TLS {
+func urlOf(c *result.Cell, p peers.Peer, proc *measure.Process) string {
+	switch {
+	case p.Name == rawPeer:
+		return "tcp://" + proc.Addr
+	case c.TLS:
 		return "wss://" + proc.Addr + "/"
 	}
 	return "ws://" + proc.Addr + "/"
@@ -160,33 +157,4 @@ func (r *run) maximum(p peers.Peer) float64 {
 		}
 	}
 	return 0
-}
-
-// rawEcho is for the server that speaks no WebSocket: package load does.
-func rawEcho(ctx context.Context, c *result.Cell, plan load.Plan, w *window) (map[string]float64, error) {
-	l, err := client.Open(ctx, w.process.Addr, c.Connections, true)
-	if err != nil {
-		return nil, err
-	}
-	defer l.Close()
-	if _, err := l.Run(plan.Warmup, c.Size, c.InFlight, true); err != nil {
-		return nil, err
-	}
-	own := client.ProcessorTime()
-	w.mark(true)
-	res, err := l.Run(plan.Duration, c.Size, c.InFlight, true)
-	w.mark(false)
-	if err = errors.Join(err, w.err); err != nil {
-		return nil, err
-	}
-	own = client.ProcessorTime() - own
-	f := w.figures(res.Messages, res.Elapsed)
-	f["rate"] = float64(res.Messages) / res.Elapsed.Seconds()
-	for name, q := range map[string]float64{"p50_us": 50, "p99_us": 99, "p999_us": 99.9} {
-		f[name] = float64(res.Latency.ValueAtQuantile(q)) / 1e3
-	}
-	f["max_us"] = float64(res.Latency.Max()) / 1e3
-	f["client_us"] = micro(own) / float64(res.Messages)
-	f["client_share"] = own.Seconds() / res.Elapsed.Seconds() / float64(runtime.GOMAXPROCS(0))
-	return f, nil
 }

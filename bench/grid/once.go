@@ -231,7 +231,7 @@ func (r *run) callsOf(ctx context.Context, c *result.Cell, p peers.Peer) (n floa
 			counter = nil
 		}
 	}
-	report, err := load.Run(ctx, plan, urlOf(c, proc))
+	report, err := load.Run(ctx, plan, urlOf(c, p, proc))
 	if counter != nil { // it did not come to that
 		_, ended = counter.End()
 	}

@@ -12,6 +12,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -24,6 +26,7 @@ import (
 	"example.com/wsecho/bench/client"
 	"example.com/wsecho/bench/measure"
 	"example.com/wsecho/bench/peers"
+	"example.com/wsecho/load"
 )
 
 func main() {
@@ -113,9 +116,9 @@ func run(rounds int, each time.Duration, idle int, idleFor time.Duration, only s
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", name, c.name, err)
 				}
-				add(cpu[c.name], name, float64(used.Nanoseconds())/1e3/float64(res.Messages))
-				add(p99[c.name], name, float64(res.Latency.ValueAtQuantile(99))/1e3)
-				add(rate[c.name], name, float64(res.Messages)/res.Elapsed.Seconds())
+				add(cpu[c.name], name, used)
+				add(p99[c.name], name, micro(res.Latency.P99))
+				add(rate[c.name], name, res.Rate)
 			}
 		}
 		if strings.Contains("fairness", only) {
@@ -199,56 +202,60 @@ func start(tools peers.Tools, server string) (*measure.Process, error) {
 	return p.Start(context.Background(), tools, peers.Options{TLS: tls})
 }
 
-// open makes connections to a server, over TLS where its name says so.
-func open(p *measure.Process, n int, server string) (*client.Load, error) {
-	if strings.HasSuffix(server, "+tls") {
-		return client.OpenTLS(context.Background(), p.Addr, n)
+// measureCell runs a closed loop against a server. It returns the result and the
+// server's processor time for each message, in microseconds.
+func measureCell(p *measure.Process, c cell, each time.Duration, server string) (load.Round, float64, error) {
+	var used [2]time.Duration
+	var failed error
+	plan := load.Plan{
+		Connections: c.conns, Size: c.size, Binary: !c.text, InFlight: c.inFlight, Duration: each, Warmup: each / 5, Rounds: 1,
+		TLS: &tls.Config{InsecureSkipVerify: true}, // the certificate is made for the run
+		Measuring: func(begins bool) {
+			i := 1
+			if begins {
+				i = 0
+			}
+			var err error
+			used[i], err = p.CPU()
+			failed = errors.Join(failed, err)
+		},
 	}
-	return client.Open(context.Background(), p.Addr, n, server == "raw")
+	report, err := load.Run(context.Background(), plan, urlOf(p, server))
+	if err = errors.Join(err, failed); err != nil {
+		return load.Round{}, 0, err
+	}
+	if !report.Right() {
+		return load.Round{}, 0, errors.New(strings.Join(report.Targets[0].Wrong(), "; "))
+	}
+	r := report.Targets[0].Rounds[0]
+	return r, float64((used[1] - used[0]).Nanoseconds()) / 1e3 / float64(r.Messages), nil
 }
 
-func measureCell(p *measure.Process, c cell, each time.Duration, server string) (client.Result, time.Duration, error) {
-	l, err := open(p, c.conns, server)
-	if err != nil {
-		return client.Result{}, 0, err
+func urlOf(p *measure.Process, server string) string {
+	switch {
+	case server == "raw":
+		return "tcp://" + p.Addr
+	case strings.HasSuffix(server, "+tls"):
+		return "wss://" + p.Addr + "/"
 	}
-	defer l.Close()
-	if _, err := l.Run(each/5, c.size, c.inFlight, c.text); err != nil { // warm up
-		return client.Result{}, 0, err
-	}
-	before, err := p.CPU()
-	if err != nil {
-		return client.Result{}, 0, err
-	}
-	res, err := l.Run(each, c.size, c.inFlight, c.text)
-	if err != nil {
-		return client.Result{}, 0, err
-	}
-	after, err := p.CPU()
-	return res, after - before, err
+	return "ws://" + p.Addr + "/"
 }
 
-// fairness is the p99 of 16 connections that are polite while 8 others flood.
+// fairness returns the p99 of 16 connections with one message in flight beside 8 floods.
 func fairness(p *measure.Process, each time.Duration, server string) (float64, error) {
-	floods, err := open(p, 8, server)
+	floods, err := client.Open(context.Background(), urlOf(p, server), 8)
 	if err != nil {
 		return 0, err
 	}
 	defer floods.Close()
-	polite, err := open(p, 16, server)
-	if err != nil {
-		return 0, err
-	}
-	defer polite.Close()
 	stop := floods.Flood(5)
-	time.Sleep(each / 10) // until the floods have filled what there is to fill
-	res, err := polite.Run(each, 5, 1, true)
+	time.Sleep(each / 10) // until the floods have filled all buffers
+	res, _, err := measureCell(p, cell{size: 5, inFlight: 1, text: true, conns: 16}, each, server)
 	stop()
-	if err != nil {
-		return 0, err
-	}
-	return float64(res.Latency.ValueAtQuantile(99)) / 1e3, nil
+	return micro(res.Latency.P99), err
 }
+
+func micro(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
 // idleMemory is what a connection adds to the resident memory of a server, in
 // KiB, when it has been idle since it was made; and when it has been again, after
@@ -258,13 +265,13 @@ func idleMemory(p *measure.Process, n int, d time.Duration, server string) (neve
 	if err != nil {
 		return 0, 0, err
 	}
-	l, err := open(p, n, server)
+	l, err := client.Open(context.Background(), urlOf(p, server), n)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer l.Close()
 	each := func() (float64, error) {
-		pings, err := l.Attend(time.Now().Add(d))
+		pings, err := l.AnswerPings(time.Now().Add(d))
 		if err != nil {
 			return 0, err
 		}
