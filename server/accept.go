@@ -37,7 +37,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	h := &hijack{
 		ResponseWriter: w,
 		r:              r,
-		rests:          s.opts.Stateless && owned(r) == s,
+		parks:          s.opts.ParkAfter > 0 && owned(r) == s,
 		c:              s.newConn(r),
 		extensions:     extensions,
 		deflate:        params,
@@ -59,10 +59,10 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	ws.SetReadLimit(max(-1, s.opts.ReadLimit))
 	c := h.c
 	c.ws, c.tr = ws, h.tr
-	c.rests = h.rests && h.tr.CanRest()
+	c.canPark = h.parks && h.tr.CanPark()
 	c.subprotocol = ws.Subprotocol()
-	if c.beat != nil {
-		c.beat.Use(c.tr)
+	if c.heartbeat != nil {
+		c.heartbeat.Use(c.tr)
 	}
 	return c, nil
 }
@@ -221,7 +221,7 @@ func (s *Server) checkHost(host string) *refusal {
 func (s *Server) newConn(r *http.Request) *Conn {
 	c := &Conn{srv: s, remote: r.RemoteAddr, host: r.Host, uri: r.RequestURI}
 	c.msg.c = c
-	c.beat, _ = s.opts.monitor() // New has checked the options
+	c.heartbeat, _ = s.opts.monitor() // New has checked the options
 	return c
 }
 

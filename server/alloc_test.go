@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime"
 	"testing"
+	"time"
 
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
@@ -15,8 +16,8 @@ import (
 // the race detector sync.Pool drops some of what it is given, so there is no such
 // test there.
 func TestNoAllocations(t *testing.T) {
-	for _, stateless := range []bool{false, true} {
-		s := serve(t, echoes, server.Options{HoldReplies: true, PingInterval: -1, Stateless: stateless})
+	for _, parkAfter := range []time.Duration{0, resting} {
+		s := serve(t, echoes, server.Options{HoldReplies: true, PingInterval: -1, ParkAfter: parkAfter})
 		p := s.dial(t, wstest.DialOptions{})
 		tcp := p.NetConn()
 		for _, size := range []int{5, 125, 4 << 10} {
@@ -33,7 +34,7 @@ func TestNoAllocations(t *testing.T) {
 				}
 			})
 			if allocs > 0 {
-				t.Errorf("%d bytes, stateless %v: %v allocations a message, want none", size, stateless, allocs)
+				t.Errorf("%d bytes, ParkAfter %v: %v allocations a message, want none", size, parkAfter, allocs)
 			}
 		}
 	}
@@ -43,7 +44,7 @@ func TestNoAllocations(t *testing.T) {
 // smallest there is, also after it has had a message.
 func TestIdleStack(t *testing.T) {
 	const n = 500
-	s := serve(t, echoes, server.Options{Stateless: true})
+	s := serve(t, echoes, server.Options{ParkAfter: resting})
 	used := func() (goroutines, stacks int) {
 		runtime.GC() // it frees the stacks of goroutines that are gone
 		var m runtime.MemStats

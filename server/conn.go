@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"golang.org/x/sync/errgroup"
 
 	"example.com/wsecho/ending"
 	"example.com/wsecho/heartbeat"
@@ -19,69 +18,73 @@ import (
 	"example.com/wsecho/internal/transport"
 )
 
-// A Conn is one WebSocket. Its methods are those of a [websocket.Conn]; what
-// they add is that each read is checked and each ending is noted. Reader and
-// Read are for one goroutine at a time, the rest for any.
+// A Conn is one WebSocket. Its methods are those of a [websocket.Conn]. In addition each
+// read is checked and the reason for the end is recorded. One goroutine at a time may
+// call Reader and Read; the other methods may be called concurrently.
 //
-// The contexts that the methods take may be the handler's own, which costs
-// nothing, or others: when one of those ends during the call, so does the
-// connection, with kind Local.
+// The methods take the handler's own context, which costs nothing, or another one. If
+// another one ends during the call, the connection ends with kind Closed.
+//
+// The locks are acquired in this order: reading, those of the transport, then one of
+// mu, pings.mu, Server.mu and parker.mu, under which no other lock is acquired.
 type Conn struct {
-	srv  *Server
-	ws   *websocket.Conn
-	tr   *transport.Conn
-	beat *heartbeat.Monitor // nil: no heartbeat
+	srv       *Server
+	ws        *websocket.Conn
+	tr        *transport.Conn
+	heartbeat *heartbeat.Monitor // nil: none
 
 	id                    uint64
 	remote, ip, host, uri string
 	subprotocol           string
 	value                 any
 
-	ctx    context.Context // the handler's, which lasts as long as c does
-	cancel context.CancelFunc
-	pulse  pulse
+	ctx    context.Context // the handler's; it ends when c is closed
+	cancel context.CancelCauseFunc
 
-	timers   []*time.Timer // of age and idleness
-	group    errgroup.Group
-	rests    bool  // between messages there is no handler
-	handled  error // what the handler has returned in an Attend
-	draining latch // set when a drain has reached c
+	timers   []*time.Timer // of MaxAge and IdleTimeout
+	draining onceSignal    // set when a drain has reached c
 
-	reading     sync.Mutex            // held by a read; see learn
-	msg         message               // that is being read
+	// Of the owner: the run, or else see parker.
+	canPark    bool      // Options.ParkAfter applies
+	pinned     bool      // the system cannot watch the socket
+	watched    bool      // the parker's poller has the socket
+	late       bool      // a drain has begun before c was added
+	tickDue    time.Time // of the heartbeat, while parked
+	handlerErr error     // of the handler called by ServeReady
+
+	reading     sync.Mutex            // held by a read; see drainForReason
+	msg         message               // in progress
 	lastMessage atomic.Int64          // when it began, in Unix nanoseconds; only with an IdleTimeout
 	writeFailed atomic.Pointer[error] // the first error of a write
 
 	pings pings
 
-	mu     sync.Mutex
-	end    ending.Ending // the first reason; Open until there is one
-	ended  time.Time
-	hasEnd atomic.Bool // there is one: set under mu, read without
-	over   latch       // set when the goodbye for it, if any, is done
-
-	answered bool // a close frame that has left is no goodbye: set before over is
+	state     atomic.Uint32 // a state; mu is held to change it
+	mu        sync.Mutex
+	reason    ending.Ending // why c ends, from closing on
+	reasonAt  time.Time
+	peerClose *websocket.CloseError // the peer's close frame; nil: none has come
 }
 
-// Reader waits for a message and returns its type and a reader of its payload,
-// which must be read to io.EOF before the next. A text message is checked to be
-// UTF-8 as it is read (RFC 6455, section 8.1). The error is [ErrIdle] where
-// Options.Stateless asks for that; any other is of the connection's end.
+// Reader waits for a message and returns its type and a reader of its payload. Read the
+// payload to io.EOF before the next call. The reader checks that a text message is
+// UTF-8 (RFC 6455, section 8.1). With Options.ParkAfter the error may be
+// [ErrNoMessage]. Any other error means that the connection has ended.
 func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
 	if c.msg.r != nil && c.msg.err == nil {
-		// coder would take what is left for the next frame.
+		// coder would take the rest for the next frame.
 		c.msg.release()
 		err := &ending.Error{Kind: ending.Failed, Cause: errors.New("a message was not read to its end before the next")}
-		c.conclude(err.Ending())
+		c.startClose(err.Ending())
 		return 0, nil, err
 	}
 	release := c.bind(ctx)
 	size, idle := c.tr.Wait()
 	if idle {
 		release()
-		return 0, nil, ErrIdle
+		return 0, nil, ErrNoMessage
 	}
 	typ, r, err := c.ws.Reader(context.Background())
 	if err != nil {
@@ -92,7 +95,7 @@ func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, er
 	return typ, &c.msg, nil
 }
 
-// Read returns the next message whole.
+// Read returns the next message.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
 	typ, r, err := c.Reader(ctx)
 	if err != nil {
@@ -105,15 +108,15 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 	return typ, p, nil
 }
 
-// Write sends a message. An error says that it was not sent whole, not why; the
-// next read knows.
+// Write sends a message. An error means that the message was not sent completely. The
+// next Read reports the cause.
 func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
 	defer c.bind(ctx)()
 	return c.wrote(c.ws.Write(context.Background(), typ, p))
 }
 
-// Writer returns a writer of one message; it is sent when the writer is closed.
-// Until then no other message can be.
+// Writer returns a writer of one message, which Close completes. Until then no other
+// message can be sent.
 func (c *Conn) Writer(ctx context.Context, typ websocket.MessageType) (io.WriteCloser, error) {
 	release := c.bind(ctx)
 	w, err := c.ws.Writer(context.Background(), typ)
@@ -124,8 +127,8 @@ func (c *Conn) Writer(ctx context.Context, typ websocket.MessageType) (io.WriteC
 	return &writer{c: c, w: w, release: release}, nil
 }
 
-// A writer writes one message. What coder gives out is the same for every
-// message: closed twice, it would end the next one.
+// A writer writes one message. coder returns the same writer for every message, so a
+// second Close of it would end the next message.
 type writer struct {
 	c       *Conn
 	w       io.WriteCloser
@@ -133,7 +136,7 @@ type writer struct {
 	closed  bool
 }
 
-var errWriterClosed = errors.New("server: the writer of the message is closed")
+var errWriterClosed = errors.New("server: the message writer is closed")
 
 func (w *writer) Write(p []byte) (int, error) {
 	if w.closed {
@@ -152,7 +155,7 @@ func (w *writer) Close() error {
 	return w.c.wrote(w.w.Close())
 }
 
-// wrote notes that a write has failed.
+// wrote records that a write has failed.
 func (c *Conn) wrote(err error) error {
 	if err != nil {
 		first := err // a copy, so that err itself need not be on the heap
@@ -161,73 +164,75 @@ func (c *Conn) wrote(err error) error {
 	return err
 }
 
-// Close ends the connection with code and reason, of at most 123 bytes. It
-// returns when the peer has answered or the CloseTimeout is over.
+// Close sends a close frame with code and reason, which is truncated to 123 bytes. It
+// blocks until the peer has answered or the CloseTimeout is over.
 func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	if !frame.LegalCode(code) {
 		return fmt.Errorf("server: close code %d may not be sent (RFC 6455, section 7.4)", code)
 	}
-	if !c.conclude(ending.Ending{Kind: ending.Closed, Code: code, Reason: reason, By: ending.Local}) {
+	if !c.startClose(ending.Ending{Kind: ending.Closed, Code: code, Reason: reason, By: ending.Local}) {
 		return net.ErrClosed
 	}
 	return nil
 }
 
-// CloseNow ends the connection without a word.
+// CloseNow closes the connection without sending a close frame.
 func (c *Conn) CloseNow() error {
-	won := c.note(ending.Ending{Kind: ending.Closed, By: ending.Local})
+	won := c.setReason(ending.Ending{Kind: ending.Closed, By: ending.Local})
 	c.tr.Abort()
 	if !won {
 		return net.ErrClosed
 	}
-	c.answered = true
-	c.over.release()
-	c.stop()
+	c.setClosed()
 	return nil
 }
 
-// Draining is closed when the server ends and asks to finish. After
-// Options.DrainNotice the peer is told 1001 and nothing more can be sent.
+// Draining returns a channel that is closed when the server drains the connection. The
+// server sends 1001 after Options.DrainNotice, and nothing can be sent after that.
 func (c *Conn) Draining() <-chan struct{} { return c.draining.done() }
 
 // Value returns the value that Options.Admit returned for the request.
 func (c *Conn) Value() any { return c.value }
 
-// Subprotocol is the subprotocol that was chosen; "" where there is none.
+// Subprotocol returns the negotiated subprotocol, "" for none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
-// RemoteAddr is the request's, as "IP:port".
+// RemoteAddr returns the RemoteAddr of the request, as "IP:port".
 func (c *Conn) RemoteAddr() string { return c.remote }
 
-// nothing is what a bind of the handler's own context releases.
+// nothing is the release function of a bind of the handler's own context.
 var nothing = func() {}
 
-// bind ends the connection if ctx ends before release is called. The handler's
-// own context needs no watching: run does that, once.
+// bind ends the connection if ctx ends before release is called. The handler's own
+// context ends only with the connection.
 func (c *Conn) bind(ctx context.Context) (release func()) {
 	if ctx == c.ctx || ctx.Done() == nil || ctx.Done() == c.ctx.Done() {
 		return nothing
 	}
 	stop := context.AfterFunc(ctx, func() {
 		c.tr.Fail(&ending.Error{Kind: ending.Closed, Cause: context.Cause(ctx)})
-		c.conclude(ending.Ending{Kind: ending.Closed, By: ending.Local, Cause: context.Cause(ctx)})
+		c.startClose(ending.Ending{Kind: ending.Closed, By: ending.Local, Cause: context.Cause(ctx)})
 	})
 	return func() { stop() }
 }
 
-// readFailed notes how the connection ended, and returns the error that tells
-// it best.
+// readFailed ends the connection for the error of a read, and returns the error that
+// describes the reason best.
 func (c *Conn) readFailed(err error) error {
 	if websocket.CloseStatus(err) == -1 {
-		err = c.truth(err)
+		err = c.readReason(err)
 	}
-	c.conclude(ending.Of(err))
+	if !c.startClose(ending.Of(err)) && c.peerClosedFirst() {
+		_ = c.ws.CloseNow() // coder has answered the close frame
+		c.setClosed()
+	}
 	return err
 }
 
-// truth finds the reason behind an error that is no close frame. Where coder has
-// closed, it says net.ErrClosed in its place, but the transport saw it first.
-func (c *Conn) truth(err error) error {
+// readReason returns the reason behind an error that is no close frame. If coder has
+// closed the transport, its error is net.ErrClosed, and the transport or a write may
+// know more.
+func (c *Conn) readReason(err error) error {
 	var known *ending.Error
 	first, failed := c.tr.Err(), c.writeFailed.Load()
 	switch {
@@ -235,16 +240,19 @@ func (c *Conn) truth(err error) error {
 	case errors.As(first, &known):
 		err = known
 	case errors.Is(err, net.ErrClosed) && first == net.ErrClosed:
-		// Whoever closed may have read the frame that this read waited for.
-		if code, reason := c.tr.PeerClose(); code != 0 {
-			return fmt.Errorf("received close frame: %w", websocket.CloseError{Code: code, Reason: reason})
+		// The goroutine that closed may have read the close frame instead of this one.
+		c.mu.Lock()
+		frame := c.peerClose
+		c.mu.Unlock()
+		if frame != nil {
+			return fmt.Errorf("received close frame: %w", *frame)
 		}
 		if failed != nil {
 			return *failed
 		}
 	case errors.Is(err, net.ErrClosed) && first != nil:
 		return first
-	case errors.Is(err, net.ErrClosed) && failed != nil: // there was no more to learn
+	case errors.Is(err, net.ErrClosed) && failed != nil:
 		return *failed
 	}
 	return err

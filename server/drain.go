@@ -45,16 +45,16 @@ func (t *tally) add(o Outcome) {
 // It does not close a listener that it does not know: under a server of one's
 // own, shut that down too.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.limp()
+	s.markNotReady()
 	s.delay(ctx)
 	return s.drain(ctx)
 }
 
-// limp makes /readyz say 503.
-func (s *Server) limp() {
+// markNotReady lets /readyz answer 503.
+func (s *Server) markNotReady() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lame = true
+	s.notReady = true
 }
 
 func (s *Server) delay(ctx context.Context) {
@@ -74,6 +74,7 @@ func (s *Server) delay(ctx context.Context) {
 }
 
 func (s *Server) drain(ctx context.Context) error {
+	defer s.stopParking()
 	ctx, cancel := context.WithTimeout(ctx, s.opts.DrainTimeout)
 	defer cancel()
 	s.mu.Lock()
@@ -88,7 +89,7 @@ func (s *Server) drain(ctx context.Context) error {
 	s.log.Info("draining", "connections", len(conns), "timeout", s.opts.DrainTimeout)
 
 	var group errgroup.Group
-	s.ask(ctx, conns, &group)
+	s.closeAll(ctx, conns, &group)
 	var err error
 	select {
 	case <-s.empty:
@@ -97,7 +98,7 @@ func (s *Server) drain(ctx context.Context) error {
 			break
 		}
 		left := len(s.snapshot())
-		s.cut()
+		s.cutOff()
 		err = fmt.Errorf("server: %d connections were cut at the end of the drain: %w", left, context.Cause(ctx))
 		if stuck := s.await(s.opts.CloseTimeout + time.Second); stuck > 0 {
 			return fmt.Errorf("server: %d handlers have not returned though their context is over", stuck)
@@ -134,9 +135,9 @@ func (s *Server) await(d time.Duration) int {
 	}
 }
 
-// ask begins the drain of each connection, at a pace.
-func (s *Server) ask(ctx context.Context, conns []*Conn, group *errgroup.Group) {
-	gap := s.pace(len(conns))
+// closeAll begins the drain of each connection, at a pace.
+func (s *Server) closeAll(ctx context.Context, conns []*Conn, group *errgroup.Group) {
+	gap := s.closeInterval(len(conns))
 	start := time.Now()
 	t := time.NewTimer(0)
 	defer t.Stop()
@@ -153,18 +154,18 @@ func (s *Server) ask(ctx context.Context, conns []*Conn, group *errgroup.Group) 
 	}
 }
 
-// askGap is the time from one connection's close frame to the next: two thousand
+// closeGap is the time from one connection's close frame to the next: two thousand
 // a second.
-const askGap = 500 * time.Microsecond
+const closeGap = 500 * time.Microsecond
 
-// pace is askGap, or less where the last would be asked too late: half of the
+// closeInterval is closeGap, or less where the last would be asked too late: half of the
 // drain timeout is for asking, after what each goodbye may take.
-func (s *Server) pace(n int) time.Duration {
+func (s *Server) closeInterval(n int) time.Duration {
 	if n < 2 {
 		return 0
 	}
 	room := (s.opts.DrainTimeout - s.opts.CloseTimeout - s.opts.DrainNotice) / 2
-	return max(0, min(askGap, room/time.Duration(n)))
+	return max(0, min(closeGap, room/time.Duration(n)))
 }
 
 // Serve accepts connections from l until ctx is cancelled, and then does what
@@ -188,7 +189,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		},
 		ConnState: pending.ConnState,
 	}
-	if s.ending() {
+	if s.isNotReady() {
 		_ = l.Close()
 		return fmt.Errorf("server: %w", http.ErrServerClosed)
 	}
@@ -202,7 +203,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	case <-ctx.Done():
 	}
 	ctx = context.WithoutCancel(ctx)
-	s.limp()
+	s.markNotReady()
 	s.delay(ctx)
 
 	// Shutdown closes l at once, and then waits for requests, not for what has
@@ -255,4 +256,18 @@ func handshakeStart(r *http.Request) time.Time {
 	}
 	a.used = true
 	return a.at
+}
+
+// drain asks the handler to finish, and ends the connection after Options.DrainNotice.
+func (c *Conn) drain() {
+	c.draining.set()
+	if d := c.srv.opts.DrainNotice; d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-c.ctx.Done():
+		}
+	}
+	c.startClose((&ending.Error{Kind: ending.Drained, Reason: "the server is going away"}).Ending())
 }

@@ -215,8 +215,8 @@ func TestEndings(t *testing.T) {
 	all := acts
 	for _, a := range acts { // the same of connections that rest
 		if a.handler == nil {
-			a.opts.Stateless = true
-			a.name += ", stateless"
+			a.opts.ParkAfter = resting
+			a.name += ", parked"
 			all = append(all, a)
 		}
 	}

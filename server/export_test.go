@@ -1,6 +1,12 @@
 package server
 
-import "time"
-
-// RestAfter makes connections of a Stateless handler rest so soon.
-func (s *Server) RestAfter(d time.Duration) { s.restAfter = d }
+// Parked returns how many connections are parked.
+func (s *Server) Parked() int {
+	p := s.parker.Load()
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns)
+}

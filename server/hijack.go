@@ -27,7 +27,7 @@ type hijack struct {
 	status     int
 	taken      bool     // the connection is no longer net/http's
 	denied     *refusal // by Options.Admit
-	rests      bool     // the connection may rest, if it can
+	parks      bool     // Options.ParkAfter applies, if the transport can
 }
 
 // canHijack reports whether w lets a handler take over the connection.
@@ -113,10 +113,6 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c := h.c
 	first, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	s := c.srv
-	var after time.Duration
-	if h.rests {
-		after = s.restAfter
-	}
 	h.tr = transport.New(sock, bytes.Clone(first), transport.Options{
 		Read:           s.read,
 		Write:          s.write,
@@ -125,7 +121,8 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		MessageTimeout: within(s.opts.MessageTimeout),
 		WriteTimeout:   within(s.opts.WriteTimeout),
 		Hold:           s.opts.HoldReplies,
-		RestAfter:      after,
+		ServeReady:     h.parks,
+		OnClose:        c.onPeerClose,
 		OnPing:         c.onPing,
 		OnPong:         c.onPong,
 	})

@@ -149,7 +149,8 @@ func (j *judgement) exact(o server.Outcome, a *actor, p *plan, w want) {
 	}
 	j.check(uint16(o.Sent) == w.wire || brief, "sent: got %d, want %d", o.Sent, w.wire)
 	received := uint16(0)
-	if w.kind.By() == ending.Local && p.last == nil && p.answers && !w.deaf || w.kind.By() == ending.Peer {
+	answered := w.kind.By() == ending.Local && w.kind != ending.NoPong // nobody reads on after that
+	if answered && p.last == nil && p.answers && !w.deaf || w.kind.By() == ending.Peer {
 		received = w.wire
 	}
 	ok := uint16(o.Received) == received || w.more > 0 && o.Received == afterwards || w.deaf && uint16(o.Received) == w.wire

@@ -109,7 +109,9 @@ func newPlan(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 0))
 	p := draw(seed, r)
 	p.rests = p.direct && !p.tls && !p.mux && r.IntN(3) > 0
-	p.opts.Stateless = p.rests
+	if p.rests {
+		p.opts.ParkAfter = 2 * time.Millisecond
+	}
 	return p
 }
 

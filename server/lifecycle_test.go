@@ -176,9 +176,6 @@ func (l *life) play() error {
 	if l.srv, err = server.New(l.handler(conns), o); err != nil {
 		return err
 	}
-	if l.plan.rests {
-		l.srv.RestAfter(2 * time.Millisecond)
-	}
 	url, stop, err := l.listen()
 	if err != nil {
 		return err

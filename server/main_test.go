@@ -40,7 +40,7 @@ const soon = 20 * time.Second
 // grace is the close timeout of the servers in these tests.
 const grace = 500 * time.Millisecond
 
-// resting is after what time a connection of a stateless handler rests here: at
+// resting is the ParkAfter of these tests: at
 // every occasion.
 const resting = 2 * time.Millisecond
 
@@ -120,7 +120,6 @@ func serveOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) 
 	if s.Server, err = server.New(h, o); err != nil {
 		tb.Fatal(err)
 	}
-	s.RestAfter(resting)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan struct{})
 	var serveErr error

@@ -37,10 +37,10 @@ func (m *message) Read(p []byte) (int, error) {
 	}
 	n, err := m.r.Read(p)
 	m.size += int64(n)
-	// Once there is an ending, the close handshake may have taken the rest, and
-	// what is whole be another message: so that is asked after.
-	if err == nil && (m.size == m.whole || m.whole < 0 && m.size == m.c.tr.Whole()) && !m.c.noted() {
-		err = io.EOF // coder would say so the next time
+	// The closing handshake may have read the rest, and then Whole is about another
+	// message. So isClosing comes last.
+	if err == nil && (m.size == m.whole || m.whole < 0 && m.size == m.c.tr.Whole()) && !m.c.isClosing() {
+		err = io.EOF // or coder would say so in the next Read
 	}
 	if m.c.srv.opts.IdleTimeout > 0 {
 		m.c.lastMessage.Store(time.Now().UnixNano())

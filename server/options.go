@@ -77,19 +77,20 @@ type Options struct {
 	// a write and the next read would delay its replies. False: nothing waits.
 	HoldReplies bool
 
-	// Stateless says that the Handler keeps nothing from one message to the next.
-	// Then it is called when a message has come, a read returns [ErrIdle] when there
-	// is no other, and after it has returned that, or an error that wraps it, it is
-	// called again with the next one. So it never waits for a message, and is called
-	// for nearly every one. It has to read, or it is called again at once. On Linux a
-	// message of a busy TCP connection takes one system call to read and one to write,
-	// and three otherwise; where one ends right behind a message, that may be told 50
-	// ms later. From 10 seconds after the last message on the connection has no stack
-	// for the Handler, 2 KiB in place of 4 or 8. Between its calls it hears of no
-	// drain: its peer is told. CloseNow ends what the peer and the Handler's reads and
-	// writes wait for, but the descriptor is closed when the Handler has returned. It
-	// has effect under Serve and without TLS only. False: the Handler is called once.
-	Stateless bool
+	// ParkAfter is for a Handler that keeps no state between messages. A connection
+	// without a message for this long is parked: it keeps no goroutine, about a third
+	// of the memory, and its heartbeat. A connection that has never sent a message is
+	// parked after a second at most. Set it only if the Handler does as follows. It
+	// reads at least once. If a read returns [ErrNoMessage], because no message is
+	// there, the Handler returns that error, wrapped or not. The server calls it again
+	// for the next message, so a read never waits for a message to begin.
+	//
+	// Between its calls a Handler does not see a drain; the server closes the
+	// connection. CloseNow ends all waiting, but the descriptor is closed when the
+	// Handler has returned. The end of the stream right behind a message may be
+	// reported 50 ms late. ParkAfter applies under Serve, on Linux and without TLS.
+	// 0 or negative: a connection is never parked, and the Handler is called once.
+	ParkAfter time.Duration
 
 	// HandshakeTimeout bounds a handshake from the first byte of the request to
 	// the last of the answer under Serve, and the answer alone under another

@@ -53,28 +53,24 @@ func (c *Conn) Info() Info {
 		Since: c.tr.Began(), LastReceived: c.tr.LastReceived(),
 	}
 	i.MessagesIn, i.BytesIn, i.MessagesOut, i.BytesOut = c.tr.Counts()
-	if c.beat != nil {
-		i.Heartbeat = c.beat.Stats()
+	if c.heartbeat != nil {
+		i.Heartbeat = c.heartbeat.Stats()
 	}
 	return i
 }
 
-// tell makes the Outcome and gives it to whom it concerns.
-func (c *Conn) tell() {
-	o := Outcome{Ending: c.end, Info: c.Info(), Ended: c.ended}
-	var theirs, ours string
-	o.Received, theirs = c.tr.PeerClose()
-	o.Sent, ours = c.tr.OurClose()
-	if o.By != ending.Peer && o.Received != 0 && o.Sent == o.Received && ours == theirs &&
-		(c.answered || o.Sent != goodbye(o.Ending) || ours != reasonOf(o.Ending)) {
-		// What left is the answer to the peer's close frame, which was first: the
-		// reader had not come to say so when this side found a reason.
-		o.Ending = ending.OfClose(o.Received, theirs)
+// reportClose makes the Outcome, logs it and passes it to Options.OnEnd.
+func (c *Conn) reportClose() {
+	readErr := c.tr.Err()
+	c.mu.Lock()
+	o := Outcome{Ending: c.reason, Ended: c.reasonAt}
+	if c.peerClose != nil {
+		o.Received, readErr = c.peerClose.Code, *c.peerClose
 	}
-	o.Gone = ending.Gone(c.tr.Err())
-	if o.Received != 0 {
-		o.Gone = ending.Gone(websocket.CloseError{Code: o.Received})
-	}
+	c.mu.Unlock()
+	o.Gone = ending.Gone(readErr)
+	o.Info = c.Info()
+	o.Sent, _ = c.tr.OurClose()
 	defer c.srv.remove(c, o) // even if OnEnd panics
 	c.srv.logEnd(o)
 	if f := c.srv.opts.OnEnd; f != nil {

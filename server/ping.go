@@ -49,15 +49,15 @@ func (c *Conn) Ping(ctx context.Context) error {
 
 // onPing is called by the reader.
 func (c *Conn) onPing() {
-	if c.beat != nil {
-		c.beat.Received()
+	if c.heartbeat != nil {
+		c.heartbeat.Received()
 	}
 }
 
 // onPong is called by the reader.
 func (c *Conn) onPong(payload []byte) {
-	if c.beat != nil {
-		c.beat.OnPong(context.Background(), payload)
+	if c.heartbeat != nil {
+		c.heartbeat.OnPong(context.Background(), payload)
 	}
 	p := &c.pings
 	p.mu.Lock()
@@ -67,3 +67,9 @@ func (c *Conn) onPong(payload []byte) {
 		close(pong)
 	}
 }
+
+// A pinger is a connection as its heartbeat uses it. SendPing does not wait for the
+// pong.
+type pinger struct{ *Conn }
+
+func (p pinger) SendPing(payload []byte) { p.tr.Ping(payload) }

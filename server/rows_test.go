@@ -19,11 +19,11 @@ type way struct {
 	on   func(testing.TB, net.Listener, server.Handler, server.Options) *site
 }
 
-var ways = []way{{"tcp", serveOn}, {"tls", serveTLSOn}, {"attended", serveAttendedOn}}
+var ways = []way{{"tcp", serveOn}, {"tls", serveTLSOn}, {"attended", serveParkedOn}}
 
-// serveAttendedOn is serveOn with a stateless handler, as the command has it.
-func serveAttendedOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *site {
-	o.Stateless, o.HoldReplies = true, true
+// serveParkedOn is serveOn with idle connections that are parked, as the command has it.
+func serveParkedOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *site {
+	o.ParkAfter, o.HoldReplies = resting, true
 	return serveOn(tb, l, h, o)
 }
 
@@ -43,7 +43,7 @@ type row struct {
 	run  func(t *testing.T, w way)
 }
 
-// TestRows does each row on TCP, on TLS, and on TCP with a stateless handler.
+// TestRows does each row on TCP, on TLS, and on TCP with parking.
 func TestRows(t *testing.T) {
 	t.Parallel()
 	for _, w := range ways {

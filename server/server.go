@@ -33,6 +33,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/wsecho/internal/fairness"
@@ -56,15 +57,16 @@ type Server struct {
 
 	originPatterns []string // normalised, for coder's check
 
-	restAfter time.Duration
+	parker    atomic.Pointer[parker] // nil until a connection is parked, and after a drain
+	noParking bool                   // the system has no poller, or a drain is over; under mu
 
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
 	slots    int            // of connections and of handshakes in progress
 	perIP    map[string]int // slots of each address, if they are limited
-	lame     bool           // told to end: /readyz says so
-	draining bool           // nobody is let in any more
-	cutting  bool           // what is left is cut
+	notReady bool           // a drain begins soon: /readyz says so
+	draining bool           // new connections are refused
+	cutting  bool           // the drain timeout is over: connections are cut off
 	empty    chan struct{}  // closed when draining and slots is 0
 	lastID   uint64
 	tally    tally
@@ -90,8 +92,6 @@ func New(h Handler, o Options) (*Server, error) {
 		empty:   make(chan struct{}),
 
 		originPatterns: normalPatterns(o.OriginPatterns),
-
-		restAfter: restAfter,
 	}
 	return s, nil
 }
@@ -123,21 +123,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if owned(r) == s {
-		switch {
-		case !c.begin(context.Background()):
-		case !c.rests:
-			go c.handle()
-		case c.tr.Idle():
-			go c.rest()
-		default:
-			go c.wake()
+		if c.begin(context.Background()) {
+			c.start()
 		}
 		return
 	}
-	// Values that middleware has put into the request's context stay visible; its
-	// end means nothing once the connection is taken from net/http.
+	// The handler sees the values that middleware has put into the request's context.
+	// That context's end means nothing after the handshake.
 	if c.begin(context.WithoutCancel(r.Context())) {
-		c.handle()
+		c.run()
 	}
 }
 
@@ -172,7 +166,7 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/healthz":
 	case "/readyz":
-		if s.ending() {
+		if s.isNotReady() {
 			status, text = http.StatusServiceUnavailable, "draining"
 		}
 	case "/":
@@ -187,10 +181,10 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) ending() bool {
+func (s *Server) isNotReady() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lame
+	return s.notReady
 }
 
 // Connections returns what is open, in no order, as of the time of the call.
@@ -225,13 +219,13 @@ func (s *Server) add(c *Conn) (draining, cutting bool) {
 	return s.draining, s.cutting
 }
 
-// cut ends what is left at once.
-func (s *Server) cut() {
+// cutOff ends the remaining connections at once.
+func (s *Server) cutOff() {
 	s.mu.Lock()
 	s.cutting = true
 	s.mu.Unlock()
 	for _, c := range s.snapshot() {
-		c.cut()
+		c.cutOff()
 	}
 }
 

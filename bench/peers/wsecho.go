@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -61,7 +62,7 @@ func startWsecho(ctx context.Context, t Tools, o Options) (*measure.Process, err
 }
 
 func embedded(o Options) (*program, error) {
-	options := server.Options{HoldReplies: true, Stateless: true, MaxConns: -1, PingInterval: o.Heartbeat}
+	options := server.Options{HoldReplies: true, ParkAfter: 10 * time.Second, MaxConns: -1, PingInterval: o.Heartbeat}
 	if o.Compression {
 		options.Compression = websocket.CompressionNoContextTakeover
 	}

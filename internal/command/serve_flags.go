@@ -123,8 +123,8 @@ func (f *serveCommand) serverOptions() server.Options {
 		ReadLimit:        int64(f.ReadLimit),
 		ReadBufferSize:   int(f.ReadBuffer),
 		WriteBufferSize:  int(f.WriteBuffer),
-		HoldReplies:      true, // the echo handler reads again at once
-		Stateless:        true,
+		HoldReplies:      true,             // the echo handler reads again at once
+		ParkAfter:        10 * time.Second, // it keeps nothing between messages
 		HandshakeTimeout: time.Duration(f.HandshakeTimeout),
 		MessageTimeout:   time.Duration(f.MessageTimeout),
 		WriteTimeout:     time.Duration(f.WriteTimeout),

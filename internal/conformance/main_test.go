@@ -38,7 +38,7 @@ const soon = time.Minute
 // test, and returns its URL.
 func serve(tb testing.TB, o server.Options) string {
 	tb.Helper()
-	o.HoldReplies, o.Stateless = true, true
+	o.HoldReplies, o.ParkAfter = true, 10*time.Second
 	budget, err := echo.NewBudget(256<<20, 16<<20, 0)
 	if err != nil {
 		tb.Fatal(err)

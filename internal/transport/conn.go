@@ -45,11 +45,14 @@ type Options struct {
 	Deflate        *deflate.Params // permessage-deflate was negotiated, with these parameters; nil: it was not
 	MessageTimeout time.Duration   // time waited for the rest of a message that has begun
 	WriteTimeout   time.Duration   // how long neither the kernel nor the peer may take a byte
-	RestAfter      time.Duration   // how long Attend waits for a message; then Wait does not; 0, and where CanRest is false: there is no Attend
+	ServeReady     bool            // ServeReady waits for messages, so Wait does not; false if CanPark is
 	Hold           bool            // keep replies back while more input is in hand
 
-	OnPing func()               // called by the reader for each ping, which is answered; nil: not called
-	OnPong func(payload []byte) // called by the reader for each pong; nil: not called
+	// The reader calls these for each ping, which is answered, for each pong, and for
+	// the peer's close frame before coder sees it. Nil: not called.
+	OnPing  func()
+	OnPong  func(payload []byte)
+	OnClose func(code websocket.StatusCode, reason string)
 }
 
 // A Conn is the stream that coder/websocket reads and writes. Read is called by
@@ -103,7 +106,7 @@ func New(sock net.Conn, first []byte, o Options) *Conn {
 	}
 	_, c.isTCP = sock.(*net.TCPConn)
 	if c.raw = socket.Raw(sock); c.raw == nil {
-		c.opts.RestAfter = 0
+		c.opts.ServeReady = false
 	}
 	if o.Deflate != nil {
 		c.ext = newExtension(c, *o.Deflate)

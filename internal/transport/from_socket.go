@@ -54,7 +54,7 @@ func (in *input) readRaw() error {
 	in.free()
 	in.n, in.errno = 0, nil
 	var err error
-	if in.attention.running {
+	if in.server.running {
 		err = in.readBeside()
 	} else {
 		err = in.c.raw.Read(in.some)

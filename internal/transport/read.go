@@ -32,10 +32,9 @@ type input struct {
 
 	err error // why reading is over; what was scanned before is handed on first
 
-	attention attention
+	server readyServer
 
 	some  func(uintptr) bool // readSome, made once
-	peek  func(uintptr) bool // peekSome
 	poll  bool               // readSome is not to wait
 	n     int                // what it read
 	errno error
@@ -44,7 +43,7 @@ type input struct {
 func (in *input) init(c *Conn) {
 	in.c = c
 	in.Limit, in.Deflate = c.opts.ReadLimit, c.ext != nil
-	in.some, in.peek, in.attention.some = in.readSome, c.peekSome, in.attendSome
+	in.some, in.server.some = in.readSome, in.serveSome
 }
 
 // begin takes bytes that somebody else has read.
@@ -77,9 +76,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 // Wait returns when a Read would not wait. A goroutine that waits here does not
 // have coder's frames on its stack, which is what an idle connection is made of.
 // It is for the time between two messages. It returns early when CloseBy is
-// called: a close handshake reads too, and coder decides who does. Where there is a
-// RestAfter it does not wait for a message to begin, nor under an Attend for one to
-// end: that is Attend's, and Wait reports that there is none.
+// called: a close handshake reads too, and coder decides who does. With
+// Options.ServeReady it does not wait for a message to begin, nor inside ServeReady for
+// one to end: it reports that there is none.
 //
 // The size is that of the message that begins, where all of it is in hand and is as it
 // was sent; else it is -1.
@@ -91,7 +90,7 @@ func (c *Conn) Wait() (size int64, idle bool) {
 		return -1, false
 	}
 	switch err := in.get(forMessage); { // Read says it again
-	case err == errIdle, in.attention.running && in.Inside():
+	case err == errIdle, in.server.running && in.Inside():
 		return -1, true
 	case err != nil, in.Inside(), c.ext != nil:
 		return -1, false
@@ -130,7 +129,7 @@ func (in *input) get(p patience) error {
 				continue
 			}
 		}
-		if in.attention.running && in.err == nil && p == forMessage {
+		if in.server.running && in.err == nil && p == forMessage {
 			return errIdle
 		}
 		// Before the reader waits, and when it ends, what was held back leaves.
@@ -205,7 +204,10 @@ func (in *input) advance() bool {
 		}
 	}
 	if in.CloseCode != 0 {
-		in.publish() // it may be that nobody reads on
+		in.publish() // nobody may read on
+		if f := in.c.opts.OnClose; f != nil {
+			f(in.CloseCode, in.CloseReason)
+		}
 	}
 	if in.ready == at {
 		return false

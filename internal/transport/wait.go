@@ -16,7 +16,7 @@ type patience uint8
 
 const (
 	forInput   patience = iota
-	forMessage          // no longer than until a close begins, or RestAfter
+	forMessage          // no longer than until a close begins; not at all with Options.ServeReady
 	atOnce              // not at all
 )
 
@@ -33,7 +33,7 @@ func (in *input) fill(p patience) error {
 	if p != forInput && c.closing.Load() {
 		return errEarly
 	}
-	if p == forMessage && !began && c.opts.RestAfter > 0 {
+	if p == forMessage && !began && c.opts.ServeReady {
 		return errIdle
 	}
 	in.poll = p == atOnce
@@ -113,7 +113,7 @@ func (c *Conn) readError(err error, began bool) error {
 		err = ending.Stream(err)
 	case !c.closeBy.IsZero() && !time.Now().Before(c.closeBy):
 		err = net.ErrClosed // the time for goodbyes is over
-	case !began && c.early && c.opts.RestAfter > 0:
+	case !began && c.early && c.opts.ServeReady:
 		return errIdle
 	case began:
 		err = &ending.Error{Kind: ending.TooSlow, Reason: fmt.Sprintf("message took longer than %v", c.opts.MessageTimeout)}

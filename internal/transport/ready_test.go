@@ -19,20 +19,20 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// attended is a Conn with coder over it that may be attended to, and its client.
-func attended(tb testing.TB, restAfter time.Duration) (*Conn, *websocket.Conn, *net.TCPConn) {
+// servedReady returns a Conn for ServeReady, with coder over it, and its client.
+func servedReady(tb testing.TB) (*Conn, *websocket.Conn, *net.TCPConn) {
 	tb.Helper()
 	sock, client := loopback(tb)
 	if err := client.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		tb.Fatal(err)
 	}
 	o := options()
-	o.Hold, o.RestAfter = true, restAfter
+	o.Hold, o.ServeReady = true, true
 	c := New(sock, nil, o)
-	if !c.CanRest() {
+	if !c.CanPark() {
 		c.Abort()
 		c.Hangup()
-		tb.Skip("no reads by hand on this system: nothing is attended to")
+		tb.Skip("this system reports no readiness")
 	}
 	ws := accept(tb, c)
 	tb.Cleanup(func() {
@@ -63,20 +63,20 @@ func echoInHand(c *Conn, ws *websocket.Conn) error {
 	}
 }
 
-// serveAttended echoes until reading ends, and returns the error of that.
-func serveAttended(c *Conn, ws *websocket.Conn) (err error) {
+// serveAll echoes until reading ends, and returns the error of that.
+func serveAll(c *Conn, ws *websocket.Conn) (err error) {
 	for err == nil {
-		if c.Attend(func() bool { err = echoInHand(c, ws); return err == nil }) == Look {
+		if c.ServeReady(func() bool { err = echoInHand(c, ws); return err == nil }, time.Hour) == NeedRead {
 			err = echoInHand(c, ws)
 		}
 	}
 	return err
 }
 
-// TestAttendEnd: whatever comes right behind a message, and with it, is seen at once:
+// TestServeReadyEnd: whatever comes right behind a message, and with it, is seen at once:
 // the kernel tells the poller of both together. The peer may wait for the echo or not,
 // and what it sends may be of a kind that has no echo.
-func TestAttendEnd(t *testing.T) {
+func TestServeReadyEnd(t *testing.T) {
 	const soon = 5 * time.Second // a heartbeat would find out much later
 	text := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
 	begun := append([]byte(nil), text...)
@@ -97,9 +97,9 @@ func TestAttendEnd(t *testing.T) {
 			t.Run(name+" and "+end, func(t *testing.T) {
 				t.Parallel()
 				for i := range 60 {
-					c, ws, client := attended(t, time.Hour)
+					c, ws, client := servedReady(t)
 					done := make(chan error, 1)
-					go func() { done <- serveAttended(c, ws) }()
+					go func() { done <- serveAll(c, ws) }()
 					for range i % 3 * 4 { // so that it is busy
 						if _, err := client.Write(text); err != nil {
 							t.Fatal(err)
@@ -132,11 +132,11 @@ func TestAttendEnd(t *testing.T) {
 
 func isKind(err error, k ending.Kind) bool { return ending.Of(err).Kind == k }
 
-// TestAttendReads counts the reads of a busy connection: one for a message.
-func TestAttendReads(t *testing.T) {
-	c, ws, client := attended(t, time.Hour)
+// TestServeReadyReads counts the reads of a busy connection: one for a message.
+func TestServeReadyReads(t *testing.T) {
+	c, ws, client := servedReady(t)
 	done := make(chan error, 1)
-	go func() { done <- serveAttended(c, ws) }()
+	go func() { done <- serveAll(c, ws) }()
 	text := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
 	const messages = 200
 	for range messages {
@@ -149,23 +149,23 @@ func TestAttendReads(t *testing.T) {
 	}
 	client.Close()
 	<-done
-	reads := c.in.attention.reads
+	reads := c.in.server.reads
 	t.Logf("measured: %d reads for %d messages", reads, messages)
 	if most := messages + messages/10; socket.ReadsAll && reads > most {
 		t.Errorf("%d reads for %d messages, want no more than %d", reads, messages, most)
 	}
 }
 
-// TestAttendTogether: messages that come together are handled in one call, each once
+// TestServeReadyTogether: messages that come together are handled in one call, each once
 // and in order, however they are cut, and so is what comes between them.
-func TestAttendTogether(t *testing.T) {
-	c, ws, client := attended(t, time.Hour)
+func TestServeReadyTogether(t *testing.T) {
+	c, ws, client := servedReady(t)
 	calls := 0
 	done := make(chan error, 1)
 	go func() {
 		var err error
 		for err == nil {
-			if c.Attend(func() bool { calls++; err = echoInHand(c, ws); return err == nil }) == Look {
+			if c.ServeReady(func() bool { calls++; err = echoInHand(c, ws); return err == nil }, time.Hour) == NeedRead {
 				err = echoInHand(c, ws)
 			}
 		}
@@ -199,11 +199,11 @@ func TestAttendTogether(t *testing.T) {
 	}
 }
 
-// TestAttendIdle: it returns when no message has come for a while; pongs do not put
+// TestServeReadyIdle: it returns when no message has come for a while; pongs do not put
 // that off, messages do.
-func TestAttendIdle(t *testing.T) {
+func TestServeReadyIdle(t *testing.T) {
 	const rest = 200 * time.Millisecond
-	c, ws, client := attended(t, rest)
+	c, ws, client := servedReady(t)
 	handle := func() bool { return echoInHand(c, ws) == nil }
 	pong := wstest.PongFrame("x").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
 	text := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
@@ -222,14 +222,14 @@ func TestAttendIdle(t *testing.T) {
 		})
 	}
 	send(pong)
-	if why := c.Attend(handle); why != Idle {
+	if why := c.ServeReady(handle, rest); why != Idle {
 		t.Errorf("among pongs it returned %d, want %d", why, Idle)
 	}
 	send(text)
 	sending.Go(func() { _, _ = io.Copy(io.Discard, client) })
 	began := time.Now()
 	time.AfterFunc(3*rest, func() { close(stop) })
-	if why := c.Attend(handle); why != Idle {
+	if why := c.ServeReady(handle, rest); why != Idle {
 		t.Errorf("after messages it returned %d, want %d", why, Idle)
 	}
 	if d := time.Since(began); d < 3*rest {
@@ -239,23 +239,23 @@ func TestAttendIdle(t *testing.T) {
 	sending.Wait()
 }
 
-// TestAttendPart: the beginning of a frame that Idle has met is not waited upon here,
-// where no MessageTimeout runs.
-func TestAttendPart(t *testing.T) {
-	c, _, client := attended(t, time.Hour)
+// TestServeReadyPart: ServeReady does not wait for the rest of a header, because no
+// MessageTimeout runs there.
+func TestServeReadyPart(t *testing.T) {
+	c, _, client := servedReady(t)
 	if _, err := client.Write([]byte{0x81}); err != nil {
 		t.Fatal(err)
 	}
-	c.Rest()
-	if c.Idle() {
-		t.Error("it is idle, with a part of a header in hand")
+	eventually(t, "the part is read", func() bool { _ = c.Park(); return len(c.in.part) > 0 })
+	if c.Park() {
+		t.Error("it can be parked, with a part of a header buffered")
 	}
-	why := make(chan Attention, 1)
-	go func() { why <- c.Attend(func() bool { return true }) }()
+	why := make(chan Readiness, 1)
+	go func() { why <- c.ServeReady(func() bool { return true }, time.Hour) }()
 	select {
 	case got := <-why:
-		if got != Look {
-			t.Errorf("it returned %d, want %d", got, Look)
+		if got != NeedRead {
+			t.Errorf("it returned %d, want %d", got, NeedRead)
 		}
 	case <-time.After(5 * time.Second):
 		t.Error("it waits for the rest of a header")
@@ -264,12 +264,12 @@ func TestAttendPart(t *testing.T) {
 	}
 }
 
-// TestAttendClose: a close from inside the handler, and one from beside it, read what
-// the peer answers, though the wait for the socket is Attend's.
-func TestAttendClose(t *testing.T) {
+// TestServeReadyClose: a close from inside the handler, and one from beside it, read what
+// the peer answers, though ServeReady waits for the socket.
+func TestServeReadyClose(t *testing.T) {
 	for name, inside := range map[string]bool{"inside": true, "beside": false} {
 		t.Run(name, func(t *testing.T) {
-			c, ws, client := attended(t, time.Hour)
+			c, ws, client := servedReady(t)
 			peer := wstest.Client(client)
 			if err := peer.Send(wstest.TextFrame("hello")); err != nil {
 				t.Fatal(err)
@@ -293,7 +293,7 @@ func TestAttendClose(t *testing.T) {
 				}
 			}()
 			began := time.Now()
-			c.Attend(func() bool {
+			c.ServeReady(func() bool {
 				_, _, err := ws.Read(context.Background())
 				if err != nil {
 					t.Error(err)
@@ -306,7 +306,7 @@ func TestAttendClose(t *testing.T) {
 					time.Sleep(50 * time.Millisecond) // a handler that takes its time
 				}
 				return false
-			})
+			}, time.Hour)
 			if err := <-closed; err != nil {
 				t.Errorf("closing: %v", err)
 			}
@@ -320,17 +320,17 @@ func TestAttendClose(t *testing.T) {
 	}
 }
 
-// TestAttendAbort: it ends at once what the handler waits for, and does not wait for
+// TestServeReadyAbort: it ends at once what the handler waits for, and does not wait for
 // the handler.
-func TestAttendAbort(t *testing.T) {
-	c, ws, client := attended(t, time.Hour)
+func TestServeReadyAbort(t *testing.T) {
+	c, ws, client := servedReady(t)
 	_ = client.SetReadBuffer(4 << 10)
 	if _, err := client.Write(wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)); err != nil {
 		t.Fatal(err)
 	}
 	stuck, over := make(chan struct{}), make(chan error, 1)
 	go func() {
-		c.Attend(func() bool {
+		c.ServeReady(func() bool {
 			close(stuck)
 			var err error
 			for b := make([]byte, 1<<20); err == nil; { // nobody reads it
@@ -338,7 +338,7 @@ func TestAttendAbort(t *testing.T) {
 			}
 			over <- err
 			return false
-		})
+		}, time.Hour)
 	}()
 	<-stuck
 	eventually(t, "the write waits", c.Writing)

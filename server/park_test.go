@@ -29,14 +29,14 @@ func counted(calls *atomic.Int64) server.Handler {
 	}
 }
 
-// rests waits until no handler is on the stack of any goroutine of this process:
-// so it is for one test at a time.
-func rests(tb testing.TB) {
+// parked waits until one connection of this process is parked, and no handler is on any
+// stack. So it is for one test at a time.
+func parked(tb testing.TB, s *site) {
 	tb.Helper()
 	b := make([]byte, 1<<20)
-	eventually(tb, "the connection rests", func() bool {
+	eventually(tb, "the connection is parked", func() bool {
 		all := b[:runtime.Stack(b, true)]
-		return bytes.Contains(all, []byte("(*Conn).rest(")) && !bytes.Contains(all, []byte("server.counted"))
+		return s.Parked() == 1 && !bytes.Contains(all, []byte("server.(*Conn)"))
 	})
 }
 
@@ -44,9 +44,9 @@ func rests(tb testing.TB) {
 // to do is done all the same.
 func TestRest(t *testing.T) {
 	var calls atomic.Int64
-	s := serve(t, counted(&calls), server.Options{Stateless: true, PingInterval: 50 * time.Millisecond, MaxMissed: 1000})
+	s := serve(t, counted(&calls), server.Options{ParkAfter: resting, PingInterval: 50 * time.Millisecond, MaxMissed: 1000})
 	p := s.dial(t, wstest.DialOptions{})
-	rests(t)
+	parked(t, s)
 	if n := calls.Load(); n != 0 {
 		t.Errorf("%d calls before there was a message", n)
 	}
@@ -66,13 +66,13 @@ func TestRest(t *testing.T) {
 				pong = string(f.Payload) == "still?"
 			}
 		}
-		rests(t)
+		parked(t, s)
 		if n := calls.Load(); n != int64(i) {
 			t.Fatalf("%d calls after %d messages", n, i)
 		}
 		send(t, p, wstest.TextFrame("hi"))
 		hearPast(t, p, "hi")
-		rests(t)
+		parked(t, s)
 		if n := calls.Load(); n != int64(i+1) {
 			t.Fatalf("%d calls after %d messages", n, i+1)
 		}
@@ -106,19 +106,18 @@ func hearPast(tb testing.TB, p *wstest.Peer, text string) {
 	}
 }
 
-// TestRestOnlyIfAsked: without Stateless, under TLS and in a mux of one's own the
+// TestParkOnlyIfAsked: without ParkAfter, under TLS and in a mux of one's own the
 // handler is called once, at the beginning.
-func TestRestOnlyIfAsked(t *testing.T) {
+func TestParkOnlyIfAsked(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(h server.Handler) *site{
-		"not stateless": func(h server.Handler) *site { return serve(t, h, server.Options{}) },
-		"TLS":           func(h server.Handler) *site { return serveTLS(t, h, server.Options{Stateless: true}) },
+		"no ParkAfter": func(h server.Handler) *site { return serve(t, h, server.Options{}) },
+		"TLS":          func(h server.Handler) *site { return serveTLS(t, h, server.Options{ParkAfter: resting}) },
 		"a mux of one's own": func(h server.Handler) *site {
-			s, err := server.New(h, server.Options{Stateless: true})
+			s, err := server.New(h, server.Options{ParkAfter: resting})
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.RestAfter(resting)
 			ts := httptest.NewServer(s)
 			t.Cleanup(func() {
 				if err := s.Shutdown(context.Background()); err != nil {
@@ -149,7 +148,7 @@ func TestRestOnlyIfAsked(t *testing.T) {
 func TestRestless(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
-	s := serve(t, counted(&calls), server.Options{Stateless: true, HoldReplies: true})
+	s := serve(t, counted(&calls), server.Options{ParkAfter: resting, HoldReplies: true})
 	var wg sync.WaitGroup
 	for range 8 {
 		p := s.dial(t, wstest.DialOptions{})
@@ -205,10 +204,10 @@ func TestEndOfRest(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var calls atomic.Int64
-			c.opts.Stateless = true
+			c.opts.ParkAfter = resting
 			s := serve(t, counted(&calls), c.opts)
 			p := s.dial(t, wstest.DialOptions{})
-			rests(t)
+			parked(t, s)
 			if c.end != nil {
 				c.end(s, p)
 			}
@@ -231,9 +230,8 @@ func TestEndOfRest(t *testing.T) {
 // TestPartOfHeader: the MessageTimeout runs from the first byte of a header on, also
 // where that has come to a connection at rest, and however rarely one is to rest.
 func TestPartOfHeader(t *testing.T) {
-	for _, again := range []time.Duration{0, time.Hour} {
-		s := serve(t, echoes, server.Options{Stateless: true, MessageTimeout: 50 * time.Millisecond})
-		s.RestAfter(max(again, resting))
+	for _, again := range []time.Duration{resting, time.Hour} {
+		s := serve(t, echoes, server.Options{ParkAfter: again, MessageTimeout: 50 * time.Millisecond})
 		p := s.dial(t, wstest.DialOptions{})
 		time.Sleep(10 * resting)
 		began := time.Now()
@@ -252,7 +250,7 @@ func TestPartOfHeader(t *testing.T) {
 // drain.
 func TestCutAtRest(t *testing.T) {
 	t.Parallel()
-	s := serve(t, echoes, server.Options{Stateless: true, DrainTimeout: 300 * time.Millisecond, CloseTimeout: server.MaxCloseTimeout})
+	s := serve(t, echoes, server.Options{ParkAfter: resting, DrainTimeout: 300 * time.Millisecond, CloseTimeout: server.MaxCloseTimeout})
 	const n = 50
 	for range n {
 		s.dial(t, wstest.DialOptions{})
@@ -269,11 +267,11 @@ func TestCutAtRest(t *testing.T) {
 // TestIdleError: who returns ErrIdle of his own accord has failed.
 func TestIdleError(t *testing.T) {
 	t.Parallel()
-	s := serve(t, returns(server.ErrIdle), server.Options{})
+	s := serve(t, returns(server.ErrNoMessage), server.Options{})
 	p := s.dial(t, wstest.DialOptions{})
 	finish(t, p, 1011)
 	o := s.end(t)
-	if wantKind(t, o, ending.Failed); !errors.Is(o.Cause, server.ErrIdle) {
+	if wantKind(t, o, ending.Failed); !errors.Is(o.Cause, server.ErrNoMessage) {
 		t.Errorf("cause %v", o.Cause)
 	}
 }
@@ -293,8 +291,8 @@ func (m mine) Handle(ctx context.Context, r slog.Record) error {
 // TestLogPanics: a Logger that panics ends one connection and leaks none.
 func TestLogPanics(t *testing.T) {
 	t.Parallel()
-	for _, stateless := range []bool{false, true} {
-		s := serve(t, echoes, server.Options{Stateless: stateless, Logger: slog.New(mine{slog.DiscardHandler})})
+	for _, parkAfter := range []time.Duration{0, resting} {
+		s := serve(t, echoes, server.Options{ParkAfter: parkAfter, Logger: slog.New(mine{slog.DiscardHandler})})
 		p := s.dial(t, wstest.DialOptions{})
 		finish(t, p, 1011)
 		o := s.end(t)

@@ -1,0 +1,33 @@
+package transport
+
+import (
+	"errors"
+	"syscall"
+)
+
+// CanPark reports whether c can be parked: whether the socket's readiness is known.
+func (c *Conn) CanPark() bool { return c.raw != nil }
+
+// Raw returns the socket, which another poller may watch while c is parked.
+func (c *Conn) Raw() syscall.RawConn { return c.raw }
+
+// Park handles the pings and pongs that have come, and reports whether c is ready to be
+// parked: there is nothing else to read, no part of a message, no end of the stream, and
+// no close of this side has begun. It does not wait for input. While c is parked no
+// goroutine reads, and ReadingSince returns when that began.
+func (c *Conn) Park() bool {
+	in := &c.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if err := in.get(atOnce); err != errIdle || in.Inside() || len(in.part) > 0 {
+		return false
+	}
+	if x := c.ext; x != nil {
+		x.out.rest()
+	}
+	c.waiting.CompareAndSwap(0, c.now())
+	return true
+}
+
+// errIdle is a wait for a message that was long enough.
+var errIdle = errors.New("transport: no message has come for a while")

@@ -1,0 +1,239 @@
+package transport
+
+import (
+	"cmp"
+	"io"
+	"os"
+	"time"
+
+	"example.com/wsecho/internal/socket"
+)
+
+// Readiness is the reason for which ServeReady has returned.
+type Readiness uint8
+
+const (
+	// NeedRead: a reader has to read. A message has come in part, reading has ended, or
+	// a close of this side has begun.
+	NeedRead Readiness = iota
+	// Idle: no message has come for a while.
+	Idle
+	// Done: handle has returned false.
+	Done
+)
+
+// ServeReady waits for messages. It calls handle whenever a message is buffered
+// completely. handle reads it and those behind it until Wait reports that there is
+// none, and returns whether to go on. So handle never waits for the peer to send.
+// ServeReady returns Idle if no message has come for the time idle; 0 is for ever.
+//
+// All of this happens inside one call of RawConn.Read. A reader that leaves that call
+// between a read and the next wait misses what comes in between, so each wait would
+// have to begin with a read that finds nothing. It follows that handle must not close
+// the socket, which Abort ensures, and that others read as in readBeside.
+//
+// One goroutine at a time may call it, and only if CanPark is true.
+func (c *Conn) ServeReady(handle func() (again bool), idle time.Duration) Readiness {
+	in := &c.in
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	a := &in.server
+	a.handle, a.handled, a.result = handle, false, NeedRead
+	a.idle = int64(cmp.Or(idle, forever))
+	if len(in.part) > 0 { // a reader waits for the rest of a frame, for a short time
+		return NeedRead
+	}
+	for a.idleAt = c.now() + a.idle; c.waitUntil(a.idleAt); {
+		err := c.raw.Read(a.some)
+		c.waiting.Store(0)
+		if err == nil {
+			return a.result
+		}
+		if c.readError(err, false) != errIdle {
+			break
+		}
+		if c.now() >= a.idleAt { // else the time for the next read has come
+			return Idle
+		}
+	}
+	return NeedRead
+}
+
+// forever is longer than any connection lives.
+const forever = 100 * 365 * 24 * time.Hour
+
+// readyServer is the state of ServeReady.
+type readyServer struct {
+	handle  func() bool
+	running bool // handle is running, and nobody else may wait for the socket
+	handled bool // handle has been called since the last wait
+	result  Readiness
+
+	// Times as Conn.heard.
+	idle     int64 // how long a wait for a message may be
+	idleAt   int64 // when it has been so long
+	until    int64 // when the wait ends, for that or to read the socket
+	verified int64 // when a read last found nothing
+
+	some  func(uintptr) bool // serveSome, made once
+	reads int                // for the tests
+}
+
+// serveSome is the callback of ServeReady, called when there may be input.
+func (in *input) serveSome(fd uintptr) bool {
+	c, a := in.c, &in.server
+	c.waiting.Store(0)
+	var now int64
+	for short := false; ; {
+		if !in.handleBuffered() {
+			return true
+		}
+		in.more.Store(false)
+		c.out.flush()
+		if now = c.now(); short && in.canWait(now) {
+			break
+		}
+		in.rewind()
+		in.lend()
+		a.reads++
+		n, err := socket.Read(fd, in.buf.b[in.w:])
+		if err == socket.ErrAgain {
+			if now-a.verified < often && a.until > now+verifyAfter && !c.waitUntil(now+verifyAfter) {
+				return true
+			}
+			a.verified = now
+			break
+		}
+		switch {
+		case err != nil:
+			err = os.NewSyscallError("read", err)
+		case n == 0:
+			err = io.EOF
+		}
+		if err != nil {
+			in.free()
+			in.err = c.readError(err, false)
+			return true
+		}
+		in.w += n
+		short = in.w < len(in.buf.b)
+		in.turns += turnsOf(n)
+		c.heard.Store(c.now())
+	}
+	in.turns = 0
+	in.free()
+	in.publish()
+	if a.handled {
+		a.handled = false
+		a.idleAt = now + a.idle
+	}
+	if c.closing.Load() {
+		return true
+	}
+	c.waiting.Store(now)
+	return false
+}
+
+// canWait reports whether a wait may follow a read that has not filled the buffer,
+// and need not begin with one that finds nothing. Bytes that come later are told of;
+// only what came together with those that were read may not be, such as the end of the
+// stream. It is found when the socket is looked at next, so that must be soon.
+func (in *input) canWait(now int64) bool {
+	return socket.ReadsAll && in.c.isTCP && in.server.until <= now+verifyAfter
+}
+
+// A connection that has something to read again within the time often is looked at
+// after verifyAfter. To wake up for that is no gain where few messages come meanwhile.
+const (
+	often       = int64(5 * time.Millisecond)
+	verifyAfter = int64(50 * time.Millisecond)
+)
+
+// handleBuffered calls handle for the buffered messages. It reports whether nothing is
+// buffered then.
+func (in *input) handleBuffered() bool {
+	a := &in.server
+	for in.err == nil {
+		switch {
+		case in.r < in.ready:
+			if in.Inside() {
+				return false
+			}
+			a.handled = true
+			if !in.call() {
+				a.result = Done
+				return false
+			}
+		case in.w == in.ready:
+			return !in.Inside() // or it was the header alone of a frame
+		case !in.advance():
+			return false
+		}
+		if in.turns++; in.turns >= maxTurns {
+			in.yield()
+		}
+	}
+	return false
+}
+
+// call calls handle. That may read, and others may, so in.mu is let go.
+func (in *input) call() (again bool) {
+	a := &in.server
+	a.running = true
+	in.mu.Unlock()
+	defer func() { // also where handle ends its goroutine
+		in.mu.Lock()
+		a.running = false
+	}()
+	return a.handle()
+}
+
+// waitUntil sets the time when a wait ends, and reports whether there may be one: not
+// where reading has failed, or a close has begun.
+func (c *Conn) waitUntil(t int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failed != nil || !c.closeBy.IsZero() {
+		return false
+	}
+	c.early = true
+	c.in.server.until = t
+	c.arm(c.born.Add(time.Duration(t)))
+	return true
+}
+
+// readBeside reads while a handler runs in ServeReady. ServeReady has the right to wait
+// for the socket, so this polls it. Only a closing handshake reads then, and CloseBy
+// bounds it.
+func (in *input) readBeside() error {
+	for wait := time.Millisecond; ; wait = min(2*wait, besideWait) {
+		var n int
+		var errno error
+		if err := in.c.raw.Control(func(fd uintptr) {
+			in.lend()
+			n, errno = socket.Read(fd, in.buf.b[in.w:])
+		}); err != nil {
+			return err
+		}
+		if errno != socket.ErrAgain {
+			in.n, in.errno = n, errno
+			return nil
+		}
+		in.free()
+		if in.c.deadlineOver() {
+			return os.ErrDeadlineExceeded
+		}
+		in.c.waiting.CompareAndSwap(0, in.c.now())
+		time.Sleep(wait)
+	}
+}
+
+// besideWait is the longest that such a read looks away.
+const besideWait = 10 * time.Millisecond
+
+// deadlineOver reports whether the read deadline is.
+func (c *Conn) deadlineOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.armed.IsZero() && !time.Now().Before(c.armed)
+}

@@ -1,0 +1,252 @@
+package server
+
+import (
+	"context"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/frame"
+)
+
+// A state is a stage in the life of a connection. It only ever advances:
+//
+//	open ── setReason ──> closing ── setClosed ──> closed
+//
+// The first setReason records the reason. correctReason may replace it once, before
+// setClosed. setClosed ends the handler's context, and the reason is its cause.
+type state uint32
+
+const (
+	stateOpen    state = iota // messages go both ways
+	stateClosing              // the reason is recorded, the closing handshake may be in progress
+	stateClosed               // this side sends nothing more
+)
+
+// setReason is the transition from open to closing. It reports whether end is the
+// reason: the first one is.
+func (c *Conn) setReason(end ending.Ending) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if state(c.state.Load()) != stateOpen {
+		return false
+	}
+	c.reason, c.reasonAt = end, time.Now()
+	c.state.Store(uint32(stateClosing))
+	return true
+}
+
+// setClosed is the transition to closed, unless c is closed. It ends the handler's
+// context with the reason as its cause.
+func (c *Conn) setClosed() {
+	c.mu.Lock()
+	c.state.Store(uint32(stateClosed))
+	end := c.reason
+	c.mu.Unlock()
+	c.cancel(&ending.Error{Kind: end.Kind, Code: end.Code, Reason: end.Reason, Cause: end.Cause})
+	c.srv.wake(c) // no event of the socket tells a parked connection
+}
+
+// isClosing reports whether the reason is recorded.
+func (c *Conn) isClosing() bool { return state(c.state.Load()) != stateOpen }
+
+// onPeerClose is called by the reader when the peer's close frame has come, before
+// coder sees and answers it. So the side that closed first is recorded as such.
+func (c *Conn) onPeerClose(code websocket.StatusCode, reason string) {
+	c.mu.Lock()
+	c.peerClose = &websocket.CloseError{Code: code, Reason: reason}
+	c.mu.Unlock()
+	c.setReason(ending.OfClose(code, reason))
+	c.tr.CloseBy(time.Now().Add(c.srv.opts.CloseTimeout))
+}
+
+// peerClosedFirst reports whether the reason is the peer's close frame.
+func (c *Conn) peerClosedFirst() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peerClose != nil && c.reason.By == ending.Peer
+}
+
+// startClose ends the connection for a reason, unless it has one already, and reports
+// whether it did. It blocks for the closing handshake, for the close timeout at most,
+// and then ends the handler's context.
+func (c *Conn) startClose(end ending.Ending) bool {
+	if end.Kind == ending.Open || !c.setReason(end) {
+		return false
+	}
+	defer c.setClosed()
+	code := closeCode(end)
+	if end.Kind == ending.NoPong {
+		// The peer is dead: nobody waits for it. It may still take a close frame.
+		c.tr.Fail(&ending.Error{Kind: end.Kind, Reason: end.Reason})
+		c.setClosed()
+		c.tr.TryClose(code, reasonOf(end))
+		c.tr.CloseBy(time.Now())
+		_ = c.ws.CloseNow()
+		return true
+	}
+	c.tr.CloseBy(time.Now().Add(c.srv.opts.CloseTimeout))
+	if code == 0 {
+		_ = c.ws.CloseNow()
+		return true
+	}
+	if isRefusal(end.Kind) {
+		// The peer is not read any more, and Hangup discards what it still sends.
+		c.tr.Fail(&ending.Error{Kind: end.Kind, Reason: end.Reason})
+	}
+	_ = c.ws.Close(code, reasonOf(end)) // the transport knows what was sent and answered
+	c.correctReason()
+	return true
+}
+
+// correctReason replaces the reason by the peer's close frame if that has won. The
+// frame may come after setReason and coder's reader may answer it before startClose
+// has sent this side's close frame. Then the peer has seen an answer and nothing else.
+// This is the only place where the reason changes.
+func (c *Conn) correctReason() {
+	sent, reason := c.tr.OurClose()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.peerClose
+	if p == nil || c.reason.By == ending.Peer || sent != p.Code || reason != p.Reason {
+		return
+	}
+	if sent != closeCode(c.reason) || reason != reasonOf(c.reason) {
+		c.reason = ending.OfClose(p.Code, p.Reason)
+	}
+}
+
+// answerClose completes a close that the peer has begun, unless the reader has done so.
+// coder answers the close frame at most once.
+func (c *Conn) answerClose() {
+	if !c.peerClosedFirst() || state(c.state.Load()) == stateClosed {
+		return
+	}
+	defer c.setClosed()
+	c.mu.Lock()
+	p := *c.peerClose
+	c.mu.Unlock()
+	_ = c.ws.Close(p.Code, p.Reason)
+}
+
+// closeAfterHandler ends the connection as the handler's error demands, unless it has
+// ended. It returns when c is closed.
+func (c *Conn) closeAfterHandler(err error) {
+	if c.writeFailed.Load() != nil && !c.isClosing() {
+		c.drainForReason()
+	}
+	end := ending.Ending{Kind: ending.Done, Code: websocket.StatusNormalClosure, By: ending.Local}
+	if err != nil {
+		end = ofHandler(err)
+	}
+	if !c.startClose(end) {
+		c.answerClose()
+	}
+	<-c.ctx.Done()
+}
+
+// drainForReason reads on after a failed write until the connection has ended, because
+// only the error of a read knows the reason. A reader that the handler has left behind
+// finds the reason itself.
+func (c *Conn) drainForReason() {
+	c.tr.CloseBy(time.Now().Add(reasonTimeout))
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	r := c.msg.r
+	if c.msg.err != nil {
+		r = nil
+	}
+	for !c.isClosing() {
+		var err error
+		if r != nil {
+			_, err = io.Copy(io.Discard, r)
+		}
+		if err == nil {
+			_, r, err = c.ws.Reader(context.Background())
+		}
+		if err != nil {
+			_ = c.readFailed(err) // records the reason, so the loop ends
+		}
+	}
+}
+
+// reasonTimeout bounds drainForReason.
+const reasonTimeout = time.Second
+
+// cutOff ends the connection at once, at the end of the drain timeout.
+func (c *Conn) cutOff() {
+	c.setReason((&ending.Error{Kind: ending.Drained, Reason: "cut at the end of the drain"}).Ending())
+	c.tr.Abort()
+	c.setClosed()
+}
+
+// teardown releases all that a connection has, and reports its Outcome. It is the last
+// step, after the handler and the heartbeat have returned.
+func (c *Conn) teardown() {
+	for _, t := range c.timers {
+		t.Stop()
+	}
+	// coder has not been told where CloseNow or cutOff was first. Without this it
+	// would never be freed, and might still read.
+	_ = c.ws.CloseNow()
+	c.tr.Hangup()
+	c.reportClose()
+}
+
+// ofHandler returns the ending that the error of a handler demands.
+func ofHandler(err error) ending.Ending {
+	// The reader knows what the peer or the network has done. So an error that says
+	// the like is about something else that the handler uses.
+	if known, ok := asError(err); ok && known.Kind.By() == ending.Local {
+		end := known.Ending()
+		end.By, end.Cause = ending.Local, err
+		return end
+	}
+	return ending.Ending{Kind: ending.Failed, Code: websocket.StatusInternalError, By: ending.Local, Cause: err}
+}
+
+// isRefusal reports whether this side refuses what the peer has sent.
+func isRefusal(k ending.Kind) bool {
+	switch k {
+	case ending.Protocol, ending.InvalidUTF8, ending.TooBig, ending.TooSlow, ending.Flood, ending.NoMemory:
+		return true
+	}
+	return false
+}
+
+// closeCode returns the code of the close frame that this side sends, 0 for none.
+func closeCode(end ending.Ending) websocket.StatusCode {
+	switch {
+	case end.By == ending.Peer, end.By == ending.Network, end.Kind == ending.WriteStalled:
+		return 0
+	case frame.LegalCode(end.Code):
+		return end.Code
+	case end.Kind == ending.Closed:
+		return websocket.StatusGoingAway
+	}
+	return websocket.StatusInternalError
+}
+
+// reasonOf returns the reason beside that code.
+func reasonOf(end ending.Ending) string {
+	return truncateReason(strings.ToValidUTF8(end.Reason, "\uFFFD"))
+}
+
+// truncateReason truncates a reason to the size of a close frame. coder would send no
+// frame for a longer one.
+func truncateReason(s string) string {
+	const most = 123
+	if len(s) <= most {
+		return s
+	}
+	for n := most; n > most-utf8.UTFMax; n-- {
+		if utf8.RuneStart(s[n]) {
+			return s[:n]
+		}
+	}
+	return s[:most]
+}

@@ -1,0 +1,228 @@
+package server
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.com/wsecho/internal/socket"
+)
+
+// ErrNoMessage is the error of a read if Options.ParkAfter is set and no message is
+// there. The handler returns it, and is called again for the next message.
+var ErrNoMessage = errors.New("server: no message is there")
+
+// errPark is the reason for which a run of an idle connection ends.
+var errPark = errors.New("server: the connection is idle")
+
+// silentTime is how long a connection that has never sent a message is run before it is
+// parked, if ParkAfter is not shorter.
+const silentTime = time.Second
+
+// idleTime returns how long c must be without a message before it is parked, 0 for ever.
+func (c *Conn) idleTime() time.Duration {
+	if c.pinned {
+		return 0
+	}
+	after := c.srv.opts.ParkAfter
+	if n, _, _, _ := c.tr.Counts(); n == 0 {
+		after = min(after, silentTime)
+	}
+	return after
+}
+
+// A parker owns the parked connections. A parked connection has no goroutine, no reader
+// and no ticker of its own. One goroutine of the parker waits for all their sockets, and
+// one ticker sends their pings.
+//
+// A connection is parked while it is in conns. Whoever takes it out owns it: to tick its
+// heartbeat, to run it or to tear it down. The goroutines of the parker itself never
+// read or write a socket, because that may block.
+type parker struct {
+	poller *socket.Poller
+	period time.Duration // of the ticker
+	group  errgroup.Group
+	done   chan struct{}
+
+	mu    sync.Mutex // a leaf: nothing is locked under it
+	conns map[uint64]*Conn
+}
+
+// parking returns the parker. The first call starts it. It returns nil if the system
+// cannot watch sockets, and after stopParking.
+func (s *Server) parking() *parker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.parker.Load(); p != nil || s.noParking {
+		return p
+	}
+	poller, err := socket.NewPoller()
+	if err != nil {
+		s.noParking = true
+		if !errors.Is(err, errors.ErrUnsupported) {
+			s.log.Warn("idle connections are not parked", "cause", err)
+		}
+		return nil
+	}
+	p := &parker{
+		poller: poller,
+		// heartbeat.Monitor.Tick keeps its bound with pings up to two periods early.
+		period: max(time.Millisecond, min(time.Second, s.opts.PingInterval/40)),
+		done:   make(chan struct{}),
+		conns:  make(map[uint64]*Conn),
+	}
+	p.group.Go(p.watch)
+	if s.opts.PingInterval > 0 {
+		p.group.Go(p.tick)
+	}
+	s.parker.Store(p)
+	return p
+}
+
+// stopParking ends the parker and waits for its goroutines. A drain calls it at its end.
+// Each connection has a reason by then, so none stays parked: see (*Conn).put.
+func (s *Server) stopParking() {
+	s.mu.Lock()
+	s.noParking = true
+	p := s.parker.Swap(nil)
+	s.mu.Unlock()
+	if p == nil {
+		return
+	}
+	close(p.done)
+	_ = p.poller.Close()
+	_ = p.group.Wait()
+}
+
+// watch starts the connections whose sockets are ready.
+func (p *parker) watch() error {
+	for ids := make([]uint64, 128); ; {
+		n, err := p.poller.Wait(ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids[:n] {
+			if c := p.take(id); c != nil {
+				go c.unpark()
+			}
+		}
+	}
+}
+
+// tick ticks the heartbeats that are due.
+func (p *parker) tick() error {
+	t := time.NewTicker(p.period)
+	defer t.Stop()
+	var due []*Conn
+	for {
+		select {
+		case <-p.done:
+			return nil
+		case <-t.C:
+		}
+		now := time.Now()
+		p.mu.Lock()
+		for id, c := range p.conns {
+			if !c.tickDue.After(now) {
+				delete(p.conns, id)
+				due = append(due, c)
+			}
+		}
+		p.mu.Unlock()
+		for _, c := range due {
+			go c.tick(p)
+		}
+		clear(due)
+		due = due[:0]
+	}
+}
+
+// take makes the caller the owner of a parked connection. It returns nil if there is
+// none with this id.
+func (p *parker) take(id uint64) *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.conns[id]
+	delete(p.conns, id)
+	return c
+}
+
+// put parks c and watches its socket for one event. Input that is there already is such
+// an event.
+func (p *parker) put(c *Conn) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	watch := p.poller.Rearm
+	if !c.watched {
+		watch = p.poller.Add
+	}
+	if err := watch(c.tr.Raw(), c.id); err != nil {
+		return err
+	}
+	c.watched = true
+	p.conns[c.id] = c
+	return nil
+}
+
+// wake lets a parked connection that is closed come to its end.
+func (s *Server) wake(c *Conn) {
+	if p := s.parker.Load(); p != nil && p.take(c.id) != nil {
+		go c.unpark()
+	}
+}
+
+// park parks c, which is idle, unless something has come meanwhile. The caller owns c.
+func (c *Conn) park() {
+	p := c.srv.parking()
+	if p == nil {
+		c.pinned = true
+	}
+	if c.pinned || !c.tr.Park() {
+		c.start()
+		return
+	}
+	c.tick(p)
+}
+
+// unpark handles the event that has ended the wait for c. A ping or pong alone leaves c
+// parked. The caller owns c.
+func (c *Conn) unpark() {
+	p := c.srv.parker.Load()
+	if p != nil && !c.isClosing() && c.tr.Park() {
+		c.put(p)
+		return
+	}
+	if p != nil && c.watched {
+		_ = p.poller.Remove(c.tr.Raw()) // fails only if the socket is closed
+	}
+	c.watched = false
+	c.start()
+}
+
+// tick ticks the heartbeat of c and parks c. The caller owns c.
+func (c *Conn) tick(p *parker) {
+	if c.heartbeat != nil && !c.isClosing() {
+		next, err := c.heartbeat.Tick(2*p.period, pinger{c})
+		if c.closeFor(err) != nil {
+			c.unpark()
+			return
+		}
+		c.tickDue = time.Now().Add(next)
+	}
+	c.put(p)
+}
+
+// put parks c. The caller has owned c.
+func (c *Conn) put(p *parker) {
+	if err := p.put(c); err != nil {
+		c.srv.log.Debug("a connection cannot be parked", "id", c.id, "cause", err)
+		c.pinned = true
+		c.unpark()
+		return
+	}
+	if c.isClosing() && p.take(c.id) != nil { // wake may have come before put
+		c.unpark()
+	}
+}
