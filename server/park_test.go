@@ -20,7 +20,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// counted is an echo that counts its calls.
+// counted returns an echo handler that counts its calls.
 func counted(calls *atomic.Int64) server.Handler {
 	return func(ctx context.Context, c *server.Conn) error {
 		calls.Add(1)
@@ -29,9 +29,9 @@ func counted(calls *atomic.Int64) server.Handler {
 	}
 }
 
-// parked waits until one connection of this process is parked, and no handler is on any
-// stack. So it is for one test at a time.
-func parked(tb testing.TB, s *site) {
+// waitParked waits until the only connection of s is parked and no goroutine of this
+// process runs a connection. So a test that calls it must not be parallel.
+func waitParked(tb testing.TB, s *site) {
 	tb.Helper()
 	b := make([]byte, 1<<20)
 	eventually(tb, "the connection is parked", func() bool {
@@ -40,13 +40,13 @@ func parked(tb testing.TB, s *site) {
 	})
 }
 
-// TestRest follows one connection: no message, no handler; and what else there is
-// to do is done all the same.
-func TestRest(t *testing.T) {
+// TestPark: a parked connection sends pings and answers them without its handler. Each
+// message starts the handler once.
+func TestPark(t *testing.T) {
 	var calls atomic.Int64
 	s := serve(t, counted(&calls), server.Options{ParkAfter: resting, PingInterval: 50 * time.Millisecond, MaxMissed: 1000})
 	p := s.dial(t, wstest.DialOptions{})
-	parked(t, s)
+	waitParked(t, s)
 	if n := calls.Load(); n != 0 {
 		t.Errorf("%d calls before there was a message", n)
 	}
@@ -66,18 +66,18 @@ func TestRest(t *testing.T) {
 				pong = string(f.Payload) == "still?"
 			}
 		}
-		parked(t, s)
+		waitParked(t, s)
 		if n := calls.Load(); n != int64(i) {
 			t.Fatalf("%d calls after %d messages", n, i)
 		}
 		send(t, p, wstest.TextFrame("hi"))
-		hearPast(t, p, "hi")
-		parked(t, s)
+		recvMessage(t, p, "hi")
+		waitParked(t, s)
 		if n := calls.Load(); n != int64(i+1) {
 			t.Fatalf("%d calls after %d messages", n, i+1)
 		}
 	}
-	eventually(t, "pongs that came during the rest are counted", func() bool {
+	eventually(t, "pongs for a parked connection are counted", func() bool {
 		for i := range s.Connections() {
 			return i.Heartbeat.Answered > 1
 		}
@@ -87,8 +87,8 @@ func TestRest(t *testing.T) {
 	wantKind(t, s.end(t), ending.Abnormal)
 }
 
-// hearPast reads a message and answers the pings before it.
-func hearPast(tb testing.TB, p *wstest.Peer, text string) {
+// recvMessage reads a message and answers the pings before it.
+func recvMessage(tb testing.TB, p *wstest.Peer, text string) {
 	tb.Helper()
 	for {
 		f, err := p.Recv()
@@ -106,14 +106,14 @@ func hearPast(tb testing.TB, p *wstest.Peer, text string) {
 	}
 }
 
-// TestParkOnlyIfAsked: without ParkAfter, under TLS and in a mux of one's own the
-// handler is called once, at the beginning.
-func TestParkOnlyIfAsked(t *testing.T) {
+// TestNeverParked: without ParkAfter, with TLS and under another HTTP server a connection
+// is never parked. Its handler is called once, at the beginning.
+func TestNeverParked(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(h server.Handler) *site{
 		"no ParkAfter": func(h server.Handler) *site { return serve(t, h, server.Options{}) },
 		"TLS":          func(h server.Handler) *site { return serveTLS(t, h, server.Options{ParkAfter: resting}) },
-		"a mux of one's own": func(h server.Handler) *site {
+		"another HTTP server": func(h server.Handler) *site {
 			s, err := server.New(h, server.Options{ParkAfter: resting})
 			if err != nil {
 				t.Fatal(err)
@@ -143,9 +143,9 @@ func TestParkOnlyIfAsked(t *testing.T) {
 	}
 }
 
-// TestRestless sends at all moments, so that messages come just when a connection
-// goes to rest: none may be left lying.
-func TestRestless(t *testing.T) {
+// TestParkRace sends messages and pongs while connections are being parked. Each message
+// is answered.
+func TestParkRace(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
 	s := serve(t, counted(&calls), server.Options{ParkAfter: resting, HoldReplies: true})
@@ -179,12 +179,12 @@ func TestRestless(t *testing.T) {
 	}
 	wg.Wait()
 	if n := calls.Load(); n < 8*10 {
-		t.Errorf("only %d calls: the connections did not rest", n)
+		t.Errorf("only %d calls: the connections were not parked", n)
 	}
 }
 
-// TestEndOfRest ends connections that rest, in each way that there is.
-func TestEndOfRest(t *testing.T) {
+// TestParkedEnds ends parked connections in each way.
+func TestParkedEnds(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		opts server.Options
@@ -207,7 +207,7 @@ func TestEndOfRest(t *testing.T) {
 			c.opts.ParkAfter = resting
 			s := serve(t, counted(&calls), c.opts)
 			p := s.dial(t, wstest.DialOptions{})
-			parked(t, s)
+			waitParked(t, s)
 			if c.end != nil {
 				c.end(s, p)
 			}
@@ -223,15 +223,131 @@ func TestEndOfRest(t *testing.T) {
 			if c.kind.By() == ending.Local && c.kind != ending.TooSlow && c.kind != ending.Protocol && calls.Load() != 0 {
 				t.Errorf("the handler was called %d times", calls.Load())
 			}
+			bound := c.opts.PingInterval * 3 / 2 // no miss is tolerated, and PingTimeout is half of it
+			if d := o.Ended.Sub(o.LastReceived); c.kind == ending.NoPong && d > bound+100*time.Millisecond {
+				t.Errorf("no pong after %v, want at most %v", d, bound)
+			}
 		})
 	}
 }
 
-// TestPartOfHeader: the MessageTimeout runs from the first byte of a header on, also
-// where that has come to a connection at rest, and however rarely one is to rest.
+// TestParkedClose: Close and CloseNow end a parked connection, and Ping works on it.
+func TestParkedClose(t *testing.T) {
+	for name, end := range map[string]func(c *server.Conn) error{
+		"Close":    func(c *server.Conn) error { return c.Close(4000, "over") },
+		"CloseNow": (*server.Conn).CloseNow,
+	} {
+		t.Run(name, func(t *testing.T) {
+			conns := make(chan *server.Conn, 1)
+			s := serve(t, func(ctx context.Context, c *server.Conn) error {
+				select {
+				case conns <- c:
+				default:
+				}
+				return echoes(ctx, c)
+			}, server.Options{ParkAfter: resting, PingInterval: -1})
+			p := s.dial(t, wstest.DialOptions{})
+			send(t, p, wstest.TextFrame("hi"))
+			hear(t, p, wstest.Text, "hi")
+			c := <-conns
+			waitParked(t, s)
+			answering := make(chan struct{})
+			go func() {
+				defer close(answering)
+				_, _ = p.Answer(t.Context(), wstest.AnswerOptions{})
+				_ = p.Close()
+			}()
+			if err := c.Ping(t.Context()); err != nil {
+				t.Errorf("Ping: %v", err)
+			}
+			waitParked(t, s)
+			if err := end(c); err != nil {
+				t.Error(err)
+			}
+			wantKind(t, s.end(t), ending.Closed)
+			<-answering
+		})
+	}
+}
+
+// TestParkedHandlerEnds: the handler of a connection that can be parked ends the
+// connection by its result, a panic and runtime.Goexit.
+func TestParkedHandlerEnds(t *testing.T) {
+	for name, test := range map[string]struct {
+		leave func() error
+		kind  ending.Kind
+		code  uint16
+	}{
+		"nil":    {func() error { return nil }, ending.Done, 1000},
+		"error":  {func() error { return errExpected }, ending.Failed, 1011},
+		"panic":  {func() error { panic("on purpose") }, ending.Panicked, 1011},
+		"Goexit": {func() error { runtime.Goexit(); return nil }, ending.Panicked, 1011},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t, func(ctx context.Context, c *server.Conn) error {
+				if _, _, err := c.Read(ctx); err != nil {
+					return err
+				}
+				return test.leave()
+			}, server.Options{ParkAfter: resting, PingInterval: -1})
+			p := s.dial(t, wstest.DialOptions{})
+			waitParked(t, s)
+			send(t, p, wstest.TextFrame("hi"))
+			finish(t, p, test.code)
+			_ = p.Close()
+			wantKind(t, s.end(t), test.kind)
+		})
+	}
+}
+
+// TestParkingStops: Serve ends the parked connections and the goroutines of the parker,
+// also if its listener fails.
+func TestParkingStops(t *testing.T) {
+	for name, stop := range map[string]func(s *site, l *failing) error{
+		"the context ends": func(s *site, l *failing) error {
+			close(l.fail) // so that Accept returns when net/http closes l
+			return s.stop()
+		},
+		"Shutdown": func(s *site, l *failing) error {
+			close(l.fail)
+			return errors.Join(s.Shutdown(context.Background()), s.stop())
+		},
+		"the listener fails": func(s *site, l *failing) error {
+			close(l.fail)
+			_ = l.Close()
+			return nil // Serve ends by itself
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &failing{Listener: listen(t), fail: make(chan struct{})}
+			s := serveOn(t, l, echoes, server.Options{ParkAfter: resting, PingInterval: 40 * time.Millisecond, MaxMissed: 1000})
+			const n = 20
+			for range n {
+				s.dial(t, wstest.DialOptions{})
+			}
+			eventually(t, "connections are parked", func() bool { return s.Parked() > n/2 })
+			if err := stop(s, l); err != nil {
+				t.Error(err)
+			}
+			for range n {
+				wantKind(t, s.end(t), ending.Drained)
+			}
+			if err := s.stop(); err != nil && !errors.Is(err, errExpected) {
+				t.Error(err)
+			}
+			stacks := make([]byte, 1<<20)
+			if stacks = stacks[:runtime.Stack(stacks, true)]; bytes.Contains(stacks, []byte("server.(*parker)")) {
+				t.Errorf("goroutines of the parker are left:\n%s", stacks)
+			}
+		})
+	}
+}
+
+// TestPartOfHeader: the MessageTimeout runs from the first byte of a header. It does so
+// whether the connection was parked or not.
 func TestPartOfHeader(t *testing.T) {
-	for _, again := range []time.Duration{resting, time.Hour} {
-		s := serve(t, echoes, server.Options{ParkAfter: again, MessageTimeout: 50 * time.Millisecond})
+	for _, parkAfter := range []time.Duration{resting, time.Hour} {
+		s := serve(t, echoes, server.Options{ParkAfter: parkAfter, MessageTimeout: 50 * time.Millisecond})
 		p := s.dial(t, wstest.DialOptions{})
 		time.Sleep(10 * resting)
 		began := time.Now()
@@ -246,16 +362,16 @@ func TestPartOfHeader(t *testing.T) {
 	}
 }
 
-// TestCutAtRest: peers that rest and do not answer do not hold up the end of a
-// drain.
-func TestCutAtRest(t *testing.T) {
+// TestParkedCutOff: parked peers that do not answer a close frame do not delay the end
+// of a drain.
+func TestParkedCutOff(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echoes, server.Options{ParkAfter: resting, DrainTimeout: 300 * time.Millisecond, CloseTimeout: server.MaxCloseTimeout})
 	const n = 50
 	for range n {
 		s.dial(t, wstest.DialOptions{})
 	}
-	eventually(t, "all are there", func() bool { return s.open() == n })
+	eventually(t, "all connections are open", func() bool { return s.open() == n })
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
@@ -264,8 +380,8 @@ func TestCutAtRest(t *testing.T) {
 	}
 }
 
-// TestIdleError: who returns ErrIdle of his own accord has failed.
-func TestIdleError(t *testing.T) {
+// TestErrNoMessage: without ParkAfter a handler that returns ErrNoMessage has failed.
+func TestErrNoMessage(t *testing.T) {
 	t.Parallel()
 	s := serve(t, returns(server.ErrNoMessage), server.Options{})
 	p := s.dial(t, wstest.DialOptions{})
@@ -276,23 +392,23 @@ func TestIdleError(t *testing.T) {
 	}
 }
 
-// A mine is a log handler that panics.
-type mine struct{ slog.Handler }
+// A panickingLog is a log handler that panics when a connection begins.
+type panickingLog struct{ slog.Handler }
 
-func (mine) Enabled(context.Context, slog.Level) bool { return true }
+func (panickingLog) Enabled(context.Context, slog.Level) bool { return true }
 
-func (m mine) Handle(ctx context.Context, r slog.Record) error {
+func (panickingLog) Handle(ctx context.Context, r slog.Record) error {
 	if r.Message == "began" {
 		panic("the log is full")
 	}
 	return nil
 }
 
-// TestLogPanics: a Logger that panics ends one connection and leaks none.
+// TestLogPanics: a Logger that panics ends the connection, and nothing leaks.
 func TestLogPanics(t *testing.T) {
 	t.Parallel()
 	for _, parkAfter := range []time.Duration{0, resting} {
-		s := serve(t, echoes, server.Options{ParkAfter: parkAfter, Logger: slog.New(mine{slog.DiscardHandler})})
+		s := serve(t, echoes, server.Options{ParkAfter: parkAfter, Logger: slog.New(panickingLog{slog.DiscardHandler})})
 		p := s.dial(t, wstest.DialOptions{})
 		finish(t, p, 1011)
 		o := s.end(t)
