@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"os"
@@ -46,6 +47,13 @@ func TestNothingIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer good.Close()
+	// The first connection that is parked starts the goroutines that watch them all.
+	stacks := make([]byte, 1<<20)
+	for start := time.Now(); !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("server.(*parker).watch")); time.Sleep(time.Millisecond) {
+		if time.Since(start) > patience {
+			t.Fatal("the idle connection is not parked")
+		}
+	}
 	goroutines, files, heap := holds()
 
 	const conns = 10
