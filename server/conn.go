@@ -26,7 +26,8 @@ import (
 // another one ends during the call, the connection ends with kind Closed.
 //
 // The locks are acquired in this order: reading, those of the transport, then one of
-// mu, pings.mu, Server.mu and parker.mu, under which no other lock is acquired.
+// mu, pings.mu, Server.mu, parker.mu and those of draining and the heartbeat. No other
+// lock is acquired under one of these, and no function of the Options is called.
 type Conn struct {
 	srv       *Server
 	ws        *websocket.Conn

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"net"
 	"sync"
 	"time"
 
@@ -37,9 +38,9 @@ func (c *Conn) idleTime() time.Duration {
 // and no ticker of its own. One goroutine of the parker waits for all their sockets, and
 // one ticker sends their pings.
 //
-// A connection is parked while it is in conns. Whoever takes it out owns it: to tick its
-// heartbeat, to run it or to tear it down. The goroutines of the parker itself never
-// read or write a socket, because that may block.
+// A connection is parked while it is in conns. The goroutine that takes it out owns it: it
+// ticks its heartbeat or starts it. The goroutines of the parker itself never read or
+// write a socket, because that may block.
 type parker struct {
 	poller *socket.Poller
 	period time.Duration // of the ticker
@@ -50,21 +51,29 @@ type parker struct {
 	conns map[uint64]*Conn
 }
 
-// parking returns the parker. The first call starts it. It returns nil if the system
+// parking returns the parker, which the first call starts. It returns nil if the system
 // cannot watch sockets, and after stopParking.
 func (s *Server) parking() *parker {
+	if p := s.parker.Load(); p != nil {
+		return p
+	}
+	p, err := s.startParking()
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		s.log.Warn("idle connections are not parked", "cause", err)
+	}
+	return p
+}
+
+func (s *Server) startParking() (*parker, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.parker.Load(); p != nil || s.noParking {
-		return p
+		return p, nil
 	}
 	poller, err := socket.NewPoller()
 	if err != nil {
 		s.noParking = true
-		if !errors.Is(err, errors.ErrUnsupported) {
-			s.log.Warn("idle connections are not parked", "cause", err)
-		}
-		return nil
+		return nil, err
 	}
 	p := &parker{
 		poller: poller,
@@ -78,7 +87,7 @@ func (s *Server) parking() *parker {
 		p.group.Go(p.tick)
 	}
 	s.parker.Store(p)
-	return p
+	return p, nil
 }
 
 // stopParking ends the parker and waits for its goroutines. A drain calls it at its end.
@@ -92,14 +101,20 @@ func (s *Server) stopParking() {
 		return
 	}
 	close(p.done)
-	_ = p.poller.Close()
-	_ = p.group.Wait()
+	_ = p.poller.Close() // fails only if it is closed
+	if err := p.group.Wait(); err != nil {
+		s.log.Error("watching the parked connections has failed", "cause", err)
+	}
 }
 
-// watch starts the connections whose sockets are ready.
+// watch starts the connections whose sockets are ready. It returns when the poller is
+// closed.
 func (p *parker) watch() error {
 	for ids := make([]uint64, 128); ; {
 		n, err := p.poller.Wait(ids)
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -199,21 +199,6 @@ func (c *Conn) isClosed() bool {
 	return c.closed
 }
 
-// PeerClose returns the code and reason of the close frame that the peer has
-// sent; code 0 means that it has sent none. It may be asked when reading is over.
-func (c *Conn) PeerClose() (websocket.StatusCode, string) {
-	c.in.mu.Lock()
-	defer c.in.mu.Unlock()
-	return c.in.CloseCode, c.in.CloseReason
-}
-
-// CloseSent reports whether a close frame of ours went to the kernel whole.
-func (c *Conn) CloseSent() bool {
-	c.out.mu.Lock()
-	defer c.out.mu.Unlock()
-	return c.out.closeSent
-}
-
 // OurClose returns the code and reason of the close frame of ours that went to
 // the kernel whole; code 0 means that none has. It may be the answer to the
 // peer's, whoever wanted to close: coder answers while it reads.
