@@ -1,8 +1,8 @@
-// Package testfull says how much the tests run.
+// Package testfull selects between the short and the full tests.
 //
-// By default go test ./... takes less than a minute. With the environment variable
-// WSECHO_TEST_FULL set to anything, the tests also run what takes longer: thousands
-// of connections, attacks at full force, every case of a sweep.
+// By default go test ./... takes less than a minute. If the environment variable
+// WSECHO_TEST_FULL is not empty, the tests also run the long cases: thousands of
+// connections, attacks at full force, every case of a sweep.
 package testfull
 
 import (
@@ -16,8 +16,8 @@ const Variable = "WSECHO_TEST_FULL"
 // Enabled reports whether the full tests run.
 func Enabled() bool { return os.Getenv(Variable) != "" }
 
-// Only skips the test unless the full tests run. The reason is a clause that says why
-// the test is not for every run, such as "10,000 connections take 40 s".
+// Only skips the test unless the full tests run. The reason is a clause such as
+// "10,000 connections take 40 s".
 func Only(t testing.TB, reason string) {
 	t.Helper()
 	if !Enabled() {

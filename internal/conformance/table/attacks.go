@@ -1,12 +1,12 @@
 package main
 
-// attacks are the attacks and faults that the server is made to withstand, in an
-// order that does not change: their numbers are used elsewhere. To say that
-// another test shows one, add its name.
+// attacks lists the attacks and faults that the server must withstand. The order is
+// fixed, because names of subtests contain the numbers. To map another test to a row,
+// add its name.
 var attacks = []row{
 	1: {
-		what: "request headers, or TLS, that come slowly or not at all",
-		duty: "the handshake's time ends them; others are not held up",
+		what: "request headers, or TLS, that arrive slowly or never",
+		duty: "the handshake timeout ends them; other connections are not delayed",
 		tests: []string{
 			"server.TestSlowHandshake", "server.TestSlowloris",
 			"internal/e2e.TestFullForce/header_slowloris",
@@ -16,7 +16,7 @@ var attacks = []row{
 		},
 	},
 	2: {
-		what: "headers that are huge, or thousands of them",
+		what: "huge headers, or thousands of them",
 		duty: "431 over 16 KiB",
 		tests: []string{
 			"server.TestHeaderBytes", "server.TestRoutes",
@@ -24,7 +24,7 @@ var attacks = []row{
 		},
 	},
 	3: {
-		what: "lists of tokens made to be slow to parse",
+		what: "token lists that are slow to parse",
 		duty: "linear time; no panic",
 		tests: []string{
 			"server.TestHeaderBytes", "server.FuzzHandshake", "internal/conformance.TestNegotiation",
@@ -33,46 +33,46 @@ var attacks = []row{
 	},
 	4: {
 		what:  "pages of other origins",
-		duty:  "403, unless they are listed; \"null\" never gets in",
+		duty:  "403, unless they are listed; \"null\" is always refused",
 		tests: []string{"server.TestOrigins", "server.TestAnyOrigin", "server.TestCheckOrigin", "server.TestHosts"},
 	},
 	5: {
 		what:  "handshakes with a wrong method, version, key or protocol",
-		duty:  "405, 426 or 400 that says version 13; no panic",
+		duty:  "405, 426, or 400 that names version 13; no panic",
 		tests: []string{"server.TestBadHandshakes", "server.TestHandshakeWithBody", "server.FuzzHandshake", "internal/conformance.TestHandshake"},
 	},
 	6: {
 		what: "a flood of handshakes",
-		duty: "a cap on connections, counted before they are accepted; 503 beyond it",
+		duty: "connections are counted before they are accepted; 503 over the limit",
 		tests: []string{
 			"server.TestMaxConns", "server.TestMaxConnsAtOnce",
-			"server.TestLobbyShowsOut",
+			"internal/listener.TestEvicts",
 			"internal/e2e.TestFullForce/handshake_flood_at_the_cap",
 		},
 	},
 	7: {
 		what:  "no file descriptors left",
-		duty:  "accepting pauses and goes on; one line in the log",
-		tests: []string{"internal/e2e.TestFullForce/descriptors_exhausted", "server.TestLobbyExhausted"},
+		duty:  "the server pauses and resumes accepting; one line in the log",
+		tests: []string{"internal/e2e.TestFullForce/descriptors_exhausted", "internal/listener.TestOutage"},
 	},
 	8: {
-		what:  "a peer that says nothing",
-		duty:  "the heartbeat or the idle timeout ends it, and says why",
+		what:  "a peer that sends nothing",
+		duty:  "the heartbeat or the idle timeout ends it, and the reason names which",
 		tests: []string{"server.TestDeadPeer", "server.TestClocks", "server.TestEndings/no_pong/", "server.TestEndings/idle/"},
 	},
 	9: {
-		what:  "a path that is cut, with no FIN and no RST",
-		duty:  "noticed within the heartbeat's budget; nothing is left of it",
+		what:  "a network partition, with no FIN and no RST",
+		duty:  "the heartbeat ends it within its interval and timeout; it leaves no resources",
 		tests: []string{"server.TestDeadPeer", "bench/endings.TestServer/the_path_is_cut", "bench/endings.TestServer/the_path_is_cut,_in_a_payload", "internal/e2e.TestFullForce/half-open_paths"},
 	},
 	10: {
 		what:  "a peer whose process is frozen while its kernel lives",
-		duty:  "as a path that is cut",
+		duty:  "as a network partition",
 		tests: []string{"internal/e2e.TestFullForce/frozen_processes"},
 	},
 	11: {
 		what: "a peer that does not read",
-		duty: "the write timeout ends it; memory is bounded; others do not notice",
+		duty: "the write timeout ends it; memory is bounded; other connections are not delayed",
 		tests: []string{
 			"server.TestStalledPeer", "server.TestEndings/write_stalled/", "server.TestCloseWhileStalled", "internal/transport.TestWriteTimeout",
 			"server.TestRowsAlone/tcp/11-never-reads",
@@ -84,7 +84,7 @@ var attacks = []row{
 	},
 	12: {
 		what: "a slow link and a large echo",
-		duty: "progress is enough; nobody who lives is called dead",
+		duty: "progress is enough; no live peer is ended as dead",
 		tests: []string{
 			"internal/transport.TestSlowPeer", "internal/transport.TestWriteTimeout/progress", "heartbeat.TestSlowWrite", "internal/e2e.TestSlowLink",
 			"server.TestRows/tcp/12-slow-link",
@@ -93,7 +93,7 @@ var attacks = []row{
 	},
 	13: {
 		what: "a flood of pings from a peer that reads",
-		duty: "a bound, then 1008; others are served",
+		duty: "1008 over a rate; other connections are served",
 		tests: []string{
 			"server.TestPingFlood", "internal/transport.TestControlFlood",
 			"internal/e2e.TestFullForce/ping_flood",
@@ -108,8 +108,8 @@ var attacks = []row{
 		},
 	},
 	15: {
-		what: "pongs that nobody asked for, or with a forged payload",
-		duty: "they answer no ping and hold nobody up",
+		what: "unsolicited pongs, or pongs with a forged payload",
+		duty: "they answer no ping and delay no other connection",
 		tests: []string{
 			"heartbeat.TestRTTUnsolicited", "heartbeat.TestForeignPayload", "server.TestLivingPeers", "internal/conformance.TestControlFrames", "server.TestForgedPongs",
 			"internal/e2e.TestFullForce/pong_flood",
@@ -117,7 +117,7 @@ var attacks = []row{
 	},
 	16: {
 		what: "messages in tiny or empty fragments",
-		duty: "1008, beyond a number that grows with the bytes in them",
+		duty: "1008 over a number that grows with the bytes in them",
 		tests: []string{
 			"server.TestEndings/flood/", "internal/transport.TestScan/1025_empty_fragments", "internal/frame.TestHonestFragments",
 			"server.TestRows/tcp/16-tiny-fragments",
@@ -127,8 +127,8 @@ var attacks = []row{
 		},
 	},
 	17: {
-		what: "messages too large, and lengths of 64 bits that lie",
-		duty: "1009 as soon as it is announced; no memory for it",
+		what: "messages over the limit, and false 64-bit lengths",
+		duty: "1009 after the header; no memory for the payload",
 		tests: []string{
 			"internal/conformance.TestLimit", "server.TestEndings/too_big/", "server.TestEndings/too_big/announced",
 			"server.TestRows/tcp/17-oversize",
@@ -139,8 +139,8 @@ var attacks = []row{
 		},
 	},
 	18: {
-		what: "a goodbye held open: a huge frame, and then silence, while we close",
-		duty: "every ending takes the close timeout at most",
+		what: "a closing handshake that the peer delays with a huge frame, then silence",
+		duty: "every ending takes at most the close timeout",
 		tests: []string{
 			"server.TestRefusedInMidFlood", "server.TestEndlessFlood", "server.TestNeverCloses",
 			"server.TestRows/tcp/18-goodbye-held-open",
@@ -150,15 +150,15 @@ var attacks = []row{
 	},
 	19: {
 		what: "a deflate bomb",
-		duty: "compression is off by default; the limit counts what comes out",
+		duty: "compression is off by default; the limit counts decompressed bytes",
 		tests: []string{
 			"internal/conformance.TestDeflateLimit", "internal/conformance.TestNotNegotiated",
 			"internal/e2e.TestFullForce/deflate_bombs",
 		},
 	},
 	20: {
-		what: "a payload that drips",
-		duty: "a time for the whole message, pings in between or not",
+		what: "a payload that arrives byte by byte",
+		duty: "one timeout for the whole message, with or without pings in between",
 		tests: []string{
 			"server.TestEndings/too_slow/", "server.TestEndings/too_slow/pings_in_between", "internal/transport.TestMessageTimeout",
 			"server.TestRows/tcp/20-dripped",
@@ -168,7 +168,7 @@ var attacks = []row{
 	},
 	21: {
 		what: "texts and close reasons that are not UTF-8",
-		duty: "1007, as soon as it shows; the log quotes",
+		duty: "1007 at the first invalid byte; the log quotes the reason",
 		tests: []string{
 			"internal/conformance.TestUTF8", "internal/conformance.TestFailFast", "internal/conformance.TestCutText",
 			"internal/conformance.TestCloseReasons", "server.TestLogQuotes",
@@ -179,8 +179,8 @@ var attacks = []row{
 		},
 	},
 	22: {
-		what: "reserved bits and opcodes, no mask, control frames in fragments or over 125 bytes",
-		duty: "1002, and TCP ends",
+		what: "reserved bits and opcodes, unmasked frames, control frames in fragments or over 125 bytes",
+		duty: "1002, then the server closes TCP",
 		tests: []string{
 			"internal/conformance.TestFirstBytes", "internal/conformance.TestMasks",
 			"internal/conformance.TestControlFrames", "internal/conformance.TestSequences",
@@ -189,8 +189,8 @@ var attacks = []row{
 		},
 	},
 	23: {
-		what: "close frames of one byte, with illegal codes or long reasons, two of them, data behind them, no FIN",
-		duty: "1002 or the same code; what comes behind does not count; the end is bounded",
+		what: "close frames of one byte, with illegal codes or long reasons, repeated, followed by data, without FIN",
+		duty: "1002 or the same code; data after it is ignored; the close timeout bounds the end",
 		tests: []string{
 			"internal/conformance.TestCloseCodes", "internal/conformance.TestCloseReasons",
 			"internal/conformance.TestAfterClose", "server.TestNeverCloses",
@@ -199,8 +199,8 @@ var attacks = []row{
 		},
 	},
 	24: {
-		what: "a message that is cut short",
-		duty: "it is never echoed, and counts as abnormal",
+		what: "a truncated message",
+		duty: "it is never echoed, and counts as an abnormal closure",
 		tests: []string{
 			"internal/transport.TestTruncated", "internal/conformance.TestDeflateCorrupt",
 			"server.TestRows/tcp/24-truncated",
@@ -209,8 +209,8 @@ var attacks = []row{
 		},
 	},
 	25: {
-		what: "RST at any moment; TLS that ends without close_notify",
-		duty: "an ending of its own; one line in the log",
+		what: "RST at any time; TLS that ends without close_notify",
+		duty: "a distinct ending; one line in the log",
 		tests: []string{
 			"server.TestEndings/reset/", "server.TestEndings/reset/TLS", "server.TestEndings/cut/",
 			"internal/transport.TestEnds", "server.TestCloseRaces", "server.TestLogLines",
@@ -221,7 +221,7 @@ var attacks = []row{
 	},
 	26: {
 		what: "shutdown under load",
-		duty: "1001 to each, a bound, exit code 0; the second signal ends at once",
+		duty: "1001 to each peer within the drain timeout, exit code 0; a second signal exits at once",
 		tests: []string{
 			"internal/e2e.TestDrainMany", "internal/e2e.TestDrainBusy", "internal/e2e.TestScripts/drain", "internal/e2e.TestScripts/second",
 			"server.TestDrain", "server.TestDrainTimeout", "server.TestDrainUnderLoad",
@@ -230,12 +230,12 @@ var attacks = []row{
 	},
 	27: {
 		what:  "a handler that panics",
-		duty:  "1011 for its connection; the process lives",
+		duty:  "1011 for its connection; the process continues",
 		tests: []string{"server.TestEndings/panicked/", "server.TestEndings/panicked/Goexit", "server.TestLogPanic", "server.TestPanickingOptions", "server.TestPanicIsAlone"},
 	},
 	28: {
-		what: "what a peer sends turned against the log or the terminal",
-		duty: "it is quoted, and cut where it is long",
+		what: "peer data that attacks the log or the terminal",
+		duty: "it is quoted, and shortened if it is long",
 		tests: []string{
 			"server.TestLogQuotes", "server.TestLogCut", "server.TestLogCutHTTP", "server.TestLogCutRemote", "server.TestLogCutWhere", "internal/e2e.TestScripts/log", "internal/command.TestMessageLine", "internal/command.FuzzMessageLine",
 			"internal/command.TestMessagesUnread",
@@ -246,7 +246,7 @@ var attacks = []row{
 	},
 	29: {
 		what: "a probe that hangs or lies",
-		duty: "one deadline for all that a probe does; an exit code for each step",
+		duty: "one deadline for the whole probe; an exit code for each step",
 		tests: []string{
 			"probe.TestStalls", "probe.TestConnectStalls", "probe.TestResolverStalls", "probe.TestWrong", "probe.TestUnreachable",
 			"probe.TestCancelled", "probe.TestWorks", "internal/command.TestCheckCodes", "internal/e2e.TestScripts/check",
@@ -254,15 +254,15 @@ var attacks = []row{
 	},
 	30: {
 		what: "leaks",
-		duty: "goroutines, descriptors and connections are what they were before",
+		duty: "the numbers of goroutines, descriptors and connections are those from before",
 		tests: []string{
 			"internal/command", "internal/e2e", "server", "internal/transport", "internal/fairness", "heartbeat", "echo", "ending", "internal/conformance", "wstest.TestVerify", "wstest.TestVerifyDescriptors", "internal/e2e.TestNothingIsLeft",
-			"internal/deflate", "probe",
+			"internal/deflate", "internal/listener", "probe",
 		},
 	},
 	31: {
-		what: "things that end a connection at the same time",
-		duty: "one ending, with one reason; no data race",
+		what: "several events that end a connection at the same time",
+		duty: "one ending with one reason; no data race",
 		tests: []string{
 			"server.TestCloseRaces", "server.TestDrainRace", "server.TestPeerClosesFirst", "heartbeat.TestConcurrently", "server.TestRaceOrders",
 			"server.TestLifecycle",
@@ -270,7 +270,7 @@ var attacks = []row{
 	},
 	32: {
 		what:  "the protocol itself",
-		duty:  "RFC 6455 and RFC 7692, strictly",
+		duty:  "strict RFC 6455 and RFC 7692",
 		tests: []string{"internal/conformance", "internal/conformance.TestAutobahn", "internal/conformance.TestAutobahnIsWhole"},
 	},
 }[1:]

@@ -1,16 +1,15 @@
-// Command table makes docs/conformance.md from the results of the tests:
+// Command table creates docs/conformance.md from the results of the tests:
 //
 //	export WSECHO_TEST_FULL=1
 //	(go test -json ./...; cd bench; go test -json ./...) | go run ./internal/conformance/table
 //
-// It reads what go test -json writes, of one run or of several in a row, and
-// writes the page to stdout. What each row of the page is shown by stands in
-// attacks.go and sections.go; the verdicts come from the results alone. The exit
-// code is 1 if a row has failed or has nothing to show for it, and those are
-// named on stderr; the page is written all the same. Results of a run without
-// WSECHO_TEST_FULL make no page: by default the tests skip or sample what takes long.
+// It reads the output of go test -json, of one run or of several in a row, and writes
+// the page to stdout. The mapping from tests to rows is in attacks.go and sections.go.
+// If a row has failed or has no test, the command names it on stderr and exits with 1,
+// after it has written the page. It refuses the results of a run without
+// WSECHO_TEST_FULL, because such a run skips or samples the long tests.
 //
-// The page has no times and no dates: it changes when a result does.
+// The page has no times and no dates, so it changes only when a result does.
 package main
 
 import (
@@ -29,7 +28,7 @@ func main() {
 	os.Exit(run(os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the command. It returns the exit code.
+// run runs the command and returns the exit code.
 func run(stdin io.Reader, stdout, stderr io.Writer) int {
 	results, err := read(stdin)
 	if err != nil {
@@ -37,7 +36,7 @@ func run(stdin io.Reader, stdout, stderr io.Writer) int {
 		return 1
 	}
 	if v, _ := results.of(fullRun); v != pass {
-		fmt.Fprintf(stderr, "table: error: these results are not of a full run (%s: %v); set %s=1 for go test ./...\n", fullRun, v, testfull.Variable)
+		fmt.Fprintf(stderr, "table: error: the results are not from a full run (%s: %v): set %s=1 for go test ./...\n", fullRun, v, testfull.Variable)
 		return 1
 	}
 	out := bufio.NewWriter(stdout)

@@ -8,18 +8,18 @@ import (
 	"example.com/wsecho/internal/conformance"
 )
 
-// A row is a line of the page: what has to be true, and which tests show it.
+// A row is a line of the page: a required behavior and the tests that check it.
 type row struct {
 	what string // an attack, a fault, or a section of an RFC
-	duty string // what is owed
-	// tests are names such as server.TestEndings/idle/, or of packages, such as
-	// server. A test stands for all that is below it.
+	duty string // the required behavior
+	// tests are names of tests, such as server.TestEndings/idle/, or of packages,
+	// such as server. A test includes its subtests.
 	tests []string
-	// not is why there is nothing to show, where that is so.
+	// not is the reason for a row without tests.
 	not string
 }
 
-// A page writes the page, and notes what is not as it should be.
+// A page writes the page and collects the bad rows.
 type page struct {
 	results results
 	w       *bufio.Writer
@@ -31,23 +31,23 @@ func (p *page) printf(format string, args ...any) { fmt.Fprintf(p.w, format, arg
 func (p *page) write() {
 	p.printf(`# Conformance
 
-This page is made from the results of the tests and not edited:
+A program creates this page from the results of the tests. Do not edit it:
 
     export WSECHO_TEST_FULL=1
     (go test -json ./...; cd bench; go test -json ./...) | go run ./internal/conformance/table
 
-%[1]s.ci/run%[1]s makes it again and fails where it is not this one. A row is *pass* when all of
-its tests have passed, with everything below them. *Skipped* is what the machine
-could not do, *missing* what no test has shown. A test is named by its package
-and its name; a package alone stands for all of its tests, and for the goroutines
-and descriptors that they must not leave behind.
+%[1]s.ci/run%[1]s creates the page again and fails if the two differ. A row is *pass*
+if all of its tests and their subtests have passed. It is *skipped* if the machine could
+not run a test, and *missing* if a test did not run. Each test is listed as package and
+name. A package alone means all of its tests, and that they leave no goroutine or
+descriptor open.
 `, "`")
-	p.printf("\n## Attacks and faults\n\n| # | attack or fault | what the server owes | verdict | shown by |\n|---|---|---|---|---|\n")
+	p.printf("\n## Attacks and faults\n\n| # | attack or fault | required behavior | verdict | tests |\n|---|---|---|---|---|\n")
 	for i, r := range attacks {
 		p.row(fmt.Sprint(i+1), r, fmt.Sprintf("attack %d", i+1))
 	}
 	for _, s := range standards {
-		p.printf("\n## %s\n\n| section | what it is about | what is shown | verdict | shown by |\n|---|---|---|---|---|\n", s.title)
+		p.printf("\n## %s\n\n| section | topic | tested behavior | verdict | tests |\n|---|---|---|---|---|\n", s.title)
 		for _, r := range s.rows {
 			section, about, _ := strings.Cut(r.what, " ")
 			p.row(section, row{about, r.duty, r.tests, r.not}, s.title+", section "+section)
@@ -56,7 +56,7 @@ and descriptors that they must not leave behind.
 	p.autobahn()
 }
 
-// row writes one, and notes it under its name if it is bad.
+// row writes one row, and adds it to p.bad under name if it is bad.
 func (p *page) row(number string, r row, name string) {
 	worst, shown := p.judge(r)
 	word := worst.String()
@@ -69,10 +69,10 @@ func (p *page) row(number string, r row, name string) {
 	}
 }
 
-// judge is the worst verdict on a row's tests, and what is said of each.
+// judge returns the worst verdict on a row's tests, and the text for each test.
 func (p *page) judge(r row) (worst verdict, shown []string) {
 	if len(r.tests) == 0 {
-		return missing, []string{"nothing yet"}
+		return missing, []string{"no test"}
 	}
 	for _, name := range r.tests {
 		v, why := p.results.of(name)
@@ -89,21 +89,21 @@ func (p *page) judge(r row) (worst verdict, shown []string) {
 	return worst, shown
 }
 
-// cell makes text fit to stand in a table.
+// cell escapes text for a table cell.
 func cell(s string) string { return strings.NewReplacer("|", `\|`, "\n", " ").Replace(s) }
 
-// cases is the test whose subtests have the numbers of the suite.
+// cases is the test whose subtests are named after the cases of the suite.
 const cases = "internal/conformance.TestAutobahn"
 
-// autobahn writes a line for each section of the suite.
+// autobahn writes one line for each section of the suite.
 func (p *page) autobahn() {
 	p.printf(`
 ## The Autobahn test suite
 
 Each case of the suite has its counterpart, %[1]s%[2]s/6.4.2%[1]s
-for 6.4.2, and passes if the answer is the one that the suite calls strict. In
-sections 12 and 13 a thousand messages are sent, as in the suite, but of those
-over 2 KiB only as many as make 2 MiB, unless the test is given %[1]s-exhaustive%[1]s.
+for 6.4.2, and passes if the answer is the one that the suite calls strict. The
+cases of sections 12 and 13 send a thousand messages, as in the suite. If a message has
+more than 2 KiB, they send 2 MiB in total, unless the test is given %[1]s-exhaustive%[1]s.
 
 | cases | about | verdict |
 |---|---|---|
@@ -142,5 +142,5 @@ over 2 KiB only as many as make 2 MiB, unless the test is given %[1]s-exhaustive
 	for _, n := range total {
 		all += n
 	}
-	p.printf("\nOf %d cases %d pass, %d fail, %d were skipped and %d are missing.\n", all, total[pass], total[fail], total[skipped], total[missing])
+	p.printf("\n%d of %d cases pass, %d fail, %d are skipped and %d are missing.\n", total[pass], all, total[fail], total[skipped], total[missing])
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// A verdict on a test, or on a row of the page. The worse are greater.
+// A verdict is the result of a test or of a row. A worse verdict is greater.
 type verdict int
 
 const (
@@ -22,29 +22,28 @@ func (v verdict) String() string {
 	return [...]string{"pass", "skipped", "missing", "fail"}[v]
 }
 
-// module is what the import paths of packages begin with. The root package is
-// known by its last element.
+// module is the module path. The name of the root package is its last element.
 const module = "example.com/wsecho"
 
-// results are what go test -json has said, by the name of a test, such as
+// results holds the results from go test -json by the name of a test, such as
 // server.TestEndings/idle/, or of a package, such as server. A package's path has
-// no dot in it.
+// no dot.
 type results struct {
-	tests    map[string]verdict // missing is one that has begun and not ended
-	reasons  map[string]string  // of those that were skipped
+	tests    map[string]verdict // missing: the test has begun and not ended
+	reasons  map[string]string  // of the skipped tests
 	packages map[string]verdict
 }
 
-// read reads the results. Lines that are no JSON are what the tools have said
-// beside them.
+// read reads the results. It ignores lines that are not JSON, such as the output of
+// the compiler.
 func read(r io.Reader) (results, error) {
 	res := results{tests: make(map[string]verdict), reasons: make(map[string]string), packages: make(map[string]verdict)}
-	said := make(map[string]string)
+	printed := make(map[string]string)
 	for lines := bufio.NewReader(r); ; {
 		line, err := lines.ReadBytes('\n')
 		var e event
 		if json.Unmarshal(line, &e) == nil && e.Package != "" {
-			res.take(e, said)
+			res.add(e, printed)
 		}
 		switch {
 		case err == io.EOF:
@@ -58,35 +57,35 @@ func read(r io.Reader) (results, error) {
 // An event is a line of go test -json.
 type event struct{ Action, Package, Test, Output string }
 
-// take adds an event. said is what the tests that run have printed.
-func (r *results) take(e event, said map[string]string) {
+// add adds an event. printed is the output of the tests that have not ended.
+func (r *results) add(e event, printed map[string]string) {
 	pkg := short(e.Package)
 	name := pkg + "." + e.Test
 	v, ended := map[string]verdict{"pass": pass, "fail": fail, "skip": skipped}[e.Action]
 	switch {
 	case e.Test == "" && ended:
-		if v != skipped { // there is no test in it
-			again(r.packages, pkg, v)
+		if v != skipped { // the package has no tests
+			record(r.packages, pkg, v)
 		}
 	case e.Test == "":
 	case ended:
 		if v == skipped {
-			r.reasons[name] = reason(said[name])
+			r.reasons[name] = reason(printed[name])
 		}
-		delete(said, name)
-		again(r.tests, name, v)
+		delete(printed, name)
+		record(r.tests, name, v)
 	case e.Action == "run":
 		if r.tests[name] != fail {
 			r.tests[name] = missing
 		}
 	case e.Action == "output":
-		said[name] += e.Output
+		printed[name] += e.Output
 	}
 }
 
-// again notes the verdict of one more run. What has failed once has failed; what
-// is skipped in one run may be shown by another.
-func again(m map[string]verdict, name string, now verdict) {
+// record records the verdict of one more run. A failure stays a failure. A skipped
+// test may pass in another run.
+func record(m map[string]verdict, name string, now verdict) {
 	was, known := m[name]
 	switch {
 	case !known || was == missing:
@@ -98,7 +97,7 @@ func again(m map[string]verdict, name string, now verdict) {
 	}
 }
 
-// of is the verdict on a test or a package, and what there is to say about it.
+// of returns the verdict on a test or a package, and its reason if there is one.
 func (r *results) of(name string) (verdict, string) {
 	pkg, test, _ := strings.Cut(name, ".")
 	whole, known := r.packages[pkg]
@@ -111,12 +110,12 @@ func (r *results) of(name string) (verdict, string) {
 	if _, known := r.tests[name]; !known {
 		return missing, ""
 	}
-	// go test calls a test passed whose subtests were skipped.
+	// go test reports a pass for a test whose subtests were skipped.
 	worst, first, blamed := pass, "", false
 	for other, v := range r.tests {
 		ours := other == name || strings.HasPrefix(other, name+"/")
 		if v == missing {
-			v = fail // it has begun, and its binary ended in the midst of it
+			v = fail // the test binary ended during the test
 		}
 		if ours && (v > worst || v == worst && (first == "" || other < first)) {
 			worst, first = v, other
@@ -124,14 +123,14 @@ func (r *results) of(name string) (verdict, string) {
 		blamed = blamed || v == fail && strings.HasPrefix(other, pkg+".")
 	}
 	if whole == fail && !blamed {
-		// What is wrong shows only when all have run, as a leak does.
+		// TestMain failed after all tests, as it does for a leak.
 		return fail, "its package failed"
 	}
 	return worst, r.reasons[first]
 }
 
-// short is a package's path within the module, the module's last element for the
-// root.
+// short returns the package's path within the module, or the module's last element
+// for the root.
 func short(pkg string) string {
 	if pkg == module {
 		return module[strings.LastIndex(module, "/")+1:]
@@ -144,8 +143,8 @@ var (
 	place     = regexp.MustCompile(`(?m)^\s*\w+\.go:\d+: `)
 )
 
-// reason is what a test said that was skipped.
-func reason(said string) string {
-	said = place.ReplaceAllString(furniture.ReplaceAllString(said, ""), "")
-	return strings.Join(strings.Fields(said), " ")
+// reason returns the reason from the output of a skipped test.
+func reason(output string) string {
+	output = place.ReplaceAllString(furniture.ReplaceAllString(output, ""), "")
+	return strings.Join(strings.Fields(output), " ")
 }

@@ -9,9 +9,10 @@ import (
 	"example.com/wsecho/internal/conformance"
 )
 
-// said are the events of a run, one a word: a package, a test or none, and an
-// action, as in server.TestX/a=pass and server=fail. What is printed follows "~".
-func said(words ...string) string {
+// eventLines returns the events of a run, one for each word. A word has a package, a
+// test or none, and an action, as in server.TestX/a=pass and server=fail. Output
+// follows "~".
+func eventLines(words ...string) string {
 	var b strings.Builder
 	for _, w := range words {
 		w, output, printed := strings.Cut(w, "~")
@@ -45,7 +46,7 @@ func TestVerdicts(t *testing.T) {
 		{"passed", []string{"a.T=run", "a.T=pass", "a=pass"}, "a.T", pass, ""},
 		{"failed", []string{"a.T=run", "a.T=fail", "a=fail"}, "a.T", fail, ""},
 		{"skipped", []string{"a.T=run", "a.T~=== RUN   T\n", "a.T~    x_test.go:7: no\n        such thing\n", "a.T~--- SKIP: T (0.00s)\n", "a.T=skip", "a=pass"}, "a.T", skipped, "no such thing"},
-		{"never there", []string{"a.T=run", "a.T=pass", "a=pass"}, "a.U", missing, ""},
+		{"never ran", []string{"a.T=run", "a.T=pass", "a=pass"}, "a.U", missing, ""},
 		{"another package's", []string{"a.T=run", "a.T=pass", "a=pass", "b=pass"}, "b.T", missing, ""},
 		{"no results at all", nil, "a.T", missing, ""},
 		{"the root package", []string{"wsecho.T=run", "wsecho.T=pass", "wsecho=pass"}, "wsecho.T", pass, ""},
@@ -75,7 +76,7 @@ func TestVerdicts(t *testing.T) {
 		{"skipped, then passed", []string{"a.T=run", "a.T=skip", "a=pass", "a.T=run", "a.T=pass", "a=pass"}, "a.T", pass, ""},
 		{"passed, then not ended", []string{"a.T=run", "a.T=pass", "a=pass", "a.T=run", "a=fail"}, "a.T", fail, ""},
 	} {
-		r, err := read(strings.NewReader("# a/b\nwhat is no JSON\n{}\n" + said(tt.events...)))
+		r, err := read(strings.NewReader("# a/b\nnot JSON\n{}\n" + eventLines(tt.events...)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +86,7 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// names are all that the page asks for.
+// names returns the names of all tests that the page needs.
 func names() []string {
 	var all []string
 	for _, r := range attacks {
@@ -104,7 +105,7 @@ func names() []string {
 	return append(all, fullRun)
 }
 
-// results where every test that is named has passed, but for some.
+// allPass returns results in which every named test has passed, except those in but.
 func allPass(but map[string]string) string {
 	var words []string
 	packages := make(map[string]bool)
@@ -122,11 +123,11 @@ func allPass(but map[string]string) string {
 	for pkg := range packages {
 		words = append(words, pkg+"=pass")
 	}
-	return said(words...)
+	return eventLines(words...)
 }
 
-// TestExit looks at what makes the command fail, and that it names it. Rows that
-// have nothing to show yet fail it on their own: they are set aside.
+// TestExit checks the exit code, stderr and the page. It removes the rows without
+// tests, because they fail the command.
 func TestExit(t *testing.T) {
 	old := attacks
 	t.Cleanup(func() { attacks = old })
@@ -139,7 +140,7 @@ func TestExit(t *testing.T) {
 		on    string // stderr
 		shows string // the page
 	}{
-		{"all pass", nil, 0, "", "Of 517 cases 517 pass, 0 fail, 0 were skipped and 0 are missing."},
+		{"all pass", nil, 0, "", "517 of 517 cases pass, 0 fail, 0 are skipped and 0 are missing."},
 		{"a case fails", map[string]string{cases + "/6.4.2": "fail"}, 1, "section 6.4", "3 of 4 pass; not 6.4.2 (fail)"},
 		{"a case is missing", map[string]string{cases + "/9.3.1": ""}, 1, "section 9.3", "8 of 9 pass; not 9.3.1 (missing)"},
 		{"a case is skipped", map[string]string{cases + "/9.3.1": "skip"}, 0, "", "8 of 9 pass; not 9.3.1 (skipped)"},
@@ -157,14 +158,14 @@ func TestExit(t *testing.T) {
 			t.Errorf("%s: the page does not show %q", tt.name, tt.shows)
 		}
 	}
-	attacks = append(attacks, row{what: "a fault that nobody shows"})
+	attacks = append(attacks, row{what: "a fault without a test"})
 	var page, stderr strings.Builder
-	if code := run(strings.NewReader(allPass(nil)), &page, &stderr); code != 1 || !strings.Contains(stderr.String(), "a fault that nobody shows") {
+	if code := run(strings.NewReader(allPass(nil)), &page, &stderr); code != 1 || !strings.Contains(stderr.String(), "a fault without a test") {
 		t.Errorf("a row without tests: got %d and %q, want 1", code, stderr.String())
 	}
 }
 
-// TestNotFull gives results of a run in which the tests were a sample.
+// TestNotFull passes the results of a run that was not full.
 func TestNotFull(t *testing.T) {
 	for _, action := range []string{"skip", "fail", ""} {
 		var page, stderr strings.Builder
@@ -175,7 +176,7 @@ func TestNotFull(t *testing.T) {
 	}
 }
 
-// TestSame makes the page twice.
+// TestSame creates the page twice and compares.
 func TestSame(t *testing.T) {
 	var pages [2]strings.Builder
 	for i := range pages {
@@ -189,7 +190,7 @@ func TestSame(t *testing.T) {
 	}
 }
 
-// TestTable looks for rows that cannot be meant.
+// TestTable looks for rows that are incomplete or misspelled.
 func TestTable(t *testing.T) {
 	if len(attacks) != 32 {
 		t.Errorf("there are %d attacks, want 32", len(attacks))
@@ -201,7 +202,7 @@ func TestTable(t *testing.T) {
 	}
 	for _, name := range names() {
 		if pkg, _, _ := strings.Cut(name, "."); strings.Contains(name, " ") || strings.HasPrefix(pkg, module) || pkg == "" {
-			t.Errorf("%q is not a name as here", name)
+			t.Errorf("%q is not a package path within the module and a test", name)
 		}
 	}
 	for _, s := range standards {
