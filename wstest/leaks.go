@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"example.com/wsecho/internal/fairness"
 )
 
 // leakGrace is how long goroutines and descriptors have to go away.
@@ -41,6 +43,7 @@ func VerifyNoLeaks(m interface{ Run() int }) int {
 }
 
 func verify(m interface{ Run() int }, grace time.Duration, stderr io.Writer) int {
+	new(fairness.Yielder).Yield() // opens the pipe that the server keeps open
 	goroutines, descriptors := leftGoroutines(nil), openDescriptors()
 	code := m.Run()
 	if code != 0 || fuzzWorker() {

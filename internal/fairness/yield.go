@@ -1,157 +1,115 @@
-// Package turn sees to it that connections which always have more to do do not keep
-// the processors from those that have said something only now. Each has a [Yielder] and
-// says when it has done much in a row:
+// Package fairness lets busy connections yield to those that have just become ready.
+// Each connection has a [Yielder] and calls Yield after a bounded amount of work:
 //
-//	var t fairness.Yielder
+//	var y fairness.Yielder
 //	for {
-//		doMuch()
-//		t.Yield() // others have theirs
+//		work()
+//		y.Yield()
 //	}
 //
-// It does not say how much is much. It starts no goroutine, and takes no processor from
-// anybody: who never says that a turn is over is not stopped.
+// The caller decides how much work that is. The package starts no goroutine and
+// preempts none: a goroutine that never calls Yield is not slowed down.
 package fairness
 
 import (
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
-// A Yielder is over when a connection has done much in a row and there is more to do.
-// Others have theirs then, also those that have only just said something.
+// A Yielder yields the processor for one connection.
 //
-// runtime.Gosched alone does not see to that: as long as any goroutine can run, the
-// scheduler does not look at the network, save every 10 ms, and who floods can
-// always run. So where as many connections are busy as there are processors, they
-// wait at a gate, and after each look at the network a few are let through.
+// runtime.Gosched alone is not fair to a connection whose input has just arrived. The
+// scheduler polls the network only if no goroutine is runnable, or every 10 ms, and the
+// goroutines of busy connections are always runnable. So if at least as many connections
+// are busy as there are processors, they wait in a queue. After each poll of the
+// network a few of them continue.
 //
-// The zero Yielder is ready to use. It belongs to one connection; who makes one each time
-// always waits where others do.
+// The zero Yielder is ready to use. It belongs to one connection. A new Yielder joins
+// the queue at its first Yield.
 type Yielder struct {
-	last atomic.Uint64 // the number of this connection's last turn, among all
+	last atomic.Uint64 // the number of this Yielder's last yield; 0: it has not yielded
 }
 
-// Over returns when the connection may go on.
-func (t *Yielder) Yield() {
-	now := busy.turns.Add(1)
-	// Since its last each of the other busy ones has had one, more or less.
-	if last := t.last.Swap(now); last > 0 && now-last < uint64(runtime.GOMAXPROCS(0)) {
-		runtime.Gosched() // a processor is left to look at the network
+// Yield returns when the connection may continue. It blocks for one poll of the network,
+// or for a few if more connections wait than there are processors.
+func (y *Yielder) Yield() {
+	now := process.yields.Add(1)
+	// The other busy connections have yielded about once each since the last yield. So
+	// the difference is about the number of busy connections.
+	if last := y.last.Swap(now); last > 0 && now-last < uint64(runtime.GOMAXPROCS(0)) {
+		runtime.Gosched() // a processor is idle and polls the network
 		return
 	}
-	busy.wait()
+	process.wait()
 }
 
-// busy is where they wait. The scheduler is the whole process's, so this is; and it
-// is made at once, for when it is wanted there may be no descriptor left.
-var busy = newGate()
+// process is the queue of all connections. A process has one scheduler, so it has one
+// queue.
+var process queue
 
-type gate struct {
-	turns atomic.Uint64
+// A queue lets goroutines continue in the order in which they came. The zero queue is
+// ready to use.
+type queue struct {
+	yields atomic.Uint64 // calls of Yield
 
 	mu      sync.Mutex
-	kept    bool // there is a keeper
-	waiting []*pass
+	polling bool // a goroutine polls the network
+	waiting []*waiter
 
-	// A pipe of the keeper's to itself. What is sent through it comes out when the
-	// scheduler looks at the network.
-	r, w *os.File
-	raw  syscall.RawConn // of r; nil: there is none
+	poller poller // used only by the goroutine that polls
 }
 
-func newGate() *gate {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return new(gate)
-	}
-	raw, err := r.SyscallConn()
-	if err != nil {
-		r.Close()
-		w.Close()
-		return new(gate)
-	}
-	return &gate{r: r, w: w, raw: raw}
+// A waiter is a goroutine in the queue. It waits for a mutex and not for a channel: a
+// channel of a testing/synctest bubble must not be used outside of that bubble.
+type waiter struct {
+	sync.Mutex      // locked until the goroutine may continue
+	poll       bool // the goroutine polls next
 }
 
-// A pass is what one waits for. It is no channel, since those of a bubble of
-// testing/synctest must not be used outside of it.
-type pass struct {
-	sync.Mutex      // locked until the pass is given
-	keep       bool // who gets it is the keeper now
-}
+var waiters = sync.Pool{New: func() any { return new(waiter) }}
 
-var passes = sync.Pool{New: func() any { return new(pass) }}
-
-// wait returns when it is the caller's turn. One of those that wait is the keeper:
-// it sees to the look at the network, lets as many go on as can run at once, itself
-// among them, and makes the next one keeper.
+// wait returns when the caller may continue. One goroutine polls at a time. After the
+// poll it releases as many waiters as can run at once, and returns. The last of them
+// polls next.
 //
-// A look that takes long shows that somebody else is always ready to run. Then the
-// gate is of no use to anybody, and all go on.
-func (g *gate) wait() {
-	g.mu.Lock()
-	if g.kept {
-		p := passes.Get().(*pass)
-		p.Lock()
-		g.waiting = append(g.waiting, p)
-		g.mu.Unlock()
-		p.Lock()
-		keep := p.keep
-		p.Unlock()
-		passes.Put(p)
-		if !keep {
+// A slow poll shows that goroutines outside the queue keep the processors busy. The
+// queue does not help then, so all waiters continue.
+func (q *queue) wait() {
+	q.mu.Lock()
+	if q.polling {
+		w := waiters.Get().(*waiter)
+		w.Lock()
+		q.waiting = append(q.waiting, w)
+		q.mu.Unlock()
+		w.Lock()
+		poll := w.poll
+		w.Unlock()
+		waiters.Put(w)
+		if !poll {
 			return
 		}
 	} else {
-		g.kept = true
-		g.mu.Unlock()
+		q.polling = true
+		q.mu.Unlock()
 	}
 	began := time.Now()
-	g.look()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n := len(g.waiting)
-	if time.Since(began) < longLook {
+	q.poller.poll()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := len(q.waiting)
+	if time.Since(began) < slowPoll {
 		n = min(n, runtime.GOMAXPROCS(0))
 	}
-	for i, p := range g.waiting[:n] {
-		p.keep = i == n-1
-		p.Unlock()
+	for i, w := range q.waiting[:n] {
+		w.poll = i == n-1
+		w.Unlock()
 	}
-	clear(g.waiting[:n])
-	g.waiting = g.waiting[n:]
-	g.kept = n > 0
+	clear(q.waiting[:n])
+	q.waiting = q.waiting[n:]
+	q.polling = n > 0
 }
 
-// longLook is half of what a look takes where the scheduler has to be made to.
-const longLook = 5 * time.Millisecond
-
-// look returns when the scheduler has looked at the network. Where that cannot be
-// had, as on a system that waits for pipes in another way, it lets those run that
-// can.
-func (g *gate) look() {
-	if g.raw == nil {
-		runtime.Gosched()
-		return
-	}
-	var b [1]byte
-	sent := false
-	err := g.raw.Read(func(uintptr) bool {
-		if sent {
-			return true
-		}
-		_, err := g.w.Write(b[:])
-		sent = err == nil
-		return !sent
-	})
-	if sent {
-		_, _ = g.r.Read(b[:])
-	}
-	if err != nil || !sent {
-		runtime.Gosched()
-	}
-}
+// slowPoll is half of the 10 ms after which the scheduler polls in any case.
+const slowPoll = 5 * time.Millisecond

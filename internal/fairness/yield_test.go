@@ -8,34 +8,31 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"example.com/wsecho/wstest"
 )
 
-func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
-
-// TestTurn: beside many that are always busy, one who has something to say now and
-// then is heard sooner than the scheduler would hear it.
+// TestTurn measures the echo of a quiet connection beside many busy goroutines. Its
+// median time with Yield must be less than half of that with runtime.Gosched.
 func TestTurn(t *testing.T) {
 	for try := 1; ; try++ {
-		alone := besideBusy(t, func(*Yielder) { runtime.Gosched() })
-		turns := besideBusy(t, (*Yielder).Yield)
-		t.Logf("measured: median of an echo beside the busy: %v, with turns %v", alone, turns)
-		if turns < alone/2 {
+		gosched := besideBusy(t, func(*Yielder) { runtime.Gosched() })
+		yield := besideBusy(t, (*Yielder).Yield)
+		t.Logf("measured: median time of an echo beside busy goroutines: %v with Gosched, %v with Yield", gosched, yield)
+		if yield < gosched/2 {
 			return
 		}
 		if try == 3 {
-			t.Fatal("turns do not help")
+			t.Fatal("Yield does not make the echo faster")
 		}
 	}
 }
 
-// besideBusy returns the median time of an echo over TCP beside eight busy
-// goroutines for each processor, each of which now and then calls over.
-func besideBusy(t *testing.T, over func(*Yielder)) time.Duration {
+// besideBusy returns the median time of an echo over TCP beside eight busy goroutines
+// for each processor. Each of them calls yield every 100 µs.
+func besideBusy(t *testing.T, yield func(*Yielder)) time.Duration {
 	far, near := loopback(t)
 	defer far.Close()
 	var all sync.WaitGroup
@@ -55,11 +52,11 @@ func besideBusy(t *testing.T, over func(*Yielder)) time.Duration {
 	defer close(done)
 	for range 8 * runtime.GOMAXPROCS(0) {
 		all.Go(func() {
-			var turn Yielder
+			var y Yielder
 			for {
 				for began := time.Now(); time.Since(began) < 100*time.Microsecond; {
 				}
-				over(&turn)
+				yield(&y)
 				select {
 				case <-done:
 					return
@@ -102,15 +99,19 @@ func loopback(t *testing.T) (server, client net.Conn) {
 	return server, client
 }
 
-// TestTurns: all that wait get their turns, whoever comes and goes meanwhile, with
-// and without a pipe.
+// TestTurns lets 50 goroutines wait in a queue, each for another number of times. All of
+// them must return, and the queue must be empty then.
 func TestTurns(t *testing.T) {
-	for name, g := range map[string]*gate{"pipe": newGate(), "no pipe": {}} {
+	for name, noPipe := range map[string]bool{"pipe": false, "no pipe": true} {
+		q := new(queue)
+		if noPipe {
+			q.poller.raw = brokenPipe{}
+		}
 		var all sync.WaitGroup
 		for i := range 50 {
 			all.Go(func() {
 				for n := range 20 * (1 + i%5) {
-					g.wait()
+					q.wait()
 					if n%7 == i%7 {
 						time.Sleep(time.Duration(i) * time.Microsecond)
 					}
@@ -118,27 +119,32 @@ func TestTurns(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if g.kept || len(g.waiting) > 0 {
-			t.Errorf("%s: kept %v, %d wait", name, g.kept, len(g.waiting))
+		if q.polling || len(q.waiting) > 0 {
+			t.Errorf("%s: polling %v, %d goroutines wait, want false and 0", name, q.polling, len(q.waiting))
 		}
-		g.close()
+		q.poller.close()
 	}
 }
 
-func (g *gate) close() {
-	if g.raw != nil {
-		_ = g.r.Close()
-		_ = g.w.Close()
+// brokenPipe is a pipe that the runtime's poller does not accept.
+type brokenPipe struct{ syscall.RawConn }
+
+func (brokenPipe) Read(func(uintptr) bool) error { return os.ErrNoDeadline }
+
+func (p *poller) close() {
+	if p.r != nil {
+		_ = p.r.Close()
+		_ = p.w.Close()
 	}
 }
 
-// TestTurnsInBubbles: connections inside and outside of bubbles wait together.
+// TestTurnsInBubbles lets goroutines inside and outside of a bubble wait in one queue.
 func TestTurnsInBubbles(t *testing.T) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	wait := func() {
 		for range 100 {
-			busy.wait()
+			process.wait()
 		}
 	}
 	for range 4 {
@@ -153,25 +159,25 @@ func TestTurnsInBubbles(t *testing.T) {
 	})
 }
 
-// TestTurnsBesideAHog: beside goroutines that are always ready and wait at no gate,
-// those that do have their turns too.
+// TestTurnsBesideAHog counts yields beside goroutines that are always runnable and never
+// join the queue. Yield must return at least an eighth as often as runtime.Gosched.
 func TestTurnsBesideAHog(t *testing.T) {
 	for try := 1; ; try++ {
-		alone := besideAHog(func(*Yielder) { runtime.Gosched() })
-		turns := besideAHog((*Yielder).Yield)
-		t.Logf("measured: %d turns beside hogs, where none waits at a gate %d", turns, alone)
-		if turns > alone/8 {
+		gosched := besideAHog(func(*Yielder) { runtime.Gosched() })
+		yield := besideAHog((*Yielder).Yield)
+		t.Logf("measured: beside busy goroutines Yield returned %d times, Gosched %d times", yield, gosched)
+		if yield > gosched/8 {
 			return
 		}
 		if try == 3 {
-			t.Fatal("who waits at the gate is forgotten")
+			t.Fatal("the queue starves")
 		}
 	}
 }
 
-// besideAHog returns how many turns 50 busy goroutines have in half a second, beside
-// one for each processor that is busy too and calls nothing.
-func besideAHog(over func(*Yielder)) (turns int64) {
+// besideAHog returns how often 50 busy goroutines call yield in half a second. Beside
+// them, one goroutine for each processor is busy and calls only runtime.Gosched.
+func besideAHog(yield func(*Yielder)) (yields int64) {
 	var all sync.WaitGroup
 	var n atomic.Int64
 	done := make(chan struct{})
@@ -192,10 +198,10 @@ func besideAHog(over func(*Yielder)) (turns int64) {
 	}
 	for range 50 {
 		all.Go(func() {
-			var turn Yielder
+			var y Yielder
 			busy(func() {
 				n.Add(1)
-				over(&turn)
+				yield(&y)
 			})
 		})
 	}
