@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"example.com/wsecho/echo"
+	"example.com/wsecho/internal/fairness"
 	"example.com/wsecho/internal/hostile"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
@@ -50,6 +51,7 @@ func holding() (goroutines int, heap int64) {
 
 // tell writes to stdout, whenever it is asked with SIGUSR1, what holding is.
 func tell() {
+	new(fairness.Yielder).Yield() // opens the pipe that the server keeps open
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGUSR1)
 	go func() {
