@@ -1,308 +1,151 @@
 package echo
 
 import (
-	"container/list"
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"math/bits"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"example.com/wsecho/ending"
 )
 
-// A Budget bounds the memory that messages in flight may take together. A nil
-// Budget has no bound. It may be used by many goroutines at once.
+// A Budget bounds the memory that the messages of many connections use together.
+// A nil Budget has no bound. Its methods may be called concurrently.
 //
-// A message takes memory as it arrives. If there is none, its connection waits and
-// is not read from meanwhile, so that the peer is held up as by a slow network. What
-// is given back goes to the smallest messages first, and among equals to who has
-// waited longest.
+// A message of at most 16 KiB needs no budget. If the header of a longer one announces
+// its length, the message acquires all its memory when its first 16 KiB have been read,
+// and waits for it if need be. The server does not read from its connection meanwhile
+// (TCP backpressure). A message of unknown length, in fragments or compressed, acquires
+// memory as it grows. It does not wait: if there is none, it is refused. So no message
+// waits while it holds memory, and there is no deadlock.
 //
-// Messages that hold a part and wait for more could be in each other's way for ever.
-// So there is a reserve in which the longest message has room. One message at a time
-// has it, wants nothing more, and is followed by who has waited longest: whoever waits
-// gets on, unless time is up.
+// Messages that wait are served in order of arrival. A large message therefore never
+// starves. The messages behind it wait until there is enough memory for it, even if
+// there is enough for them, and messages that grow are refused meanwhile.
 type Budget struct {
-	limit int64
-	wait  time.Duration
-
-	mu      sync.Mutex
-	used    int64
-	regions []*region // what messages share; made when there is need for one
-	left    int64     // of the limit, for more of them
-	reserve reserve
-	claims  [maxClass]list.List // of those that wait, by the class they want
-	waiting int                 // how many
-	asked   uint64              // how many have waited
-	looking bool                // look is going to be called
+	longest int64
+	wait    time.Duration
+	memory  *semaphore.Weighted // nil: unbounded
+	used    atomic.Int64
+	peak    atomic.Int64  // the largest used since the last call of Peak
+	buffers [64]sync.Pool // of *[]byte, by the bits of the length minus one
 }
-
-// A reserve has room for one message. Most of its memory is made as it is wanted.
-type reserve struct {
-	size  int64
-	mem   []byte // while it is taken, who has it makes this
-	taken bool
-	used  bool // since used was last cleared
-}
-
-// What a Budget has of the runtime it keeps for keepFor at least, and twice that at
-// most, after it was last used.
-const keepFor = time.Second
 
 const (
-	largestRegion = 8        // its order: 16 MiB
-	reserveStep   = 16 << 20 // what a reserve is made of at first, if it is larger
-	reserveMost   = 1 << 30  // the size of one whose size was not asked for
-
-	longestEver = math.MaxInt/2 + 1 // of what doubles, and fits into a slice; 1 GiB on a 32-bit machine
+	freeSize       = 16 << 10          // the first buffer of a message, which needs no budget
+	defaultLongest = 1 << 30           // the largest default
+	maxLongest     = math.MaxInt/2 + 1 // the largest power of two that a slice can have
 )
 
-// NewBudget returns a budget of limit bytes; less than one is refused.
+var unbounded = &Budget{longest: maxLongest}
+
+// NewBudget returns a budget of limit bytes, at least one.
 //
-// The reserve is of longest bytes, of all of limit if that is less. Longer messages
-// are refused, so longest should be the connections' read limit. Zero or less: two
-// thirds of limit, and 1 GiB at most.
+// A message of more than longest bytes is refused at once, so longest should be the
+// read limit of the connections. If longest is larger than limit, it is limit. If it
+// is not positive, it is two thirds of limit, at most 1 GiB.
 //
-// A message waits for memory for the time wait at most, and not at all if that is zero
-// or less.
+// A message waits for memory for at most wait. If wait is not positive, a message does
+// not wait.
 func NewBudget(limit, longest int64, wait time.Duration) (*Budget, error) {
 	if limit < 1 {
-		return nil, fmt.Errorf("echo: a memory budget of %d bytes leaves no room for a message", limit)
+		return nil, fmt.Errorf("echo: memory budget of %d bytes, want at least 1", limit)
 	}
 	if longest <= 0 {
-		longest = min(limit-limit/3, reserveMost)
+		longest = min(limit-limit/3, defaultLongest)
 	}
-	b := &Budget{limit: limit, wait: wait}
-	b.reserve.size = min(longest, limit, longestEver)
-	b.left = limit - b.reserve.size
-	return b, nil
+	return &Budget{
+		longest: min(longest, limit, maxLongest),
+		wait:    wait,
+		memory:  semaphore.NewWeighted(limit),
+	}, nil
 }
 
-// Used returns how many bytes are taken now.
+// Used returns how many bytes messages have acquired now.
 func (b *Budget) Used() int64 {
 	if b == nil {
 		return 0
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.used
+	return b.used.Load()
 }
 
-// Held returns how many bytes of memory it has, for those that are taken and, for a
-// second or two, for the next.
-func (b *Budget) Held() int64 {
+// Peak returns the largest value of Used since the last call of Peak. Buffers for as
+// many bytes may stay in memory, unused, until the second garbage collection.
+func (b *Budget) Peak() int64 {
 	if b == nil {
 		return 0
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := int64(len(b.reserve.mem))
-	for _, r := range b.regions {
-		if r.has {
-			n += r.size()
-		}
-	}
-	return n
+	return b.peak.Swap(b.used.Load())
 }
 
-// A claim is that of a message which waits.
-type claim struct {
-	class   int
-	number  uint64        // the later, the greater
-	decided chan struct{} // closed when it has got
-	got     space
+// acquire acquires n bytes. It waits for them until the memory wait is over or ctx is
+// done; in the latter case it returns ctx's error.
+func (b *Budget) acquire(ctx context.Context, n int64) error {
+	err := b.tryAcquire(n)
+	if err == nil || b.wait <= 0 {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, b.wait)
+	defer cancel()
+	if b.memory.Acquire(waiting, n) == nil {
+		b.count(n)
+		return nil
+	}
+	return cmp.Or(ctx.Err(), error(errNoMemory))
 }
 
-// take takes a space of a class, or another that is enough for any message. It returns
-// false if there is none within the time, or ctx is over first.
-func (b *Budget) take(ctx context.Context, class int) (space, bool) {
-	s, ok := b.await(ctx, class)
-	if ok {
-		s.bytes = b.memory(s)
+// tryAcquire acquires n bytes if there are as many now and no message waits for memory.
+func (b *Budget) tryAcquire(n int64) error {
+	if b.memory == nil {
+		return nil
 	}
-	return s, ok
+	if !b.memory.TryAcquire(n) {
+		return errNoMemory
+	}
+	b.count(n)
+	return nil
 }
 
-// await takes a space that may have no memory yet.
-func (b *Budget) await(ctx context.Context, class int) (space, bool) {
-	b.mu.Lock()
-	s, ok := b.find(class)
-	if ok || b.wait <= 0 {
-		b.mu.Unlock()
-		return s, ok
-	}
-	b.asked++
-	b.waiting++
-	c := &claim{class: class, number: b.asked, decided: make(chan struct{})}
-	e := b.claims[class].PushBack(c)
-	b.mu.Unlock()
-
-	t := time.NewTimer(b.wait)
-	defer t.Stop()
-	select {
-	case <-c.decided:
-		return c.got, true
-	case <-t.C:
-	case <-ctx.Done():
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	select {
-	case <-c.decided: // only just
-		return c.got, true
-	default:
-		b.claims[class].Remove(e)
-		b.waiting--
-		return space{}, false
+// count adds n acquired bytes to Used.
+func (b *Budget) count(n int64) {
+	used := b.used.Add(n)
+	for peak := b.peak.Load(); used > peak && !b.peak.CompareAndSwap(peak, used); {
+		peak = b.peak.Load()
 	}
 }
 
-// memory is that of a space, which has been taken. To make many MiB takes milliseconds,
-// and b.mu is not held.
-func (b *Budget) memory(s space) []byte {
-	if s.in != nil {
-		return s.in.bytes(s.at, orderOf(s.class))
-	}
-	r := &b.reserve
-	if n := min(r.size, max(reserveStep, sizeOf(s.class))); int64(len(r.mem)) < n {
-		b.makeReserve(n)
-	}
-	return r.mem
-}
-
-// more makes the memory of the reserve twice as large as s, which is it.
-func (b *Budget) more(s space) space {
-	b.makeReserve(min(b.reserve.size, 2*int64(len(s.bytes))))
-	s.bytes = b.reserve.mem
-	return s
-}
-
-// makeReserve makes it anew, for who has it.
-func (b *Budget) makeReserve(n int64) {
-	mem := make([]byte, n)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.reserve.mem = mem
-}
-
-// give gives back a space.
-func (b *Budget) give(s space) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if s.in != nil {
-		s.in.give(s.at, orderOf(s.class))
-		b.used -= sizeOf(s.class)
-	} else {
-		b.reserve.taken, b.reserve.used = false, true
-		b.used -= b.reserve.size
-	}
-	for class := 0; b.waiting > 0 && class < maxClass; class++ {
-		for b.claims[class].Len() > 0 {
-			s, ok := b.share(class)
-			if !ok {
-				break
-			}
-			b.grant(b.claims[class].Front(), s)
-		}
-	}
-	if b.waiting > 0 && !b.reserve.taken {
-		var first *list.Element
-		for class := range b.claims {
-			if e := b.claims[class].Front(); e != nil && (first == nil || e.Value.(*claim).number < first.Value.(*claim).number) {
-				first = e
-			}
-		}
-		b.grant(first, b.takeReserve(first.Value.(*claim).class))
+// release releases n bytes.
+func (b *Budget) release(n int64) {
+	if b.memory != nil {
+		b.used.Add(-n)
+		b.memory.Release(n)
 	}
 }
 
-func (b *Budget) grant(e *list.Element, s space) {
-	c := e.Value.(*claim)
-	b.claims[c.class].Remove(e)
-	b.waiting--
-	c.got = s
-	close(c.decided)
+// sizeFor returns the length of the buffer for n bytes, which are at most b.longest.
+func (b *Budget) sizeFor(n int64) int64 { return min(1<<bits.Len64(uint64(n-1)), b.longest) }
+
+// buffer returns a buffer of size bytes: freeSize, or a result of sizeFor.
+func (b *Budget) buffer(size int64) *[]byte {
+	if p, ok := b.pool(size).Get().(*[]byte); ok {
+		return p
+	}
+	p := make([]byte, size)
+	return &p
 }
 
-// find finds a space for a class. b.mu is held, as it is by all that follow.
-func (b *Budget) find(class int) (space, bool) {
-	if s, ok := b.share(class); ok {
-		return s, true
-	}
-	if b.reserve.taken {
-		return space{}, false
-	}
-	return b.takeReserve(class), true
-}
+// recycle makes a buffer available to other messages.
+func (b *Budget) recycle(p *[]byte) { b.pool(int64(len(*p))).Put(p) }
 
-// share finds it in what messages share.
-func (b *Budget) share(class int) (space, bool) {
-	order := orderOf(class)
-	for i := 0; ; i++ {
-		if i == len(b.regions) && !b.addRegion(order) {
-			return space{}, false
-		}
-		r := b.regions[i]
-		at, ok := r.take(order)
-		if !ok {
-			continue
-		}
-		b.used += sizeOf(class)
-		b.keep()
-		return space{class: class, in: r, at: at}, true
-	}
-}
+func (b *Budget) pool(size int64) *sync.Pool { return &b.buffers[bits.Len64(uint64(size-1))] }
 
-// addRegion adds the largest region there is room for, if a part of that order can be
-// had there.
-func (b *Budget) addRegion(order int) bool {
-	largest := min(bits.Len64(uint64(b.left/unit))-1, largestRegion)
-	if order > largest {
-		return false
-	}
-	r := newRegion(largest)
-	b.left -= r.size()
-	b.regions = append(b.regions, r)
-	return true
-}
-
-// takeReserve takes the reserve, which is free, for a class.
-func (b *Budget) takeReserve(class int) space {
-	b.reserve.taken, b.reserve.used = true, true
-	b.used += b.reserve.size
-	b.keep()
-	return space{class: class}
-}
-
-// keep sees to it that memory which nobody uses is dropped some time.
-func (b *Budget) keep() {
-	if !b.looking {
-		b.looking = true
-		time.AfterFunc(keepFor, b.look)
-	}
-}
-
-// look drops memory that nobody has used since it last looked.
-func (b *Budget) look() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.looking = false
-	kept := false
-	for _, r := range b.regions {
-		if r.whole() && !r.used {
-			r.mem, r.has = nil, false
-		}
-		r.used = false
-		kept = kept || r.has
-	}
-	if !b.reserve.taken && !b.reserve.used {
-		b.reserve.mem = nil
-	}
-	b.reserve.used = false
-	if kept || b.reserve.taken || b.reserve.mem != nil {
-		b.keep()
-	}
-}
-
-// orderOf is how many units a space of a class has, as a power of two.
-func orderOf(class int) int { return bits.Len64(uint64(sizeOf(class)/unit)) - 1 }
+var (
+	errTooLong  = &ending.Error{Kind: ending.NoMemory, Reason: "no memory for a message as long as this"}
+	errNoMemory = &ending.Error{Kind: ending.NoMemory, Reason: "no memory for this message now; try again later"}
+)

@@ -24,8 +24,8 @@ func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
 
 const soon = 20 * time.Second
 
-// start serves e for the rest of the test and returns the URL. The outcomes come
-// to the channel.
+// start serves e until the test ends. It returns the server's URL and a channel of the
+// outcomes.
 func start(t *testing.T, e *echo.Echo, o server.Options) (string, <-chan server.Outcome) {
 	t.Helper()
 	ends := make(chan server.Outcome, 100)
@@ -42,7 +42,7 @@ func start(t *testing.T, e *echo.Echo, o server.Options) (string, <-chan server.
 		}
 		ts.Close()
 		if n := e.Budget.Used(); n != 0 {
-			t.Errorf("%d bytes of the budget were not given back", n)
+			t.Errorf("%d bytes of the budget were not released", n)
 		}
 	})
 	return "ws" + ts.URL[len("http"):], ends
@@ -66,8 +66,8 @@ func random(n int) []byte {
 	return b
 }
 
-// TestSizes echoes messages of sizes around those of the buffers, in one frame
-// and in many, held back or not.
+// TestSizes echoes messages of about the buffers' sizes, in one frame and in fragments,
+// with batching and without.
 func TestSizes(t *testing.T) {
 	for _, hold := range []bool{false, true} {
 		budget, err := echo.NewBudget(64<<20, 16<<20, 0)
@@ -109,7 +109,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestSendsAllFirst sends 16 MiB before it reads anything.
+// TestSendsAllFirst: a peer may send 16 MiB before it reads anything.
 func TestSendsAllFirst(t *testing.T) {
 	url, _ := start(t, new(echo.Echo), server.Options{})
 	p := dial(t, url, wstest.DialOptions{})
@@ -122,7 +122,7 @@ func TestSendsAllFirst(t *testing.T) {
 	}
 }
 
-// TestPipelined sends many small messages at once: they come back in order.
+// TestPipelined: many small messages that were sent at once are echoed in order.
 func TestPipelined(t *testing.T) {
 	url, _ := start(t, new(echo.Echo), server.Options{HoldReplies: true, ReadBufferSize: 600, WriteBufferSize: 600})
 	p := dial(t, url, wstest.DialOptions{})
@@ -143,15 +143,15 @@ func TestOnMessage(t *testing.T) {
 		typ  websocket.MessageType
 		text string
 	}
-	heard := make(chan message, 2)
+	messages := make(chan message, 2)
 	url, _ := start(t, &echo.Echo{OnMessage: func(c echo.Conn, typ websocket.MessageType, p []byte) {
 		if _, ok := c.(*server.Conn); !ok {
 			t.Errorf("got a %T", c)
 		}
-		heard <- message{typ, string(p)}
+		messages <- message{typ, string(p)}
 	}}, server.Options{})
 	p := dial(t, url, wstest.DialOptions{})
-	if err := p.Send(wstest.TextFrame("a"), wstest.BinaryFrame([]byte("b")), wstest.TextFrame("cut short").Open()); err != nil {
+	if err := p.Send(wstest.TextFrame("a"), wstest.BinaryFrame([]byte("b")), wstest.TextFrame("truncated").Open()); err != nil {
 		t.Fatal(err)
 	}
 	_ = p.FIN()
@@ -159,17 +159,17 @@ func TestOnMessage(t *testing.T) {
 		t.Errorf("got %v, %v", e, err)
 	}
 	for _, want := range []message{{websocket.MessageText, "a"}, {websocket.MessageBinary, "b"}} {
-		if got := <-heard; got != want {
+		if got := <-messages; got != want {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	}
-	if len(heard) > 0 {
-		t.Errorf("also heard %v", <-heard)
+	if len(messages) > 0 {
+		t.Errorf("OnMessage also got %v", <-messages)
 	}
 }
 
-// TestBareConn echoes on a connection of coder's own.
-func TestBareConn(t *testing.T) {
+// TestCoderConn echoes on a connection of package websocket.
+func TestCoderConn(t *testing.T) {
 	served := make(chan error, 1)
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, nil)
@@ -196,7 +196,7 @@ func TestBareConn(t *testing.T) {
 	}
 }
 
-// A script is a Conn that does what it is told.
+// A script is a Conn that gives out readers, and then errOver.
 type script struct {
 	readers []io.Reader
 	write   error

@@ -3,137 +3,108 @@ package echo
 import (
 	"context"
 	"io"
-	"math"
 	"sync"
 )
 
-// firstSize is the space that every message begins in.
-const firstSize = 16 << 10
-
-// pools hold spaces of firstSize, four times that and so on: what is likely to
-// be wanted again. Four and not two, for fewer copies. Where there is a budget, all
-// but the first are its business.
-var pools [5]sync.Pool
-
-const largestPooled = firstSize << (2 * (len(pools) - 1)) // 4 MiB
-
-// maxClass is more than any class: such a space would be larger than what int64 holds.
-const maxClass = 45
-
-// sizeOf is the size of the spaces of a class. Those too large to be pooled
-// double, so that no more than half of one is ever unused.
-func sizeOf(class int) int64 {
-	if class < len(pools) {
-		return firstSize << (2 * class)
-	}
-	return largestPooled << (class - len(pools) + 1)
-}
-
-// A space is memory for a message. Its size is that of its class, save where it is the
-// reserve of a budget.
-type space struct {
-	bytes []byte
-	class int
-
-	pooled *[]byte // to go to a pool, or nowhere; nil: it is a budget's
-
-	in *region // nil: it is the reserve
-	at int     // the place there
-}
-
-// A message is what is in flight on one connection.
+// A message is the message that a connection is echoing.
 type message struct {
-	budget *Budget
-	space
-	spare [1]byte // to see that a message ends where its space does
+	budget   *Budget
+	buffer   *[]byte // nil between messages
+	acquired int64   // bytes of the budget
+	spare    [1]byte // read into if the buffer is full
 }
 
 var messages = sync.Pool{New: func() any { return new(message) }}
 
-// read reads r to its end. The result is valid until release. ctx ends a wait for
-// memory.
+// maxJump is the largest buffer that replaces a full one of less than a quarter of its
+// size. So a peer that announces a huge message and sends little of it makes the server
+// allocate little.
+const maxJump = 16 << 20
+
+// read reads r to its end. The result is valid until release. If ctx is done, read does
+// not wait for memory.
 func (m *message) read(ctx context.Context, r io.Reader) ([]byte, error) {
-	if m.bytes == nil {
-		m.space = get(0)
-	}
+	m.buffer = m.budget.buffer(freeSize)
 	for n := 0; ; {
-		into := m.bytes[n:]
+		into := (*m.buffer)[n:]
 		if len(into) == 0 {
-			into = m.spare[:]
+			into = m.spare[:] // the message may end here
 		}
 		got, err := r.Read(into)
-		if n == len(m.bytes) && got > 0 {
-			if err := m.grow(ctx); err != nil {
+		if n == len(*m.buffer) && got > 0 {
+			if err := m.grow(ctx, r); err != nil {
 				return nil, err
 			}
-			m.bytes[n] = m.spare[0]
+			(*m.buffer)[n] = m.spare[0]
 		}
 		n += got
 		switch {
 		case err == io.EOF:
-			return m.bytes[:n], nil
+			m.shrink(int64(len(*m.buffer)))
+			return (*m.buffer)[:n], nil
 		case err != nil:
 			return nil, err
 		}
 	}
 }
 
-// grow moves what has been read, a space full, to a larger one.
-func (m *message) grow(ctx context.Context) error {
-	b, next := m.budget, m.class+1
-	switch {
-	case b == nil && (next == maxClass || sizeOf(next) > math.MaxInt), b != nil && int64(len(m.bytes)) >= b.reserve.size:
-		return noMemory("no memory for a message as long as this")
-	case b == nil:
-		m.move(get(next))
-	case m.pooled == nil && m.in == nil:
-		s := b.more(m.space)
-		copy(s.bytes, m.bytes)
-		m.space = s
-	default:
-		s, ok := b.take(ctx, next)
-		if !ok {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			return noMemory("no memory for this message now; try again later")
-		}
-		m.move(s)
+// grow replaces the buffer, which is full, by a larger one.
+func (m *message) grow(ctx context.Context, r io.Reader) error {
+	b, n, size := m.budget, int64(len(*m.buffer)), int64(-1)
+	if s, ok := r.(sized); ok {
+		size = s.Size()
 	}
+	if max(size, n+1) > b.longest {
+		return errTooLong
+	}
+	next := b.sizeFor(4 * n)
+	need := next
+	if size > n {
+		need = b.sizeFor(size)
+		next = min(need, b.sizeFor(max(4*n, maxJump)))
+	}
+	if err := m.acquire(ctx, need, size > n); err != nil {
+		return err
+	}
+	larger := b.buffer(next)
+	copy(*larger, *m.buffer)
+	b.recycle(m.buffer)
+	m.buffer = larger
 	return nil
 }
 
-// move moves it to another space.
-func (m *message) move(to space) {
-	copy(to.bytes, m.bytes)
-	m.release()
-	m.space = to
+// acquire makes the message have need bytes of the budget. It waits only if they are all
+// that the message will need and it has none yet, so no message waits while it holds
+// memory that another one waits for.
+func (m *message) acquire(ctx context.Context, need int64, all bool) error {
+	if need <= m.acquired {
+		return nil
+	}
+	var err error
+	if all && m.acquired == 0 {
+		err = m.budget.acquire(ctx, need)
+	} else {
+		err = m.budget.tryAcquire(need - m.acquired)
+	}
+	if err == nil {
+		m.acquired = need
+	}
+	return err
 }
 
-// release gives its space back.
+// shrink releases the acquired bytes beyond the first n.
+func (m *message) shrink(n int64) {
+	if m.acquired > n {
+		m.budget.release(m.acquired - n)
+		m.acquired = n
+	}
+}
+
+// release gives all memory of the message back.
 func (m *message) release() {
-	switch {
-	case m.bytes == nil:
-	case m.pooled != nil:
-		put(m.space)
-	default:
-		m.budget.give(m.space)
+	if m.buffer != nil {
+		m.budget.recycle(m.buffer) // before its bytes are released: a waiter may use it
+		m.buffer = nil
 	}
-	m.space = space{}
-}
-
-func get(class int) space {
-	if class < len(pools) {
-		if p, ok := pools[class].Get().(*[]byte); ok {
-			return space{bytes: *p, class: class, pooled: p}
-		}
-	}
-	b := make([]byte, sizeOf(class))
-	return space{bytes: b, class: class, pooled: &b}
-}
-
-func put(s space) {
-	if s.class < len(pools) {
-		pools[s.class].Put(s.pooled)
-	}
+	m.shrink(0)
 }

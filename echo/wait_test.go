@@ -12,240 +12,207 @@ import (
 	"example.com/wsecho/ending"
 )
 
-const most = 5 * time.Second // that a message waits here
+const memoryWait = 5 * time.Second
 
-// A claimant asks a budget, and tells what it was told, and when.
-type claimant struct {
-	told   chan struct{} // closed then
-	space  space
-	got    bool
+// A request is a call of acquire and its result.
+type request struct {
+	done   chan struct{} // closed when acquire has returned
+	err    error
 	waited time.Duration
 }
 
-// ask asks for a space of a class, and returns when it has been told or waits.
-func ask(ctx context.Context, b *Budget, class int) *claimant {
-	c := &claimant{told: make(chan struct{})}
-	began := time.Now()
+// acquire calls b.acquire. It returns when that has returned or waits.
+func acquire(ctx context.Context, b *Budget, n int64) *request {
+	r := &request{done: make(chan struct{})}
+	start := time.Now()
 	go func() {
-		c.space, c.got = b.take(ctx, class)
-		c.waited = time.Since(began)
-		close(c.told)
+		r.err = b.acquire(ctx, n)
+		r.waited = time.Since(start)
+		close(r.done)
 	}()
 	synctest.Wait()
-	return c
+	return r
 }
 
-func (c *claimant) want(t *testing.T, got bool, waited time.Duration) {
+func (r *request) want(t *testing.T, err error, waited time.Duration) {
 	t.Helper()
-	if <-c.told; c.got != got || c.waited != waited {
-		t.Errorf("got %v after %v, want %v after %v", c.got, c.waited, got, waited)
+	if <-r.done; r.err != err || r.waited != waited {
+		t.Errorf("got %v after %v, want %v after %v", r.err, r.waited, err, waited)
 	}
 }
 
-// holding makes a budget of so many of the smallest spaces and a reserve for a message
-// of 4 MiB, all taken. The reserve is the last of them.
-func holding(t *testing.T, n int) (*Budget, []space) {
+func newBudget(t *testing.T, limit, longest int64, wait time.Duration) *Budget {
 	t.Helper()
-	const reserve = 4 << 20
-	b, err := NewBudget(reserve+int64(n)*sizeOf(1), reserve, most)
+	b, err := NewBudget(limit, longest, wait)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []space
-	for range n + 1 {
-		s, ok := b.take(t.Context(), 1)
-		if !ok {
-			t.Fatal("a budget that is not spent gives nothing")
-		}
-		all = append(all, s)
-	}
-	if s := all[n]; s.in != nil || len(s.bytes) != reserve {
-		t.Fatalf("the last is of %d bytes", len(s.bytes))
-	}
-	return b, all
+	return b
 }
 
-func (b *Budget) check(t *testing.T, used int64) {
+// fullBudget returns a budget of limit bytes that are all acquired.
+func fullBudget(t *testing.T, limit int64) *Budget {
 	t.Helper()
-	if b.used != used || b.waiting != 0 {
-		t.Errorf("%d bytes are taken, and %d wait, want %d and none", b.used, b.waiting, used)
+	b := newBudget(t, limit, limit, memoryWait)
+	if err := b.acquire(t.Context(), limit); err != nil {
+		t.Fatal(err)
 	}
-	whole := !b.reserve.taken
-	for _, r := range b.regions {
-		whole = whole && r.whole()
-	}
-	if used == 0 && !whole {
-		t.Error("nothing is taken, and it is not whole")
-	}
+	return b
 }
 
-// TestWaitInTurn: what is given back goes to who has waited longest.
-func TestWaitInTurn(t *testing.T) {
-	for _, n := range []int{0, 1} { // of the reserve, and of what is shared
-		synctest.Test(t, func(t *testing.T) {
-			b, all := holding(t, n)
-			first, second := ask(t.Context(), b, 1), ask(t.Context(), b, 1)
-			time.Sleep(time.Second)
-			b.give(all[0])
-			first.want(t, true, time.Second)
-			time.Sleep(time.Second)
-			b.give(first.space)
-			second.want(t, true, 2*time.Second)
-			b.give(second.space)
-			if n > 0 {
-				b.give(all[1])
-			}
-			b.check(t, 0)
-		})
+// checkFree checks that no byte of limit is acquired.
+func (b *Budget) checkFree(t *testing.T, limit int64) {
+	t.Helper()
+	if n := b.Used(); n != 0 || !b.memory.TryAcquire(limit) {
+		t.Fatalf("Used returns %d, and not all memory is free", n)
 	}
+	b.memory.Release(limit)
 }
 
-// TestSmallFirst: a message that needs little does not wait behind one that needs
-// much, and that gets what it needs when there is enough in one piece.
-func TestSmallFirst(t *testing.T) {
+// TestWaitInOrder: messages get memory in order of arrival.
+func TestWaitInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, all := holding(t, 8)
-		large, small := ask(t.Context(), b, 2), ask(t.Context(), b, 1)
+		b := fullBudget(t, 100)
+		first, second := acquire(t.Context(), b, 100), acquire(t.Context(), b, 100)
 		time.Sleep(time.Second)
-		b.give(all[0])
-		small.want(t, true, time.Second)
-		for i := range 4 {
-			time.Sleep(time.Second / 2)
-			b.give(all[4+i])
-		}
-		large.want(t, true, 3*time.Second)
-		b.give(large.space)
-		b.give(small.space)
-		for _, i := range []int{1, 2, 3, 8} {
-			b.give(all[i])
-		}
-		b.check(t, 0)
+		b.release(100)
+		first.want(t, nil, time.Second)
+		time.Sleep(time.Second)
+		b.release(100)
+		second.want(t, nil, 2*time.Second)
+		b.release(100)
+		b.checkFree(t, 100)
 	})
 }
 
-// TestReserveInTurn: the reserve goes to who has waited longest, however much it needs.
-func TestReserveInTurn(t *testing.T) {
+// TestLargeFirst: a small message waits behind a large one though there is enough
+// memory for it, and so does one that arrives later. The large one does not starve.
+func TestLargeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, all := holding(t, 1)
-		large, small := ask(t.Context(), b, 3), ask(t.Context(), b, 1)
+		b := fullBudget(t, 100)
+		large, small := acquire(t.Context(), b, 80), acquire(t.Context(), b, 10)
 		time.Sleep(time.Second)
-		b.give(all[1])
-		large.want(t, true, time.Second)
-		b.give(large.space)
-		small.want(t, true, time.Second)
-		b.give(small.space)
-		b.give(all[0])
-		b.check(t, 0)
+		b.release(50)
+		later := acquire(t.Context(), b, 10)
+		time.Sleep(time.Second)
+		b.release(50)
+		large.want(t, nil, 2*time.Second)
+		small.want(t, nil, 2*time.Second)
+		later.want(t, nil, time.Second)
+		b.release(100)
+		b.checkFree(t, 100)
 	})
 }
 
-// TestWaitInVain: a wait has an end, and so has one whose context is over.
-func TestWaitInVain(t *testing.T) {
+// TestWaitEnds: a wait ends with the memory wait or with its context, and does not
+// begin without a memory wait.
+func TestWaitEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b, all := holding(t, 0)
+		b := fullBudget(t, 100)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		patient, other := ask(t.Context(), b, 1), ask(ctx, b, 1)
+		timesOut, cancelled := acquire(t.Context(), b, 80), acquire(ctx, b, 80)
 		time.Sleep(time.Second)
 		cancel()
-		other.want(t, false, time.Second)
-		patient.want(t, false, most)
-		b.check(t, b.reserve.size)
-		b.give(all[0])
-		next := ask(t.Context(), b, 1)
-		next.want(t, true, 0)
-		b.give(next.space)
-		b.check(t, 0)
+		cancelled.want(t, context.Canceled, time.Second)
+		timesOut.want(t, errNoMemory, memoryWait)
+		if n := b.Used(); n != 100 {
+			t.Errorf("%d bytes are acquired, want 100", n)
+		}
+		b.release(100)
+		next := acquire(t.Context(), b, 100)
+		next.want(t, nil, 0)
+		b.wait = 0
+		acquire(t.Context(), b, 1).want(t, errNoMemory, 0)
+		b.release(100)
+		b.checkFree(t, 100)
+	})
+}
 
-		hasty, err := NewBudget(sizeOf(1), sizeOf(1), 0)
-		if err != nil {
+// TestPeak: Peak is the largest use since its last call.
+func TestPeak(t *testing.T) {
+	b := newBudget(t, 100, 100, 0)
+	want := func(want int64) {
+		t.Helper()
+		if got := b.Peak(); got != want {
+			t.Errorf("the peak is %d, want %d", got, want)
+		}
+	}
+	want(0)
+	for _, n := range []int64{10, 70, -60, 5} {
+		if n < 0 {
+			b.release(-n)
+		} else if err := b.acquire(t.Context(), n); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := hasty.take(t.Context(), 1); !ok {
-			t.Fatal("nothing of a budget that is not spent")
-		}
-		ask(t.Context(), hasty, 1).want(t, false, 0)
-	})
+	}
+	want(80)
+	want(25)
+	b.release(25)
+	want(25)
+	want(0)
 }
 
-// TestNoJam: where many hold a part and want more, each gets it, one after the other.
-func TestNoJam(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b, all := holding(t, 8)
-		var asking sync.WaitGroup
-		for _, s := range all[:8] {
-			asking.Go(func() {
-				next, ok := b.take(t.Context(), 2)
-				if !ok {
-					t.Error("one is refused")
-					return
-				}
-				b.give(s)
-				time.Sleep(time.Second / 2)
-				b.give(next)
-			})
-		}
-		synctest.Wait()
-		b.give(all[8])
-		asking.Wait()
-		b.check(t, 0)
-	})
-}
-
-// TestBudgetAtRandom: messages of all sizes come, grow and go. The bound holds, all
-// end in time, nothing is left, and none is refused that would only have had to wait.
-func TestBudgetAtRandom(t *testing.T) {
+// TestManyMessages: messages of all sizes arrive at random times, some with a known
+// length. The bound holds, each wait ends in time, no memory is lost, and no message of
+// known length is refused if it may wait long enough.
+func TestManyMessages(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	if n := crowd(t, seed, time.Hour); n != 4000 {
-		t.Errorf("%d of 4000 got through where all can wait", n)
+	if known, unknown := echoMany(t, seed, time.Hour); known != 3000 || unknown == 0 {
+		t.Errorf("%d of 3000 messages of known length were echoed though all could wait, and %d others", known, unknown)
 	}
-	if waiting, hasty := crowd(t, seed, most), crowd(t, seed, 0); waiting <= hasty {
-		t.Errorf("%d got through, and %d where none waits", waiting, hasty)
+	waiting, _ := echoMany(t, seed, memoryWait)
+	hasty, _ := echoMany(t, seed, 0)
+	if waiting <= hasty {
+		t.Errorf("%d messages were echoed, and %d without a wait", waiting, hasty)
 	}
 }
 
-// crowd plays that, and returns how many get through.
-func crowd(t *testing.T, seed uint64, wait time.Duration) (echoed int) {
+// echoMany returns how many of 3000 messages of known length were echoed, and how many of
+// 1000 others.
+func echoMany(t *testing.T, seed uint64, wait time.Duration) (known, unknown int) {
 	synctest.Test(t, func(t *testing.T) {
-		const limit = 10_000_000
-		b, err := NewBudget(limit, sizeOf(4), wait)
-		if err != nil {
-			t.Fatal(err)
-		}
+		const limit, longest = 10_000_000, 4 << 20
+		b := newBudget(t, limit, longest, wait)
 		var all sync.WaitGroup
 		var mu sync.Mutex
 		for i := range 200 {
 			r := rand.New(rand.NewPCG(seed, uint64(i)))
 			all.Go(func() {
-				for range 20 {
-					size := firstSize << (2 * r.IntN(5))
+				for j := range 20 {
+					size := int64(freeSize) << (2 * r.IntN(5))
 					m := message{budget: b}
-					began, longest := time.Now(), time.Duration(0)
-					_, err := m.read(t.Context(), readFunc(func(p []byte) (int, error) {
-						longest = max(longest, time.Since(began))
+					start, longestWait, left := time.Now(), time.Duration(0), size
+					var reader io.Reader = readFunc(func(p []byte) (int, error) {
+						longestWait = max(longestWait, time.Since(start))
 						if n := b.Used(); n > limit {
-							t.Errorf("%d bytes are taken", n)
+							t.Errorf("%d bytes are acquired", n)
 						}
-						if n := b.Held(); n > limit {
-							t.Errorf("it has %d bytes", n)
-						}
-						if size == 0 {
+						if left == 0 {
 							return 0, io.EOF
 						}
-						n := min(len(p), size)
-						size -= n
+						n := min(int64(len(p)), left)
+						left -= n
 						time.Sleep(rand.N(50 * time.Millisecond))
-						began = time.Now()
-						return n, nil
-					}))
-					if longest > wait {
-						t.Errorf("waited for %v", longest)
+						start = time.Now()
+						return int(n), nil
+					})
+					if j%4 > 0 {
+						reader = announced{reader, size}
+					}
+					_, err := m.read(t.Context(), reader)
+					if longestWait > wait {
+						t.Errorf("a message waited for %v", longestWait)
 					}
 					m.release()
 					if err == nil {
 						mu.Lock()
-						echoed++
+						if j%4 > 0 {
+							known++
+						} else {
+							unknown++
+						}
 						mu.Unlock()
 					} else if ending.Of(err).Kind != ending.NoMemory {
 						t.Error(err)
@@ -254,12 +221,20 @@ func crowd(t *testing.T, seed uint64, wait time.Duration) (echoed int) {
 			})
 		}
 		all.Wait()
-		b.check(t, 0)
-		t.Logf("waiting for %v, %d of 4000 get through", wait, echoed)
+		b.checkFree(t, limit)
+		t.Logf("with a memory wait of %v, %d of 3000 messages of known length and %d of 1000 others were echoed", wait, known, unknown)
 	})
-	return echoed
+	return known, unknown
 }
 
 type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+// An announced reader knows the length of its message.
+type announced struct {
+	io.Reader
+	size int64
+}
+
+func (a announced) Size() int64 { return a.size }

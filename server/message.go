@@ -60,6 +60,11 @@ func (m *message) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Size returns the length of the whole message, or -1 if it is not known yet: the message
+// is compressed, or the header of its last frame has not been read. After the end of the
+// connection it may be that of another message.
+func (m *message) Size() int64 { return m.c.tr.Announced() }
+
 // A utf8Check checks a text that comes in pieces.
 type utf8Check struct {
 	tail [utf8.UTFMax]byte // a rune that has begun

@@ -45,7 +45,7 @@ func releaseIdleMemory(ctx context.Context, b *echo.Budget) {
 		}
 		metrics.Read(samples)
 		allocated, objects, free := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()
-		if burst.ended(allocated, objects-uint64(len(ballast)), free, uint64(b.Held())) {
+		if burst.ended(allocated, objects-uint64(len(ballast)), free, uint64(b.Peak())) {
 			runtime.GC() // the contents of a sync.Pool survive one collection
 			debug.FreeOSMemory()
 		}
@@ -56,26 +56,27 @@ func releaseIdleMemory(ctx context.Context, b *echo.Budget) {
 type allocationBurst struct {
 	allocated uint64 // in all, at the last call of ended
 	released  uint64 // in all, when ended last returned true
-	held      uint64 // by the budget, at the last call of ended
-	dropped   uint64 // by the budget, since ended last returned true
+	used      uint64 // by the budget at most, between the last two calls of ended
+	unused    uint64 // by the budget any more, since ended last returned true
 }
 
 // ended reports whether a burst has ended since it last returned true: the server
 // allocates little now, and a collection would release enough to pay for itself. The
 // arguments are in bytes: all allocations so far, the objects in the heap, the free
-// memory of the heap, and the memory that the budget holds. Memory that the budget
-// has dropped counts as an object until it is collected.
-func (b *allocationBurst) ended(allocated, objects, free, held uint64) bool {
-	if held < b.held {
-		b.dropped += b.held - held
+// memory of the heap, and the most that the budget has used since the last call. A
+// buffer that the budget does not use any more counts as an object until it is
+// collected.
+func (b *allocationBurst) ended(allocated, objects, free, used uint64) bool {
+	if used < b.used {
+		b.unused += b.used - used
 	}
-	b.held = held
-	free += b.dropped
+	b.used = used
+	free += b.unused
 	recent := allocated - b.allocated
 	b.allocated = allocated
 	if worth := objects/4 + 4<<20; recent > objects/8 || allocated-b.released < worth && free < worth {
 		return false
 	}
-	b.released, b.dropped = allocated, 0
+	b.released, b.unused = allocated, 0
 	return true
 }

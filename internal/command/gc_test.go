@@ -6,7 +6,7 @@ func TestAllocationBurst(t *testing.T) {
 	const mib = 1 << 20
 	var b allocationBurst
 	for i, look := range []struct {
-		allocated, heap, free, held uint64 // MiB
+		allocated, heap, free, used uint64 // MiB
 		ended                       bool
 	}{
 		{1, 1, 0, 0, false},    // it has just begun
@@ -31,7 +31,7 @@ func TestAllocationBurst(t *testing.T) {
 		{3218, 75, 0, 0, true}, // and are over: nothing more was allocated
 		{3218, 51, 0, 0, false},
 	} {
-		if got := b.ended(look.allocated*mib, look.heap*mib, look.free*mib, look.held*mib); got != look.ended {
+		if got := b.ended(look.allocated*mib, look.heap*mib, look.free*mib, look.used*mib); got != look.ended {
 			t.Errorf("look %d, %d MiB allocated and %d in use: %v", i, look.allocated, look.heap, got)
 		}
 	}

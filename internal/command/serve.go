@@ -49,7 +49,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams) error {
 		log.Warn("pages of any origin may connect from every browser that can reach this server", "flag", "--any-origin")
 	}
 	if f.oneLargeMessage() {
-		log.Warn("messages over 16 KiB are echoed one at a time: the longest takes the whole budget",
+		log.Warn("the longest message takes the whole memory budget, and other messages over 16 KiB then wait or are refused",
 			"flag", "--memory-budget", "budget", int64(f.MemoryBudget), "read-limit", int64(f.ReadLimit))
 	}
 	log.Info("listening", "addr", l.Addr().String(), "url", clientURL(l.Addr()))

@@ -14,9 +14,8 @@ import (
 const (
 	// floor is what a thread may wait for a processor though nobody attacks.
 	floor = time.Millisecond
-	// most is what they may make it take all together, beside what each may.
-	most = 64 << 20
-	each = 64 << 10
+	// most is the memory that all attackers together may make the server take.
+	most = 96 << 20
 	// heapSlack is what the heap of a process differs by when nothing has happened.
 	heapSlack = 4 << 20
 	// nextTime is how long a new client may wait when the attackers have left.
@@ -57,7 +56,7 @@ func (f force) judge() string {
 		return "a good client's messages were held up"
 	case f.beside.connect > 5*max(floor, f.quiet.connect, f.spared.connect):
 		return "new connections were held up"
-	case f.peak > f.base.RSS+most+int64(f.conns)*each:
+	case f.peak > f.base.RSS+most:
 		return "it took too much memory"
 	case f.next > nextTime:
 		return "the next client was held up"

@@ -212,6 +212,15 @@ func (s *Scanner) took(n int) {
 // turn moves the mask key on by n bytes.
 func (s *Scanner) turn(n int64) { s.key = bits.RotateLeft32(s.key, -8*int(n&3)) }
 
+// Announced returns the length on the wire of the message in progress, or of the last one,
+// or -1 if the header of its last frame has not been read.
+func (s *Scanner) Announced() int64 {
+	if s.open {
+		return -1
+	}
+	return s.Size
+}
+
 // Inside reports whether a message, or a frame of it, has begun and not ended.
 func (s *Scanner) Inside() bool { return s.open || s.Rest > 0 }
 

@@ -69,7 +69,7 @@ type readyServer struct {
 	handled bool // handle has been called since the last wait
 	result  Readiness
 
-	// Times as Conn.received.
+	// Times as Conn.heard.
 	idle     int64 // how long a wait for a message may be
 	idleAt   int64 // when it has been so long
 	until    int64 // when the wait ends, for that or to read the socket
@@ -93,8 +93,8 @@ func (in *input) serveSome(fd uintptr) bool {
 		if now = c.now(); short && in.canWait(now) {
 			break
 		}
-		in.resetBuffer()
-		in.acquireBuffer()
+		in.rewind()
+		in.lend()
 		a.reads++
 		n, err := socket.Read(fd, in.buf.b[in.w:])
 		if err == socket.ErrAgain {
@@ -111,17 +111,17 @@ func (in *input) serveSome(fd uintptr) bool {
 			err = io.EOF
 		}
 		if err != nil {
-			in.releaseBuffer()
+			in.free()
 			in.err = c.readError(err, false)
 			return true
 		}
 		in.w += n
 		short = in.w < len(in.buf.b)
 		in.turns += turnsOf(n)
-		c.received.Store(c.now())
+		c.heard.Store(c.now())
 	}
 	in.turns = 0
-	in.releaseBuffer()
+	in.free()
 	in.publish()
 	if a.handled {
 		a.handled = false
@@ -135,15 +135,15 @@ func (in *input) serveSome(fd uintptr) bool {
 }
 
 // canWait reports whether a wait may follow a read that has not filled the buffer,
-// without another read that finds nothing. The poller reports bytes that come later. It
-// may not report an end of the stream that came with the bytes. The next read of the
-// socket finds it, so that must be soon.
+// and need not begin with one that finds nothing. Bytes that come later are told of;
+// only what came together with those that were read may not be, such as the end of the
+// stream. It is found when the socket is looked at next, so that must be soon.
 func (in *input) canWait(now int64) bool {
 	return socket.ReadsAll && in.c.isTCP && in.server.until <= now+verifyAfter
 }
 
-// The socket of a connection that had input again within the time often is read after
-// verifyAfter. That is no gain if few messages come meanwhile.
+// A connection that has something to read again within the time often is looked at
+// after verifyAfter. To wake up for that is no gain where few messages come meanwhile.
 const (
 	often       = int64(5 * time.Millisecond)
 	verifyAfter = int64(50 * time.Millisecond)
@@ -176,29 +176,29 @@ func (in *input) handleBuffered() bool {
 	return false
 }
 
-// call calls handle, which may read, as may other goroutines. So it releases in.mu.
+// call calls handle. That may read, and others may, so in.mu is let go.
 func (in *input) call() (again bool) {
 	a := &in.server
 	a.running = true
 	in.mu.Unlock()
-	defer func() { // handle may call runtime.Goexit
+	defer func() { // also where handle ends its goroutine
 		in.mu.Lock()
 		a.running = false
 	}()
 	return a.handle()
 }
 
-// waitUntil sets the time when a wait ends. It returns false if there must be none:
-// reading has failed or a close has begun.
+// waitUntil sets the time when a wait ends, and reports whether there may be one: not
+// where reading has failed, or a close has begun.
 func (c *Conn) waitUntil(t int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failed != nil || !c.closeBy.IsZero() {
 		return false
 	}
-	c.interruptible = true
+	c.early = true
 	c.in.server.until = t
-	c.arm(c.openedAt.Add(time.Duration(t)))
+	c.arm(c.born.Add(time.Duration(t)))
 	return true
 }
 
@@ -210,7 +210,7 @@ func (in *input) readBeside() error {
 		var n int
 		var errno error
 		if err := in.c.raw.Control(func(fd uintptr) {
-			in.acquireBuffer()
+			in.lend()
 			n, errno = socket.Read(fd, in.buf.b[in.w:])
 		}); err != nil {
 			return err
@@ -219,7 +219,7 @@ func (in *input) readBeside() error {
 			in.n, in.errno = n, errno
 			return nil
 		}
-		in.releaseBuffer()
+		in.free()
 		if in.c.deadlineOver() {
 			return os.ErrDeadlineExceeded
 		}
@@ -228,10 +228,10 @@ func (in *input) readBeside() error {
 	}
 }
 
-// besideWait is the longest pause between two such reads.
+// besideWait is the longest that such a read looks away.
 const besideWait = 10 * time.Millisecond
 
-// deadlineOver reports whether the read deadline has passed.
+// deadlineOver reports whether the read deadline is.
 func (c *Conn) deadlineOver() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
