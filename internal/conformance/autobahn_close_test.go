@@ -6,7 +6,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// closings is section 7: the closing handshake, close codes and reasons.
+// closings returns the cases of section 7: the closing handshake, close codes and reasons.
 func closings() []numbered {
 	bye := wstest.CloseFrame(1000, "")
 	heard := text("Hello World!")
@@ -14,12 +14,12 @@ func closings() []numbered {
 	two := wstest.Fragments(wstest.Text, "fragment1", "fragment2")
 	basic := section("7.1",
 		echoed(wstest.Text, "Hello World!", together(heard)),
-		// After a close frame nothing counts.
+		// The server ignores data after a close frame.
 		refused(1000, together(bye, wstest.CloseFrame(0, ""))),
 		refused(1000, together(bye, ping(""))),
 		refused(1000, together(bye, heard)),
 		refused(1000, together(two[0], bye, two[1])),
-		// The suite only informs here. Frames are answered in order.
+		// The suite accepts any answer here. This server answers frames in order.
 		refused(1000, together(large, heard, bye, ping("")), large, heard),
 	)
 	reason := func(payload string, code uint16) exchange {
@@ -47,6 +47,6 @@ func closings() []numbered {
 	return slices.Concat(basic, sizes, invalid,
 		codes("7.7", same, 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999),
 		codes("7.9", illegal, 0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999),
-		codes("7.13", illegal, 5000, 65535), // where the suite only informs
+		codes("7.13", illegal, 5000, 65535), // the suite accepts any answer
 	)
 }

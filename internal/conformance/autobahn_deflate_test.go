@@ -8,16 +8,16 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// sizes12 are the cases of each section of 12 and 13: the size of a message and
-// of the fragments that what it is compressed to is sent in.
+// sizes12 lists the cases of each section of 12 and 13: the size of a message, and of
+// the fragments of the compressed message.
 var sizes12 = []struct{ message, fragment int }{
 	{16, 0}, {64, 0}, {256, 0}, {1 << 10, 0}, {4 << 10, 0}, {8 << 10, 0}, {16 << 10, 0}, {32 << 10, 0}, {64 << 10, 0}, {128 << 10, 0},
 	{8 << 10, 256}, {16 << 10, 256}, {32 << 10, 256}, {64 << 10, 256}, {128 << 10, 256},
 	{128 << 10, 1 << 10}, {128 << 10, 4 << 10}, {128 << 10, 32 << 10},
 }
 
-// many is how many messages of a size are sent where the suite sends a thousand:
-// fewer of the long ones, and in a sample fewer of all, or they would take minutes.
+// many returns the number of messages for a case in which the suite sends a thousand.
+// It is smaller for long messages and for a sample, which would take minutes otherwise.
 func many(size int) int {
 	switch {
 	case *exhaustive:
@@ -28,7 +28,7 @@ func many(size int) int {
 	return min(thousand, 2<<20/max(1, size))
 }
 
-// The offer that the suite's client makes, and what it adds to it.
+// The offer of the suite's client, and the parameters that some cases add.
 const (
 	plainOffer = "permessage-deflate; client_no_context_takeover; client_max_window_bits"
 	noTakeover = "; server_no_context_takeover"
@@ -36,7 +36,7 @@ const (
 	bits15     = "; server_max_window_bits=15"
 )
 
-// compressed is sections 12 and 13.
+// compressed returns the cases of sections 12 and 13.
 func compressed() []numbered {
 	var all []numbered
 	add := func(number, offer string, opcode byte, content *material, want params) {
@@ -76,15 +76,15 @@ func compressed() []numbered {
 	return all
 }
 
-// agreed sees that compression was agreed on, with at least these parameters for
-// what the server sends.
+// agreed checks that compression was negotiated, with at least these parameters for
+// the server's direction.
 func agreed(want params) step {
 	return func(t *talk) error {
 		switch {
 		case t.codec == nil:
-			return errors.New("compression was not agreed on")
+			return errors.New("compression was not negotiated")
 		case want.serverFresh && !t.codec.serverFresh, want.serverBits != t.codec.serverBits:
-			return fmt.Errorf("agreed on %+v, want %+v", t.codec.params, want)
+			return fmt.Errorf("negotiated %+v, want %+v", t.codec.params, want)
 		}
 		return nil
 	}

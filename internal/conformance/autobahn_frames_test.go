@@ -8,7 +8,7 @@ import (
 
 const hello = "Hello, world!"
 
-// framing is section 1: messages of one frame, of all lengths that matter.
+// framing returns the cases of section 1: messages of one frame, at the boundaries of lengths.
 func framing() []numbered {
 	var all []numbered
 	for i, opcode := range []byte{wstest.Text, wstest.Binary} {
@@ -26,7 +26,7 @@ func framing() []numbered {
 	return all
 }
 
-// control is section 2: pings and pongs.
+// control returns the cases of section 2: pings and pongs.
 func control() []numbered {
 	longest := repeat("\xfe", 125)
 	var pings, pongs []wstest.Frame
@@ -53,8 +53,8 @@ func control() []numbered {
 	)
 }
 
-// reserved is sections 3 and 4: bits and opcodes that nobody has defined. What
-// was said before is answered, and what comes behind is not.
+// reserved returns the cases of sections 3 and 4: reserved bits and opcodes. The server
+// answers the frames before the violation and ignores those after it.
 func reserved() []numbered {
 	first := text(hello)
 	before := func(chop func(...wstest.Frame) step, bad wstest.Frame) exchange {
@@ -82,7 +82,7 @@ func reserved() []numbered {
 	return slices.Concat(bits, opcodes("4.1", 3), opcodes("4.2", 11))
 }
 
-// fragmented is section 5.
+// fragmented returns the cases of section 5.
 func fragmented() []numbered {
 	octets := func(f ...wstest.Frame) step { return chopped(1, f...) }
 	two := wstest.Fragments(wstest.Text, "fragment1", "fragment2")
@@ -118,7 +118,7 @@ func fragmented() []numbered {
 		refused(1002, twice(more("fragment1"))),
 		refused(1002, twice(last("fragment1"))),
 		refused(1002, together(two[0], text("fragment2"))),
-		// The first ping is answered before the rest is sent.
+		// The client sends the remaining frames after the first pong.
 		exchange{say: []step{together(begin...), hearing(1), together(rest...)}, want: both},
 		exchange{say: []step{apart(begin...), hearing(1), apart(rest...)}, want: both},
 	)

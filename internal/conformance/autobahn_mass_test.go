@@ -8,8 +8,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// masses is sections 9 and 10: large messages, and many. The suite does not look
-// at their contents; here they are compared.
+// masses returns the cases of sections 9 and 10: large messages, and many messages. The
+// suite ignores their contents, and these tests compare them.
 func masses() []numbered {
 	const kib, mib = 1 << 10, 1 << 20
 	largest := 16 * mib
@@ -60,11 +60,11 @@ func masses() []numbered {
 	)
 }
 
-// thousand is how many messages the suite sends where it sends many.
+// thousand is the number of messages in the suite's mass tests.
 const thousand = 1000
 
-// oneByOne sends n messages, in frames of at most size bytes, 0 for one frame,
-// compressed if that was agreed on, and compares each reply before the next.
+// oneByOne sends n messages in frames of at most size bytes, where 0 means one frame. It
+// compresses them if that was negotiated. It compares each reply before the next message.
 func oneByOne(n int, message func(i int) wstest.Frame, size int) step {
 	return func(t *talk) error {
 		for i := range n {
@@ -76,7 +76,7 @@ func oneByOne(n int, message func(i int) wstest.Frame, size int) step {
 	}
 }
 
-// swap sends a message, hears one, compares them and forgets it.
+// swap sends a message, reads the reply, compares the two and drops the reply.
 func (t *talk) swap(m wstest.Frame, size int, compress bool) error {
 	sent := m
 	if compress {

@@ -11,16 +11,16 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A numbered is a case of the Autobahn suite. Its exchange demands what the suite
-// calls strict, where it knows more than one answer; where it only informs, or
-// allows several codes, what this server has decided on.
+// A numbered is a case of the Autobahn suite. Its exchange requires the answer that the
+// suite calls strict. If the suite accepts any answer or several codes, the exchange
+// requires the answer that this server chose.
 type numbered struct {
 	number string
-	make   func() exchange // not before its turn: some have megabytes
-	offer  string          // of Sec-WebSocket-Extensions; "": none
+	make   func() exchange // called when the case runs, because some take megabytes
+	offer  string          // Sec-WebSocket-Extensions; "": no header
 }
 
-// TestAutobahn has a subtest of each case's number.
+// TestAutobahn runs each case as a subtest with the case's number.
 func TestAutobahn(t *testing.T) {
 	t.Parallel()
 	plain := serve(t, server.Options{})
@@ -39,7 +39,7 @@ func TestAutobahn(t *testing.T) {
 	}
 }
 
-// autobahn are all the cases.
+// autobahn returns all cases.
 func autobahn() []numbered {
 	return slices.Concat(framing(), control(), reserved(), fragmented(), utf8Cases(), closings(), masses(), compressed())
 }
@@ -57,7 +57,7 @@ func TestAutobahnIsWhole(t *testing.T) {
 		t.Errorf("the list has %d numbers, want 517", len(want))
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("got %d cases, want the %d of the list, in its order", len(got), len(want))
+		t.Errorf("got %d cases, want the %d cases of the list, in its order", len(got), len(want))
 		for i := range max(len(got), len(want)) {
 			if g, w := at(got, i), at(want, i); g != w {
 				t.Fatalf("the first difference: got %s, want %s", g, w)
@@ -73,12 +73,12 @@ func at(s []string, i int) string {
 	return "none"
 }
 
-// section numbers exchanges as the cases of a section.
+// section returns the exchanges as the numbered cases of a section.
 func section(number string, rows ...exchange) []numbered {
 	return lazily(number, len(rows), func(i int) exchange { return rows[i] })
 }
 
-// lazily is a section of n cases that are made when they are wanted.
+// lazily returns a section of n cases. A case calls row when it runs.
 func lazily(number string, n int, row func(i int) exchange) []numbered {
 	cases := make([]numbered, n)
 	s := conformance.Section{Number: number, Cases: n}
@@ -88,12 +88,12 @@ func lazily(number string, n int, row func(i int) exchange) []numbered {
 	return cases
 }
 
-// echoed is an exchange of a message that comes back.
+// echoed returns an exchange in which the server echoes the message.
 func echoed(opcode byte, payload string, say ...step) exchange {
 	return exchange{say: say, want: []wstest.Frame{data(opcode, payload)}}
 }
 
-// refused is an exchange that ends with this code after want.
+// refused returns an exchange that ends with the code after the replies in want.
 func refused(code uint16, say step, want ...wstest.Frame) exchange {
 	return exchange{say: []step{say}, want: want, code: code}
 }

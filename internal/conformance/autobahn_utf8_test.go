@@ -11,19 +11,19 @@ import (
 const (
 	// kosme is a Greek word of letters of two and three bytes.
 	kosme = "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5"
-	// beyond is the code point behind the last, U+110000. Its second byte is the
-	// first that cannot be.
+	// beyond encodes U+110000, the first value after the last code point. Its second
+	// byte is the first invalid one.
 	beyond = "\xf4\x90\x80\x80"
 )
 
-// utf8Cases is section 6.
+// utf8Cases returns the cases of section 6.
 func utf8Cases() []numbered {
 	greeting := []string{"Hello-µ@ßöä", "üàá-UTF-8!!"}
 	whole := strings.Join(greeting, "")
 	surrogate := kosme + "\xed\xa0\x80edited"
 	octets := func(s string) step { return together(pieces(wstest.Text, s, 1)...) }
-	// The suite waits a second after the first part, to see that it is accepted; a
-	// ping that is answered says the same. The third part is never sent.
+	// The suite waits one second after the first part, to check that the server accepts
+	// it. Here a ping and its pong check that. The third part is never sent.
 	message := kosme + beyond + "edited"
 	n := len(kosme)
 	inFrames := func(cuts ...int) exchange {
@@ -79,7 +79,7 @@ func utf8Cases() []numbered {
 	return all
 }
 
-// A sample is a text that is UTF-8 or is not.
+// A sample is a text, and whether it is valid UTF-8.
 type sample struct {
 	text  string
 	valid bool
@@ -96,8 +96,8 @@ func samples(valid bool, texts []string) []sample {
 	return all
 }
 
-// utf8Table are sections 6.5 to 6.23, which come from Markus Kuhn's decoder
-// stress test.
+// utf8Table returns the samples of sections 6.5 to 6.23, which come from Markus Kuhn's
+// decoder stress test.
 func utf8Table() [][]sample {
 	var prefixes []sample
 	for n := 1; n <= len(kosme); n++ {
@@ -108,7 +108,7 @@ func utf8Table() [][]sample {
 	for b := byte(0x80); b < 0xbf; b++ {
 		strays.WriteByte(b)
 	}
-	lonely := func(from, to byte) string { // each with a space behind it
+	lonely := func(from, to byte) string { // each followed by a space
 		var s strings.Builder
 		for b := from; b < to; b++ {
 			s.Write([]byte{b, ' '})

@@ -5,13 +5,13 @@ import "fmt"
 // A Section is a group of cases of the Autobahn test suite (fuzzing client,
 // version 0.8).
 type Section struct {
-	Number string // its cases are this, a dot and 1 to Cases
+	Number string // a case's number is Number, a dot and 1 to Cases
 	Title  string
 	Cases  int
 }
 
-// Sections are all of them, in the suite's order. Sections 8 and 11 never had
-// cases, and 9.9 and 9.10, messages without end, are not run by the suite.
+// Sections returns all sections in the suite's order. Sections 8 and 11 never had
+// cases. The suite does not run 9.9 and 9.10, which are endless messages.
 func Sections() []Section {
 	s := []Section{
 		{"1.1", "text in one frame", 8},
@@ -77,7 +77,7 @@ func Sections() []Section {
 	return s
 }
 
-// Numbers are the numbers of a section's cases.
+// Numbers returns the numbers of the section's cases.
 func (s Section) Numbers() []string {
 	n := make([]string, s.Cases)
 	for i := range n {

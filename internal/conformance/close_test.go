@@ -8,9 +8,9 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// legal is which close codes may be sent: those of RFC 6455, section 7.4.1, those
-// that the IANA has registered since, up to 1014, and the ranges for libraries
-// and applications.
+// legal reports whether a peer may send the close code. It accepts the codes of RFC
+// 6455, section 7.4.1, the later registrations of the IANA up to 1014, and the ranges
+// for libraries and applications.
 func legal(code int) bool {
 	switch code {
 	case 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014:
@@ -19,8 +19,8 @@ func legal(code int) bool {
 	return code >= 3000 && code <= 4999
 }
 
-// TestCloseCodes has all codes from 0 to 5000, and some of those above. A legal
-// one comes back, the others are refused.
+// TestCloseCodes sends all codes from 0 to 5000, and some codes above. The server
+// returns a legal code and refuses the others.
 func TestCloseCodes(t *testing.T) {
 	t.Parallel()
 	var codes []int
@@ -32,7 +32,7 @@ func TestCloseCodes(t *testing.T) {
 	}
 	codes = append(codes, 65535)
 	if sampled() {
-		defined := codes[999:1017] // by the RFC, and their neighbours
+		defined := codes[999:1017] // the codes of the RFC, and their neighbours
 		codes = append(everyNth(codes, 13), defined...)
 	}
 	url := serve(t, server.Options{})
@@ -47,7 +47,7 @@ func TestCloseCodes(t *testing.T) {
 	})
 }
 
-// TestCloseReasons has reasons of all lengths, and all that is not UTF-8.
+// TestCloseReasons sends reasons of all lengths, and reasons with invalid UTF-8.
 func TestCloseReasons(t *testing.T) {
 	t.Parallel()
 	var rows []exchange
@@ -70,7 +70,7 @@ func TestCloseReasons(t *testing.T) {
 			add(fmt.Sprintf("%q before more", s.text), code, "\x03\xe9"+s.text+" and more")
 		}
 	}
-	// The code is looked at first.
+	// The server checks the code before the reason.
 	add("illegal code and reason", 1002, "\x03\xed\xff")
 	for b := range 256 {
 		add(fmt.Sprintf("one byte, %#x", b), 1002, string([]byte{byte(b)}))
@@ -78,8 +78,8 @@ func TestCloseReasons(t *testing.T) {
 	sweep(t, rows, on(serve(t, server.Options{})))
 }
 
-// TestAfterClose sends what must be ignored behind a close frame, RFC 6455,
-// section 5.5.1, in the same write and before the answer is read.
+// TestAfterClose sends data after a close frame, in the same write and before it reads
+// the answer. The server ignores the data (RFC 6455, section 5.5.1).
 func TestAfterClose(t *testing.T) {
 	t.Parallel()
 	bye := wstest.CloseFrame(4321, "bye")
@@ -106,7 +106,7 @@ func TestAfterClose(t *testing.T) {
 			exchange{name: name + ", inside a message", say: []step{raw(append(wire(text("a").Open(), bye), behind...))}, code: 4321},
 		)
 	}
-	// A ping before it is answered.
+	// The server answers a ping before the close frame.
 	rows = append(rows, exchange{name: "ping, close", say: []step{together(ping("1"), bye)}, want: []wstest.Frame{pong("1")}, code: 4321})
 	sweep(t, rows, on(serve(t, server.Options{})))
 }

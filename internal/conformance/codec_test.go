@@ -15,15 +15,15 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// params are the parameters of permessage-deflate that a server has answered
-// with (RFC 7692, section 7.1).
+// params holds the parameters of permessage-deflate from the server's answer (RFC 7692,
+// section 7.1).
 type params struct {
 	serverFresh, clientFresh bool // no context takeover
-	serverBits, clientBits   int  // windows; 0: the parameter is not there
+	serverBits, clientBits   int  // windows; 0: the parameter is absent
 }
 
-// answered reads the answer to an offer, strictly: one extension at most, known
-// parameters, each once, each with a value as it must have. Nil: no extension.
+// answered parses the answer to an offer. It accepts at most one extension, and each
+// known parameter once with a legal value. It returns nil if there is no extension.
 func answered(h http.Header) (*params, error) {
 	values := h.Values("Sec-WebSocket-Extensions")
 	if len(values) == 0 {
@@ -70,12 +70,11 @@ type codec struct {
 	out *flate.Writer
 	buf bytes.Buffer
 	in  io.ReadCloser
-	// window is the end of what the server has said, as much of it as it may
-	// refer to.
+	// window is the end of the server's data, as much as a reference may reach.
 	window []byte
 
-	exact bool // every bit of what the server sends is looked at
-	reach int  // then, how far back it has referred
+	exact bool // unpack checks every bit from the server
+	reach int  // if exact, the farthest distance of a reference
 }
 
 func newCodec(p params) (*codec, error) {
@@ -85,15 +84,15 @@ func newCodec(p params) (*codec, error) {
 	return c, err
 }
 
-// syncTail ends a message's deflate stream on a byte, and is not sent (RFC 7692,
-// section 7.2.1). finalTail is an empty last block, for the reader.
+// syncTail ends a message's deflate stream at a byte boundary, and is not sent (RFC
+// 7692, section 7.2.1). finalTail is an empty final block, which the reader needs.
 const (
 	syncTail  = "\x00\x00\xff\xff"
 	finalTail = "\x01\x00\x00\xff\xff"
 )
 
-// pack compresses the payload of a message. compress/flate knows one window, of
-// 15 bits; for less, what is longer is compressed in pieces of their own.
+// pack compresses the payload of a message. compress/flate has only a window of 15 bits.
+// For a smaller window, pack compresses pieces of the window's size independently.
 func (c *codec) pack(p []byte) []byte {
 	c.buf.Reset()
 	piece, fresh := max(1, len(p)), c.clientFresh
@@ -105,14 +104,14 @@ func (c *codec) pack(p []byte) []byte {
 			c.out.Reset(&c.buf)
 		}
 		n := min(piece, len(p))
-		_, _ = c.out.Write(p[:n]) // a bytes.Buffer takes all
+		_, _ = c.out.Write(p[:n]) // a bytes.Buffer never fails
 		_ = c.out.Flush()
 		p = p[n:]
 	}
 	return bytes.Clone(bytes.TrimSuffix(c.buf.Bytes(), []byte(syncTail)))
 }
 
-// unpack returns the payload of a whole message of the server's.
+// unpack returns the payload of a whole message from the server.
 func (c *codec) unpack(m wstest.Frame) ([]byte, error) {
 	if m.Rsv == 0 {
 		return m.Payload, nil

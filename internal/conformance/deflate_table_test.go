@@ -8,7 +8,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// squeezed is a compressed message in one frame, from its bytes in hexadecimal.
+// squeezed returns a compressed message in one frame. The argument is hexadecimal.
 func squeezed(opcode byte, digits string) wstest.Frame {
 	b, err := hex.DecodeString(strings.ReplaceAll(digits, " ", ""))
 	if err != nil {
@@ -17,11 +17,11 @@ func squeezed(opcode byte, digits string) wstest.Frame {
 	return wstest.Frame{Fin: true, Rsv: wstest.RSV1, Opcode: opcode, Payload: b}
 }
 
-// whole is "Hello", compressed.
+// whole is the compressed "Hello".
 const whole = "f248cdc9c90700"
 
-// deflated are messages by their bytes, and what they are: the examples of RFC
-// 7692, section 7.2.3, and other forms that are legal.
+// deflated lists compressed messages and their payloads: the examples of RFC 7692,
+// section 7.2.3, and other legal forms.
 var deflated = []struct{ name, digits, want string }{
 	{"one block", whole, "Hello"},
 	{"a stored block", "00 0500 faff 48656c6c6f 00", "Hello"},
@@ -38,7 +38,7 @@ var deflated = []struct{ name, digits, want string }{
 	{"a stored block that ends as a message does", "00 0400 fbff 0000ffff 00", "\x00\x00\xff\xff"},
 }
 
-// corrupt are messages that no inflater may take.
+// corrupt lists messages that every inflater must refuse.
 var corrupt = map[string]string{
 	"a block of type 3":                       "06",
 	"a stored block of another length":        "00 0500 0000 48656c6c6f 00",
@@ -56,7 +56,7 @@ var corrupt = map[string]string{
 	"nothing":                                 "",
 }
 
-// TestTables has a plain reading of RFC 1951 judge the tables.
+// TestTables checks the tables with inflate, a plain implementation of RFC 1951.
 func TestTables(t *testing.T) {
 	for _, tt := range deflated {
 		if got, _, err := inflate(squeezed(0, tt.digits).Payload, nil); err != nil || string(got) != tt.want {
@@ -71,7 +71,7 @@ func TestTables(t *testing.T) {
 	long, stored := truncatable()
 	for _, p := range [][]byte{long, stored} {
 		for n := range p {
-			if len(p) == len(stored) && n == 1 { // that is an empty message
+			if len(p) == len(stored) && n == 1 { // an empty message
 				continue
 			}
 			if got, _, err := inflate(p[:n], nil); err == nil {
@@ -91,8 +91,8 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// truncatable are two messages of which no beginning is a message: one in a block
-// with codes of its own, one stored.
+// truncatable returns two messages of which no prefix is a message: one in a block with
+// dynamic codes, one stored.
 func truncatable() (long, stored []byte) {
 	c, err := newCodec(params{})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// inModes runs a table against a server of each mode, over an offer.
+// inModes runs a table against a server of each mode, with an offer.
 func inModes(t *testing.T, o server.Options, offer string, rows func(takeover bool) []exchange) {
 	for name, mode := range modes {
 		t.Run(name, func(t *testing.T) {
@@ -26,8 +26,8 @@ func inModes(t *testing.T, o server.Options, offer string, rows func(takeover bo
 	}
 }
 
-// TestDeflateExamples has the examples of RFC 7692, section 7.2.3, and other forms
-// that a message may take. Behind each comes another, which must be understood.
+// TestDeflateExamples sends the examples of RFC 7692, section 7.2.3, and other legal
+// forms of a message. After each message it sends another, which the server must echo.
 func TestDeflateExamples(t *testing.T) {
 	t.Parallel()
 	inModes(t, server.Options{}, pmd, func(takeover bool) (rows []exchange) {
@@ -36,7 +36,7 @@ func TestDeflateExamples(t *testing.T) {
 			then := []wstest.Frame{squeezed(wstest.Text, whole), binary("plain"), squeezed(wstest.Text, whole)}
 			want := []wstest.Frame{binary(tt.want), text("Hello"), binary("plain"), text("Hello")}
 			var fragments []wstest.Frame
-			for i := range m.Payload { // cut at every byte, an empty one and a ping in between
+			for i := range m.Payload { // cut at every byte, with an empty fragment and a ping in between
 				f := more(string(m.Payload[i : i+1]))
 				fragments = append(fragments, f, ping("?"), more(""))
 			}
@@ -57,15 +57,15 @@ func TestDeflateExamples(t *testing.T) {
 			name: "context takeover", say: []step{together(squeezed(wstest.Text, whole), squeezed(wstest.Text, "f200110000"))},
 			want: []wstest.Frame{text("Hello"), text("Hello")},
 		}
-		if !takeover { // a reference to before the message
+		if !takeover { // the distance reaches before the message
 			e.want, e.code = e.want[:1], 1007
 		}
 		return append(rows, e)
 	})
 }
 
-// TestDeflateCorrupt has messages that are cut short, and that are no deflate. No
-// byte of them comes back.
+// TestDeflateCorrupt sends truncated messages and messages that are not deflate. The
+// server echoes no byte of them.
 func TestDeflateCorrupt(t *testing.T) {
 	t.Parallel()
 	inModes(t, server.Options{}, pmd, func(bool) (rows []exchange) {
@@ -78,7 +78,7 @@ func TestDeflateCorrupt(t *testing.T) {
 		long, stored := truncatable()
 		for what, p := range map[string][]byte{"codes": long, "stored": stored} {
 			for n := range p {
-				if what == "stored" && n == 1 { // that is an empty message
+				if what == "stored" && n == 1 { // an empty message
 					continue
 				}
 				add(fmt.Sprintf("%s, the first %d bytes of %d", what, n, len(p)), 1007,
@@ -100,7 +100,7 @@ func TestDeflateCorrupt(t *testing.T) {
 	})
 }
 
-// TestDeflateText checks what comes out of the inflater as any other text.
+// TestDeflateText checks that the server validates decompressed text as UTF-8.
 func TestDeflateText(t *testing.T) {
 	t.Parallel()
 	inModes(t, server.Options{}, pmd, func(bool) (rows []exchange) {
@@ -132,8 +132,8 @@ func TestDeflateText(t *testing.T) {
 	})
 }
 
-// TestDeflateLimit has messages that are short on the wire and over the limit
-// behind the inflater.
+// TestDeflateLimit sends messages that are short on the wire and over the limit when
+// decompressed.
 func TestDeflateLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 100_000
@@ -160,8 +160,8 @@ func TestDeflateLimit(t *testing.T) {
 	})
 }
 
-// TestDeflateMessages sends messages of 0 to 128 KiB, text and binary, whole and
-// in fragments, compressed and plain in turn, after all kinds of offers.
+// TestDeflateMessages sends messages of 0 to 128 KiB, text and binary, whole and in
+// fragments, compressed and uncompressed, after all kinds of offers.
 func TestDeflateMessages(t *testing.T) {
 	t.Parallel()
 	sizes := []int{0, 1, 2, 3, 10, 125, 126, 127, 128, 511, 512, 513, 4095, 4096, 4097, 16 << 10, 32<<10 - 1, 32 << 10, 32<<10 + 1, 65535, 65536, 128 << 10}
@@ -189,7 +189,7 @@ func TestDeflateMessages(t *testing.T) {
 						content = materials[r.IntN(len(materials))]
 					}
 					m := wstest.Frame{Fin: true, Opcode: opcode, Payload: content.at(r.IntN(materialSize), sizes[5*i%len(sizes)])}
-					if err := t.swap(m, fragment, i%5 != 4); err != nil { // what is plain does not enter the window
+					if err := t.swap(m, fragment, i%5 != 4); err != nil { // an uncompressed message does not enter the window
 						return fmt.Errorf("message %d: %w", i, err)
 					}
 				}
@@ -213,9 +213,8 @@ func TestDeflateMessages(t *testing.T) {
 	}
 }
 
-// TestWindows has the server compress what repeats itself from farther away than
-// the window that was agreed on, inside messages and from one to the next, and
-// measures how far back it refers.
+// TestWindows sends data that repeats at distances over the negotiated window, inside
+// messages and between them. It measures the distance of the server's references.
 func TestWindows(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -237,7 +236,7 @@ func TestWindows(t *testing.T) {
 				inModes(t, server.Options{}, offer, func(bool) []exchange {
 					return []exchange{{say: []step{func(t *talk) error {
 						if t.codec == nil {
-							return errors.New("compression was not agreed on")
+							return errors.New("compression was not negotiated")
 						}
 						t.codec.exact = true
 						for range 3 {
@@ -248,7 +247,7 @@ func TestWindows(t *testing.T) {
 							}
 						}
 						if t.codec.reach > window {
-							return fmt.Errorf("the server refers %d bytes back, over %d", t.codec.reach, window)
+							return fmt.Errorf("a reference of the server goes back %d bytes, want at most %d", t.codec.reach, window)
 						}
 						return nil
 					}}}}

@@ -1,24 +1,24 @@
-// Package conformance holds the server to RFC 6455 and RFC 7692, from outside:
-// its tests start the echo on loopback, write frames byte by byte as no library
-// would, and compare every frame that comes back, the close code, and how TCP
-// ends.
+// Package conformance tests the server against RFC 6455 and RFC 7692.
+//
+// The tests start the echo server on loopback and write raw frames, including illegal
+// ones. They compare every reply, the close code and the end of the TCP connection.
 //
 //	go test ./internal/conformance                                # a sample of the long tables
 //	WSECHO_TEST_FULL=1 go test ./internal/conformance             # all of them
 //	go test ./internal/conformance -run TestAutobahn/6.4          # one section of the suite
 //	go test ./internal/conformance -run TestAutobahn -exhaustive  # with the suite's own numbers of messages
 //
-// TestAutobahn has a counterpart of each case of the Autobahn test suite, under
-// the case's own number, and demands the answer that the suite calls strict. The
-// other tests go beyond the suite: all opcodes with all reserved bits, all short
-// sequences of frames, all close codes, all forms of a length.
+// TestAutobahn has a subtest for each case of the Autobahn test suite, named after the
+// case's number. It requires the answer that the suite calls strict. The other tests
+// cover more: all opcodes with all reserved bits, all short sequences of frames, all
+// close codes, all forms of a length.
 //
-// Of messages over 2 KiB in sections 12 and 13, the full tests send as many as make
-// 2 MiB, where the suite sends a thousand. By default, and under the race detector,
-// the tests send fewer and try a sample of the long tables. -exhaustive sends all.
+// In sections 12 and 13 the suite sends a thousand messages. For messages over 2 KiB,
+// the full tests send 2 MiB in total. By default, and under the race detector, the tests
+// send fewer and sample the long tables. -exhaustive sends all.
 //
-// The command in table makes docs/conformance.md from the results of go test.
+// The command in table creates docs/conformance.md from the results of go test.
 //
-// The package has no code that a server could use, and does not test what takes
-// time or hostility: floods, stalls and dead peers are tested in package server.
+// The package has no code for servers. Package server tests floods, stalls and dead
+// peers.
 package conformance

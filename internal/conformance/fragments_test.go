@@ -9,8 +9,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A kind of frame for TestSequences, by a letter: those of data small while their
-// message goes on, and capital where it ends.
+// The kinds of frames for TestSequences, one letter each. A lower-case letter is a data
+// frame without FIN, and an upper-case letter is one with FIN.
 var letters = map[rune]wstest.Frame{
 	't': text("t").Open(), 'T': text("T"),
 	'b': binary("b").Open(), 'B': binary("B"),
@@ -18,9 +18,9 @@ var letters = map[rune]wstest.Frame{
 	'p': ping("p"), 'o': pong("o"),
 }
 
-// TestSequences has all sequences of up to four frames that are legal but for
-// their last, in one write and in one for each frame: RFC 6455, section 5.4. With
-// -exhaustive, they are of up to five.
+// TestSequences sends all sequences of up to four frames whose frames before the last
+// are legal (RFC 6455, section 5.4). It sends them in one write, and in one write per
+// frame. With -exhaustive, a sequence has up to five frames.
 func TestSequences(t *testing.T) {
 	t.Parallel()
 	url := serve(t, server.Options{})
@@ -46,8 +46,8 @@ func TestSequences(t *testing.T) {
 	}
 }
 
-// sequence is the exchange of a sequence of letters. It ends the message that the
-// sequence has left open.
+// sequence returns the exchange for a sequence of letters. It ends a message that the
+// sequence leaves open.
 func sequence(s string) exchange {
 	e := exchange{name: s}
 	var frames []wstest.Frame
@@ -92,8 +92,8 @@ func sequence(s string) exchange {
 	return e
 }
 
-// TestFragments cuts messages into frames at every place, with a ping at every
-// cut, and into many.
+// TestFragments cuts messages into two frames at every byte, with a ping at the cut, and
+// into many frames.
 func TestFragments(t *testing.T) {
 	t.Parallel()
 	var rows []exchange

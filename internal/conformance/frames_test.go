@@ -8,13 +8,13 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// on returns a function for sweep that has each exchange with this server.
+// on returns a function for sweep that runs each exchange with this server.
 func on(url string) func(exchange) error {
 	return func(e exchange) error { return e.with(url, wstest.DialOptions{}) }
 }
 
-// TestLengths has every form of a length, RFC 6455, section 5.2, with the lengths
-// at its ends. Only the shortest is legal.
+// TestLengths sends every form of a length with the smallest and largest lengths. Only
+// the shortest form is legal (RFC 6455, section 5.2).
 func TestLengths(t *testing.T) {
 	t.Parallel()
 	most := map[int]int{7: 125, 16: 65535, 64: 1 << 30}
@@ -38,7 +38,7 @@ func TestLengths(t *testing.T) {
 	sweep(t, rows, on(serve(t, server.Options{})))
 }
 
-// framed is a frame with its length in a form that need not be the shortest.
+// framed returns a frame whose length may have a longer form than necessary.
 func framed(first byte, payload string, bits int) []byte {
 	b := wstest.Header(first, true, key, uint64(len(payload)), bits)
 	for i := range len(payload) {
@@ -47,11 +47,11 @@ func framed(first byte, payload string, bits int) []byte {
 	return b
 }
 
-// TestControlFrames has every length of ping, pong and close, fragments of them,
-// and the long forms of a short length, RFC 6455, section 5.5.
+// TestControlFrames sends pings, pongs and close frames of every length, in fragments,
+// and with the long forms of a short length (RFC 6455, section 5.5).
 func TestControlFrames(t *testing.T) {
 	t.Parallel()
-	reason := func(n int) string { // of a close frame of n bytes; one of a single byte is illegal
+	reason := func(n int) string { // of a close frame of n bytes; a close frame of one byte is illegal
 		if n < 2 {
 			return ""
 		}
@@ -88,8 +88,8 @@ func TestControlFrames(t *testing.T) {
 	sweep(t, rows, on(serve(t, server.Options{})))
 }
 
-// TestFirstBytes has every first byte of a frame, as the first frame of a
-// connection and inside a message: FIN, the reserved bits, all opcodes.
+// TestFirstBytes sends every first byte of a frame: FIN, the reserved bits, all opcodes.
+// The frame is the first of its connection, or inside a message.
 func TestFirstBytes(t *testing.T) {
 	t.Parallel()
 	var rows []exchange
@@ -101,8 +101,8 @@ func TestFirstBytes(t *testing.T) {
 	sweep(t, rows, on(serve(t, server.Options{})))
 }
 
-// firstByte is the exchange of a frame that begins with this byte and has no
-// payload, inside a message or not, without extensions.
+// firstByte returns the exchange for a frame that begins with this byte and has no
+// payload, without extensions. The frame is inside a message or alone.
 func firstByte(first byte, inside bool) exchange {
 	fin, rsv, opcode := first&0x80 != 0, first>>4&7, first&0xf
 	f := wstest.Frame{Fin: fin, Rsv: rsv, Opcode: opcode}
@@ -146,8 +146,8 @@ func firstByte(first byte, inside bool) exchange {
 	return e
 }
 
-// TestMasks has frames without a mask, which are refused whatever else they are,
-// and keys that might be mistaken for one, RFC 6455, section 5.3.
+// TestMasks sends unmasked frames, which the server always refuses, and masked frames
+// with unusual keys (RFC 6455, section 5.3).
 func TestMasks(t *testing.T) {
 	t.Parallel()
 	var rows []exchange
@@ -173,7 +173,7 @@ func TestMasks(t *testing.T) {
 			s := "\x00\xff12345678"[:n]
 			rows = append(rows, exchange{
 				name: fmt.Sprintf("key %x, %d bytes", k, n),
-				// A key for each frame, and reads that end inside it.
+				// Each frame has another key, and the server's reads end inside a key.
 				say:  []step{apart(binary(s).Open().WithKey(k), more(s)), chopped(3, last(s).WithKey(k))},
 				want: []wstest.Frame{binary(s + s + s)},
 			})

@@ -10,11 +10,11 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestHandshake has the forms of a handshake that are legal, RFC 6455, section
-// 4.2.1. Some more of what is not is in TestBadHandshakes of package server.
+// TestHandshake sends legal and illegal forms of a handshake (RFC 6455, section 4.2.1).
+// TestBadHandshakes of package server has more illegal forms.
 func TestHandshake(t *testing.T) {
 	t.Parallel()
-	key := func(n int, c string) string { // the base64 form of n bytes
+	key := func(n int, c string) string { // the base64 encoding of n bytes
 		return strings.Repeat(c, (n*8+5)/6) + strings.Repeat("=", (3-n%3)%3)
 	}
 	type row struct {
@@ -53,7 +53,7 @@ func TestHandshake(t *testing.T) {
 		row{"Connection on two lines", 101, "", http.Header{"Connection": {"keep-alive", "Upgrade"}}},
 		row{"Upgrade on two lines", 101, "", http.Header{"Upgrade": {"h2c", "websocket"}}},
 	)
-	// What is no handshake is an ordinary request, here for a page that is not there.
+	// Without these headers the request is an ordinary HTTP request.
 	for _, v := range []string{"", "Upgrades", "Up grade", "upgrade/1", "\"Upgrade\"", "keep-alive"} {
 		rows = append(rows, row{"Connection " + v, 426, "GET /ws HTTP/1.1", http.Header{"Connection": {v}}})
 	}
@@ -76,8 +76,8 @@ func TestHandshake(t *testing.T) {
 	})
 }
 
-// handshake sends a request and looks at the answer, and then at whether there is
-// a WebSocket or an HTTP answer that is whole.
+// handshake sends a request and checks the status and the headers of the answer. After
+// 101 it checks that the server echoes.
 func handshake(url, request string, status int) error {
 	p, err := wstest.RawDial(url, wstest.DialOptions{Timeout: soon})
 	if err != nil {
@@ -96,9 +96,9 @@ func handshake(url, request string, status int) error {
 		return fmt.Errorf("got %d, want %d", r.StatusCode, status)
 	}
 	if status != http.StatusSwitchingProtocols {
-		// Section 4.4: what would be understood is said.
+		// Section 4.4: the answer names the supported version.
 		if strings.Contains(request, "Upgrade") && status == 426 && h.Get("Sec-WebSocket-Version") != "13" {
-			return fmt.Errorf("the answer does not say Sec-WebSocket-Version: 13: %v", h)
+			return fmt.Errorf("the answer has no Sec-WebSocket-Version: 13: %v", h)
 		}
 		return nil
 	}
@@ -112,15 +112,15 @@ func handshake(url, request string, status int) error {
 	case h.Get("Sec-WebSocket-Accept") != wstest.AcceptKey(key):
 		return fmt.Errorf("Sec-WebSocket-Accept is %q", h.Get("Sec-WebSocket-Accept"))
 	case !strings.EqualFold(h.Get("Upgrade"), "websocket"), !strings.EqualFold(h.Get("Connection"), "upgrade"):
-		return fmt.Errorf("the answer has %v", h)
+		return fmt.Errorf("the answer has %v, want Upgrade: websocket and Connection: Upgrade", h)
 	case h.Get("Sec-WebSocket-Extensions") != "", h.Get("Sec-WebSocket-Protocol") != "":
-		return fmt.Errorf("what was not asked for was answered: %v", h)
+		return fmt.Errorf("the answer has a header that the client did not ask for: %v", h)
 	}
 	return echoed(wstest.Text, hello, together(text(hello))).on(&talk{Peer: p})
 }
 
-// TestSubprotocol has the server choose one of its own that was asked for, or
-// none, RFC 6455, section 4.2.2.
+// TestSubprotocol checks that the server chooses one of its subprotocols that the client
+// offered, or none (RFC 6455, section 4.2.2).
 func TestSubprotocol(t *testing.T) {
 	t.Parallel()
 	url := serve(t, server.Options{Subprotocols: []string{"b", "a"}})

@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// inflate reads a message's deflate stream, RFC 1951, as plainly as can be, for
-// what no library tells: how far back it refers. p is followed by the four bytes
-// that RFC 7692 takes off; window is what came before. It reads until p is used
-// up, past final blocks too.
+// inflate is a plain implementation of RFC 1951 for one message. Unlike a library, it
+// also returns the farthest distance of a reference. It appends to p the four bytes that
+// RFC 7692 removes. window is the data before the message. inflate reads to the end of
+// p, also past final blocks.
 func inflate(p, window []byte) (out []byte, reach int, err error) {
 	defer func() {
 		if recover() == errShort {
@@ -28,7 +28,7 @@ func inflate(p, window []byte) (out []byte, reach int, err error) {
 			if n^not != 0xffff {
 				return nil, 0, errors.New("stored block with a bad length")
 			}
-			whole = n == 0 && i.at == 8*len(i.in) // its length is the four bytes
+			whole = n == 0 && i.at == 8*len(i.in) // the last four bytes are this block's length
 			for range n {
 				i.out = append(i.out, byte(i.bits(8)))
 			}
@@ -60,10 +60,10 @@ type inflater struct {
 	reach int // the farthest distance
 }
 
-// errShort is panicked with where the input ends too early.
+// errShort is the value of the panic at a premature end of the input.
 var errShort = errors.New("the stream is cut short")
 
-// bits are the next n bits, the first of them the lowest.
+// bits returns the next n bits. The first bit is the lowest.
 func (i *inflater) bits(n int) (v int) {
 	for k := range n {
 		if i.at >= 8*len(i.in) {
@@ -77,7 +77,7 @@ func (i *inflater) bits(n int) (v int) {
 
 func (i *inflater) align() { i.at = (i.at + 7) / 8 * 8 }
 
-// A code is a Huffman code: how many symbols there are of each length, and they.
+// A code is a Huffman code: the number of symbols of each length, and the symbols.
 type code struct {
 	count   [16]int
 	symbols []int
@@ -106,7 +106,7 @@ func (i *inflater) symbol(c code) (int, error) {
 		first = (first + c.count[n]) << 1
 		value <<= 1
 	}
-	return 0, errors.New("bits that are no symbol")
+	return 0, errors.New("bits that encode no symbol")
 }
 
 var (
@@ -116,7 +116,7 @@ var (
 	codeOrder    = []int{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 )
 
-// block is what follows the header of a compressed block.
+// block reads a compressed block after its header.
 func (i *inflater) block(literals, distances code) error {
 	for {
 		s, err := i.symbol(literals)
@@ -129,7 +129,7 @@ func (i *inflater) block(literals, distances code) error {
 		case s == 256:
 			return nil
 		case s > 285:
-			return errors.New("a length that is not defined")
+			return errors.New("an undefined length")
 		}
 		length := lengthBase[s-257] + i.bits(lengthBits[s-257])
 		d, err := i.symbol(distances)
@@ -137,11 +137,11 @@ func (i *inflater) block(literals, distances code) error {
 			return err
 		}
 		if d >= len(distanceBase) {
-			return errors.New("a distance that is not defined")
+			return errors.New("an undefined distance")
 		}
 		distance := distanceBase[d] + i.bits(max(0, d/2-1))
 		if distance > len(i.out) {
-			return errors.New("a distance before the beginning")
+			return errors.New("a distance before the beginning of the data")
 		}
 		i.reach = max(i.reach, distance)
 		for range length {
@@ -150,7 +150,7 @@ func (i *inflater) block(literals, distances code) error {
 	}
 }
 
-// dynamic is a block that brings its own codes.
+// dynamic reads a block with dynamic codes.
 func (i *inflater) dynamic() error {
 	literals, distances, n := 257+i.bits(5), 1+i.bits(5), 4+i.bits(4)
 	lengths := make([]int, 19)
@@ -159,7 +159,7 @@ func (i *inflater) dynamic() error {
 	}
 	c := newCode(lengths)
 	if c.left() != 0 {
-		return errors.New("a set of codes that is not full")
+		return errors.New("an incomplete set of codes")
 	}
 	lengths = nil
 	for len(lengths) < literals+distances {
@@ -187,18 +187,18 @@ func (i *inflater) dynamic() error {
 	l, d := newCode(lengths[:literals]), newCode(lengths[literals:])
 	switch {
 	case literals > 286 || distances > 30:
-		return errors.New("more symbols than there are")
+		return errors.New("too many symbols")
 	case lengths[256] == 0:
-		return errors.New("a block without an end")
+		return errors.New("a block without an end symbol")
 	case l.left() != 0 && !l.single(), d.left() != 0 && !d.single() && len(d.symbols) > 0:
-		return errors.New("a set of codes that is not full")
+		return errors.New("an incomplete set of codes")
 	}
 	return i.block(l, d)
 }
 
-// left is how much of the space of codes is not used, negative if it is too small
-// for them. As in zlib, it must be 0 but for a single code of one bit, and for
-// no distances at all.
+// left returns the unused part of the code space. It is negative if the code has too
+// many symbols. As in zlib, it must be 0, except for a single code of one bit and for an
+// empty set of distances.
 func (c code) left() int {
 	left := 1
 	for n := 1; n < 16; n++ {

@@ -9,8 +9,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestLimit sends messages of up to the limit, and over it in all ways: RFC 6455,
-// section 10.4. What is announced is refused before it has come.
+// TestLimit sends messages at the limit and over it (RFC 6455, section 10.4). The server
+// refuses an announced length before it receives the payload.
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 1000
@@ -43,9 +43,9 @@ func TestLimit(t *testing.T) {
 	sweep(t, rows, on(serve(t, server.Options{ReadLimit: limit})))
 }
 
-// TestLarge sends messages of 4 and 16 MiB whole, in fragments, with pings in
-// between, and in chops; and 4 MiB in fragments of 64 bytes. By default they are of 1
-// and 4 MiB.
+// TestLarge sends messages of 16 MiB whole, in fragments and in chops. It sends messages
+// of 4 MiB in fragments of 64 bytes and with pings in between. By default the sizes are
+// 4 and 1 MiB.
 func TestLarge(t *testing.T) {
 	t.Parallel()
 	url := serve(t, server.Options{})

@@ -17,25 +17,24 @@ import (
 
 var exhaustive = flag.Bool("exhaustive", false, "send as many messages as the Autobahn suite, and try longer tables, also with the race detector")
 
-// sampled reports whether the tests send fewer and smaller messages and try a sample
-// of the long tables. The samples are always the same, and have each kind once.
+// sampled reports whether the tests send fewer and smaller messages and sample the long
+// tables. The samples are fixed and contain each kind once.
 func sampled() bool { return !*exhaustive && (raced || !testfull.Enabled()) }
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// They wait for most of the time.
+	// The tests wait most of the time.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 
-// soon is how long a test waits for what must happen. It is never waited out by
-// a test that passes.
+// soon bounds each wait of a test. A test that passes never waits that long.
 const soon = time.Minute
 
-// serve runs the echo, as the binary has it, on loopback for the rest of the
-// test, and returns its URL.
+// serve runs the echo server on loopback until the end of the test, with the options of
+// the binary. It returns the URL.
 func serve(tb testing.TB, o server.Options) string {
 	tb.Helper()
 	o.HoldReplies, o.ParkAfter = true, 10*time.Second
@@ -64,8 +63,8 @@ func serve(tb testing.TB, o server.Options) string {
 	return "ws://" + l.Addr().String() + "/"
 }
 
-// sweep calls f with each item, several at once, and reports the errors. It is
-// for tables of thousands, where subtests would say too much.
+// sweep calls f with each item, four at a time, and reports at most 20 errors. It serves
+// tables of thousands of items, for which subtests print too much.
 func sweep[T any](t *testing.T, items []T, f func(T) error) {
 	t.Helper()
 	const workers, most = 4, 20
@@ -94,9 +93,9 @@ func sweep[T any](t *testing.T, items []T, f func(T) error) {
 	close(queue)
 	group.Wait()
 	if len(items) == 0 {
-		t.Error("nothing was tried")
+		t.Error("the table is empty")
 	}
 	if failed > most {
-		t.Errorf("%d of %d failed", failed, len(items))
+		t.Errorf("%d of %d items failed", failed, len(items))
 	}
 }

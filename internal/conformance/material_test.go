@@ -8,16 +8,16 @@ import (
 	"sync"
 )
 
-// A material is what compressed messages are cut from, over and over. Each is
-// made of the same kind of stuff as one of the suite's files.
+// A material is the data from which a test cuts compressed messages. Each resembles one
+// of the suite's files.
 type material struct {
-	text bool // it is ASCII, so that every piece of it is UTF-8
+	text bool // ASCII, so that every piece is valid UTF-8
 	make func() []byte
 	once sync.Once
 	b    []byte
 }
 
-// at is n bytes from a place on, round and round.
+// at returns n bytes from an offset on. After the last byte it continues at the first.
 func (m *material) at(from, n int) []byte {
 	m.once.Do(func() { m.b = m.make() })
 	b := make([]byte, 0, n)
@@ -36,7 +36,7 @@ var materials = []*material{
 	{make: documentLike},
 }
 
-// Sizes of them, in bytes. They are primes, so that no message size fits in.
+// Sizes of materials in bytes. They are primes, so no message size divides them.
 const (
 	materialSize = 200_003
 	documentSize = 1_000_003
@@ -46,7 +46,7 @@ var words = bytes.Fields([]byte(`the spirit that for ever says no and rightly so
 deserves to perish wretchedly it were better nothing would begin thus everything that your terms sin destruction
 evil represent that is my proper element part of the darkness which gave birth to light`))
 
-// fill calls add until there are n bytes.
+// fill calls add until the buffer has n bytes, and returns n bytes.
 func fill(n int, seed uint64, add func(*bytes.Buffer, *rand.Rand)) []byte {
 	r := rand.New(rand.NewPCG(seed, seed))
 	var b bytes.Buffer
@@ -81,7 +81,7 @@ func prose(b *bytes.Buffer, r *rand.Rand) {
 	b.WriteString("and for itself.\r\n")
 }
 
-// pictureLike is a soft landscape with grain, a byte a dot.
+// pictureLike returns a smooth picture with noise, one byte per pixel.
 func pictureLike() []byte {
 	x := 0.0
 	return fill(materialSize, 4, func(b *bytes.Buffer, r *rand.Rand) {
@@ -90,7 +90,7 @@ func pictureLike() []byte {
 	})
 }
 
-// documentLike has text between long pieces that cannot be compressed.
+// documentLike returns text between long incompressible pieces.
 func documentLike() []byte {
 	return fill(documentSize, 5, func(b *bytes.Buffer, r *rand.Rand) {
 		fmt.Fprintf(b, "%d 0 obj\n<< /Type /Page /Length %d >>\nstream\n", r.IntN(999), r.IntN(9999))

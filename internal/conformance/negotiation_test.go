@@ -12,24 +12,24 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// An offer is a row of the table of negotiation: values of
-// Sec-WebSocket-Extensions and what the answer must be.
+// An offer is a row of the table of negotiation: values of Sec-WebSocket-Extensions and
+// the required answer.
 type offer struct {
 	lines []string
-	no    bool // there must be no extension
-	bad   bool // it breaks the grammar: section 9.1 of RFC 6455 wants a failure
-	// What the answer must have. A server may always add that nobody takes a
-	// context over.
+	no    bool // the answer must have no extension
+	bad   bool // it violates the grammar: RFC 6455, section 9.1, requires a failure
+	// The required answer. A server may always add a parameter that disables context
+	// takeover.
 	serverFresh bool
 	serverBits  int
-	// The most that client_max_window_bits may be answered with; 0: it must not.
+	// The largest legal client_max_window_bits of the answer; 0: it must be absent.
 	clientBits int
 }
 
 const pmd = "permessage-deflate"
 
-// TestNegotiation has each parameter of RFC 7692, section 7.1, alone, all of them
-// together, several offers, and what is wrong, in both modes.
+// TestNegotiation offers each parameter of RFC 7692, section 7.1, alone, all together,
+// several offers, and illegal offers, in both modes.
 func TestNegotiation(t *testing.T) {
 	t.Parallel()
 	for name, mode := range modes {
@@ -51,13 +51,13 @@ var modes = map[string]websocket.CompressionMode{
 	"no takeover": websocket.CompressionNoContextTakeover,
 }
 
-// TestNotNegotiated has a server without compression, which answers no offer and
-// takes no compressed message.
+// TestNotNegotiated checks that a server without compression answers no offer and
+// refuses compressed messages.
 func TestNotNegotiated(t *testing.T) {
 	t.Parallel()
 	url := serve(t, server.Options{})
 	sweep(t, offers(), func(o offer) error {
-		o.no, o.bad = true, false // who knows no extension need not read them
+		o.no, o.bad = true, false // a server without extensions need not parse the offers
 		if err := negotiate(url, o, websocket.CompressionDisabled); err != nil {
 			return fmt.Errorf("%q: %w", o.lines, err)
 		}
@@ -91,7 +91,7 @@ func offers() []offer {
 		pmd+";client_max_window_bits;server_max_window_bits=10;client_no_context_takeover;server_no_context_takeover")
 	yes(offer{serverBits: 10}, pmd+" ;\tserver_max_window_bits\t=\t10")
 
-	// The first that can be accepted, in the client's order, over lines too.
+	// The server accepts the first acceptable offer in the client's order, across lines.
 	yes(offer{serverFresh: true}, pmd+"; server_no_context_takeover, "+pmd)
 	yes(offer{}, pmd+", "+pmd+"; server_no_context_takeover")
 	yes(offer{serverBits: 9}, pmd+"; server_max_window_bits=9", pmd+"; server_max_window_bits=15")
@@ -99,7 +99,7 @@ func offers() []offer {
 	yes(offer{}, "x-other; a=1; b=\"2\"; c=\"\\3\", "+pmd)
 	yes(offer{}, pmd+", x-other")
 	yes(offer{}, "x-other", pmd)
-	yes(offer{}, ", ,"+pmd+",") // empty elements of a list mean nothing
+	yes(offer{}, ", ,"+pmd+",") // empty elements of a list are ignored
 
 	declined := []string{
 		"; unknown", "; unknown=1", "; x=\"y\"",
@@ -118,7 +118,7 @@ func offers() []offer {
 	}
 	for _, d := range declined {
 		no(pmd + d)
-		// What cannot be accepted is passed over.
+		// The server skips an unacceptable offer.
 		yes(offer{serverFresh: true}, pmd+d+", "+pmd+"; server_no_context_takeover")
 	}
 	no(pmd + "-x")
@@ -129,7 +129,7 @@ func offers() []offer {
 		";", "=", `"` + pmd + `"`, pmd + "/1", pmd + "; server_max_window_bits=", pmd + "; server_max_window_bits=10=10",
 		pmd + `; server_max_window_bits="9`, pmd + `; server_max_window_bits="9\`, pmd + `; server_max_window_bits="9"9`,
 		pmd + "; server_max_window_bits=9 9", pmd + "; client_max_window_bits=@",
-		// What is quoted must be a token too.
+		// A quoted value must be a token too.
 		pmd + `; server_max_window_bits=""`, pmd + `; server_no_context_takeover=""`, `x-other; a="1, 2", ` + pmd,
 	} {
 		all = append(all, offer{lines: []string{list}, bad: true})
@@ -137,7 +137,7 @@ func offers() []offer {
 	return all
 }
 
-// negotiate makes an offer, looks at the answer, and sends messages as agreed.
+// negotiate makes an offer, checks the answer, and sends messages accordingly.
 func negotiate(url string, o offer, mode websocket.CompressionMode) error {
 	p, err := wstest.Dial(url, wstest.DialOptions{Header: http.Header{"Sec-WebSocket-Extensions": o.lines}, Timeout: soon})
 	if o.bad {
@@ -161,15 +161,15 @@ func negotiate(url string, o offer, mode websocket.CompressionMode) error {
 	t := &talk{Peer: p}
 	switch {
 	case o.no && got != nil:
-		return fmt.Errorf("agreed on %+v, want no extension", *got)
+		return fmt.Errorf("negotiated %+v, want no extension", *got)
 	case o.no:
 		return echoed(wstest.Text, hello, together(text(hello))).on(t)
 	case got == nil:
 		return errors.New("the offer was not accepted")
 	case o.serverFresh && !got.serverFresh, got.serverBits != o.serverBits, got.clientBits > o.clientBits:
-		return fmt.Errorf("agreed on %+v, want %+v", *got, o)
+		return fmt.Errorf("negotiated %+v, want %+v", *got, o)
 	case mode == websocket.CompressionNoContextTakeover && !(got.serverFresh && got.clientFresh):
-		return fmt.Errorf("agreed on %+v, in the mode without context takeover", *got)
+		return fmt.Errorf("negotiated %+v, in the mode without context takeover", *got)
 	}
 	if t.codec, err = newCodec(*got); err != nil {
 		return err

@@ -2,5 +2,5 @@
 
 package conformance_test
 
-// raced is whether everything takes many times as long.
+// raced reports whether the race detector is on. It makes the tests many times slower.
 const raced = true

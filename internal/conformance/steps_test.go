@@ -10,19 +10,19 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A step is what a client does next.
+// A step is one action of a client.
 type step func(*talk) error
 
-// unsent is the error of a write. One that has been refused may meet it.
+// unsent is the error of a write. An exchange that the server refuses may cause it.
 type unsent struct{ error }
 
-// quietTime is long enough for an answer on loopback, mostly.
+// quietTime is usually long enough for an answer on loopback.
 const quietTime = 50 * time.Millisecond
 
 // key masks the frames of these tables.
 var key = [4]byte{0x37, 0xfa, 0x21, 0x3d}
 
-// wire is how a client sends the frames.
+// wire returns the masked bytes of the frames.
 func wire(frames ...wstest.Frame) []byte {
 	var b []byte
 	for _, f := range frames {
@@ -73,31 +73,31 @@ func chopped(n int, frames ...wstest.Frame) step {
 	}
 }
 
-// hearing waits for n replies more, before anything else is said.
+// hearing waits for n more replies before the next step.
 func hearing(n int) step {
 	return func(t *talk) error {
 		if err := t.hear(n); err != nil {
 			return err
 		}
 		if t.closed {
-			return errors.New("the server has closed too early")
+			return errors.New("the server closed too early")
 		}
 		return nil
 	}
 }
 
-// closing waits for the server's close frame, before anything else is said.
+// closing waits for the server's close frame before the next step.
 func closing(t *talk) error {
 	for !t.closed {
 		if err := t.next(); err != nil {
-			return fmt.Errorf("not closed at once: %w", err)
+			return fmt.Errorf("waiting for the close frame: %w", err)
 		}
 	}
 	return nil
 }
 
-// quiet sees that nothing comes for a moment, in the middle of a frame, where a
-// ping could not ask.
+// quiet checks that the server sends nothing for quietTime. It is for the middle of a
+// frame, where a ping is impossible.
 func quiet(t *talk) error {
 	t.Timeout = quietTime
 	err := t.hear(1)
@@ -108,27 +108,27 @@ func quiet(t *talk) error {
 	case err != nil:
 		return err
 	case t.closed:
-		return errors.New("the server has closed too early")
+		return errors.New("the server closed too early")
 	}
-	return fmt.Errorf("got %v, want nothing yet", t.heard[len(t.heard)-1])
+	return fmt.Errorf("got %v, want no reply yet", t.heard[len(t.heard)-1])
 }
 
-// text and binary are messages of one frame; ping and pong are control frames.
+// text and binary return messages of one frame. ping and pong return control frames.
 func text(s string) wstest.Frame   { return wstest.TextFrame(s) }
 func binary(s string) wstest.Frame { return wstest.BinaryFrame([]byte(s)) }
 func ping(s string) wstest.Frame   { return wstest.PingFrame(s) }
 func pong(s string) wstest.Frame   { return wstest.PongFrame(s) }
 
-// more and last are fragments that go on with a message.
+// more and last return continuation frames, without and with FIN.
 func more(s string) wstest.Frame { return wstest.Frame{Payload: []byte(s)} }
 func last(s string) wstest.Frame { return wstest.Frame{Fin: true, Payload: []byte(s)} }
 
-// data is a message or its first frame, of this opcode.
+// data returns a message of one frame with this opcode.
 func data(opcode byte, s string) wstest.Frame {
 	return wstest.Frame{Fin: true, Opcode: opcode, Payload: []byte(s)}
 }
 
-// cut is a message in fragments, cut at these places.
+// cut returns a message in fragments, cut at these offsets.
 func cut(opcode byte, s string, at ...int) []wstest.Frame {
 	var parts []string
 	from := 0
@@ -139,7 +139,7 @@ func cut(opcode byte, s string, at ...int) []wstest.Frame {
 	return wstest.Fragments(opcode, parts...)
 }
 
-// pieces is a message in fragments of n bytes, the last of what is left.
+// pieces returns a message in fragments of n bytes. The last may be shorter.
 func pieces(opcode byte, s string, n int) []wstest.Frame {
 	var at []int
 	for i := n; i < len(s); i += n {
@@ -148,6 +148,6 @@ func pieces(opcode byte, s string, n int) []wstest.Frame {
 	return cut(opcode, s, at...)
 }
 
-// repeat is a pattern over n bytes, and stars is a text of n.
+// repeat returns n bytes of a repeated pattern. stars returns a text of n bytes.
 func repeat(pattern string, n int) string { return strings.Repeat(pattern, n/len(pattern)+1)[:n] }
 func stars(n int) string                  { return strings.Repeat("*", n) }

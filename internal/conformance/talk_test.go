@@ -8,18 +8,18 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A talk is one connection as the client sees it. It puts messages together and
-// finds fault with every frame that a server must not send.
+// A talk is the client's side of one connection. It assembles messages and reports every
+// frame that a server must not send.
 type talk struct {
 	*wstest.Peer
-	codec *codec // what was negotiated; nil: no compression
+	codec *codec // the negotiated compression; nil: none
 
 	heard   []wstest.Frame // whole messages and pongs, in order
-	message *wstest.Frame  // begun; nil: none
-	closed  bool           // the server's close frame has come
+	message *wstest.Frame  // an incomplete message; nil: none
+	closed  bool           // the server's close frame was received
 }
 
-// open makes the opening handshake, and takes what compression it has brought.
+// open performs the opening handshake and sets up the negotiated compression.
 func open(url string, o wstest.DialOptions) (*talk, error) {
 	o.Timeout = soon
 	p, err := wstest.Dial(url, o)
@@ -39,8 +39,8 @@ func open(url string, o wstest.DialOptions) (*talk, error) {
 	return t, nil
 }
 
-// next reads one frame and takes it. The error is the stream's, or tells what
-// the server has done wrong.
+// next reads and processes one frame. The error is the stream's, or describes a
+// violation by the server.
 func (t *talk) next() error {
 	f, err := t.Recv()
 	if err != nil {
@@ -49,9 +49,9 @@ func (t *talk) next() error {
 	control := f.Opcode >= wstest.Close
 	switch {
 	case t.closed:
-		return fmt.Errorf("after its close frame the server sent %v", f)
+		return fmt.Errorf("the server sent %v after its close frame", f)
 	case f.Masked:
-		return fmt.Errorf("the server has masked %v", f)
+		return fmt.Errorf("the server masked %v", f)
 	case f.Rsv != 0 && (f.Rsv != wstest.RSV1 || t.codec == nil || f.Opcode != wstest.Text && f.Opcode != wstest.Binary):
 		return fmt.Errorf("the server sent %v", f)
 	case control && (!f.Fin || len(f.Payload) > 125):
@@ -61,7 +61,7 @@ func (t *talk) next() error {
 	case f.Opcode == wstest.Close:
 		t.closed = true
 		return nil
-	case f.Opcode == wstest.Ping: // its heartbeat, which lives on what it hears
+	case f.Opcode == wstest.Ping: // any data satisfies the server's heartbeat, so no pong is necessary
 		return nil
 	case control:
 		t.heard = append(t.heard, f)
@@ -87,7 +87,7 @@ func (t *talk) next() error {
 	return nil
 }
 
-// hear reads until it has n replies more, or a close frame has come.
+// hear reads until it has n more replies or a close frame.
 func (t *talk) hear(n int) error {
 	for n += len(t.heard); len(t.heard) < n && !t.closed; {
 		if err := t.next(); err != nil {
@@ -97,8 +97,8 @@ func (t *talk) hear(n int) error {
 	return nil
 }
 
-// finish reads to the end of the stream: at most n replies, a close frame with
-// this code, then FIN, and nothing in between.
+// finish reads to the end of the stream. It requires at most n replies, a close frame
+// with this code, then FIN, and nothing in between.
 func (t *talk) finish(n int, code uint16) error {
 	for !t.closed && len(t.heard) <= n {
 		if err := t.next(); err != nil {
@@ -106,7 +106,7 @@ func (t *talk) finish(n int, code uint16) error {
 		}
 	}
 	if len(t.heard) > n {
-		return nil // compare says what is too much; the rest need not be awaited
+		return nil // compare reports the surplus reply
 	}
 	e, err := t.End(soon)
 	switch {
@@ -120,7 +120,7 @@ func (t *talk) finish(n int, code uint16) error {
 	return nil
 }
 
-// compare says how what was heard is not want.
+// compare returns an error if the replies differ from want.
 func (t *talk) compare(want []wstest.Frame) error {
 	same := len(t.heard) == len(want)
 	for i := 0; same && i < len(want); i++ {
@@ -132,9 +132,9 @@ func (t *talk) compare(want []wstest.Frame) error {
 	return nil
 }
 
-// An exchange is a row of a table: what is said, what comes back, and the close
-// code that ends it. Code 0 is that nothing is wrong: the client says 1000 then,
-// once it has all the replies, and hears it.
+// An exchange is a row of a table: the client's steps, the replies, and the close code
+// of the server. With code 0 there is no violation: the client sends 1000 after all
+// replies, and the server answers with 1000.
 type exchange struct {
 	name string
 	say  []step
@@ -142,7 +142,7 @@ type exchange struct {
 	code uint16
 }
 
-// with has the exchange on a connection of its own.
+// with runs the exchange on a new connection.
 func (e exchange) with(url string, o wstest.DialOptions) error {
 	t, err := open(url, o)
 	if err == nil {
@@ -157,7 +157,7 @@ func (e exchange) with(url string, o wstest.DialOptions) error {
 
 func (e exchange) on(t *talk) error {
 	if len(e.say) == 0 {
-		return errors.New("the exchange says nothing")
+		return errors.New("the exchange has no steps")
 	}
 	for _, s := range e.say {
 		if err := s(t); err != nil && (e.code == 0 || !errors.As(err, new(unsent))) {

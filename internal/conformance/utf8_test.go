@@ -9,8 +9,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// forms are the well-formed sequences of RFC 3629, section 4, byte by byte. It is
-// the grammar itself, so that no library is asked what it thinks.
+// forms lists the well-formed sequences of RFC 3629, section 4, byte by byte. The tests
+// use the grammar itself, so they do not depend on a library's view.
 var forms = [][][2]byte{
 	{{0x00, 0x7f}},
 	{{0xc2, 0xdf}, {0x80, 0xbf}},
@@ -23,8 +23,8 @@ var forms = [][][2]byte{
 	{{0xf4, 0xf4}, {0x80, 0x8f}, {0x80, 0xbf}, {0x80, 0xbf}},
 }
 
-// wrong returns where s stops being UTF-8: the index of the first byte that
-// cannot follow those before it, or len(s). whole is whether s may end there.
+// wrong returns the index of the first byte of s that cannot follow the bytes before it,
+// or len(s). whole reports whether s may end there.
 func wrong(s string) (at int, whole bool) {
 	for at < len(s) {
 		best := 0
@@ -74,7 +74,7 @@ func TestGrammar(t *testing.T) {
 	}
 }
 
-// sequences are texts of one to four bytes at the edges of what is legal.
+// sequences returns texts of one to four bytes at the boundaries of valid UTF-8.
 func sequences() []string {
 	var all []string
 	for b := range 256 {
@@ -100,8 +100,8 @@ func sequences() []string {
 	return all
 }
 
-// TestUTF8 sends texts of all sequences, whole and behind and before others. As
-// binary messages they come back, valid or not.
+// TestUTF8 sends texts of all sequences, alone, after and before others. The server
+// echoes them as binary messages, valid or not.
 func TestUTF8(t *testing.T) {
 	t.Parallel()
 	var rows []exchange
@@ -133,13 +133,13 @@ func everyNth[T any](rows []T, n int) []T {
 	return some
 }
 
-// TestFailFast sends what cannot become UTF-8 any more, and then nothing: in a
-// fragment of a message that goes on, and in a frame that has not wholly come.
+// TestFailFast sends an invalid byte and then nothing. The byte is in a fragment of an
+// incomplete message, or in an incomplete frame.
 func TestFailFast(t *testing.T) {
 	t.Parallel()
 	var rows []exchange
 	add := func(name, s string, at int) {
-		bad := "a" + s[:at+1] // up to the byte that spoils it
+		bad := "a" + s[:at+1] // up to the first invalid byte
 		rows = append(rows,
 			exchange{name: name + " in a fragment", say: []step{together(text(bad).Open()), closing}, code: 1007},
 			exchange{name: name + " over two fragments", say: []step{together(text(bad[:at+1]).Open(), more(bad[at+1:])), closing}, code: 1007},
@@ -149,7 +149,7 @@ func TestFailFast(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, s := range slices.Concat(sequences(), []string{"\xed\xa0\x80", beyond, "\xf8\x88\x80\x80\x80"}) {
 		at, whole := wrong(s)
-		if whole || at == len(s) || seen[s[:at+1]] { // a beginning is no fault yet
+		if whole || at == len(s) || seen[s[:at+1]] { // a prefix of a sequence is not invalid
 			continue
 		}
 		seen[s[:at+1]] = true
@@ -161,8 +161,8 @@ func TestFailFast(t *testing.T) {
 	sweep(t, rows, on(serve(t, server.Options{})))
 }
 
-// TestCutText cuts a text of letters of one to four bytes everywhere: into
-// fragments, which is legal inside a letter too, into writes, and short.
+// TestCutText cuts a text of one-byte to four-byte code points at every byte: into
+// fragments, which is legal inside a code point, into writes, and as the end.
 func TestCutText(t *testing.T) {
 	t.Parallel()
 	const s = "aé€𤭢z\U0010ffff\x00"
