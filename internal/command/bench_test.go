@@ -124,7 +124,7 @@ func TestCommandVariables(t *testing.T) {
 	}
 }
 
-// TestBenchTLS checks that bench verifies certificates unless told otherwise.
+// TestBenchTLS checks that bench verifies certificates, and that --insecure and --ca change the check.
 func TestBenchTLS(t *testing.T) {
 	url := wstest.ServeTLS(t, wstest.Echo)
 	config, _ := wstest.TLS()

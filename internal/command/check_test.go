@@ -130,7 +130,7 @@ func TestCheckCodes(t *testing.T) {
 		var stdout, stderr strings.Builder
 		began := time.Now()
 		code := Run(ctx, "", []string{"check", "--timeout=10m", url}, &stdout, &stderr)
-		if want := ": interrupted (at the step echo): signal: interrupt\n"; code != 1 || !strings.HasSuffix(stderr.String(), want) || time.Since(began) > patience {
+		if want := ": interrupted (at the step echo): signal: interrupt\n"; code != 1 || !strings.HasSuffix(stderr.String(), want) || time.Since(began) > waitLimit {
 			t.Errorf("exit code %d after %v: %s", code, time.Since(began), &stderr)
 		}
 	})

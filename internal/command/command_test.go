@@ -8,7 +8,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// patience is how long a test waits for an event. The machine may be busy.
-const patience = 30 * time.Second
+// waitLimit bounds each wait for an event. A busy machine may need seconds.
+const waitLimit = 30 * time.Second
 
 func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }

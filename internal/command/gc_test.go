@@ -9,11 +9,11 @@ func TestAllocationBurst(t *testing.T) {
 		allocated, heap, free, used uint64 // MiB
 		ended                       bool
 	}{
-		{1, 1, 0, 0, false},    // it has just begun
-		{1, 1, 0, 0, false},    // nothing to gain
+		{1, 1, 0, 0, false},    // the process has started
+		{1, 1, 0, 0, false},    // no free memory to release
 		{60, 40, 1, 0, false},  // a burst
-		{160, 80, 1, 0, false}, // goes on
-		{162, 80, 1, 0, true},  // and is over
+		{160, 80, 1, 0, false}, // the burst continues
+		{162, 80, 1, 0, true},  // the burst is over
 		{163, 50, 0, 0, false}, // only pings
 		{164, 50, 0, 0, false},
 		{185, 52, 0, 0, false}, // a small one
@@ -23,12 +23,12 @@ func TestAllocationBurst(t *testing.T) {
 		{3187, 60, 40, 0, false},
 		{3188, 60, 40, 0, true},
 		{3189, 50, 0, 0, false},
-		{3190, 50, 40, 0, true},  // stacks were given up
+		{3190, 50, 40, 0, true},  // stacks were released
 		{3215, 75, 0, 24, false}, // large messages
 		{3216, 75, 0, 24, true},
-		{3217, 75, 0, 24, false}, // go on
+		{3217, 75, 0, 24, false}, // continue
 		{3218, 75, 0, 24, false},
-		{3218, 75, 0, 0, true}, // and are over: nothing more was allocated
+		{3218, 75, 0, 0, true}, // are over: no further allocation
 		{3218, 51, 0, 0, false},
 	} {
 		if got := b.ended(look.allocated*mib, look.heap*mib, look.free*mib, look.used*mib); got != look.ended {

@@ -41,8 +41,8 @@ func TestMessageLine(t *testing.T) {
 	}
 }
 
-// TestMessagesUnread prints messages while nobody reads. Callers wait for one second
-// together. A reader that comes later gets the number of dropped messages.
+// TestMessagesUnread prints messages without a reader. All callers together wait for one
+// second. A later reader gets the number of dropped messages.
 func TestMessagesUnread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
@@ -96,7 +96,7 @@ func TestMessagesUnread(t *testing.T) {
 	})
 }
 
-// TestMessagesStuck closes the log while nobody reads.
+// TestMessagesStuck closes the log without a reader.
 func TestMessagesStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()

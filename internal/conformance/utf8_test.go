@@ -162,7 +162,7 @@ func TestFailFast(t *testing.T) {
 }
 
 // TestCutText cuts a text of one-byte to four-byte code points at every byte: into
-// fragments, which is legal inside a code point, into writes, and as the end.
+// fragments, which is legal inside a code point, and into writes. It also truncates it.
 func TestCutText(t *testing.T) {
 	t.Parallel()
 	const s = "aé€𤭢z\U0010ffff\x00"

@@ -15,7 +15,7 @@ import (
 	"example.com/wsecho/load"
 )
 
-// TestBenchInterrupted: Ctrl-C gives what there is so far, and all was right.
+// TestBenchInterrupted: on Ctrl-C bench prints the results so far, without a failure.
 func TestBenchInterrupted(t *testing.T) {
 	t.Parallel()
 	server := startFor(t, "wsecho")
@@ -29,9 +29,9 @@ func TestBenchInterrupted(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	stuck := time.AfterFunc(2*patience, func() { _ = cmd.Process.Kill() })
+	stuck := time.AfterFunc(2*waitLimit, func() { _ = cmd.Process.Kill() })
 	defer stuck.Stop()
-	// A line is said after a second or two, when it has sent and received for long.
+	// The first progress line comes after one or two seconds.
 	lines := bufio.NewScanner(stderr)
 	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "round 1 of 5  ws://") {
 		t.Errorf("%q and no progress: %v", lines.Text(), lines.Err())
@@ -41,7 +41,7 @@ func TestBenchInterrupted(t *testing.T) {
 	}
 	for lines.Scan() {
 		if !strings.HasPrefix(lines.Text(), "round 1 of 5  ws://") {
-			t.Errorf("it says %q", lines.Text())
+			t.Errorf("got the line %q, want progress", lines.Text())
 		}
 	}
 	if err := cmd.Wait(); err != nil {

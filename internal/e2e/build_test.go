@@ -18,7 +18,7 @@ func build(t *testing.T, args ...string) string {
 	return program
 }
 
-// TestRelease checks that the build of a release sets the version.
+// TestRelease checks that a release build sets the version.
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	program := build(t, "-pgo=off", "-ldflags=-X main.release=v1.2.3")

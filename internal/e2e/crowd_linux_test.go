@@ -12,25 +12,24 @@ import (
 	"time"
 )
 
-// underWay is how long what attackers do takes to be under way, once they are
-// connected.
+// underWay is the time from the attackers' connections to the full attack.
 const underWay = 250 * time.Millisecond
 
-// A crowd is a process that attacks.
+// A crowd is an attacking process.
 type crowd struct {
 	cmd    *exec.Cmd
 	in     io.Closer
 	out    *bufio.Reader
-	err    error // of the start
+	err    error // the error of the start
 	frozen bool
 	over   bool
 }
 
-// leftOver begins the command of a process that has of the processors what others leave.
+// leftOver is the prefix of a command that gets only idle processor time.
 const leftOver = "only=; chrt --idle 0 true 2>/dev/null && only='chrt --idle 0'; exec ${only:-nice -n 19}"
 
-// newCrowd starts one that does what the command attack does. Its own command begins
-// with words: where others have to do as well, leftOver lets it do next to nothing.
+// newCrowd starts a crowd that runs the command attack. words is a prefix of its
+// command. With leftOver the crowd does almost nothing while other processes work.
 func newCrowd(words, name, addr string, conns int) *crowd {
 	c := &crowd{cmd: exec.Command("sh", "-c", words+` attack "$@"`, "sh", name, addr, strconv.Itoa(conns))}
 	c.cmd.Stderr = os.Stderr
@@ -46,7 +45,7 @@ func newCrowd(words, name, addr string, conns int) *crowd {
 	return c
 }
 
-// begin waits until all its connections have been there.
+// begin waits until the crowd has opened all its connections.
 func (c *crowd) begin(t *testing.T) {
 	t.Helper()
 	if c.err != nil {
@@ -54,18 +53,18 @@ func (c *crowd) begin(t *testing.T) {
 	}
 	defer c.limit().Stop()
 	if said, err := c.out.ReadString('\n'); err != nil || said != "begun\n" {
-		t.Fatalf("the attack has not begun: %q, %v", said, err)
+		t.Fatalf("the attack did not begin: %q, %v", said, err)
 	}
 }
 
-// freeze stops it as it is.
+// freeze stops the process with SIGSTOP.
 func (c *crowd) freeze() error {
 	c.frozen = true
 	return c.cmd.Process.Signal(syscall.SIGSTOP)
 }
 
-// stop ends it, if it has not ended, and returns how many connections it has made;
-// afterwards it is 0.
+// stop ends the crowd and returns the number of its connections. A second call
+// returns 0.
 func (c *crowd) stop(t *testing.T) (made int) {
 	t.Helper()
 	if c.over {
@@ -84,7 +83,7 @@ func (c *crowd) stop(t *testing.T) (made int) {
 	return made
 }
 
-// limit bounds what is waited for. Whoever has waited stops it.
+// limit bounds a wait. The caller stops the timer after the wait.
 func (c *crowd) limit() *time.Timer {
-	return time.AfterFunc(2*patience, func() { _ = c.cmd.Process.Kill() })
+	return time.AfterFunc(2*waitLimit, func() { _ = c.cmd.Process.Kill() })
 }

@@ -19,11 +19,11 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// drainTimeout is what the tests here leave as it is.
+// drainTimeout is the default drain timeout. These tests do not change it.
 const drainTimeout = 15 * time.Second
 
-// TestDrainBusy stops a server to which half of the peers are talking. Each has
-// to be told.
+// TestDrainBusy stops a server while half of the peers send messages. Each peer must
+// receive 1001.
 func TestDrainBusy(t *testing.T) {
 	const peers = 1000
 	p := startFor(t, "wsecho", "--log-format=json")
@@ -40,7 +40,7 @@ func TestDrainBusy(t *testing.T) {
 				_, _, err := peer.RecvMessage()
 				if end := (*wstest.CloseError)(nil); errors.As(err, &end) {
 					if end.Code != 1001 || end.Reason == "" {
-						return fmt.Errorf("told %v", end)
+						return fmt.Errorf("received %v, want close code 1001", end)
 					}
 					return leave(peer)
 				}
@@ -59,13 +59,13 @@ func TestDrainBusy(t *testing.T) {
 	}
 	d := drained(t, p)
 	if d.ended != peers || d.Acknowledged+d.Unacknowledged != peers || d.Unwritable != 0 {
-		t.Errorf("the log has %+v, of %d peers that were all told", d, peers)
+		t.Errorf("the log has %+v, and all %d peers received 1001", d, peers)
 	}
-	t.Logf("measured: %d peers were told in %v: %+v", peers, took, d)
+	t.Logf("measured: %d peers received 1001 in %v: %+v", peers, took, d)
 }
 
-// TestDrainMany is the promise: of 10,000 idle peers, a third of them silent,
-// each is told inside the drain timeout.
+// TestDrainMany checks that each of 10,000 idle peers receives 1001 within the drain
+// timeout, although a third of them do not answer.
 func TestDrainMany(t *testing.T) {
 	testfull.Only(t, "10,000 connections take 30 s")
 	needFiles(t, manyPeers+500)
@@ -85,17 +85,17 @@ func TestDrainMany(t *testing.T) {
 			answering++
 		}
 		if kind == 0 {
-			continue // it does not even read
+			continue // this peer does not read
 		}
 		told.Go(func() error {
-			if err := toldToGo(peer); err != nil {
+			if err := recvGoingAway(peer); err != nil {
 				return err
 			}
 			mu.Lock()
 			last = max(last, time.Since(began))
 			mu.Unlock()
 			if kind == 1 {
-				return nil // it reads and says nothing
+				return nil // this peer reads and does not answer
 			}
 			return leave(peer)
 		})
@@ -105,24 +105,24 @@ func TestDrainMany(t *testing.T) {
 	if err := told.Wait(); err != nil {
 		t.Error(err)
 	}
-	// What those who did not read were told is still in their sockets.
+	// The sockets of the peers that did not read still hold the close frame.
 	for i := 0; i < len(c); i += 6 {
-		if err := toldToGo(c[i]); err != nil {
-			t.Errorf("one that did not read: %v", err)
+		if err := recvGoingAway(c[i]); err != nil {
+			t.Errorf("a peer that did not read: %v", err)
 			break
 		}
 	}
 	if last > drainTimeout {
-		t.Errorf("the last peer was told after %v, not inside the drain timeout of %v", last, drainTimeout)
+		t.Errorf("the last peer received 1001 after %v, want at most the drain timeout of %v", last, drainTimeout)
 	}
 	d := drained(t, p)
 	if d.ended != manyPeers || d.Acknowledged+d.Unacknowledged != manyPeers || d.Unwritable != 0 || d.Acknowledged > answering {
-		t.Errorf("the log has %+v, of %d peers of which %d answer", d, manyPeers, answering)
+		t.Errorf("the log has %+v, want %d peers of which %d answer", d, manyPeers, answering)
 	}
-	t.Logf("measured: the last of %d peers was told after %v, and the process ended after %v: %+v", manyPeers, last, took, d)
+	t.Logf("measured: the last of %d peers received 1001 after %v, and the process ended after %v: %+v", manyPeers, last, took, d)
 }
 
-// needFiles is for a test that opens n files, in each of two processes.
+// needFiles skips a test that opens n files in each of two processes if the limit is lower.
 func needFiles(t *testing.T, n uint64) {
 	t.Helper()
 	var limit syscall.Rlimit
@@ -149,7 +149,7 @@ func connect(t *testing.T, p *process, n int) []*wstest.Peer {
 	dialing.SetLimit(32)
 	for i := range peers {
 		dialing.Go(func() (err error) {
-			peers[i], err = wstest.Dial(p.url(), wstest.DialOptions{Timeout: 2 * patience})
+			peers[i], err = wstest.Dial(p.url(), wstest.DialOptions{Timeout: 2 * waitLimit})
 			return err
 		})
 	}
@@ -159,33 +159,33 @@ func connect(t *testing.T, p *process, n int) []*wstest.Peer {
 	return peers
 }
 
-// toldToGo waits for the close frame.
-func toldToGo(peer *wstest.Peer) error {
-	code, reason, err := peer.Await(2 * patience)
+// recvGoingAway waits for the close frame with 1001.
+func recvGoingAway(peer *wstest.Peer) error {
+	code, reason, err := peer.Await(2 * waitLimit)
 	if err == nil && (code != 1001 || reason == "") {
-		err = fmt.Errorf("told %d %q", code, reason)
+		err = fmt.Errorf("received %d %q, want close code 1001", code, reason)
 	}
 	return err
 }
 
-// leave answers the close frame and goes when the server has.
+// leave answers the close frame and closes the connection after the server.
 func leave(peer *wstest.Peer) error {
 	defer peer.Close()
 	if err := peer.Send(wstest.CloseFrame(1001, "")); err != nil {
 		return fmt.Errorf("answering: %w", err)
 	}
-	end, err := peer.End(2 * patience)
+	end, err := peer.End(2 * waitLimit)
 	if err == nil && end.AfterClose > 0 {
-		err = fmt.Errorf("%d frames came after the close frame", end.AfterClose)
+		err = fmt.Errorf("%d frames followed the close frame", end.AfterClose)
 	}
 	return err
 }
 
-// A drainLog is what the log says of a drain.
+// A drainLog holds the log lines of a drain.
 type drainLog struct {
 	Acknowledged, Unacknowledged, Unwritable int
 
-	ended int // lines of connections that ended as drained
+	ended int // lines of connections that ended with kind drained
 }
 
 func drained(t *testing.T, p *process) drainLog {

@@ -19,14 +19,13 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// patience is how long a test waits for what takes a moment. The machine may be
-// busy.
-const patience = 30 * time.Second
+// waitLimit bounds each wait of a test. A busy machine may need seconds for an event.
+const waitLimit = 30 * time.Second
 
-// TestMain lets the test binary be wsecho, too, where it is called by that name,
-// and peers of it that have to be processes of their own.
+// TestMain makes the test binary act as wsecho, or as a peer in another process, if it
+// is called by that name.
 func TestMain(m *testing.M) {
-	// Parallel tests wait for other processes most of the time.
+	// Parallel tests mostly wait for other processes.
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
@@ -35,10 +34,10 @@ func TestMain(m *testing.M) {
 
 var commands = map[string]func(){"wsecho": func() { os.Exit(command.Main("")) }, "attack": attack}
 
-// attack attacks the server whose address is the second argument in the way that
-// the first one names, or in all that leave room for others, from as many
-// connections as the third one says each, until stdin ends. When they have all
-// been there it says so, and at the end how many there have been.
+// attack attacks a server until stdin ends. Its arguments are the name of the attack,
+// or "all" for those that leave room for other clients, the address of the server, and
+// the number of connections for each attack. It prints a line when all connections have
+// been opened, and at the end their total number.
 func attack() {
 	conns, err := strconv.Atoi(os.Args[3])
 	if err != nil {
@@ -68,13 +67,13 @@ func attack() {
 	fmt.Println(made.Load())
 }
 
-// missing is for a test that cannot run here. It fails in CI, where everything
-// is to be there.
+// missing skips a test that cannot run here. In CI, which needs every tool, it fails
+// the test.
 func missing(t *testing.T, format string, args ...any) {
 	t.Helper()
 	why := fmt.Sprintf(format, args...)
 	if os.Getenv("CI") != "" {
-		t.Fatalf("CI is set, and yet this cannot be tested: %s", why)
+		t.Fatalf("CI is set, so this test must run: %s", why)
 	}
 	t.Skipf("NOT TESTED HERE: %s", why)
 }

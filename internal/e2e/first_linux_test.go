@@ -9,10 +9,9 @@ import (
 	"unsafe"
 )
 
-// first gives this process the processors before all others, where that is allowed:
-// a good client has a machine of its own, and what is looked at is not how long it
-// waits for this one. It returns what the command of a process begins with that is not
-// to have that from it, and what ends it.
+// first gives this process a real-time priority, if that is allowed. So the delay of the
+// good client does not include its wait for a processor. first returns the prefix of a
+// command that must not inherit the priority, and a function that restores it.
 func first(t *testing.T) (others string, last func()) {
 	const other, realtime = 0, 2 // SCHED_OTHER, SCHED_RR
 	usual := "chrt --other 0"
@@ -26,7 +25,7 @@ func first(t *testing.T) (others string, last func()) {
 	return usual, func() { schedule(other, 0) }
 }
 
-// schedule sets the policy of all threads there are, which those to come inherit.
+// schedule sets the policy of all existing threads. New threads inherit it.
 func schedule(policy, priority uintptr) syscall.Errno {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {

@@ -16,32 +16,30 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// quietTime and attackTime are for how long a good client is looked at, alone
-// and beside an attack.
+// quietTime and attackTime are the durations of the measurements of a good client,
+// alone and during an attack.
 const (
 	quietTime  = forceTime / 2
 	attackTime = forceTime
 )
 
-// tries are how often an attack may be tried: the machine has moments of its own,
-// and what is the server's fault happens every time.
+// tries is the maximum number of tries for one attack. A busy machine may fail one try,
+// and a fault of the server fails every try.
 const tries = 3
 
-// TestFullForce attacks the command from two hundred connections, in every way. A
-// good client beside them keeps a p99 under five times what it has alone, the
-// memory has a bound, every line of the log is a line, and afterwards nothing is
-// left.
+// TestFullForce attacks the command from two hundred connections, with each attack. The
+// p99 of a good client stays under five times its value without an attack. The memory
+// has a bound, every line of the log is well formed, and the attack leaves no resources.
 //
-// What is looked at is the server's fairness and not that of the machine, which
-// all share. So the attackers are a process of their own that has what the others
-// leave, and the good client has the processors first where that is allowed; and
-// beside the server that is attacked there is another that is not. What its client
-// has is what a quiet server gives on a machine that is as busy.
+// The test measures the server's fairness, not the machine's. So the attackers are a
+// process with the lowest priority, and the good client has a real-time priority if that
+// is allowed. A second server, which is not attacked, gives the latency of a quiet server
+// on the same busy machine.
 func TestFullForce(t *testing.T) {
 	testfull.Only(t, "27 attacks at full force take two minutes")
 	dir := t.TempDir()
 	program := filepath.Join(dir, "observed")
-	// It is what this process is, but never with the race detector.
+	// The attacked binary is the test binary without the race detector.
 	if out, err := exec.Command("go", "test", "-c", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("building: %v\n%s", err, out)
 	}
@@ -81,13 +79,13 @@ func TestFullForce(t *testing.T) {
 	}
 }
 
-// A target is a server to attack.
+// A target is the attacked server.
 type target struct {
 	*observation
-	path      *hostile.Path // at whose near end it is; nil: it is here
-	tls       *tls.Config   // of its clients; nil: it has none
-	peers     int           // that have not come to attack
-	attackers int           // that have
+	path      *hostile.Path // the server runs at its near end; nil: in this namespace
+	tls       *tls.Config   // for its clients; nil: no TLS
+	peers     int           // connections of good clients
+	attackers int           // connections of attackers
 }
 
 // startTarget starts a server for an attack.
@@ -97,7 +95,7 @@ func startTarget(t *testing.T, program, others string, a hostile.Attack) *target
 	args := a.Flags
 	if a.TLS {
 		program += "-tls"
-		s.tls = &tls.Config{InsecureSkipVerify: true} // it has a certificate of its own
+		s.tls = &tls.Config{InsecureSkipVerify: true} // the certificate is self-signed
 	}
 	if a.Fault == hostile.Cut {
 		s.path = newPath(t)
@@ -117,7 +115,7 @@ func startTarget(t *testing.T, program, others string, a hostile.Attack) *target
 	return s
 }
 
-// near calls f where the server is. It must not end the test.
+// near calls f in the server's namespace. f must not end the test.
 func (s *target) near(f func()) {
 	if s.path == nil {
 		f()
@@ -126,7 +124,7 @@ func (s *target) near(f func()) {
 	}
 }
 
-// far calls f where the attackers are. It must not end the test.
+// far calls f in the attackers' namespace. f must not end the test.
 func (s *target) far(f func()) {
 	if s.path == nil {
 		f()
@@ -135,17 +133,17 @@ func (s *target) far(f func()) {
 	}
 }
 
-// dial is for who is near it.
+// dial connects to the server from its namespace.
 func (s *target) dial() (*wstest.Peer, error) {
 	s.peers++
 	url := s.url()
 	if s.tls != nil {
 		url = "wss" + strings.TrimPrefix(url, "ws")
 	}
-	return wstest.Dial(url, wstest.DialOptions{Timeout: patience, TLS: s.tls})
+	return wstest.Dial(url, wstest.DialOptions{Timeout: waitLimit, TLS: s.tls})
 }
 
-// client is a good client.
+// client returns a good client.
 func (s *target) client(t *testing.T) (peer *wstest.Peer) {
 	t.Helper()
 	var err error
@@ -160,7 +158,7 @@ func (s *target) client(t *testing.T) (peer *wstest.Peer) {
 	return peer
 }
 
-// strike attacks once.
+// strike runs the attack once and returns its measurements.
 func (s *target) strike(t *testing.T, spared *target, a hostile.Attack) (f force) {
 	t.Helper()
 	good, other := s.client(t), spared.client(t)
@@ -192,13 +190,13 @@ func (s *target) strike(t *testing.T, spared *target, a hostile.Attack) (f force
 		s.attackers += c.stop(t)
 		began = time.Now()
 	}
-	// Otherwise the server has to find out that they are gone while they are not.
+	// Without this the server would measure attackers that still exist.
 	left := time.Now()
 	s.client(t).Close()
 	f.next = time.Since(left)
 	for {
 		f.after = s.holds(t)
-		if f.over = time.Since(began); f.left() == "" || f.over > patience {
+		if f.over = time.Since(began); f.left() == "" || f.over > waitLimit {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -212,8 +210,7 @@ func (s *target) strike(t *testing.T, spared *target, a hostile.Attack) (f force
 	return f
 }
 
-// befall lets a fault befall the attackers, if any does, when what they do is under
-// way.
+// befall injects the attack's fault, if it has one, while the attack runs.
 func (s *target) befall(t *testing.T, c *crowd, fault hostile.Fault) {
 	t.Helper()
 	var err error

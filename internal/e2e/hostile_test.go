@@ -17,11 +17,11 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// linesAhead is more lines than the command holds for a reader that has stopped.
+// linesAhead is more lines than the command queues for a stopped reader.
 const linesAhead = 1000
 
-// TestStdoutUnread prints messages to a pipe that nobody reads. Neither the peers
-// nor the end of the process wait for it.
+// TestStdoutUnread prints messages to a pipe without a reader. The pipe delays neither
+// the peers nor the end of the process.
 func TestStdoutUnread(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
@@ -35,7 +35,7 @@ func TestStdoutUnread(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.kill)
-	peer, err := wstest.Dial(p.url(), wstest.DialOptions{Timeout: patience})
+	peer, err := wstest.Dial(p.url(), wstest.DialOptions{Timeout: waitLimit})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,8 +53,8 @@ func TestStdoutUnread(t *testing.T) {
 	p.stop(t)
 }
 
-// TestStderrUnread has a log that nobody reads any more. The peers do not wait for it;
-// when somebody reads again, they learn what they have missed.
+// TestStderrUnread stops reading the log. The log does not delay the peers. When the
+// reader resumes, the log has the number of dropped lines.
 func TestStderrUnread(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()
@@ -73,7 +73,7 @@ func TestStderrUnread(t *testing.T) {
 	go func() { done <- cmd.Wait() }()
 	defer func() { _ = cmd.Process.Kill() }()
 	log := bufio.NewScanner(r)
-	_ = r.SetReadDeadline(time.Now().Add(patience))
+	_ = r.SetReadDeadline(time.Now().Add(waitLimit))
 	url := ""
 	for url == "" && log.Scan() {
 		var line struct{ Msg, URL string }
@@ -83,8 +83,8 @@ func TestStderrUnread(t *testing.T) {
 		url = line.URL
 	}
 	began, there := time.Now(), 0
-	for range linesAhead { // each makes two lines, and the pipe holds 64 KiB of them
-		peer, err := wstest.Dial(url, wstest.DialOptions{Timeout: patience})
+	for range linesAhead { // each connection logs two lines, and the pipe holds 64 KiB
+		peer, err := wstest.Dial(url, wstest.DialOptions{Timeout: waitLimit})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +100,7 @@ func TestStderrUnread(t *testing.T) {
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	_ = r.SetReadDeadline(time.Now().Add(patience))
+	_ = r.SetReadDeadline(time.Now().Add(waitLimit))
 	lost := 0
 	for log.Scan() {
 		var line struct {
@@ -119,26 +119,26 @@ func TestStderrUnread(t *testing.T) {
 	if err := log.Err(); err != nil {
 		t.Error(err)
 	}
-	const others = 5 // that it stops, for one, may be among the lost
+	const others = 5 // lines of the server itself, such as the one for its stop, may be dropped
 	if lost == 0 || lost+there < 2*linesAhead || lost+there > 2*linesAhead+others {
-		t.Errorf("%d lines are said to be lost and %d are there, of %d", lost, there, 2*linesAhead)
+		t.Errorf("the log reports %d dropped lines and has %d lines, want a total of %d", lost, there, 2*linesAhead)
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 }
 
-// TestBudgetPinned has peers that take their large echoes a little at a time, and
-// with them all the memory that there is for large messages. Small ones, of others
-// and of new clients, are echoed as ever; a large one is refused at once and with
-// a code that says so; and it is echoed when the slow ones have gone.
+// TestBudgetPinned has slow readers of large echoes, which use the whole memory budget
+// for large messages. The server still echoes small messages of other and new clients.
+// It refuses a large message at once with 1013. It echoes the large message after the
+// slow readers have left.
 func TestBudgetPinned(t *testing.T) {
 	p := startFor(t, "wsecho", "--memory-budget=3MiB", "--memory-wait=off")
 	large := wstest.BinaryFrame(make([]byte, 1<<20))
-	// ask sends a large message and returns the code that it is refused with, 0 if
-	// it is echoed.
+	// ask sends a large message. It returns the close code of the refusal, or 0 for an
+	// echo.
 	ask := func() uint16 {
-		peer, err := wstest.Dial(p.url(), wstest.DialOptions{Timeout: patience})
+		peer, err := wstest.Dial(p.url(), wstest.DialOptions{Timeout: waitLimit})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,14 +166,14 @@ func TestBudgetPinned(t *testing.T) {
 	defer leave()
 	for ask() != 1013 {
 		if len(slow) == 10 {
-			t.Fatal("the memory is not pinned")
+			t.Fatal("the budget is not in use")
 		}
-		peer, err := wstest.Dial(p.url(), wstest.DialOptions{RcvBuf: 4096, Timeout: patience})
+		peer, err := wstest.Dial(p.url(), wstest.DialOptions{RcvBuf: 4096, Timeout: waitLimit})
 		if err != nil {
 			t.Fatal(err)
 		}
 		slow = append(slow, peer)
-		// The more of these the kernel holds, the more does not fit there.
+		// A full kernel buffer keeps the echoes in the server.
 		go func() { _ = peer.Send(large, large, large, large, large, large, large, large) }()
 		reading.Go(func() {
 			for b := make([]byte, 100); ; {
@@ -188,7 +188,7 @@ func TestBudgetPinned(t *testing.T) {
 			}
 		})
 	}
-	old, err := wstest.Dial(p.url(), wstest.DialOptions{Timeout: patience})
+	old, err := wstest.Dial(p.url(), wstest.DialOptions{Timeout: waitLimit})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestBudgetPinned(t *testing.T) {
 	var took []time.Duration
 	refused := 0
 	for range 20 {
-		fresh, err := wstest.Dial(p.url(), wstest.DialOptions{Timeout: patience})
+		fresh, err := wstest.Dial(p.url(), wstest.DialOptions{Timeout: waitLimit})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,21 +215,21 @@ func TestBudgetPinned(t *testing.T) {
 		case 1013:
 			refused++
 			took = append(took, time.Since(began))
-		case 0: // between two of the slow ones' messages there is some
+		case 0: // between two messages of a slow reader the budget has room
 		default:
 			t.Errorf("a large message: got %d, want 1013", code)
 		}
 	}
 	if refused < 10 {
-		t.Errorf("%d of 20 large messages were refused: the memory was not pinned", refused)
+		t.Errorf("%d of 20 large messages were refused: the budget was not in use", refused)
 	}
 	if slices.Sort(took); len(took) > 0 && took[len(took)/2] > time.Second {
-		t.Errorf("half of them were refused after %v and more", took[len(took)/2])
+		t.Errorf("half of the refusals took %v or more", took[len(took)/2])
 	}
 	leave()
 	for start := time.Now(); ask() != 0; {
-		if time.Since(start) > patience {
-			t.Fatal("the slow ones have gone, and there is still no memory")
+		if time.Since(start) > waitLimit {
+			t.Fatal("the slow readers have left, and the budget is still in use")
 		}
 	}
 	old.Close()

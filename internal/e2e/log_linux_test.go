@@ -16,20 +16,20 @@ import (
 	"example.com/wsecho/internal/hostile"
 )
 
-// logKeys are the keys that lines of the log have.
+// logKeys lists the keys of the log's lines.
 var logKeys = strings.Fields(`time level msg addr url cause id remote host uri subprotocol status reason kind by gone code sent received
 	age silent messages_in messages_out bytes_in bytes_out rtt after failures connections timeout acknowledged unacknowledged unwritable`)
 
 const (
-	// perConn are the lines that a connection can provoke, with --log-level=debug.
+	// perConn is the maximum number of lines per connection with --log-level=debug.
 	perConn = 3
-	// ownLines are those of the server's own life.
+	// ownLines is the maximum number of lines of the server itself.
 	ownLines = 10
-	// longestLine is the longest that a peer can provoke, in bytes.
+	// longestLine is the maximum length of a line that a peer can cause, in bytes.
 	longestLine = 2 << 10
 )
 
-// checkLog looks at what an attack has made the server log, which has ended.
+// checkLog checks the log of the server after an attack. The server has ended.
 func (s *target) checkLog(t *testing.T, a hostile.Attack) {
 	t.Helper()
 	f, err := os.Open(s.log)
@@ -43,7 +43,7 @@ func (s *target) checkLog(t *testing.T, a hostile.Attack) {
 			t.Errorf("the log: "+format, args...)
 		}
 	}
-	counts := make(map[string]int) // by level, and those ended by kind
+	counts := make(map[string]int) // lines by level, and ended connections by kind
 	longest := 0
 	lines := bufio.NewReader(f)
 	for {
@@ -74,7 +74,7 @@ func (s *target) checkLog(t *testing.T, a hostile.Attack) {
 		complain("a line of %d bytes, want %d at most", longest, longestLine)
 	}
 	warnings := 0
-	if a.Files > 0 { // one when there are none left, one when there are some again
+	if a.Files > 0 { // one line when no descriptor is left, and one when some are free again
 		warnings = 2
 		if counts["ended"] <= a.Files {
 			complain("%d connections have ended: who came in when another had left?", counts["ended"])
@@ -88,12 +88,12 @@ func (s *target) checkLog(t *testing.T, a hostile.Attack) {
 	}
 }
 
-// parseLine returns what a line has, in the form of slog's text or in JSON. All of
-// it must be printable and known, and nothing be there twice.
+// parseLine returns the fields of a line in slog's text form or in JSON. The line must be
+// printable, and each key must be known and unique.
 func parseLine(line string) (map[string]string, error) {
 	for _, r := range line {
 		if r == utf8.RuneError || !strconv.IsPrint(r) {
-			return nil, fmt.Errorf("it has %q", r)
+			return nil, fmt.Errorf("the line has the unprintable %q", r)
 		}
 	}
 	keys, values, err := textFields(line)
@@ -104,12 +104,12 @@ func parseLine(line string) (map[string]string, error) {
 		return nil, err
 	}
 	if len(keys) < 3 || !slices.Equal(keys[:3], logKeys[:3]) {
-		return nil, fmt.Errorf("it begins with %q", keys[:min(3, len(keys))])
+		return nil, fmt.Errorf("the line begins with the keys %q", keys[:min(3, len(keys))])
 	}
 	fields := make(map[string]string)
 	for i, key := range keys {
 		if _, twice := fields[key]; twice || !slices.Contains(logKeys, key) {
-			return nil, fmt.Errorf("it should not have %q, or not twice", key)
+			return nil, fmt.Errorf("the key %q is unknown or repeated", key)
 		}
 		fields[key] = values[i]
 	}
@@ -137,7 +137,7 @@ func textFields(line string) (keys, values []string, err error) {
 			}
 		}
 		if rest != "" && (rest[0] != ' ' || rest == " ") {
-			return nil, nil, fmt.Errorf("more than a value for %s", key)
+			return nil, nil, fmt.Errorf("data after the value of %s", key)
 		}
 		rest = strings.TrimPrefix(rest, " ")
 		keys, values = append(keys, key), append(values, value)
@@ -148,7 +148,7 @@ func textFields(line string) (keys, values []string, err error) {
 func jsonFields(line string) (keys, values []string, err error) {
 	tokens := json.NewDecoder(strings.NewReader(line))
 	if first, err := tokens.Token(); first != json.Delim('{') {
-		return nil, nil, errors.Join(errors.New("it is no object"), err)
+		return nil, nil, errors.Join(errors.New("the line is not a JSON object"), err)
 	}
 	for tokens.More() {
 		key, err := tokens.Token()
@@ -165,12 +165,12 @@ func jsonFields(line string) (keys, values []string, err error) {
 		return nil, nil, err
 	}
 	if _, err := tokens.Token(); err != io.EOF {
-		return nil, nil, errors.New("something is behind it")
+		return nil, nil, errors.New("data after the JSON object")
 	}
 	return keys, values, nil
 }
 
-// TestParseLine: what is to find a line that is none finds it.
+// TestParseLine checks that parseLine refuses malformed lines.
 func TestParseLine(t *testing.T) {
 	const text, object = "time=x level=INFO msg=ended", `{"time":"x","level":"INFO","msg":"ended"`
 	for _, line := range []string{

@@ -6,8 +6,7 @@ import "time"
 
 const manyPeers = 10_000
 
-// attackers are the connections of each attack, forceTime is for how long it goes
-// on.
+// attackers is the number of connections of each attack. forceTime is its duration.
 const (
 	attackers = 200
 	forceTime = 1500 * time.Millisecond

@@ -17,8 +17,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestNothingIsLeft attacks the command, in this process, in all ways at once:
-// then its goroutines, its memory and its descriptors are what they were.
+// TestNothingIsLeft runs the command in this process, under all attacks at once. After
+// them the numbers of goroutines and descriptors and the heap are those from before.
 func TestNothingIsLeft(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var log safe
@@ -30,8 +30,8 @@ func TestNothingIsLeft(t *testing.T) {
 	for start := time.Now(); addr == ""; time.Sleep(time.Millisecond) {
 		if match := regexp.MustCompile(`listening addr=(\S+)`).FindStringSubmatch(log.String()); match != nil {
 			addr = match[1]
-		} else if time.Since(start) > patience {
-			t.Fatalf("it does not listen:\n%s", log.String())
+		} else if time.Since(start) > waitLimit {
+			t.Fatalf("the command does not listen:\n%s", log.String())
 		}
 	}
 	holds := func() (goroutines, files int, heap int64) {
@@ -42,7 +42,7 @@ func TestNothingIsLeft(t *testing.T) {
 		goroutines, heap = holding()
 		return goroutines, use.Files, heap
 	}
-	good, err := wstest.Dial("ws://"+addr+"/", wstest.DialOptions{Timeout: patience})
+	good, err := wstest.Dial("ws://"+addr+"/", wstest.DialOptions{Timeout: waitLimit})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestNothingIsLeft(t *testing.T) {
 	// The first connection that is parked starts the goroutines that watch them all.
 	stacks := make([]byte, 1<<20)
 	for start := time.Now(); !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("server.(*parker).watch")); time.Sleep(time.Millisecond) {
-		if time.Since(start) > patience {
+		if time.Since(start) > waitLimit {
 			t.Fatal("the idle connection is not parked")
 		}
 	}
@@ -61,17 +61,17 @@ func TestNothingIsLeft(t *testing.T) {
 	defer c.stop(t)
 	c.begin(t)
 	if n := runtime.NumGoroutine(); n < goroutines+conns {
-		t.Errorf("there are %d goroutines, of %d before: who attacks?", n, goroutines)
+		t.Errorf("got %d goroutines during the attack, %d before: the attack has not begun", n, goroutines)
 	}
-	time.Sleep(2 * time.Second) // for so long it goes on
+	time.Sleep(2 * time.Second) // the duration of the attack
 	c.stop(t)
 	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		g, f, h := holds()
 		if g <= goroutines && f <= files && h <= heap+heapSlack {
 			break
 		}
-		if time.Since(start) > patience {
-			t.Errorf("left are %d goroutines, %d files and %d KiB, of %d, %d and %d", g, f, h>>10, goroutines, files, heap>>10)
+		if time.Since(start) > waitLimit {
+			t.Errorf("got %d goroutines, %d files and %d KiB after the attack, want at most %d, %d and %d", g, f, h>>10, goroutines, files, heap>>10)
 			break
 		}
 	}
@@ -88,12 +88,12 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	for line := range strings.Lines(log.String()) {
 		if fields, err := parseLine(strings.TrimSuffix(line, "\n")); err != nil || fields["level"] != "INFO" {
-			t.Errorf("a line that is not quiet, %v: %s", err, line)
+			t.Errorf("want only lines of level INFO, %v: %s", err, line)
 		}
 	}
 }
 
-// A safe is a log that may be read while it is written.
+// A safe is a strings.Builder for concurrent writes and reads.
 type safe struct {
 	mu sync.Mutex
 	b  strings.Builder

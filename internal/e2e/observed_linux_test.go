@@ -25,11 +25,11 @@ import (
 )
 
 func init() {
-	commands["observed"] = func() { tell(); commands["wsecho"]() }
-	commands["observed-tls"] = func() { tell(); serveTLS() }
+	commands["observed"] = func() { reportHolding(); commands["wsecho"]() }
+	commands["observed-tls"] = func() { reportHolding(); serveTLS() }
 }
 
-// A held is what a process holds.
+// A held is the resources that a process uses.
 type held struct {
 	hostile.Use
 	Goroutines int
@@ -37,31 +37,31 @@ type held struct {
 }
 
 func (h held) String() string {
-	return fmt.Sprintf("%d files, %d goroutines, %d KiB of heap, %d MiB in all", h.Files, h.Goroutines, h.Heap>>10, h.RSS>>20)
+	return fmt.Sprintf("%d files, %d goroutines, %d KiB of heap, %d MiB resident", h.Files, h.Goroutines, h.Heap>>10, h.RSS>>20)
 }
 
-// holding is what this process holds, where it can only be seen from inside.
+// holding returns the resources that only this process itself can measure.
 func holding() (goroutines int, heap int64) {
 	runtime.GC()
-	runtime.GC() // the first only marks what is in pools
+	runtime.GC() // the first call only marks the objects in pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return runtime.NumGoroutine(), int64(m.HeapAlloc)
 }
 
-// tell writes to stdout, whenever it is asked with SIGUSR1, what holding is.
-func tell() {
+// reportHolding prints the results of holding to stdout at each SIGUSR1.
+func reportHolding() {
 	new(fairness.Yielder).Yield() // opens the pipe that the server keeps open
-	asked := make(chan os.Signal, 1)
-	signal.Notify(asked, syscall.SIGUSR1)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1)
 	go func() {
-		for range asked {
+		for range signals {
 			fmt.Println(holding())
 		}
 	}()
 }
 
-// serveTLS is an echo server that speaks TLS, which the command does not.
+// serveTLS runs an echo server with TLS, which the command does not support.
 func serveTLS() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -92,14 +92,14 @@ func serveTLSUntil(ctx context.Context, args []string) error {
 	return s.Serve(ctx, tls.NewListener(l, config))
 }
 
-// An observation is a process that tells what it holds.
+// An observation is a process that reports its resources.
 type observation struct {
 	*process
 	stdout *os.File
 	lines  *bufio.Reader
 }
 
-// observe starts the program, which is observed or observed-tls.
+// observe starts the program observed or observed-tls.
 func observe(program, dir string, args ...string) (*observation, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -119,12 +119,12 @@ func (o *observation) end() {
 	o.stdout.Close()
 }
 
-// holds asks it.
+// holds returns the resources of the process.
 func (o *observation) holds(t *testing.T) (h held) {
 	t.Helper()
 	err := o.cmd.Process.Signal(syscall.SIGUSR1)
 	if err == nil {
-		err = o.stdout.SetReadDeadline(time.Now().Add(patience))
+		err = o.stdout.SetReadDeadline(time.Now().Add(waitLimit))
 	}
 	if err == nil {
 		_, err = fmt.Fscanln(o.lines, &h.Goroutines, &h.Heap)
@@ -133,13 +133,13 @@ func (o *observation) holds(t *testing.T) (h held) {
 		h.Use, err = hostile.UseOf(o.cmd.Process.Pid)
 	}
 	if err != nil {
-		t.Fatalf("what does it hold? %v", err)
+		t.Fatalf("reading the resources of the process: %v", err)
 	}
 	return h
 }
 
-// watch follows its resident memory, and returns a func that returns the most there
-// has been until it was first called.
+// watch samples the resident memory. The first call of peak stops the sampling, and each
+// call returns the maximum.
 func (o *observation) watch(t *testing.T) (peak func() int64) {
 	over := make(chan struct{})
 	var most int64
@@ -166,7 +166,7 @@ func (o *observation) watch(t *testing.T) (peak func() int64) {
 	})
 }
 
-// wrapped is a program that runs the other as the words of a shell before it say.
+// wrapped returns a shell script that runs the program after the words.
 func wrapped(t *testing.T, program, words string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "wrapped")

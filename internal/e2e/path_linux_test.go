@@ -10,19 +10,18 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// newPath makes one for the rest of the test, or skips the test.
+// newPath creates a path until the end of the test, or skips the test.
 func newPath(t *testing.T) *hostile.Path {
 	t.Helper()
 	path, err := hostile.NewPath()
 	if err != nil {
-		t.Skipf("SKIPPED, no path was cut or slowed: a network namespace takes root, ip and tc: %v", err)
+		t.Skipf("SKIPPED: a network namespace takes root, ip and tc: %v", err)
 	}
 	t.Cleanup(path.Close)
 	return path
 }
 
-// startNear starts a server at the near end of a path, and a client at the far
-// one.
+// startNear starts a server at the near end of a path, and a client at the far end.
 func startNear(t *testing.T, path *hostile.Path, args ...string) (p *process, peer *wstest.Peer) {
 	t.Helper()
 	dir := t.TempDir()
@@ -32,7 +31,7 @@ func startNear(t *testing.T, path *hostile.Path, args ...string) (p *process, pe
 		t.Fatal(err)
 	}
 	t.Cleanup(p.kill)
-	path.Far(func() { peer, err = wstest.Dial(p.url(), wstest.DialOptions{Timeout: patience}) })
+	path.Far(func() { peer, err = wstest.Dial(p.url(), wstest.DialOptions{Timeout: waitLimit}) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,8 +39,8 @@ func startNear(t *testing.T, path *hostile.Path, args ...string) (p *process, pe
 	return p, peer
 }
 
-// TestSlowLink sends a message of the read limit over a link on which it takes
-// longer than the timeouts, each way, and pings wait behind it.
+// TestSlowLink sends a message of the read limit over a slow link. Each direction takes
+// longer than the timeouts, and pings wait behind the message.
 func TestSlowLink(t *testing.T) {
 	t.Parallel()
 	const size = 160 << 10 // 5 s at 256 kbit/s
@@ -54,7 +53,7 @@ func TestSlowLink(t *testing.T) {
 	began := time.Now()
 	got := make(chan string, 1)
 	go func() {
-		// What a good client does, one that reads on while it writes.
+		// A good client reads while it writes.
 		message := ""
 		end, err := peer.Answer(t.Context(), wstest.AnswerOptions{Each: func(f wstest.Frame) {
 			if f.Opcode <= wstest.Binary {
@@ -63,7 +62,7 @@ func TestSlowLink(t *testing.T) {
 				}
 			}
 		}})
-		t.Logf("the peer's end: %v, %v", end, err)
+		t.Logf("the peer received %v, %v", end, err)
 		close(got)
 	}()
 	if err := peer.Send(wstest.TextFrame(text)); err != nil {
@@ -74,7 +73,7 @@ func TestSlowLink(t *testing.T) {
 		t.Fatalf("got %d bytes back, of %d: %v, %v", len(message), size, why, err)
 	}
 	if took := time.Since(began); took < 8*time.Second {
-		t.Errorf("it took %v: the link was not slow", took)
+		t.Errorf("the echo took %v: the link was not slow", took)
 	}
 	if err := peer.Send(wstest.CloseFrame(1000, "")); err != nil {
 		t.Error(err)

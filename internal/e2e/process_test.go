@@ -14,13 +14,13 @@ import (
 // A process is a running wsecho. A nil process has ended.
 type process struct {
 	cmd  *exec.Cmd
-	addr string // that it listens on
+	addr string // the listen address
 	log  string // the file of its stderr
 	done chan struct{}
 }
 
-// start starts the program on a free port and waits until it serves. Its stdout
-// and stderr go to the files out and log in dir.
+// start starts the program on a free port and waits until it serves. The files out and
+// log in dir receive its stdout and stderr.
 func start(program, dir string, environ []string, args ...string) (*process, error) {
 	stdout, err := os.Create(filepath.Join(dir, "out"))
 	if err != nil {
@@ -30,7 +30,7 @@ func start(program, dir string, environ []string, args ...string) (*process, err
 	return startWith(stdout, program, dir, environ, args...)
 }
 
-// startWith is start with a stdout of one's own.
+// startWith is start with the given stdout.
 func startWith(stdout *os.File, program, dir string, environ []string, args ...string) (*process, error) {
 	stderr, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
@@ -46,7 +46,7 @@ func startWith(stdout *os.File, program, dir string, environ []string, args ...s
 	}
 	go func() {
 		defer close(p.done)
-		_ = p.cmd.Wait() // the exit code is looked at by wait
+		_ = p.cmd.Wait() // wait checks the exit code
 	}()
 	match, err := waitFor(p.log, `listening"?[ ,]"?addr"?[=:]"?([^" ]+)`)
 	if err != nil {
@@ -62,21 +62,21 @@ func (p *process) wait() (int, error) {
 	select {
 	case <-p.done:
 		return p.cmd.ProcessState.ExitCode(), nil
-	case <-time.After(patience):
-		return 0, errors.New("the process does not end")
+	case <-time.After(waitLimit):
+		return 0, errors.New("the process did not end in time")
 	}
 }
 
 func (p *process) kill() {
 	if p != nil {
-		_ = p.cmd.Process.Kill() // an error says that it has ended
+		_ = p.cmd.Process.Kill() // an error means that the process has ended
 		<-p.done
 	}
 }
 
 func (p *process) url() string { return "ws://" + p.addr + "/" }
 
-// startFor is start for a test, at whose end it must have ended by itself.
+// startFor is start for a test. The process must have ended before the test ends.
 func startFor(t *testing.T, program string, args ...string) *process {
 	t.Helper()
 	p, err := start(program, t.TempDir(), nil, args...)
@@ -87,7 +87,7 @@ func startFor(t *testing.T, program string, args ...string) *process {
 	return p
 }
 
-// stop ends the process as a service manager does, and checks that all is well.
+// stop ends the process as a service manager does, and checks the exit code.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
@@ -103,7 +103,7 @@ func (p *process) stop(t *testing.T) {
 	}
 }
 
-// logged checks that a line of the log matches.
+// logged checks that a line of the log matches the pattern.
 func (p *process) logged(t *testing.T, pattern string) {
 	t.Helper()
 	text, err := os.ReadFile(p.log)

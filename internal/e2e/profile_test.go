@@ -11,12 +11,12 @@ import (
 	"example.com/wsecho/internal/command"
 )
 
-// BenchmarkServing is the server at work, for the profile that the compiler reads
-// when it builds the command (docs/adr/0013):
+// BenchmarkServing runs the server under load. It creates the profile with which the
+// compiler builds the command (docs/adr/0013):
 //
 //	go test -run '^$' -bench Serving -benchtime 1x -cpuprofile default.pgo ./internal/e2e
 //
-// The client is a process of its own and not in the profile.
+// The client is another process and not in the profile.
 func BenchmarkServing(b *testing.B) {
 	wsecho, err := exec.LookPath("wsecho")
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 	"example.com/wsecho/internal/command"
 )
 
-// python is the interpreter that Debian's packages are for.
+// python is the interpreter of Debian's packages.
 const python = "/usr/bin/python3"
 
 func client(args ...string) *exec.Cmd {
 	return exec.Command(python, append([]string{"testdata/python/client.py"}, args...)...)
 }
 
-// TestPython drives wsecho with a client that others wrote, in another language.
+// TestPython tests wsecho with the websockets library of Python.
 func TestPython(t *testing.T) {
 	t.Parallel()
 	if out, err := exec.Command(python, "-c", "import websockets; print(websockets.__version__)").CombinedOutput(); err != nil {
@@ -61,7 +61,7 @@ func TestPython(t *testing.T) {
 		t.Parallel()
 		p := startFor(t, "wsecho")
 		var err error
-		for _, timeout := range []string{"0.2", "1", "5"} { // seconds: the machine may be busy
+		for _, timeout := range []string{"0.2", "1", "5"} { // seconds; a busy machine may need more than the first
 			var out []byte
 			out, err = client("keepalive", p.url(), timeout).CombinedOutput()
 			t.Logf("%s", bytes.TrimSpace(out))
@@ -103,7 +103,7 @@ func TestPython(t *testing.T) {
 	})
 }
 
-// pythonServer is the URL of an echo server of Python's library, for the test.
+// pythonServer starts an echo server of Python's library and returns its URL.
 func pythonServer(t *testing.T) string {
 	t.Helper()
 	if out, err := exec.Command(python, "-c", "import websockets").CombinedOutput(); err != nil {
@@ -130,12 +130,12 @@ func pythonServer(t *testing.T) string {
 	})
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() {
-		t.Fatalf("it does not say its URL: %v", lines.Err())
+		t.Fatalf("the server did not print its URL: %v", lines.Err())
 	}
 	return lines.Text()
 }
 
-// TestBenchPython measures a server that others wrote, in another language.
+// TestBenchPython measures a server of the websockets library of Python.
 func TestBenchPython(t *testing.T) {
 	t.Parallel()
 	url := pythonServer(t)
@@ -144,7 +144,7 @@ func TestBenchPython(t *testing.T) {
 		{"--binary", "--size=200KiB", "--in-flight=4"},
 		{"--rate=200"},
 		{"--compression", "--size=3000", "--in-flight=4"},
-		{"--rate=4", "--duration=1s"}, // it is pinged meanwhile
+		{"--rate=4", "--duration=1s"}, // the server sends pings meanwhile
 	} {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
 			var stdout, stderr strings.Builder
@@ -156,7 +156,7 @@ func TestBenchPython(t *testing.T) {
 	}
 }
 
-// TestCheckPython asks a server that others wrote, in another language.
+// TestCheckPython checks a server of the websockets library of Python.
 func TestCheckPython(t *testing.T) {
 	t.Parallel()
 	url := pythonServer(t)

@@ -4,11 +4,11 @@ package e2e
 
 import "time"
 
-// The race detector knows 8128 goroutines at most.
+// The race detector supports at most 8128 goroutines.
 const manyPeers = 3_000
 
-// The attackers are slowed as well, which are not what is looked at: so there are
-// fewer of them, and for a shorter time.
+// The race detector also slows the attackers, which the test does not measure. So
+// there are fewer attackers, for a shorter time.
 const (
 	attackers = 50
 	forceTime = 300 * time.Millisecond

@@ -19,22 +19,22 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestScripts runs the real main in processes of its own, as testdata/script
-// says. The commands there are those of testscript and these:
+// TestScripts runs the scripts in testdata/script, which start the real main in other
+// processes. The scripts have the commands of testscript and these:
 //
 //	serve [NAME=VALUE]... [flags]    start wsecho on a free port, $ADDR; its log
-//	                                 goes to the file log, its stdout to out
-//	refused [as above] PATTERN       wsecho exits with 2 and an error that matches
-//	failed [as above] PATTERN        the same with 1
-//	ends CODE [as above] PATTERN     the same with this code
-//	signal TERM|INT                  to what serve has started
-//	exited CODE                      wait for its end
+//	                                 is the file log, its stdout the file out
+//	refused [as above] PATTERN       want exit code 2 and an error that matches
+//	failed [as above] PATTERN        the same with exit code 1
+//	ends CODE [as above] PATTERN     the same with this exit code
+//	signal TERM|INT                  signal the process of serve
+//	exited CODE                      wait for its end and this exit code
 //	wait-for FILE PATTERN            wait until the file matches
-//	[!] get PATH STATUS PATTERN      whether this is the answer
-//	[!] open PEER [HEADER:VALUE]...  whether a WebSocket is let in
+//	[!] get PATH STATUS PATTERN      send a GET and compare the answer
+//	[!] open PEER [HEADER:VALUE]...  open a WebSocket
 //	send PEER TEXT [TIMES]           TEXT is as in a Go string
 //	recv PEER TEXT [TIMES]
-//	closed PEER CODE                 wait for the close frame, answer it, see FIN
+//	closed PEER CODE                 wait for the close frame, answer, wait for FIN
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -63,7 +63,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// A scene is what a script has started.
+// A scene holds the process and the peers of a script.
 type scene struct {
 	process *process
 	peers   map[string]*wstest.Peer
@@ -71,11 +71,11 @@ type scene struct {
 
 type sceneKey struct{}
 
-// scriptCommand makes one of f, which fails with an error, or may be negated.
+// scriptCommand returns a command of testscript that fails if f returns an error.
 func scriptCommand(least int, negatable bool, f func(*scene, *testscript.TestScript, []string) error) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if len(args) < least || neg && !negatable {
-			ts.Fatalf("this is not how the command is used")
+			ts.Fatalf("wrong number of arguments, or ! before a command without it")
 		}
 		err := f(ts.Value(sceneKey{}).(*scene), ts, args)
 		switch {
@@ -84,7 +84,7 @@ func scriptCommand(least int, negatable bool, f func(*scene, *testscript.TestScr
 		case err != nil:
 			ts.Fatalf("%v", err)
 		case neg:
-			ts.Fatalf("it did")
+			ts.Fatalf("the command succeeded, want a failure")
 		}
 	}
 }
@@ -96,7 +96,7 @@ func (s *scene) end() {
 	s.process.kill()
 }
 
-// variables are what stands before the flags.
+// variables splits the arguments into variables and flags.
 func variables(args []string) (environ, rest []string) {
 	n := 0
 	for n < len(args) && strings.HasPrefix(args[n], "WSECHO_") {
@@ -126,23 +126,23 @@ func (s *scene) endsWith(_ *testscript.TestScript, args []string) error {
 	return s.ends(code, args[1:])
 }
 
-// ends runs wsecho to the end that it comes to by itself.
+// ends runs wsecho until it exits.
 func (s *scene) ends(code int, args []string) error {
 	pattern := args[len(args)-1]
 	environ, args := variables(args[:len(args)-1])
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "wsecho", args...)
 	cmd.Env = append(os.Environ(), environ...)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	_ = cmd.Run() // what matters is the exit code
+	_ = cmd.Run() // the exit code is checked below
 	first, _, _ := strings.Cut(stderr.String(), "\n")
 	switch got := cmd.ProcessState.ExitCode(); {
 	case got != code:
-		return fmt.Errorf("the exit code is %d, not %d; stderr: %s", got, code, &stderr)
+		return fmt.Errorf("the exit code is %d, want %d; stderr: %s", got, code, &stderr)
 	case stdout.Len() > 0:
-		return fmt.Errorf("there is something on stdout: %q", &stdout)
+		return fmt.Errorf("stdout has %q, want nothing", &stdout)
 	case !regexp.MustCompile("^wsecho: error: " + pattern).MatchString(first):
 		return fmt.Errorf("%q does not match %s", first, pattern)
 	}
@@ -157,7 +157,7 @@ func (s *scene) signal(_ *testscript.TestScript, args []string) error {
 func (s *scene) exited(_ *testscript.TestScript, args []string) error {
 	code, err := s.process.wait()
 	if err == nil && strconv.Itoa(code) != args[0] {
-		err = fmt.Errorf("the exit code is %d, not %s", code, args[0])
+		err = fmt.Errorf("the exit code is %d, want %s", code, args[0])
 	}
 	return err
 }
@@ -168,7 +168,7 @@ func (s *scene) waitFor(ts *testscript.TestScript, args []string) error {
 }
 
 func (s *scene) get(_ *testscript.TestScript, args []string) error {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: waitLimit}
 	answer, err := client.Get("http://" + s.process.addr + args[0])
 	if err != nil {
 		return err
@@ -190,7 +190,7 @@ func (s *scene) open(_ *testscript.TestScript, args []string) error {
 		name, value, _ := strings.Cut(h, ":")
 		header.Add(name, value)
 	}
-	p, err := wstest.Dial("ws://"+s.process.addr+"/", wstest.DialOptions{Header: header, Timeout: patience})
+	p, err := wstest.Dial("ws://"+s.process.addr+"/", wstest.DialOptions{Header: header, Timeout: waitLimit})
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func (s *scene) open(_ *testscript.TestScript, args []string) error {
 	return nil
 }
 
-// text is the text of a script's arguments.
+// text returns the text from the arguments of send and recv.
 func text(args []string) (string, error) {
 	times := 1
 	if len(args) > 1 {
@@ -229,39 +229,39 @@ func (s *scene) recv(_ *testscript.TestScript, args []string) error {
 	}
 	opcode, got, err := s.peers[args[0]].RecvMessage()
 	if err == nil && (opcode != wstest.Text || string(got) != want) {
-		err = fmt.Errorf("opcode %d and %q came, not the text %q", opcode, got, want)
+		err = fmt.Errorf("received opcode %d and %q, want the text %q", opcode, got, want)
 	}
 	return err
 }
 
 func (s *scene) closed(ts *testscript.TestScript, args []string) error {
 	p := s.peers[args[0]]
-	code, reason, err := p.Await(patience)
+	code, reason, err := p.Await(waitLimit)
 	if err != nil {
 		return err
 	}
 	ts.Logf("%d %q", code, reason)
 	if strconv.Itoa(int(code)) != args[1] {
-		return fmt.Errorf("the close code is %d %q, not %s", code, reason, args[1])
+		return fmt.Errorf("the close code is %d %q, want %s", code, reason, args[1])
 	}
 	if err := p.Send(wstest.CloseFrame(code, "")); err != nil {
 		return err
 	}
-	end, err := p.End(patience)
+	end, err := p.End(waitLimit)
 	p.Close()
 	if err == nil && !end.FIN {
-		err = fmt.Errorf("there was no FIN: %v", end)
+		err = fmt.Errorf("got no FIN: %v", end)
 	}
 	return err
 }
 
-// waitFor waits until the file matches, and returns the match.
+// waitFor waits until the file matches the pattern, and returns the match.
 func waitFor(file, pattern string) ([]string, error) {
 	re, err := regexp.Compile("(?m)" + pattern)
 	if err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(waitLimit); ; time.Sleep(10 * time.Millisecond) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err

@@ -12,32 +12,32 @@ import (
 )
 
 const (
-	// floor is what a thread may wait for a processor though nobody attacks.
+	// floor is the time that a thread may wait for a processor without an attack.
 	floor = time.Millisecond
-	// most is the memory that all attackers together may make the server take.
+	// most is the memory that all attackers together may make the server use.
 	most = 96 << 20
-	// heapSlack is what the heap of a process differs by when nothing has happened.
+	// heapSlack is the difference between two measurements of an idle heap.
 	heapSlack = 4 << 20
-	// nextTime is how long a new client may wait when the attackers have left.
+	// nextTime is the time that a new client may wait after the attack.
 	nextTime = time.Second
-	// busyDelay is what a busy machine may add to a time.
+	// busyDelay is the time that a busy machine may add to a measurement.
 	busyDelay = 5 * time.Second
 )
 
-// A force is what an attack did.
+// A force holds the measurements of one attack.
 type force struct {
-	conns         int     // of the attackers, at once
-	quiet, beside latency // of the good client, alone and beside it
-	spared        latency // of the other server's client, meanwhile
+	conns         int     // concurrent connections of the attackers
+	quiet, beside latency // of the good client, without and during the attack
+	spared        latency // of the other server's client, during the attack
 	base          held
-	peak          int64         // of resident memory
-	next          time.Duration // until a new client was served, afterwards
+	peak          int64         // resident memory
+	next          time.Duration // from the end of the attack until a new client was served
 	after         held
-	over          time.Duration // until nothing was left, since the attackers were gone
+	over          time.Duration // from the end of the attack until all resources were released
 }
 
-// A latency is that of messages on a connection that is there, and of new
-// connections with a message each: all but the slowest hundredth.
+// A latency is the p99 of messages on an open connection, and the p99 of new connections
+// with one message each.
 type latency struct{ message, connect time.Duration }
 
 func (l latency) String() string {
@@ -45,28 +45,28 @@ func (l latency) String() string {
 }
 
 func (f force) String() string {
-	return fmt.Sprintf("p99 of a message and of a connection %v, alone %v, of the other server %v; memory %d MiB over %d; afterwards the next client waited %v, and nothing was left after %v: %v, before %v",
+	return fmt.Sprintf("p99 of a message and of a connection %v, without the attack %v, of the other server %v; memory %d MiB over %d; after the attack a new client waited %v, and the resources were released after %v: %v, before %v",
 		f.beside, f.quiet, f.spared, (f.peak-f.base.RSS)>>20, f.base.RSS>>20, f.next.Round(time.Millisecond), f.over.Round(time.Millisecond), f.after, f.base)
 }
 
-// judge says what is wrong, if anything is.
+// judge returns the first limit that the attack violated, or "".
 func (f force) judge() string {
 	switch {
 	case f.beside.message > 5*max(floor, f.quiet.message, f.spared.message):
-		return "a good client's messages were held up"
+		return "the attack delayed the messages of a good client"
 	case f.beside.connect > 5*max(floor, f.quiet.connect, f.spared.connect):
-		return "new connections were held up"
+		return "the attack delayed new connections"
 	case f.peak > f.base.RSS+most:
-		return "it took too much memory"
+		return "the server used too much memory"
 	case f.next > nextTime:
-		return "the next client was held up"
+		return "a new client waited too long after the attack"
 	case f.over > hostile.FoundOut+busyDelay:
-		return "it was found out late"
+		return "the server released the resources too late"
 	}
 	return f.left()
 }
 
-// left says what is left, if anything is.
+// left returns the kind of resource that the attack left behind, or "".
 func (f force) left() string {
 	switch {
 	case f.after.Files > f.base.Files:
@@ -81,7 +81,7 @@ func (f force) left() string {
 	return ""
 }
 
-// look is a good client for a while: a message now and then, and a new connection.
+// look measures a good client that sends messages and opens new connections.
 func look(t *testing.T, s *target, good *wstest.Peer, d time.Duration, connect bool) latency {
 	t.Helper()
 	var messages, connects []time.Duration
@@ -112,7 +112,7 @@ func look(t *testing.T, s *target, good *wstest.Peer, d time.Duration, connect b
 	return latency{p99(messages), p99(connects)}
 }
 
-// attend is a good client that is not looked at: it is there, and answers pings.
+// attend runs a good client that only answers pings.
 func attend(t *testing.T, good *wstest.Peer) (leave func()) {
 	over := make(chan struct{})
 	var attending sync.WaitGroup
@@ -135,7 +135,7 @@ func attend(t *testing.T, good *wstest.Peer) (leave func()) {
 	})
 }
 
-// trip sends a message and takes its echo.
+// trip sends a message and reads its echo.
 func trip(peer *wstest.Peer) error {
 	const text = "hello"
 	if err := peer.Send(wstest.TextFrame(text)); err != nil {
@@ -143,7 +143,7 @@ func trip(peer *wstest.Peer) error {
 	}
 	_, got, err := peer.RecvMessage()
 	if err == nil && string(got) != text {
-		err = fmt.Errorf("%q came back as %q", text, got)
+		err = fmt.Errorf("the echo of %q is %q", text, got)
 	}
 	return err
 }

@@ -1,9 +1,8 @@
-"""A client of wsecho, written with the websockets library of Python.
+"""A client of wsecho with the websockets library of Python.
 
-Usage: client.py SCENARIO URL [ARGUMENT]. It prints what it saw, and fails by an exception.
+Usage: client.py SCENARIO URL [ARGUMENT]. It prints its results, and fails by an exception.
 
-It is for websockets 10.4, the package python3-websockets of Debian 12, where
-this is the client that websockets.connect gives; later ones still have it.
+It needs websockets 10.4 or later. The package python3-websockets of Debian 12 has 10.4.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ UNLIMITED = dict(max_size=None, open_timeout=60, close_timeout=60)
 
 async def echo(url):
     """Text and binary of many sizes come back as they were."""
-    # At and about the sizes where the header or a buffer changes.
+    # Sizes at the boundaries of header forms and buffers.
     sizes = [0, 1, 125, 126, 127, 1000, 4095, 65535, 65536, 65537, 1 << 20]
     async with connect(url, **UNLIMITED) as ws:
         for size in sizes:
@@ -34,14 +33,14 @@ async def echo(url):
 
 
 async def compressed(url):
-    """The same with permessage-deflate, which the library asks for by itself."""
+    """The same with permessage-deflate, which the library offers by default."""
     async with connect(url, **UNLIMITED) as ws:
         assert [e.name for e in ws.extensions] == ["permessage-deflate"], ws.extensions
     await echo(url)
 
 
 async def windows(url):
-    """Random messages under every offer, with the windows that the server keeps to."""
+    """Random messages under every offer, with every window of the server."""
     seed = random.randrange(1 << 32)
     print("seed", seed)
     rng = random.Random(seed)
@@ -50,7 +49,7 @@ async def windows(url):
         for server in (False, True)
         for client in (False, True)
     ]
-    # As an offer, 8 is refused by zlib, which inflates with at least 9.
+    # zlib inflates with at least 9 bits, so the library refuses to offer 8.
     offers += [dict(server_max_window_bits=bits, client_max_window_bits=bits) for bits in range(9, 16)]
     for offer in offers:
         factory = ClientPerMessageDeflateFactory(**offer)
@@ -73,7 +72,7 @@ async def windows(url):
 
 
 async def large(url):
-    """All of 16 MiB is sent before anything is read."""
+    """The client sends 16 MiB before it reads."""
     async with connect(url, read_limit=1 << 12, max_queue=1, **UNLIMITED) as ws:
         message = bytes(range(256)) * (16 << 12)
         assert len(message) == 16 << 20
@@ -86,7 +85,7 @@ async def large(url):
 
 
 async def pipelined(url):
-    """A thousand messages are sent before the first answer is read."""
+    """The client sends a thousand messages before it reads the first answer."""
     async with connect(url, **UNLIMITED) as ws:
         for n in range(1000):
             await ws.send(str(n))
@@ -113,21 +112,21 @@ async def fragmented(url):
 
 
 async def keepalive(url, timeout):
-    """The keepalive of the library finds the idle server alive."""
+    """The keepalive of the library receives pongs from the idle server."""
     timeout = float(timeout)
     async with connect(url, ping_interval=0.2, ping_timeout=timeout) as ws:
         end = time.monotonic() + 4 + timeout
         while time.monotonic() < end:
             await asyncio.sleep(0.1)
             assert ws.open, (ws.close_code, ws.close_reason)
-        assert ws.latency > 0, "no pong has come"
+        assert ws.latency > 0, "received no pong"
         await ws.send("still here")
         assert await ws.recv() == "still here"
         print("alive with a ping timeout of", timeout, "s; the last pong took", ws.latency, "s")
 
 
 async def pinged(url):
-    """It answers the server's pings, and so stays connected without its own."""
+    """A client that only answers the server's pings stays connected."""
     async with connect(url, ping_interval=None, **UNLIMITED) as ws:
         await asyncio.sleep(3)
         assert ws.open, (ws.close_code, ws.close_reason)
@@ -149,7 +148,7 @@ async def closing(url):
 
 
 async def refused(url):
-    """The server says why it ends a connection. It has a read limit of 1 MiB."""
+    """The close code names the reason. The server has a read limit of 1 MiB."""
     ws = await connect(url, **UNLIMITED)
     await send_all(ws, b"x" * ((1 << 20) + 1))
     await ended(ws, 1009)
@@ -166,7 +165,7 @@ async def send_all(ws, message):
     try:
         await ws.send(message)
     except ConnectionClosed:
-        pass  # the server has not waited for all of it
+        pass  # the server closed before it read the whole message
 
 
 async def ended(ws, code):
@@ -175,11 +174,11 @@ async def ended(ws, code):
     except ConnectionClosed as e:
         assert e.rcvd is not None and e.rcvd.code == code and e.rcvd.reason, e
     else:
-        raise AssertionError(f"{len(got)} bytes came in place of close code {code}")
+        raise AssertionError(f"received {len(got)} bytes, want close code {code}")
 
 
 async def drained(url):
-    """A server that is stopped says 1001, in the middle of a talk as well."""
+    """A server that shuts down sends 1001 to idle and busy connections."""
     idle = await connect(url, **UNLIMITED)
     busy = await connect(url, **UNLIMITED)
     print("ready", flush=True)
@@ -190,7 +189,7 @@ async def drained(url):
     except ConnectionClosed as e:
         assert e.rcvd is not None and e.rcvd.code == 1001 and e.rcvd.reason, e
     await ended(idle, 1001)
-    print("told", idle.close_code, repr(idle.close_reason))
+    print("received", idle.close_code, repr(idle.close_reason))
 
 
 

@@ -1,8 +1,8 @@
 """An echo server of the websockets library of Python, on a free port of loopback.
 
-It prints its URL when it is there, and ends when stdin does. It is for websockets
-10.4, as client.py is. With compression it does permessage-deflate as the library
-does by itself, which refers to earlier messages unless the client asks for none.
+It prints its URL when it listens, and ends when stdin ends. It needs websockets 10.4
+or later. It uses the library's default permessage-deflate, with context takeover unless
+the client declines it.
 """
 
 import asyncio
