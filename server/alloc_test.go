@@ -12,9 +12,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestNoAllocations echoes without allocating, once the pools are filled. Under
-// the race detector sync.Pool drops some of what it is given, so there is no such
-// test there.
+// TestNoAllocations checks that an echo allocates nothing once the pools are filled.
+// The race detector makes sync.Pool drop values, so this file is not built with it.
 func TestNoAllocations(t *testing.T) {
 	for _, parkAfter := range []time.Duration{0, resting} {
 		s := serve(t, echoes, server.Options{HoldReplies: true, PingInterval: -1, ParkAfter: parkAfter})
@@ -40,13 +39,13 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// TestIdleStack: a connection that rests has one goroutine, whose stack is the
-// smallest there is, also after it has had a message.
+// TestIdleStack: an idle connection has one goroutine with a stack of the smallest
+// size, also after a message.
 func TestIdleStack(t *testing.T) {
 	const n = 500
 	s := serve(t, echoes, server.Options{ParkAfter: resting})
 	used := func() (goroutines, stacks int) {
-		runtime.GC() // it frees the stacks of goroutines that are gone
+		runtime.GC() // frees the stacks of ended goroutines
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return runtime.NumGoroutine(), int(m.StackInuse)
@@ -59,7 +58,7 @@ func TestIdleStack(t *testing.T) {
 	for _, after := range []string{"the handshake", "a message"} {
 		eventually(t, "all rest after "+after, func() bool {
 			g, st := used()
-			return g <= goroutines+n+10 && st <= stacks+n*13/4<<10 // some are kept for the next
+			return g <= goroutines+n+10 && st <= stacks+n*13/4<<10 // the runtime keeps some for reuse
 		})
 		for _, p := range peers {
 			send(t, p, wstest.TextFrame("hi"))

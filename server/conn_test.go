@@ -44,7 +44,7 @@ func TestConnections(t *testing.T) {
 		t.Errorf("times: got %+v", i)
 	}
 	for range s.Connections() {
-		break // an iteration may be given up
+		break // the handler may end the iteration early
 	}
 	cancel()
 	<-answered
@@ -80,8 +80,8 @@ func TestConnectionsAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// TestWriter writes in pieces. A writer that is closed twice, as with a defer,
-// changes nothing of how the connection ends.
+// TestWriter writes a message in pieces. A second Close of the writer does not change
+// the ending of the connection.
 func TestWriter(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []websocket.CompressionMode{websocket.CompressionDisabled, websocket.CompressionContextTakeover} {
@@ -123,7 +123,7 @@ func TestWriter(t *testing.T) {
 	}
 }
 
-// TestReadPastEnd reads on after a message's end, which has to stay the end.
+// TestReadPastEnd: a Read after the end of a message returns io.EOF again.
 func TestReadPastEnd(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []websocket.CompressionMode{websocket.CompressionDisabled, websocket.CompressionNoContextTakeover} {
@@ -166,7 +166,8 @@ func TestReadPastEnd(t *testing.T) {
 	}
 }
 
-// TestHandlerContext ends when the connection is over, whoever ended it.
+// TestHandlerContext: the handler's context ends with the connection, whichever side
+// ended it.
 func TestHandlerContext(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(c *server.Conn) error{
@@ -212,8 +213,7 @@ func TestCloseArguments(t *testing.T) {
 	wantKind(t, s.end(t), ending.Closed)
 }
 
-// TestReaderOfTheHandlers leaves a goroutine of the handler's reading when the
-// handler returns.
+// TestReaderOfTheHandlers: the handler returns while a goroutine of the handler reads.
 func TestReaderOfTheHandlers(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -246,7 +246,7 @@ func TestReaderOfTheHandlers(t *testing.T) {
 			o := s.end(t)
 			wg.Wait()
 			if tt.want == ending.Reset && o.Kind == ending.Abnormal {
-				return // the write has heard of the reset, and the read was first to tell
+				return // the write failed from the reset, and the read reported it first
 			}
 			wantKind(t, o, tt.want)
 		})

@@ -11,9 +11,9 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestCrossingCloses lets both sides close at about the same time. The Outcome
-// names the side whose close frame the other one answered: on the wire there is
-// one frame of the server's, and it is either its own or the answer.
+// TestCrossingCloses: both sides close at about the same time. The Outcome names the
+// side whose close frame the other side answered. The server sends one close frame,
+// either its own or the answer.
 func TestCrossingCloses(t *testing.T) {
 	t.Parallel()
 	conns := make(chan *server.Conn, 1)
@@ -21,7 +21,7 @@ func TestCrossingCloses(t *testing.T) {
 		conns <- c
 		return readAll(ctx, c)
 	}, server.Options{PingInterval: -1, CloseTimeout: server.MaxCloseTimeout})
-	// The moments move until neither side is always the first.
+	// The times shift so that each side is first in some rounds.
 	var lead time.Duration
 	won := make(map[ending.Side]int)
 	for range testfull.N(500, 1500) {

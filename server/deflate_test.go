@@ -18,25 +18,26 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A zipper is a client that speaks permessage-deflate as it was answered.
+// A zipper is a client that uses the negotiated permessage-deflate.
 type zipper struct {
 	*wstest.Peer
 	s      *site
-	keep   bool // its messages refer back to earlier ones
+	keep   bool // its messages refer to earlier ones
 	w      *flate.Writer
 	b      bytes.Buffer
 	z      deflate.Inflater
 	window deflate.Window
-	theirs bool // the server's may
+	theirs bool // the server's messages may refer to earlier ones
 }
 
-// modes are the two that compress.
+// modes lists the two modes with compression.
 var modes = map[string]websocket.CompressionMode{
 	"takeover":    websocket.CompressionContextTakeover,
 	"no takeover": websocket.CompressionNoContextTakeover,
 }
 
-// zip connects with an offer. It holds the server to the windows in the answer.
+// zip connects with an offer. The client checks that the server respects the windows in
+// the answer.
 func (s *site) zip(tb testing.TB, offer string) *zipper {
 	tb.Helper()
 	p := s.dial(tb, wstest.DialOptions{Extensions: offer})
@@ -60,7 +61,7 @@ func (s *site) zip(tb testing.TB, offer string) *zipper {
 	return c
 }
 
-// pack compresses a message.
+// pack returns the compressed message.
 func (c *zipper) pack(text string) string {
 	c.b.Reset()
 	if !c.keep {
@@ -71,13 +72,12 @@ func (c *zipper) pack(text string) string {
 	return strings.TrimSuffix(c.b.String(), "\x00\x00\xff\xff")
 }
 
-// packed returns a frame of a compressed message, the first one of it.
+// packed returns the first frame of a compressed message.
 func packed(opcode byte, payload string) wstest.Frame {
 	return wstest.Frame{Fin: true, Opcode: opcode, Rsv: wstest.RSV1, Payload: []byte(payload)}
 }
 
-// recv returns the next message, inflated, and what it was on the wire. Pongs are
-// passed over.
+// recv returns the next message, decompressed and as received. It skips pongs.
 func (c *zipper) recv(tb testing.TB) (opcode byte, text string, compressed bool, wire int) {
 	tb.Helper()
 	var all []byte
@@ -125,7 +125,7 @@ func (c *zipper) recv(tb testing.TB) (opcode byte, text string, compressed bool,
 	return opcode, string(out), true, len(all)
 }
 
-// echo sends a message in fragments, with pings in between, and hears it again.
+// echo sends a message in fragments, with pings in between, and reads the echo.
 func (c *zipper) echo(tb testing.TB, opcode byte, text string, parts ...string) {
 	tb.Helper()
 	frames := wstest.Fragments(opcode, parts...)
@@ -154,8 +154,8 @@ func (c *zipper) hear(tb testing.TB, opcode byte, text string) {
 	}
 }
 
-// forms are compressed messages in every legal form, RFC 7692, section 7.2.3, and
-// beyond.
+// forms returns compressed messages in every legal form: those of RFC 7692, section
+// 7.2.3, and more.
 var forms = []struct{ name, payload, text string }{
 	{"one block", "f248cdc9c90700", "Hello"},
 	{"no compression", "000500faff48656c6c6f00", "Hello"},
@@ -173,8 +173,8 @@ var forms = []struct{ name, payload, text string }{
 	{"data like the tail", "000400fbff0000ffff00", "\x00\x00\xff\xff"},
 }
 
-// TestDeflateForms sends every form of a compressed message twice, whole and cut
-// at every byte, and then a plain message.
+// TestDeflateForms sends every form of a compressed message twice, whole and cut at
+// every byte, and then an uncompressed message.
 func TestDeflateForms(t *testing.T) {
 	t.Parallel()
 	for name, mode := range modes {
@@ -207,8 +207,8 @@ func unhex(s string) string {
 	return string(b)
 }
 
-// TestDeflateBroken sends complete frames whose compressed data is not: nothing
-// comes back of it, and 1007 does.
+// TestDeflateBroken sends complete frames with incomplete compressed data. The server
+// echoes nothing and closes with 1007.
 func TestDeflateBroken(t *testing.T) {
 	t.Parallel()
 	broken := map[string]string{
@@ -243,7 +243,7 @@ func TestDeflateBroken(t *testing.T) {
 			try(what, unhex(payload), 0)
 			try(what, unhex(payload), len(payload)/4)
 		}
-		// Cut short at every byte.
+		// Truncated at every byte.
 		for what, payload := range map[string]string{
 			"dynamic": string(deflated(t, strings.Repeat("to be or not to be ", 3)+"whether 'tis nobler in the mind to suffer")),
 			"fixed":   unhex("f348cdc9c9070000"),
@@ -255,7 +255,7 @@ func TestDeflateBroken(t *testing.T) {
 	}
 }
 
-// TestDeflateCut ends the stream within a compressed message, at every byte.
+// TestDeflateCut ends the stream inside a compressed message, at every byte.
 func TestDeflateCut(t *testing.T) {
 	t.Parallel()
 	payload := unhex("f248050000 00ffff cac9c90700")
@@ -283,8 +283,8 @@ func TestDeflateCut(t *testing.T) {
 	}
 }
 
-// TestDeflateTraffic echoes many messages of many sizes, compressed and not, under
-// every answer there is, and holds the server to it.
+// TestDeflateTraffic echoes messages of many sizes, compressed and uncompressed, with
+// every possible answer. It checks that the server respects the answer.
 func TestDeflateTraffic(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -296,7 +296,7 @@ func TestDeflateTraffic(t *testing.T) {
 	for name, mode := range modes {
 		for i, offer := range offers {
 			if mode == websocket.CompressionNoContextTakeover && i > 0 && i%4 != 2 {
-				continue // much the same as the others
+				continue // almost the same as the others
 			}
 			t.Run(name+"/"+offer, func(t *testing.T) {
 				t.Parallel()
@@ -317,7 +317,7 @@ func TestDeflateTraffic(t *testing.T) {
 					if rng.IntN(4) == 0 {
 						b := []byte(text)
 						for i := range b {
-							b[i] = byte(rng.Uint32()) // does not compress
+							b[i] = byte(rng.Uint32()) // incompressible
 						}
 						text, opcode = string(b), wstest.Binary
 					}
@@ -351,7 +351,7 @@ func TestDeflateTraffic(t *testing.T) {
 	}
 }
 
-// prose returns a text of n bytes that refers back far and near.
+// prose returns a text of n bytes that repeats at short and long distances.
 func prose(rng *rand.Rand, n int) string {
 	words := strings.Fields("to be or not to be that is the question whether nobler in the mind to suffer the slings and arrows of outrageous fortune")
 	var b strings.Builder
@@ -365,8 +365,8 @@ func prose(rng *rand.Rand, n int) string {
 	return b.String()[:n]
 }
 
-// TestDeflateTakeoverPays repeats a message: with context takeover the second one
-// is small on the wire, without it is not.
+// TestDeflateTakeoverPays repeats a message. Only with context takeover the second echo
+// is small on the wire.
 func TestDeflateTakeoverPays(t *testing.T) {
 	t.Parallel()
 	for name, mode := range modes {
@@ -388,8 +388,8 @@ func TestDeflateTakeoverPays(t *testing.T) {
 	}
 }
 
-// TestDeflateBomb sends what inflates to more than the read limit: 1009, and no
-// more was inflated than it takes to know.
+// TestDeflateBomb sends messages that decompress to more than the read limit. The
+// server closes with 1009 and decompresses little over the limit.
 func TestDeflateBomb(t *testing.T) {
 	t.Parallel()
 	mebibyte := string(deflated(t, strings.Repeat("\x00", 1<<20)))
@@ -429,14 +429,14 @@ func TestDeflateBomb(t *testing.T) {
 				}
 			}
 		}
-		// At the limit, and a byte more.
+		// At the limit, and one byte over it.
 		s := serve(t, echoes, server.Options{Compression: mode, PingInterval: -1, ReadLimit: 1000})
 		c := s.zip(t, "permessage-deflate")
 		send(t, c.Peer, packed(wstest.Binary, c.pack(strings.Repeat("x", 1000))))
 		c.hear(t, wstest.Binary, strings.Repeat("x", 1000))
 		send(t, c.Peer, packed(wstest.Binary, c.pack(strings.Repeat("x", 1001))))
 		finish(t, c.Peer, 1009)
-		// What inflates to nothing, and does not end.
+		// Endless data that decompresses to nothing.
 		c = s.zip(t, "permessage-deflate")
 		go func() {
 			f := packed(wstest.Binary, "").Open()
@@ -448,8 +448,8 @@ func TestDeflateBomb(t *testing.T) {
 	}
 }
 
-// TestDeflateUTF8 finds the byte that is no UTF-8 before the message is all there,
-// and a rune that is cut between compressed frames where it is whole.
+// TestDeflateUTF8: the server refuses an invalid byte before the message is complete.
+// It accepts a rune that is cut between compressed frames.
 func TestDeflateUTF8(t *testing.T) {
 	t.Parallel()
 	for _, mode := range modes {
@@ -471,7 +471,7 @@ func TestDeflateUTF8(t *testing.T) {
 	}
 }
 
-// TestDeflateClose closes inside a compressed message, on either side.
+// TestDeflateClose: either side closes inside a compressed message.
 func TestDeflateClose(t *testing.T) {
 	t.Parallel()
 	for _, mode := range modes {
@@ -504,13 +504,13 @@ func TestDeflateClose(t *testing.T) {
 	}
 }
 
-// TestDeflateWriter streams a message out, in pieces and compressed.
+// TestDeflateWriter writes a compressed message in pieces.
 func TestDeflateWriter(t *testing.T) {
 	t.Parallel()
 	pieces := []string{strings.Repeat("a piece that is long enough, ", 40), "", "short", strings.Repeat("another ", 30_000)}
 	for _, mode := range modes {
 		s := serve(t, func(ctx context.Context, c *server.Conn) error {
-			for _, skip := range []int{0, 2} { // a message that begins small is not compressed
+			for _, skip := range []int{0, 2} { // coder does not compress a message that begins with a small write
 				w, err := c.Writer(ctx, websocket.MessageText)
 				if err != nil {
 					return err

@@ -18,7 +18,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A sheet is a log that may be read while it is written.
+// A sheet is a log for concurrent writes and reads.
 type sheet struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -38,7 +38,8 @@ func (s *sheet) String() string {
 
 func (s *sheet) logger() *slog.Logger { return slog.New(slog.NewTextHandler(s, nil)) }
 
-// TestDrain drains peers that answer, that do not, and that cannot be told.
+// TestDrain drains peers that answer, peers that do not, and peers that cannot receive
+// the close frame.
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	var log sheet
@@ -94,7 +95,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainDelay says 503 at readyz and still lets in; then it does not.
+// TestDrainDelay: during the drain delay /readyz is 503 and the server still accepts
+// connections. Afterwards it refuses them.
 func TestDrainDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const delay = 30 * time.Second
@@ -144,7 +146,7 @@ func TestDrainDelay(t *testing.T) {
 	})
 }
 
-// TestDraining lets handlers finish by themselves.
+// TestDraining: handlers see Draining and finish by themselves.
 func TestDraining(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const notice = 5 * time.Second
@@ -180,8 +182,8 @@ func TestDraining(t *testing.T) {
 	})
 }
 
-// TestPeerClosesFirst closes, and drains as soon as the peer has its answer: the
-// drain came too late to be the reason.
+// TestPeerClosesFirst: the peer closes, and the drain starts once the peer has its
+// answer. The peer's close frame stays the reason.
 func TestPeerClosesFirst(t *testing.T) {
 	t.Parallel()
 	for range 50 {
@@ -202,7 +204,7 @@ func TestPeerClosesFirst(t *testing.T) {
 	}
 }
 
-// TestDrainTimeout cuts what has not ended in time.
+// TestDrainTimeout: the drain timeout ends the remaining connections.
 func TestDrainTimeout(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echoes, server.Options{DrainTimeout: time.Second, CloseTimeout: 5 * time.Second})
@@ -211,7 +213,7 @@ func TestDrainTimeout(t *testing.T) {
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
-	if d := time.Since(start); d > 4*time.Second { // and not the close timeout
+	if d := time.Since(start); d > 4*time.Second { // the close timeout would take longer
 		t.Errorf("the drain took %v", d)
 	}
 	if e, err := p.End(soon); err != nil || e.Code != 1001 {
@@ -224,8 +226,8 @@ func TestDrainTimeout(t *testing.T) {
 	}
 }
 
-// TestDrainUnderLoad drains peers that go on sending, so that the close
-// handshake and the handler read at the same time.
+// TestDrainUnderLoad drains peers that continue to send, so the closing handshake and
+// the handler read at the same time.
 func TestDrainUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echoes, server.Options{CloseTimeout: server.MaxCloseTimeout})

@@ -21,7 +21,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A faulty listener gives connections whose reads can be made to fail.
+// A faulty listener accepts connections whose reads a test can make fail.
 type faulty struct {
 	net.Listener
 	err atomic.Pointer[error]
@@ -48,11 +48,11 @@ func (c faultyConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// An act is how a kind of ending is brought about.
+// An act causes one kind of ending.
 type act struct {
 	kind    ending.Kind
 	name    string
-	handler server.Handler // nil: echoes
+	handler server.Handler // nil: an echo handler
 	opts    server.Options
 	tls     bool
 	lose    bool // the next read fails
@@ -61,9 +61,9 @@ type act struct {
 	do      func(t *testing.T, s *site, p *wstest.Peer)
 
 	code     websocket.StatusCode // Outcome.Code
-	wire     uint16               // the close code that the peer gets; 0: none
+	wire     uint16               // the close code that the peer receives; 0: none
 	received websocket.StatusCode
-	silent   bool // the peer does not read: what it gets is not looked at
+	silent   bool // the peer does not read, so the test cannot check its frames
 	in, out  int64
 }
 
@@ -86,7 +86,7 @@ var acts = []act{
 	{kind: ending.Reset, do: reset, silent: true, in: 1, out: 1},
 	{kind: ending.Reset, name: "TLS", tls: true, do: reset, silent: true, in: 1, out: 1},
 	{kind: ending.Lost, lose: true, cause: syscall.ETIMEDOUT, do: frames(wstest.TextFrame("hi")), silent: true},
-	{kind: ending.Truncated, tls: true, do: beneath([]byte{23, 3, 3, 0, 200, 1, 2, 3}), silent: true}, // a record that announces more
+	{kind: ending.Truncated, tls: true, do: beneath([]byte{23, 3, 3, 0, 200, 1, 2, 3}), silent: true}, // a record with a longer announced length
 	{kind: ending.BadTLS, tls: true, do: beneath(append([]byte{23, 3, 3, 0, 40}, make([]byte, 40)...)), silent: true},
 	{kind: ending.BadTLS, name: "no record", tls: true, do: beneath([]byte("GET / HTTP/1.1\r\n\r\n")), silent: true},
 	{kind: ending.NoPong, opts: server.Options{PingInterval: 60 * time.Millisecond, MaxMissed: 1, CloseTimeout: 100 * time.Millisecond}, code: 1001, wire: 1001},
@@ -180,7 +180,7 @@ func frames(f ...wstest.Frame) func(*testing.T, *site, *wstest.Peer) {
 	return func(t *testing.T, s *site, p *wstest.Peer) { send(t, p, f...) }
 }
 
-// beneath writes b under TLS, and FIN.
+// beneath writes b on the TCP connection under TLS, then FIN.
 func beneath(b []byte) func(*testing.T, *site, *wstest.Peer) {
 	return func(t *testing.T, s *site, p *wstest.Peer) {
 		_, _ = p.NetConn().(*tls.Conn).NetConn().Write(b)
@@ -188,8 +188,8 @@ func beneath(b []byte) func(*testing.T, *site, *wstest.Peer) {
 	}
 }
 
-// reset waits for an echo before it resets: net/http, which gives the connection
-// away at about the time of its answer, may hear of an earlier one in our place.
+// reset resets the connection after an echo. net/http hands the connection over at
+// about the time of the handshake's answer, and might receive an earlier reset.
 func reset(t *testing.T, s *site, p *wstest.Peer) {
 	send(t, p, wstest.TextFrame("hi"))
 	hear(t, p, wstest.Text, "hi")
@@ -209,11 +209,11 @@ func stall(ctx context.Context, c *server.Conn) error {
 	}
 }
 
-// TestEndings brings about every kind there is and looks at it from both ends.
+// TestEndings causes every kind of ending and checks it on both sides.
 func TestEndings(t *testing.T) {
 	t.Parallel()
 	all := acts
-	for _, a := range acts { // the same of connections that rest
+	for _, a := range acts { // the same endings of parked connections
 		if a.handler == nil {
 			a.opts.ParkAfter = resting
 			a.name += ", parked"
@@ -227,7 +227,7 @@ func TestEndings(t *testing.T) {
 			if handler == nil {
 				handler = echoes
 			}
-			// Nobody waits for it here, and a busy machine needs it.
+			// No test waits for this timeout, and a busy machine needs it.
 			a.opts.CloseTimeout = cmp.Or(a.opts.CloseTimeout, server.MaxCloseTimeout)
 			var s *site
 			switch {
@@ -287,7 +287,7 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-// TestEveryKind fails when a kind is added without a row in TestEndings.
+// TestEveryKind fails if a kind has no row in TestEndings.
 func TestEveryKind(t *testing.T) {
 	have := make(map[ending.Kind]bool)
 	for _, a := range acts {

@@ -13,7 +13,7 @@ import (
 	"example.com/wsecho/server"
 )
 
-// say sends a text and returns the answer.
+// say sends a text and returns the reply.
 func say(url, text string) (string, error) {
 	ctx := context.Background()
 	c, _, err := websocket.Dial(ctx, url, nil)
@@ -31,8 +31,8 @@ func say(url, text string) (string, error) {
 	return string(p), c.Close(websocket.StatusNormalClosure, "bye")
 }
 
-// An echo server that serves until its context is cancelled and everybody has
-// been told.
+// An echo server that serves until its context is cancelled, then closes every
+// connection with 1001.
 func ExampleServer_Serve() {
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
 		return echo.Serve(ctx, c)
@@ -64,8 +64,8 @@ func ExampleServer_Serve() {
 	// served: <nil>
 }
 
-// Under a mux and a server of one's own, Shutdown tells the WebSockets. It comes
-// before the http.Server's own, which knows nothing of them.
+// With your own mux and http.Server, Shutdown ends the WebSockets. Call it before the
+// http.Server's Shutdown, which does not know them.
 func ExampleServer_Shutdown() {
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
 		return echo.Serve(ctx, c)
@@ -87,7 +87,7 @@ func ExampleServer_Shutdown() {
 	// shut down: <nil>
 }
 
-// A handler that is not an echo hears of a drain and finishes what it is doing.
+// A handler learns of a drain and finishes its work.
 func ExampleConn_Draining() {
 	began := make(chan struct{})
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {

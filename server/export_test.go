@@ -1,6 +1,6 @@
 package server
 
-// Parked returns how many connections are parked.
+// Parked returns the number of parked connections.
 func (s *Server) Parked() int {
 	p := s.parker.Load()
 	if p == nil {

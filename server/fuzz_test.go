@@ -19,7 +19,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A taken is a ResponseWriter whose connection can be taken: one end of a pipe.
+// A taken is a ResponseWriter that can be hijacked. Its connection is one end of a
+// pipe.
 type taken struct {
 	*httptest.ResponseRecorder
 	conn net.Conn
@@ -32,8 +33,8 @@ func (w *taken) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return w.conn, bufio.NewReadWriter(bufio.NewReader(w.rest), bufio.NewWriter(w.conn)), nil
 }
 
-// FuzzHandshake feeds the handler with requests. It never panics, it takes
-// bounded time, and the answer is a documented one.
+// FuzzHandshake sends requests to the handler. The handler does not panic, returns in
+// bounded time, and gives a documented answer.
 func FuzzHandshake(f *testing.F) {
 	for _, header := range []http.Header{
 		nil, {"Origin": {"null"}}, {"Origin": {"http://a.good.com"}}, {"Sec-WebSocket-Protocol": {"a, b"}},
@@ -89,9 +90,9 @@ func FuzzHandshake(f *testing.F) {
 	})
 }
 
-// FuzzConn feeds a connection with a stream of bytes and then ends it. The
-// connection ends in bounded time, once, with a documented kind, and what it says
-// is in order.
+// FuzzConn sends a stream of bytes to a connection and then ends the stream. The
+// connection ends once, in bounded time, with a documented kind, and all its frames are
+// legal.
 func FuzzConn(f *testing.F) {
 	key := [4]byte{1, 2, 3, 4}
 	seed := func(deflate bool, frames ...wstest.Frame) {
@@ -115,7 +116,7 @@ func FuzzConn(f *testing.F) {
 	f.Add([]byte{0x81}, false)
 	f.Fuzz(func(t *testing.T, b []byte, deflate bool) {
 		if len(b) == 0 {
-			return // net.Pipe is unlike a socket there: it hands on a write of nothing
+			return // unlike a socket, net.Pipe delivers an empty write
 		}
 		ends := make(chan server.Outcome, 2)
 		s, err := server.New(echoes, server.Options{

@@ -19,8 +19,8 @@ func both(t *testing.T, f func(t *testing.T, serve func(testing.TB, server.Handl
 	t.Run("TLS", func(t *testing.T) { t.Parallel(); f(t, serveTLS) })
 }
 
-// TestRefusedInMidFlood goes on sending while it is refused: the close frame must
-// arrive all the same.
+// TestRefusedInMidFlood: a refused peer continues to send. It must receive the close
+// frame.
 func TestRefusedInMidFlood(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
@@ -34,7 +34,7 @@ func TestRefusedInMidFlood(t *testing.T) {
 			}()
 			junk := make([]byte, 64<<10)
 			_ = p.SendRaw(wstest.Header(0x82, true, [4]byte{}, 1<<30, 64))
-			for range 20 { // 1.25 MiB, which is read off
+			for range 20 { // 1.25 MiB, which the server discards
 				if p.SendRaw(junk) != nil {
 					break
 				}
@@ -50,7 +50,7 @@ func TestRefusedInMidFlood(t *testing.T) {
 	})
 }
 
-// TestEndlessFlood never stops sending and never closes.
+// TestEndlessFlood: a peer never stops sending and never closes.
 func TestEndlessFlood(t *testing.T) {
 	t.Parallel()
 	for name, h := range map[string]server.Handler{"refused": echoes, "done": returns(nil)} {
@@ -70,8 +70,7 @@ func TestEndlessFlood(t *testing.T) {
 	}
 }
 
-// TestNeverCloses answers the close frame and leaves TCP open; and does nothing
-// at all.
+// TestNeverCloses: a peer answers the close frame and leaves TCP open, or does nothing.
 func TestNeverCloses(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
@@ -91,8 +90,8 @@ func TestNeverCloses(t *testing.T) {
 	})
 }
 
-// TestCloseWhileStalled lets the peer stop reading: no goodbye gets through, and
-// no end waits for it.
+// TestCloseWhileStalled: the peer stops reading, so no close frame reaches it. No
+// ending waits for it.
 func TestCloseWhileStalled(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
@@ -104,7 +103,8 @@ func TestCloseWhileStalled(t *testing.T) {
 			}
 			return n
 		}
-		// On a busy machine a writer may stand still for a moment that is not stuck.
+		// On a busy machine a writer may make no progress for a moment although it is
+		// not stalled.
 		for last, same := int64(-1), 0; same < 20; time.Sleep(50 * time.Millisecond) {
 			if now := stalled(); now != last {
 				last, same = now, 0
@@ -128,8 +128,8 @@ func TestCloseWhileStalled(t *testing.T) {
 	})
 }
 
-// TestPingWhileStalled pings a server whose write is stuck. It lives, and the
-// write goes on when the peer reads again.
+// TestPingWhileStalled pings a server whose write is stalled. The connection stays
+// open, and the write continues when the peer reads again.
 func TestPingWhileStalled(t *testing.T) {
 	t.Parallel()
 	const size = 8 << 20

@@ -16,7 +16,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// ask sends bytes and reads an answer.
+// ask sends bytes and reads the answer.
 func ask(t *testing.T, p *wstest.Peer, request string) (*http.Response, string) {
 	t.Helper()
 	if err := p.SendRaw([]byte(request)); err != nil {
@@ -90,7 +90,7 @@ func TestBadHandshakes(t *testing.T) {
 		header http.Header
 		status int
 		says   string
-		field  string // that the answer must have
+		field  string // a field that the answer must have
 		value  string
 	}{
 		{"", http.Header{"Sec-WebSocket-Version": {"8"}}, 400, "version", "Sec-WebSocket-Version", "13"},
@@ -150,7 +150,7 @@ func TestHeaderBytes(t *testing.T) {
 	}
 }
 
-// TestErrorHook gives the refusal to somebody else to write.
+// TestErrorHook: the Error option writes the refusal.
 func TestErrorHook(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echoes, server.Options{
@@ -169,7 +169,7 @@ func TestErrorHook(t *testing.T) {
 	}
 }
 
-// TestSlowHandshake sends a part of a request, or none, and waits.
+// TestSlowHandshake sends part of a request, or nothing, and waits.
 func TestSlowHandshake(t *testing.T) {
 	const timeout = time.Second
 	t.Parallel()
@@ -200,8 +200,8 @@ func TestSlowHandshake(t *testing.T) {
 	hear(t, good, wstest.Text, "the timeout is not the connection's")
 }
 
-// TestUpgradeOfAnOldConnection upgrades an HTTP connection that has been kept
-// alive for longer than a handshake may take, as proxies do.
+// TestUpgradeOfAnOldConnection upgrades an HTTP connection that was open for longer
+// than the handshake timeout, as a proxy's may be.
 func TestUpgradeOfAnOldConnection(t *testing.T) {
 	t.Parallel()
 	const timeout = 300 * time.Millisecond
@@ -221,7 +221,8 @@ func TestUpgradeOfAnOldConnection(t *testing.T) {
 	}
 }
 
-// TestHandshakeWithBody refuses what two servers could read in two ways.
+// TestHandshakeWithBody: the server refuses a handshake with a body, which two servers
+// could parse differently.
 func TestHandshakeWithBody(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echoes, server.Options{})

@@ -11,7 +11,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// bubble runs f with a server on pipes, where the clock is synctest's.
+// bubble runs f with a server on pipes and the clock of synctest.
 func bubble(t *testing.T, h server.Handler, o server.Options, f func(s *site, p *wstest.Peer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -26,8 +26,8 @@ func bubble(t *testing.T, h server.Handler, o server.Options, f func(s *site, p 
 	})
 }
 
-// TestDeadPeer answers nothing. It is given up within the documented bound, and
-// is gone a close timeout later.
+// TestDeadPeer: a peer answers nothing. The heartbeat ends it within the documented
+// bound, and the connection is gone at most a close timeout later.
 func TestDeadPeer(t *testing.T) {
 	for _, missed := range []int{-1, 1, 2, 5} {
 		const interval, timeout, closing = 20 * time.Second, 10 * time.Second, 3 * time.Second
@@ -52,7 +52,7 @@ func TestDeadPeer(t *testing.T) {
 	}
 }
 
-// TestLivingPeers are never given up, whatever they say.
+// TestLivingPeers: the heartbeat never ends a live peer, whatever it sends.
 func TestLivingPeers(t *testing.T) {
 	for name, answer := range map[string]wstest.AnswerOptions{
 		"correct":         {},
@@ -90,7 +90,8 @@ func TestLivingPeers(t *testing.T) {
 	})
 }
 
-// TestUnreadPong lets nobody read for an hour: that is no fault of the peer's.
+// TestUnreadPong: the handler does not read for an hour. The heartbeat does not blame
+// the peer.
 func TestUnreadPong(t *testing.T) {
 	const hour = time.Hour
 	bubble(t, func(ctx context.Context, c *server.Conn) error {
@@ -100,7 +101,8 @@ func TestUnreadPong(t *testing.T) {
 		}
 		return readAll(ctx, c)
 	}, server.Options{}, func(s *site, p *wstest.Peer) {
-		// On a pipe a pong would wait for its reader, so none is sent before.
+		// A pong on a pipe would block until the server reads, so the peer sends none
+		// before.
 		for _, o := range []wstest.AnswerOptions{{NoPong: true}, {}} {
 			ctx, cancel := context.WithTimeout(context.Background(), hour)
 			defer cancel()
@@ -116,8 +118,8 @@ func TestUnreadPong(t *testing.T) {
 	})
 }
 
-// TestStalledPeer reads nothing while a write waits: it ends as write-stalled
-// when the write timeout is over, not as dead.
+// TestStalledPeer: the peer reads nothing during a write. The connection ends as
+// write-stalled after the write timeout, not as a dead peer.
 func TestStalledPeer(t *testing.T) {
 	bubble(t, stall, server.Options{}, func(s *site, p *wstest.Peer) {
 		start := time.Now()
@@ -129,8 +131,8 @@ func TestStalledPeer(t *testing.T) {
 	})
 }
 
-// TestSlowIsNotIdle sends a message that takes longer than the idle timeout.
-// Pings do not count.
+// TestSlowIsNotIdle sends a message for longer than the idle timeout. Pings do not
+// count.
 func TestSlowIsNotIdle(t *testing.T) {
 	const idle = 10 * time.Second
 	bubble(t, echoes, server.Options{IdleTimeout: idle, PingInterval: -1}, func(s *site, p *wstest.Peer) {
@@ -153,7 +155,7 @@ func TestSlowIsNotIdle(t *testing.T) {
 	})
 }
 
-// TestClocks are the other limits, to the moment.
+// TestClocks checks the exact times of the other timeouts.
 func TestClocks(t *testing.T) {
 	for name, tt := range map[string]struct {
 		o        server.Options

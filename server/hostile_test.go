@@ -26,16 +26,16 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// descriptors is how many this process has open; 0 where that is not known.
+// descriptors returns the number of open descriptors of this process, or 0 if the
+// system does not report it.
 func descriptors() int {
 	all, _ := os.ReadDir("/proc/self/fd")
 	return len(all)
 }
 
-// TestSlowloris has dozens or hundreds of peers that never get on: with TLS, with a
-// request, with a frame. Others are let in and answered meanwhile, and then
-// there is nothing left of the slow ones. It is not parallel: it counts what is
-// open.
+// TestSlowloris has dozens or hundreds of peers that never complete a TLS handshake, a
+// request or a frame. The server accepts and answers other peers meanwhile, and then
+// releases the slow ones. The test is not parallel, because it counts descriptors.
 func TestSlowloris(t *testing.T) {
 	base := descriptors()
 	t.Run("all", slowloris)
@@ -97,7 +97,7 @@ func slowloris(t *testing.T) {
 					t.Fatal(err)
 				}
 				ended.Go(func() {
-					// Some are told something, 101 or an alert: it is the end that counts.
+					// Some receive data, 101 or an alert. Only the end counts.
 					_ = p.NetConn().SetReadDeadline(time.Now().Add(soon))
 					for b := make([]byte, 1000); ; {
 						if _, err := p.NetConn().Read(b); err != nil {
@@ -109,7 +109,7 @@ func slowloris(t *testing.T) {
 					}
 				})
 			}
-			// Nobody waits for the slow ones, who are all still there.
+			// No other peer waits for the slow ones, which are all still connected.
 			var took []time.Duration
 			for range 20 {
 				began := time.Now()
@@ -129,13 +129,13 @@ func slowloris(t *testing.T) {
 	}
 }
 
-// TestSilentAtShutdown has peers that have connected and said nothing when the
-// server ends. It does not wait for them.
+// TestSilentAtShutdown: peers have connected and sent nothing when the server ends. The
+// server does not wait for them.
 func TestSilentAtShutdown(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
 		s := serve(t, echoes, server.Options{HandshakeTimeout: soon})
-		s.dial(t, wstest.DialOptions{}) // so that those before it are accepted, too
+		s.dial(t, wstest.DialOptions{}) // so that the server has accepted the earlier ones
 		for range 3 {
 			p, err := wstest.RawDial(strings.Replace(s.url, "wss:", "ws:", 1), wstest.DialOptions{})
 			if err != nil {
@@ -149,13 +149,14 @@ func TestSilentAtShutdown(t *testing.T) {
 		if err := s.stop(); err != nil {
 			t.Error(err)
 		}
-		if d := time.Since(start); d > 4*time.Second { // net/http would give them five
+		if d := time.Since(start); d > 4*time.Second { // net/http would wait five seconds
 			t.Errorf("the end took %v", d)
 		}
 	})
 }
 
-// TestPingFlood pings for ever: reading the pongs, and not. It pongs for ever, too.
+// TestPingFlood sends pings without end, with and without reading the pongs. It also
+// sends pongs without end.
 func TestPingFlood(t *testing.T) {
 	t.Parallel()
 	key := [4]byte{}
@@ -182,9 +183,9 @@ func TestPingFlood(t *testing.T) {
 	})
 }
 
-// TestPingFloodUnread pings while a write waits for the peer, who takes nothing:
-// the pings are heard, the pongs wait, all but the newest are forgotten, and the
-// write's own clock goes on.
+// TestPingFloodUnread sends pings while a write waits for the peer, which reads
+// nothing. The server reads the pings, keeps only the newest pong, and the write
+// timeout still runs.
 func TestPingFloodUnread(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
@@ -196,7 +197,7 @@ func TestPingFloodUnread(t *testing.T) {
 			return err
 		}, server.Options{WriteTimeout: time.Second, PingInterval: -1})
 		p := s.dial(t, wstest.DialOptions{RcvBuf: 4096})
-		go func() { // slower than a flood
+		go func() { // slower than the limit of control frames
 			for p.Send(wstest.PingFrame(strings.Repeat("x", 125))) == nil {
 				time.Sleep(20 * time.Millisecond)
 			}
@@ -206,8 +207,8 @@ func TestPingFloodUnread(t *testing.T) {
 	})
 }
 
-// TestForgedPongs sends pongs that nobody has asked for while a Ping waits: they
-// neither answer it nor stop its answer.
+// TestForgedPongs sends unsolicited pongs while a Ping waits. They neither answer the
+// Ping nor prevent its answer.
 func TestForgedPongs(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
@@ -244,8 +245,8 @@ func TestForgedPongs(t *testing.T) {
 	})
 }
 
-// TestCloseFrameAbuse: every close frame that may not be is answered with what is
-// wrong with it, what follows one is ignored, and then TCP is gone.
+// TestCloseFrameAbuse: the server answers an illegal close frame with the code of the
+// violation, ignores the data after it, and closes TCP.
 func TestCloseFrameAbuse(t *testing.T) {
 	t.Parallel()
 	closing := func(b string) wstest.Frame {
@@ -279,7 +280,7 @@ func TestCloseFrameAbuse(t *testing.T) {
 				s := serve(t, echoes, server.Options{})
 				p := s.dial(t, wstest.DialOptions{})
 				send(t, p, tt.frames...)
-				// And no FIN of the peer's own.
+				// The peer sends no FIN.
 				if e := finish(t, p, tt.want); e.Frames != 1 {
 					t.Errorf("got %v, want the close frame alone", e)
 				}
@@ -291,10 +292,9 @@ func TestCloseFrameAbuse(t *testing.T) {
 	})
 }
 
-// TestResetAnytime resets two hundred connections, each at some moment of its
-// life, and under TLS cuts some without a close_notify. Each that became a
-// WebSocket is told once and quietly, and nothing is left. It is not parallel: it
-// counts what there is.
+// TestResetAnytime resets two hundred connections at random times, and ends some TLS
+// connections without close_notify. Each WebSocket has one Outcome and one line in the
+// log, and leaves no resources. The test is not parallel, because it counts resources.
 func TestResetAnytime(t *testing.T) {
 	for name, start := range map[string]func(testing.TB, server.Handler, server.Options) *site{"TCP": serve, "TLS": serveTLS} {
 		t.Run(name, func(t *testing.T) {
@@ -360,8 +360,8 @@ func TestResetAnytime(t *testing.T) {
 	}
 }
 
-// TestPanicIsAlone panics in one handler: that one is told 1011, and the others do
-// not notice.
+// TestPanicIsAlone: one handler panics. Its peer receives 1011, and the other
+// connections continue.
 func TestPanicIsAlone(t *testing.T) {
 	t.Parallel()
 	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
@@ -380,7 +380,7 @@ func TestPanicIsAlone(t *testing.T) {
 			}
 		}, server.Options{MaxConns: 2})
 		other := s.dial(t, wstest.DialOptions{})
-		for range 3 { // and its place is free again
+		for range 3 { // the slot is free again
 			p := s.dial(t, wstest.DialOptions{})
 			send(t, p, wstest.TextFrame("panic"))
 			if e, err := p.Answer(context.Background(), wstest.AnswerOptions{}); err != nil || e.Code != 1011 {
@@ -398,9 +398,8 @@ func TestPanicIsAlone(t *testing.T) {
 	})
 }
 
-// TestTokens gives the lists of a handshake 200 kB of what is hard to parse,
-// as a server of somebody else's may allow. It takes a hundred times as long as
-// 2 kB, or a little more; not ten thousand times.
+// TestTokens parses token lists of 200 kB, which another http.Server may allow. This
+// takes about a hundred times as long as 2 kB, not ten thousand times.
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	s, err := server.New(returns(nil), server.Options{
@@ -426,7 +425,7 @@ func TestTokens(t *testing.T) {
 		for _, part := range []string{" ", ",", " ,", ";", "a,", "\t ,;=", `"\`, "permessage-deflate; ", "a; b=\"c\", "} {
 			value := strings.Repeat(part, 200_000/len(part))
 			short := took(field, value[:2_000])
-			for try := 1; ; try++ { // the machine has moments of its own
+			for try := 1; ; try++ { // a busy machine may fail one try
 				long := took(field, value)
 				if long < 1000*max(short, time.Millisecond) {
 					break
