@@ -18,7 +18,7 @@ import (
 type closeTest struct {
 	c    *Conn
 	peer *wstest.Peer
-	read chan error     // what ended the handler's reads
+	read chan error     // the error of the handler's last read
 	gone chan time.Time // when the handler's context ended
 	ends chan Outcome
 }

@@ -16,13 +16,13 @@ func (p *plan) cause(name string, w want, do func(l *life)) {
 	p.deeds = append(p.deeds, deed{name: name, do: do})
 }
 
-// returns makes the handler return, which the echo alone does not.
+// returns makes the handler return. The echo handler alone does not.
 func (p *plan) returns(name string, w want, how func() error) {
 	p.direct = false
 	p.cause(name, w, func(l *life) { l.tell(how) })
 }
 
-// causes are why servers end a connection.
+// causes lists the ways in which a server ends a connection.
 var causes = []func(p *plan, r *rand.Rand){
 	func(p *plan, r *rand.Rand) {
 		p.returns("nil", from(&ending.Error{Kind: ending.Done}), func() error { return nil })
@@ -62,7 +62,7 @@ var causes = []func(p *plan, r *rand.Rand){
 		p.cause("drain", w, func(l *life) { l.drain() })
 	},
 	func(p *plan, r *rand.Rand) {
-		// What waits for the handler is cut: nobody has been told yet.
+		// A connection that waits for its handler ends without a close frame.
 		p.opts.DrainNotice, p.opts.DrainTimeout = time.Hour, time.Duration(1+r.IntN(10))*time.Millisecond
 		w := from(&ending.Error{Kind: ending.Drained, Reason: "cut at the end of the drain"})
 		w.wire, w.rst = 0, true
@@ -89,7 +89,7 @@ var causes = []func(p *plan, r *rand.Rand){
 	},
 }
 
-// asides are what servers do without ending anything.
+// asides lists the actions of a server that end nothing.
 var asides = []func(r *rand.Rand) deed{
 	func(r *rand.Rand) deed {
 		return deed{name: "ping", do: func(l *life) {

@@ -18,10 +18,11 @@ func (p *plan) leave(name string, w want, do func(a *actor)) {
 	p.last = &finale{name: name, do: do}
 }
 
-// afterwards is the close code of a peer that goes on after it was refused.
+// afterwards is the close code of a peer that continues after the server refused it.
 const afterwards = 4999
 
-// refused is a finale that the server refuses: raw bytes, and then perhaps more.
+// refused returns a finale that the server refuses: raw bytes, perhaps followed by
+// more.
 func (p *plan) refused(r *rand.Rand, name string, w want, partial int, b []byte) {
 	more := r.IntN(3) == 0
 	p.leave(name, w, func(a *actor) {
@@ -34,7 +35,7 @@ func (p *plan) refused(r *rand.Rand, name string, w want, partial int, b []byte)
 	})
 }
 
-// finales are how peers leave.
+// finales lists the ways in which a peer leaves.
 var finales = []func(p *plan, r *rand.Rand){
 	func(p *plan, r *rand.Rand) { // a close frame
 		code := []uint16{0, 1000, 1001, 1003, 1011, 1014, 3000, 4999}[r.IntN(8)]
@@ -64,7 +65,7 @@ var finales = []func(p *plan, r *rand.Rand){
 			}
 		})
 	},
-	func(p *plan, r *rand.Rand) { // a close frame that is not in order
+	func(p *plan, r *rand.Rand) { // an illegal close frame
 		bad := []struct {
 			kind ending.Kind
 			body []byte
@@ -80,7 +81,7 @@ var finales = []func(p *plan, r *rand.Rand){
 		f := wstest.Frame{Fin: true, Opcode: wstest.Close, Payload: bad.body}.WithKey([4]byte{1, 2, 3, 4})
 		p.refused(r, "close "+bad.says, from(&ending.Error{Kind: bad.kind, Reason: bad.says}), 0, f.Append(nil))
 	},
-	func(p *plan, r *rand.Rand) { // a frame that is not in order
+	func(p *plan, r *rand.Rand) { // an illegal frame
 		key := [4]byte{9, 8, 7, 6}
 		text := wstest.TextFrame("bad").WithKey(key)
 		open := text.Open()
@@ -103,9 +104,9 @@ var finales = []func(p *plan, r *rand.Rand){
 		}[r.IntN(11)]
 		p.refused(r, bad.says, from(&ending.Error{Kind: ending.Protocol, Reason: bad.says}), bad.partial, bad.b)
 	},
-	func(p *plan, r *rand.Rand) { // a text that is none
+	func(p *plan, r *rand.Rand) { // a text with invalid UTF-8
 		w := from(&ending.Error{Kind: ending.InvalidUTF8, Reason: "text is not UTF-8"})
-		w.more = 2 // it is whole, and so may be the next: text is looked into when it is read
+		w.more = 2 // this message and the next may be complete, because the server validates text when it reads it
 		b := [][]byte{
 			wstest.TextFrame("\xff").WithKey([4]byte{5}).Append(nil),
 			wstest.TextFrame("half a rune \xc3").WithKey([4]byte{5}).Append(nil),
@@ -115,7 +116,7 @@ var finales = []func(p *plan, r *rand.Rand){
 		b[3] = wstest.Frame{Payload: []byte("x"), Masked: true}.Append(b[3])
 		p.refused(r, "invalid UTF-8", w, 1000, b[r.IntN(len(b))])
 	},
-	func(p *plan, r *rand.Rand) { // too long a message
+	func(p *plan, r *rand.Rand) { // a message over the read limit
 		w := from(&ending.Error{Kind: ending.TooBig, Reason: fmt.Sprintf("message over %d bytes", lifeLimit)})
 		if r.IntN(2) == 0 {
 			p.refused(r, "2^40 bytes", w, 0, wstest.Header(0x82, true, [4]byte{}, 1<<40, 64))
@@ -134,7 +135,7 @@ var finales = []func(p *plan, r *rand.Rand){
 			append(wstest.Header(0x82, true, [4]byte{}, 1000, 0), "some"...)}
 		i := r.IntN(len(b))
 		partial := []int{0, 0, 4, 4}[i]
-		cut := p.tls && r.IntN(2) == 0 // without a close_notify
+		cut := p.tls && r.IntN(2) == 0 // without close_notify
 		p.leave(fmt.Sprintf("FIN after %d bytes, cut: %v", len(b[i]), cut), want{kind: ending.Abnormal}, func(a *actor) {
 			a.foul(partial, func(peer *wstest.Peer) {
 				if len(b[i]) > 0 {
@@ -149,14 +150,14 @@ var finales = []func(p *plan, r *rand.Rand){
 		})
 	},
 	func(p *plan, r *rand.Rand) { // RST
-		// Before an echo net/http, which is about to give the connection away, may
-		// hear of it in the server's place.
+		// Before the first echo net/http, which is about to hand the connection over,
+		// may receive the reset.
 		p.await = true
 		p.leave("RST", want{kind: ending.Reset, rst: true}, func(a *actor) {
 			a.foul(0, func(p *wstest.Peer) { _ = p.RST() })
 		})
 	},
-	func(p *plan, r *rand.Rand) { // a record of TLS that has no end
+	func(p *plan, r *rand.Rand) { // an incomplete TLS record
 		if !p.tls {
 			p.tls = true
 		}
@@ -167,7 +168,7 @@ var finales = []func(p *plan, r *rand.Rand){
 			})
 		})
 	},
-	func(p *plan, r *rand.Rand) { // half a message, and nothing more
+	func(p *plan, r *rand.Rand) { // half a message, then nothing
 		p.opts.MessageTimeout = time.Duration(1+r.IntN(20)) * time.Millisecond
 		b := [][]byte{{0x81}, wstest.TextFrame("some").Open().WithKey([4]byte{}).Append(nil), append(wstest.Header(0x82, true, [4]byte{}, 1000, 0), "some"...)}
 		i := r.IntN(len(b))
@@ -177,7 +178,7 @@ var finales = []func(p *plan, r *rand.Rand){
 			a.foul([]int{0, 4, 4}[i], func(p *wstest.Peer) { _ = p.SendRaw(b[i]) })
 		})
 	},
-	func(p *plan, r *rand.Rand) { // messages without end, and no ear for the echoes
+	func(p *plan, r *rand.Rand) { // endless messages, without reading the echoes
 		p.opts.WriteTimeout = time.Duration(20+r.IntN(100)) * time.Millisecond
 		p.deaf, p.answers, p.await, p.rcvBuf, p.steps = true, false, false, 4096, nil
 		b := payload(r, 100_000)
@@ -192,7 +193,7 @@ var finales = []func(p *plan, r *rand.Rand){
 	},
 }
 
-// tcpOf is the connection beneath TLS.
+// tcpOf returns the TCP connection under TLS.
 func tcpOf(p *wstest.Peer) net.Conn {
 	return p.NetConn().(interface{ NetConn() net.Conn }).NetConn()
 }

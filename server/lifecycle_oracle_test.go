@@ -10,8 +10,8 @@ import (
 	"example.com/wsecho/server"
 )
 
-// judge says what is wrong with an Outcome, given what was planned and what the
-// peer has said and heard.
+// judge returns the errors of an Outcome, given the plan and the data that the peer
+// sent and received.
 func (l *life) judge(o server.Outcome) []string {
 	a, p := l.actor, l.plan
 	a.mu.Lock()
@@ -38,20 +38,20 @@ func (j *judgement) check(ok bool, format string, args ...any) {
 	}
 }
 
-// allowed finds what o is the Outcome of.
+// allowed returns the planned ending that leads to the Outcome o.
 func (j *judgement) allowed(o server.Outcome, p *plan) (want, bool) {
 	var kinds []string
 	var found *want
 	for _, w := range p.wants {
-		// The heartbeat's reason has a duration in it.
+		// The heartbeat's reason contains a duration.
 		if w.kind == o.Kind && w.code == o.Code && (w.reason == o.Reason || w.kind == ending.NoPong) &&
-			(found == nil || w.wire == uint16(o.Sent)) { // of CloseNow and a context that ends, the one that speaks
+			(found == nil || w.wire == uint16(o.Sent)) { // of CloseNow and an ended context, the one with this close frame
 			found = &w
 		}
 		kinds = append(kinds, fmt.Sprintf("%v %d %q", w.kind, w.code, w.reason))
 	}
 	if o.Kind == ending.WriteStalled && p.silent && pings(o) {
-		// With intervals of milliseconds a machine that stands still is enough.
+		// With intervals of milliseconds a busy machine can cause it.
 		return want{kind: o.Kind, timed: true, rst: true}, true
 	}
 	if found != nil {
@@ -61,7 +61,7 @@ func (j *judgement) allowed(o server.Outcome, p *plan) (want, bool) {
 	return want{}, false
 }
 
-// times are what a clock has to have shown at least.
+// times checks the least time before each ending by a timeout.
 func (j *judgement) times(o server.Outcome, p *plan) {
 	age := o.Ended.Sub(o.Since)
 	j.check(age >= 0 && !o.LastReceived.Before(o.Since), "ended after %v, last heard %v after it began", age, o.LastReceived.Sub(o.Since))
@@ -75,7 +75,7 @@ func (j *judgement) times(o server.Outcome, p *plan) {
 		least = p.opts.MessageTimeout
 	case ending.WriteStalled:
 		if least = p.opts.WriteTimeout; pings(o) {
-			least = rounds(p, 2) // the heartbeat may be sooner
+			least = rounds(p, 2) // the heartbeat may be earlier
 		}
 	case ending.NoPong:
 		least = rounds(p, 1)
@@ -83,18 +83,18 @@ func (j *judgement) times(o server.Outcome, p *plan) {
 	j.check(age >= least-time.Millisecond, "%v after %v, want %v at least", o.Kind, age, least)
 }
 
-// pings reports whether it was the heartbeat that found the write stalled.
+// pings reports whether the heartbeat found the stalled write.
 func pings(o server.Outcome) bool { return strings.HasPrefix(o.Reason, "no ping could be sent") }
 
-// rounds is the least time in which the heartbeat has as many more rounds in a row
-// than it forgives.
+// rounds returns the least time in which the heartbeat runs this many rounds more than
+// MaxMissed.
 func rounds(p *plan, more int) time.Duration {
 	n := max(0, p.opts.MaxMissed) + more - 1
 	return time.Duration(n)*p.opts.PingInterval + p.opts.PingInterval/2
 }
 
-// wire compares the close frames with those that the peer saw and sent, and
-// who was first.
+// wire compares the close frames of the Outcome, and their order, with those that the
+// peer received and sent.
 func (j *judgement) wire(o server.Outcome, a *actor, p *plan, w want) {
 	j.check(o.By == w.kind.By(), "by %v, want %v", o.By, w.kind.By())
 	heard := a.end.Code
@@ -117,8 +117,8 @@ func (j *judgement) wire(o server.Outcome, a *actor, p *plan, w want) {
 	}
 }
 
-// counts compares the messages and bytes each way with what the peer has said and
-// heard.
+// counts compares the messages and bytes in each direction with those that the peer
+// sent and received.
 func (j *judgement) counts(o server.Outcome, a *actor, wrote int, p *plan, w want) {
 	j.check(o.MessagesIn >= int64(a.echoes), "messages in: got %d, and %d were echoed", o.MessagesIn, a.echoes)
 	j.check(o.MessagesIn <= int64(len(a.messages)+p.more()), "messages in: got %d of %d", o.MessagesIn, len(a.messages))
@@ -127,21 +127,21 @@ func (j *judgement) counts(o server.Outcome, a *actor, wrote int, p *plan, w wan
 	heard := int64(a.echoes + a.unasked)
 	j.check(o.MessagesOut <= o.MessagesIn+int64(max(wrote, a.unasked)), "messages out: got %d, with %d in and %d of the handler's", o.MessagesOut, o.MessagesIn, wrote)
 	if !a.end.FIN || a.end.Cut || p.deaf || p.abrupt() {
-		return // something of it may have been lost, or not counted
+		return // some messages may be lost or not counted
 	}
 	j.check(o.MessagesOut == heard, "messages out: got %d, and the peer heard %d", o.MessagesOut, heard)
 	j.check(o.BytesOut == a.bytesGot, "bytes out: got %d, and the peer heard %d", o.BytesOut, a.bytesGot)
 	if o.By == ending.Peer {
-		// All that it said before it left has come and gone back.
+		// The server has received and echoed all that the peer sent before it left.
 		j.check(o.MessagesIn == int64(a.sure) && a.echoes == a.sure, "of %d messages %d came and %d went back", a.sure, o.MessagesIn, a.echoes)
 		j.check(o.BytesIn == a.bytes+a.partial, "bytes in: got %d, want %d", o.BytesIn, a.bytes+a.partial)
 	}
 }
 
-// exact is for a life that one thing has ended, when all else was done.
+// exact checks a life that one event ended after everything else.
 func (j *judgement) exact(o server.Outcome, a *actor, p *plan, w want) {
-	// With a peer that answers nothing there are 20 ms for the goodbye, which a busy
-	// machine may not have. What was sent was compared with what was heard.
+	// Without an answer of the peer the close frame has 20 ms, which may be too short
+	// on a busy machine. wire has compared the sent frames with the received ones.
 	brief := !p.answers && o.Sent == 0
 	if !w.rst {
 		j.check(a.end.FIN || w.timed || !p.answers, "the peer got no FIN")
@@ -149,7 +149,7 @@ func (j *judgement) exact(o server.Outcome, a *actor, p *plan, w want) {
 	}
 	j.check(uint16(o.Sent) == w.wire || brief, "sent: got %d, want %d", o.Sent, w.wire)
 	received := uint16(0)
-	answered := w.kind.By() == ending.Local && w.kind != ending.NoPong // nobody reads on after that
+	answered := w.kind.By() == ending.Local && w.kind != ending.NoPong // the server does not read after that
 	if answered && p.last == nil && p.answers && !w.deaf || w.kind.By() == ending.Peer {
 		received = w.wire
 	}
@@ -165,8 +165,7 @@ func (j *judgement) exact(o server.Outcome, a *actor, p *plan, w want) {
 	j.check(o.BytesIn >= a.bytes, "bytes in: got %d, want %d", o.BytesIn, a.bytes)
 }
 
-// some reports whether part is what is left of all when some are left out, as a
-// server may do with pongs.
+// some reports whether part is a subsequence of all. A server may omit pongs.
 func some(part, all []string) bool {
 	for _, s := range part {
 		i := slices.Index(all, s)

@@ -12,38 +12,38 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// ours begins a message that the handler sends of itself. No peer's begins so.
+// ours is the prefix of the handler's own messages. No message of a peer has it.
 const ours = "handler: "
 
-// An actor is the peer of one life. It keeps account of what it has said and
-// heard, which the Outcome has to agree with.
+// An actor is the peer of one life. It records the data that it sends and receives. The
+// Outcome must match these records.
 type actor struct {
 	p    *wstest.Peer
 	plan *plan
 
 	mu    sync.Mutex
-	heard *sync.Cond // an echo, or the end
+	heard *sync.Cond // signaled for an echo and for the end
 	ended bool
 
-	// What was said. A write that failed is counted, but not in sure.
+	// The sent data. A failed write counts, but not in sure.
 	messages []said
 	sure     int
 	bytes    int64 // payload of the whole messages
-	partial  int64 // payload of one that is not whole
+	partial  int64 // payload of an incomplete message
 	pings    []string
-	mute     bool // nothing that is said any more counts, or can be said at all
+	mute     bool // later data does not count, or cannot be sent
 
-	closed bool   // a close frame was said, while that counted
-	code   uint16 // of it; NoStatus if it had none
+	closed bool   // a close frame was sent while it counted
+	code   uint16 // the code of the close frame; NoStatus if it had none
 	reason string
-	answer bool // it was said after the server's
+	answer bool // the close frame followed the server's
 
-	// What was heard.
+	// The received data.
 	echoes   int
 	unasked  int   // messages of the handler's own
-	bytesGot int64 // payload of both
+	bytesGot int64 // payload of echoes and of the handler's own messages
 	pongs    []string
-	wrong    []string // what must never be heard
+	wrong    []string // received data that is illegal
 	end      wstest.End
 	endErr   error
 }
@@ -60,7 +60,7 @@ func newActor(p *wstest.Peer, plan *plan) *actor {
 	return a
 }
 
-// say sends a message, in a frame for each part.
+// say sends a message, with one frame for each part.
 func (a *actor) say(opcode byte, parts ...[]byte) {
 	a.mu.Lock()
 	if a.mute || a.closed {
@@ -76,13 +76,13 @@ func (a *actor) say(opcode byte, parts ...[]byte) {
 			f.Opcode = wstest.Continuation
 		}
 		a.mu.Lock()
-		if a.closed { // by an answer in between: the message was not said
+		if a.closed { // an answer came in between, so the message was not sent
 			a.messages = a.messages[:len(a.messages)-1]
 			a.mu.Unlock()
 			return
 		}
-		// The writes are under the lock, so that nothing comes between the log
-		// and the wire. The reader waits for it, but never the server for both.
+		// The lock covers the writes, so the record has the order of the wire. The
+		// reader waits for the lock, but the server never waits for both.
 		ok := a.p.Send(f) == nil
 		if f.Fin && ok {
 			a.sure++
@@ -100,7 +100,7 @@ func (a *actor) say(opcode byte, parts ...[]byte) {
 	}
 }
 
-// spell sends a message's only frame in pieces, with a pause between them.
+// spell sends a message of one frame in pieces, with a pause between them.
 func (a *actor) spell(opcode byte, payload []byte, pieces int, pause time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -141,7 +141,7 @@ func (a *actor) pong(text string) {
 	}
 }
 
-// close sends a close frame that is in order. Code 0 is none.
+// close sends a legal close frame. Code 0 means a frame without a code.
 func (a *actor) close(code uint16, reason string, answer bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -155,8 +155,8 @@ func (a *actor) close(code uint16, reason string, answer bool) {
 	_ = a.p.Send(wstest.CloseFrame(code, reason))
 }
 
-// foul does what nothing that counts can follow: it breaks the rules, or the
-// stream. partial is the payload in it that the server may count.
+// foul sends a violation or ends the stream, so later data does not count. partial is
+// the payload in it that the server may count.
 func (a *actor) foul(partial int, do func(p *wstest.Peer)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -167,7 +167,7 @@ func (a *actor) foul(partial int, do func(p *wstest.Peer)) {
 	do(a.p)
 }
 
-// await waits until all that was said has come back, or the end.
+// await waits for all echoes or for the end.
 func (a *actor) await() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -176,8 +176,8 @@ func (a *actor) await() {
 	}
 }
 
-// read hears everything until the stream ends. A peer that does not listen
-// begins when over is closed.
+// read reads until the stream ends. A peer that does not read starts when over is
+// closed.
 func (a *actor) read(over <-chan struct{}) {
 	if a.plan.deaf {
 		<-over
@@ -217,13 +217,13 @@ func (a *actor) read(over <-chan struct{}) {
 		}
 	}
 	end, err := a.p.End(soon)
-	if a.plan.answers { // the server waits for its FIN
+	if a.plan.answers { // the server waits for the peer's FIN
 		_ = a.p.Close()
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.end, a.endErr, a.ended = end, err, true
-	// A write under TLS that is given up leaves part of a record.
+	// An aborted write under TLS leaves part of a record.
 	if err != nil && !errors.Is(err, os.ErrClosed) && !a.mute && !a.plan.deaf {
 		a.wrong = append(a.wrong, fmt.Sprintf("the stream has no end: %v", err))
 	}
@@ -233,7 +233,7 @@ func (a *actor) read(over <-chan struct{}) {
 	a.heard.Broadcast()
 }
 
-// hear compares a message with what it must be.
+// hear compares a received message with the expected one.
 func (a *actor) hear(opcode byte, payload []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

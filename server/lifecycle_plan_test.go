@@ -13,13 +13,13 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A plan is what one life consists of. The seed makes all of it.
+// A plan describes one life. The seed determines all of it.
 type plan struct {
 	tls, mux bool
 	direct   bool // the handler is the echo alone
-	rests    bool // the connection has no handler between messages
-	alone    bool // one thing ends the connection, after all else
-	await    bool // the peer hears its echoes before that
+	rests    bool // the connection parks between messages
+	alone    bool // one event ends the connection, after everything else
+	await    bool // the peer receives its echoes before that
 	answers  bool // the peer answers a close frame
 	silent   bool // the peer answers no ping
 	deaf     bool // the peer does not read before the end
@@ -30,43 +30,43 @@ type plan struct {
 	steps []step
 	last  *finale // how the peer leaves; nil: it stays
 	deeds []deed  // of the server
-	wants []want  // what each thing that ends the connection leads to
+	wants []want  // the Outcome of each event that ends the connection
 }
 
-// A step of the peer's ends nothing.
+// A step is an action of the peer that ends nothing.
 type step struct {
 	name  string
 	after time.Duration
 	do    func(a *actor)
 }
 
-// A finale is the last thing that a peer does.
+// A finale is the last action of a peer.
 type finale struct {
 	name  string
 	after time.Duration
 	do    func(a *actor)
 }
 
-// A deed is the server's.
+// A deed is an action of the server.
 type deed struct {
 	name  string
 	after time.Duration
 	do    func(l *life)
 }
 
-// A want is the Outcome that one thing leads to, if it is the first.
+// A want is the Outcome of one event if that event is the first.
 type want struct {
 	kind   ending.Kind
 	code   websocket.StatusCode
 	reason string
-	wire   uint16 // the close code that the peer gets, 0 none
-	deaf   bool   // the peer's answer is not waited for, and may come all the same
-	timed  bool   // it may come before the peer has done all it wanted
-	rst    bool   // the stream need not end well
-	more   int    // messages that count, though they are not echoed
+	wire   uint16 // the close code that the peer receives; 0: none
+	deaf   bool   // the server does not wait for the peer's answer, which may still arrive
+	timed  bool   // it may happen before the peer has finished its steps
+	rst    bool   // the stream may end with RST
+	more   int    // messages that count without an echo
 }
 
-// from is the want of what has a kind of its own.
+// from returns the want of an event with a distinct kind.
 func from(e *ending.Error) want {
 	end := e.Ending()
 	return want{kind: end.Kind, code: end.Code, reason: end.Reason, wire: uint16(end.Code)}
@@ -74,12 +74,12 @@ func from(e *ending.Error) want {
 
 func (p *plan) cuts() bool { return p.opts.DrainNotice > 0 }
 
-// abrupt reports whether one of the ends is without FIN, if it is the first.
+// abrupt reports whether one of the possible endings has no FIN.
 func (p *plan) abrupt() bool {
 	return slices.ContainsFunc(p.wants, func(w want) bool { return w.rst })
 }
 
-// more is how many messages may count though they are not echoed.
+// more returns the number of messages that may count without an echo.
 func (p *plan) more() (n int) {
 	for _, w := range p.wants {
 		n = max(n, w.more)
@@ -104,7 +104,7 @@ func (p *plan) String() string {
 
 const lifeLimit = 300_000 // the read limit
 
-// newPlan makes the plan of a seed.
+// newPlan returns the plan of a seed.
 func newPlan(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 0))
 	p := draw(seed, r)
@@ -115,8 +115,8 @@ func newPlan(seed uint64) *plan {
 	return p
 }
 
-// draw draws all but that. Of the plans in which one thing ends the connection,
-// each such thing has its turn.
+// draw draws the remaining fields. The plans with a single ending event cycle through
+// all such events.
 func draw(seed uint64, r *rand.Rand) *plan {
 	flip := func() bool { return r.IntN(2) == 0 }
 	p := &plan{tls: flip(), mux: flip(), direct: flip(), answers: r.IntN(4) > 0, chatty: flip()}
@@ -141,7 +141,7 @@ func draw(seed uint64, r *rand.Rand) *plan {
 			p.await = true
 			causes[i-len(finales)](p, r)
 		}
-		if p.answers { // nobody waits for it, and a busy machine needs it
+		if p.answers { // no test waits for this timeout, and a busy machine needs it
 			p.opts.CloseTimeout = server.MaxCloseTimeout
 		}
 		return p
@@ -149,7 +149,7 @@ func draw(seed uint64, r *rand.Rand) *plan {
 	switch {
 	case flip():
 	case flip():
-		finales[0](p, r) // where most can cross
+		finales[0](p, r) // where most events can cross
 	default:
 		finales[r.IntN(len(finales))](p, r)
 	}
@@ -178,7 +178,7 @@ func payload(r *rand.Rand, most int) []byte {
 
 func opcode(r *rand.Rand) byte { return wstest.Text + byte(r.IntN(2)) }
 
-// steps are what a good peer does.
+// steps returns the steps of a correct peer.
 var steps = []func(r *rand.Rand) step{
 	func(r *rand.Rand) step {
 		op, b := opcode(r), payload(r, 2000)

@@ -14,7 +14,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A keeping listener remembers what it has accepted.
+// A keeping listener records the connections that it accepted.
 type keeping struct {
 	net.Listener
 	l *life
@@ -30,8 +30,8 @@ func (k keeping) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// listen serves, by Serve or under an http.Server of somebody else's. stop
-// drains and returns when nothing of it is left.
+// listen serves with Serve or under another http.Server. stop drains the server and
+// returns when all its goroutines have ended.
 func (l *life) listen() (url string, stop func() error, err error) {
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,7 +50,7 @@ func (l *life) listen() (url string, stop func() error, err error) {
 			return e
 		}
 		if l.plan.cuts() {
-			err = nil // it says so, and on a busy machine that they take their time
+			err = nil // expected: it reports the drain timeout, which a busy machine may exceed
 		}
 		return err
 	}
@@ -81,10 +81,10 @@ func (l *life) listen() (url string, stop func() error, err error) {
 	}, nil
 }
 
-// labelled returns the stacks of the goroutines of a run.
+// labelled returns the stacks of the goroutines with a run's label.
 func labelled(label string) string {
 	var all bytes.Buffer
-	_ = pprof.Lookup("goroutine").WriteTo(&all, 1) // a bytes.Buffer takes all
+	_ = pprof.Lookup("goroutine").WriteTo(&all, 1) // a bytes.Buffer never fails
 	var left []string
 	for stack := range strings.SplitSeq(all.String(), "\n\n") {
 		if strings.Contains(stack, fmt.Sprintf("%q:%q", "lifecycle", label)) {

@@ -24,11 +24,11 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestLifecycle plays lives at random: what the peer says, how it leaves, and what
-// the server does meanwhile, on TCP and TLS, under Serve and under a foreign
-// server. In every second run one thing alone ends the connection, each in its
-// turn, and the Outcome must be exactly that; in the others several do at about
-// the same time, and it must agree with one of them and with what the raw peer saw.
+// TestLifecycle runs random lives of a connection: messages of the peer, its ending,
+// and actions of the server, on TCP and TLS, under Serve and under another http.Server.
+// In every second run one event ends the connection, and the Outcome must be exactly
+// that event's. In the others several events end it at about the same time. The Outcome
+// must match one of them and the data that the raw peer received.
 //
 //	LIFECYCLE_RUNS=50000 go test -race -timeout 0 -run TestLifecycle ./server
 //	LIFECYCLE_SEED=17 LIFECYCLE_RUNS=1 go test -run TestLifecycle ./server
@@ -79,20 +79,20 @@ type life struct {
 	srv     *server.Server
 	actor   *actor
 	conn    *server.Conn
-	drain   func()            // begins a drain, once
-	drained chan error        // what Serve or Shutdown has returned
-	out     chan func() error // how the handler shall return
-	cancel  func()            // of the context that the handler reads with
-	over    chan struct{}     // closed when the peer has seen the end
+	drain   func()            // starts a drain; later calls do nothing
+	drained chan error        // the result of Serve or Shutdown
+	out     chan func() error // how the handler returns
+	cancel  func()            // cancels the context of the handler's reads
+	over    chan struct{}     // closed when the peer has read the end
 
 	handlers sync.WaitGroup
 	mu       sync.Mutex
 	outcomes []server.Outcome
-	sockets  []net.Conn // as accepted, beneath TLS
-	wrote    int        // messages of the handler's own that Write has taken
+	sockets  []net.Conn // the accepted TCP connections, under TLS
+	wrote    int        // the handler's own messages that Write accepted
 }
 
-// live plays the run of a seed. What is wrong comes back in bad.
+// live runs the life of a seed. It returns the errors in bad.
 func live(seed uint64) (o server.Outcome, p *plan, bad []string) {
 	l := &life{
 		out: make(chan func() error, 1), over: make(chan struct{}), drained: make(chan error, 1),
@@ -105,7 +105,7 @@ func live(seed uint64) (o server.Outcome, p *plan, bad []string) {
 	if err != nil {
 		return o, p, []string{err.Error()}
 	}
-	// Goroutines inherit their labels, and so this run's can be told from others'.
+	// Goroutines inherit labels, so the label identifies the goroutines of this run.
 	left := ""
 	for start := time.Now(); time.Since(start) < soon; time.Sleep(5 * time.Millisecond) {
 		if left = labelled(label); left == "" {
@@ -136,7 +136,7 @@ func live(seed uint64) (o server.Outcome, p *plan, bad []string) {
 	return o, p, bad
 }
 
-// handler echoes, and returns when it is told to.
+// handler echoes, and returns when out has a value.
 func (l *life) handler(conns chan<- *server.Conn) server.Handler {
 	return func(ctx context.Context, c *server.Conn) error {
 		l.handlers.Add(1)
@@ -144,12 +144,12 @@ func (l *life) handler(conns chan<- *server.Conn) server.Handler {
 		if l.plan.direct {
 			select {
 			case conns <- c:
-			default: // it has rested
+			default: // the connection was parked
 			}
 			return echo.Serve(ctx, c)
 		}
 		mine, cancel := context.WithCancel(ctx)
-		l.cancel = cancel // not when the handler returns: it would be another ending
+		l.cancel = cancel // not when the handler returns, because that would be another ending
 		conns <- c
 		reading := make(chan error, 1)
 		l.handlers.Go(func() { reading <- echo.Serve(mine, c) })
@@ -162,7 +162,7 @@ func (l *life) handler(conns chan<- *server.Conn) server.Handler {
 	}
 }
 
-// play is the run itself. An error means that it could not be judged.
+// play runs the plan. An error means that the run has no verdict.
 func (l *life) play() error {
 	conns, ended := make(chan *server.Conn, 1), make(chan struct{}, 10)
 	o := l.plan.opts
@@ -194,7 +194,7 @@ func (l *life) play() error {
 	}
 	select {
 	case l.conn = <-conns:
-	case <-ended: // before it had a handler
+	case <-ended: // the connection ended before its handler began
 		ended <- struct{}{}
 	case <-time.After(soon):
 		return errors.Join(fmt.Errorf("not within %v: a connection", soon), stop())
@@ -220,7 +220,7 @@ func (l *life) play() error {
 	return err
 }
 
-// receive waits for what must come.
+// receive returns the next value, or fails after a time.
 func receive[T any](from <-chan T, to *T, what string) error {
 	select {
 	case *to = <-from:
@@ -230,7 +230,7 @@ func receive[T any](from <-chan T, to *T, what string) error {
 	}
 }
 
-// perform does what the plan says.
+// perform runs the plan's actions.
 func (l *life) perform() {
 	p, a := l.plan, l.actor
 	if p.alone {
@@ -272,14 +272,14 @@ func (l *life) perform() {
 	all.Wait()
 }
 
-// act does a deed, if there is a connection for it.
+// act runs a deed if the connection exists.
 func (l *life) act(d deed) {
 	if l.conn != nil {
 		d.do(l)
 	}
 }
 
-// tell makes the handler return, unless it does so already.
+// tell makes the handler return, unless it already does.
 func (l *life) tell(how func() error) {
 	select {
 	case l.out <- how:
@@ -287,7 +287,7 @@ func (l *life) tell(how func() error) {
 	}
 }
 
-// write sends a message of the handler's own.
+// write sends one of the handler's own messages.
 func (l *life) write(r *rand.Rand) {
 	p := append([]byte(ours), make([]byte, r.IntN(1000))...)
 	if l.conn.Write(context.Background(), websocket.MessageBinary, p) == nil {

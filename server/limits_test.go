@@ -13,7 +13,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// full dials and wants to be told that there is no room.
+// full dials and wants the refusal of a full server.
 func (s *site) full(t *testing.T, o wstest.DialOptions) {
 	t.Helper()
 	p, err := wstest.Dial(s.url, o)
@@ -36,7 +36,7 @@ func TestMaxConns(t *testing.T) {
 			s := serve(t, echoes, o)
 			first, second := s.dial(t, wstest.DialOptions{}), s.dial(t, wstest.DialOptions{})
 			s.full(t, wstest.DialOptions{})
-			// A place that a bad handshake has taken is given back.
+			// A bad handshake gives its slot back.
 			if status, _ := s.status(t, http.Header{"Sec-WebSocket-Version": {"8"}}); status != 503 {
 				t.Errorf("got %d", status)
 			}
@@ -62,7 +62,8 @@ func TestMaxConns(t *testing.T) {
 	}
 }
 
-// TestMaxConnsAtOnce dials many at once: never are there more than there may be.
+// TestMaxConnsAtOnce dials many connections at once. The number of connections never
+// exceeds the limit.
 func TestMaxConnsAtOnce(t *testing.T) {
 	t.Parallel()
 	const most = 5
@@ -96,8 +97,7 @@ func TestMaxConnsAtOnce(t *testing.T) {
 	}
 }
 
-// TestPanickingOptions shows that a function of the Options that panics costs no
-// slot.
+// TestPanickingOptions: a panic in a function of the Options does not leak a slot.
 func TestPanickingOptions(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echoes, server.Options{

@@ -18,7 +18,7 @@ import (
 
 const hostile = "a\n\x1b[31m\u202eb"
 
-// logFormats are the forms of the log, from level debug on.
+// logFormats lists the formats of the log, at level debug.
 var logFormats = map[string]func(io.Writer) slog.Handler{
 	"text": func(w io.Writer) slog.Handler {
 		return slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})
@@ -28,7 +28,7 @@ var logFormats = map[string]func(io.Writer) slog.Handler{
 	},
 }
 
-// TestLogQuotes sends what would break or turn a line of the log.
+// TestLogQuotes sends data that could break or forge a line of the log.
 func TestLogQuotes(t *testing.T) {
 	t.Parallel()
 	for name, handler := range logFormats {
@@ -72,8 +72,8 @@ func TestLogQuotes(t *testing.T) {
 	}
 }
 
-// TestLogLines counts the lines that a peer can provoke at info and above: one
-// for each connection that ended.
+// TestLogLines counts the lines that a peer can cause at level info and above: one for
+// each ended connection.
 func TestLogLines(t *testing.T) {
 	t.Parallel()
 	var log sheet
@@ -144,7 +144,7 @@ func TestLogGone(t *testing.T) {
 	}
 }
 
-// TestLogPanic logs the panic, once, and goes on.
+// TestLogPanic: the server logs a panic once and continues.
 func TestLogPanic(t *testing.T) {
 	t.Parallel()
 	var log sheet

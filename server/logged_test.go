@@ -19,11 +19,12 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// longestLine is the longest line that a peer can provoke, in bytes, without the
-// stack of a panic.
+// longestLine is the maximum length of a line that a peer can cause, in bytes, without
+// the stack of a panic.
 const longestLine = 2 << 10
 
-// checkLines looks at each line of a log; in so many at least something must be cut.
+// checkLines checks each line of a log. At least this many lines must have a shortened
+// value.
 func checkLines(t *testing.T, format, text string, cuts int) {
 	t.Helper()
 	longest := 0
@@ -31,7 +32,7 @@ func checkLines(t *testing.T, format, text string, cuts int) {
 		if format == "JSON" && !json.Valid([]byte(line)) || format == "text" && !strings.HasPrefix(line, "time=") {
 			t.Errorf("%s: a broken line: %.300q", format, line)
 		}
-		// What a peer sends has its quotation marks escaped.
+		// The quotation marks of peer data are escaped.
 		line, _, _ = strings.Cut(line, ` stack="`)
 		line, _, _ = strings.Cut(line, `,"stack":"`)
 		longest = max(longest, len(line))
@@ -48,8 +49,7 @@ func checkLines(t *testing.T, format, text string, cuts int) {
 	t.Logf("%s: the longest line has %d bytes", format, longest)
 }
 
-// done sends the last of a peer, which then says nothing more, and compares the code
-// that it gets.
+// done sends the peer's last data and compares the close code that the peer receives.
 func done(t *testing.T, p *wstest.Peer, code uint16, last ...wstest.Frame) {
 	t.Helper()
 	send(t, p, last...)
@@ -59,8 +59,8 @@ func done(t *testing.T, p *wstest.Peer, code uint16, last ...wstest.Frame) {
 	finish(t, p, code)
 }
 
-// asking is the request for a WebSocket, with all that belongs to it but a Host, and
-// what is to stand in its first line and below.
+// asking returns the request for a WebSocket with this first line and these headers. It
+// has no Host.
 func asking(first, fields string) string {
 	r := first + " HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + fields
 	for field, value := range map[string]string{"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": wstest.SampleKey} {
@@ -71,8 +71,8 @@ func asking(first, fields string) string {
 	return r + "\r\n"
 }
 
-// TestLogCut makes all that a peer can choose as long as it may be, on connections
-// that are accepted and on others: no line of the log is long.
+// TestLogCut sends every value that a peer can choose at its maximum length, on
+// accepted and refused connections. No line of the log exceeds the limit.
 func TestLogCut(t *testing.T) {
 	t.Parallel()
 	for format, handler := range logFormats {
@@ -88,7 +88,7 @@ func TestLogCut(t *testing.T) {
 			return errors.New(string(p))
 		}, server.Options{Logger: slog.New(handler(&log)), Compression: websocket.CompressionNoContextTakeover})
 		cuts := 0
-		// What is printed as it is, doubled by slog, and escaped.
+		// Characters that slog prints unchanged, doubles, and escapes.
 		for _, piece := range []string{"a", `"`, `\`, "\u00e9", "\xff", "\u202e", "\u202e\""} {
 			long := func(bytes int) string { return strings.Repeat(piece, bytes/len(piece)) }
 			host := "Host: " + strings.Repeat("a", 4<<10) + "\r\n"
@@ -102,7 +102,7 @@ func TestLogCut(t *testing.T) {
 				} else {
 					done(t, p, 4000, wstest.CloseFrame(4000, strings.ToValidUTF8(long(123), "\x01")))
 				}
-				cuts += 2 // its beginning and its end
+				cuts += 2 // the lines of the connection's beginning and end
 				if o := s.end(t); o.URI != path || len(o.Host) != 4<<10 {
 					t.Errorf("%.20q: the outcome has %d bytes of %d", path, len(o.URI), len(path))
 				}
@@ -129,7 +129,7 @@ func TestLogCut(t *testing.T) {
 	}
 }
 
-// TestLogCutHTTP has net/http log what a peer has chosen.
+// TestLogCutHTTP makes net/http log data of a peer.
 func TestLogCutHTTP(t *testing.T) {
 	t.Parallel()
 	const turned = "\u202e"
@@ -172,8 +172,8 @@ func TestLogCutHTTP(t *testing.T) {
 	}
 }
 
-// TestLogCutRemote has middleware take the address from a header, as some does behind
-// a proxy.
+// TestLogCutRemote uses middleware that sets the address from a header, as behind a
+// proxy.
 func TestLogCutRemote(t *testing.T) {
 	t.Parallel()
 	for format, handler := range logFormats {
@@ -201,14 +201,14 @@ func TestLogCutRemote(t *testing.T) {
 			}
 		}
 		wantKind(t, <-ends, ending.Panicked)
-		checkLines(t, format, log.String(), 4) // began, panicked, ended; refused
+		checkLines(t, format, log.String(), 4) // lines for began, panicked, ended and refused
 		if strings.Contains(log.String(), "\u202e") {
 			t.Errorf("%s: not quoted", format)
 		}
 	}
 }
 
-// TestLogCutWhere looks at where a string is cut, and what stands there.
+// TestLogCutWhere checks the position and the mark of a shortened string.
 func TestLogCutWhere(t *testing.T) {
 	t.Parallel()
 	var log sheet

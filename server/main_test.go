@@ -23,8 +23,8 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// They wait for most of the time, so there may be more at once than processors.
-	// For fuzzing the flag is the number of processes.
+	// The tests mostly wait, so more tests than processors may run at once. With
+	// fuzzing the flag is the number of processes.
 	if f := flag.Lookup("test.fuzz"); f == nil || f.Value.String() == "" {
 		if err := flag.Set("test.parallel", "12"); err != nil {
 			panic(err)
@@ -33,15 +33,13 @@ func TestMain(m *testing.M) {
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 
-// soon is how long a test waits for what must happen. It is never waited out by
-// a test that passes.
+// soon bounds each wait of a test. A test that passes never waits that long.
 const soon = 20 * time.Second
 
 // grace is the close timeout of the servers in these tests.
 const grace = 500 * time.Millisecond
 
-// resting is the ParkAfter of these tests: at
-// every occasion.
+// resting is the ParkAfter of these tests. It parks a connection as soon as possible.
 const resting = 2 * time.Millisecond
 
 func echoes(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }
@@ -51,14 +49,14 @@ type site struct {
 	*server.Server
 	url  string
 	ends chan server.Outcome
-	stop func() error // cancels Serve's context; returns what Serve does
+	stop func() error // cancels Serve's context and returns Serve's result
 
 	mu   sync.Mutex
 	seen map[uint64]int // outcomes by connection
 }
 
-// serve runs a Server on loopback for the rest of the test. At its end the Server
-// has to drain well, and no connection may have had more than one Outcome.
+// serve runs a Server on loopback until the end of the test. Then the Server must drain
+// without an error, and each connection must have at most one Outcome.
 func serve(tb testing.TB, h server.Handler, o server.Options) *site {
 	tb.Helper()
 	return serveOn(tb, listen(tb), h, o)
@@ -73,9 +71,9 @@ func listen(tb testing.TB) net.Listener {
 	return l
 }
 
-// listenAlone listens at an address that no other test has, where there is more than
-// one: for a test whose clients come when the server may be gone, and its port
-// another's.
+// listenAlone listens on an address that no other test uses, if the system has several.
+// The clients of such a test may dial after the server's end, when another test may
+// have its port.
 func listenAlone(tb testing.TB) net.Listener {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.9:0")
@@ -150,10 +148,10 @@ func serveOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) 
 	return s
 }
 
-// errExpected is wrapped by what a test's listener fails with on purpose.
+// errExpected is wrapped by the intended errors of a test's listener.
 var errExpected = errors.New("on purpose")
 
-// dial opens a connection that is closed at the end of the test.
+// dial opens a connection and closes it at the end of the test.
 func (s *site) dial(tb testing.TB, o wstest.DialOptions) *wstest.Peer {
 	tb.Helper()
 	if o.TLS == nil {
@@ -191,7 +189,7 @@ func (s *site) end(tb testing.TB) server.Outcome {
 	}
 }
 
-// open is how many connections there are.
+// open returns the number of connections.
 func (s *site) open() (n int) {
 	for range s.Connections() {
 		n++
@@ -215,8 +213,8 @@ func hear(tb testing.TB, p *wstest.Peer, opcode byte, text string) {
 	}
 }
 
-// finish reads to the end of the stream and compares the close code; FIN must
-// come, and no RST.
+// finish reads to the end of the stream and compares the close code. The stream must
+// end with FIN, not RST.
 func finish(tb testing.TB, p *wstest.Peer, code uint16) wstest.End {
 	tb.Helper()
 	e, err := p.End(soon)
@@ -226,7 +224,7 @@ func finish(tb testing.TB, p *wstest.Peer, code uint16) wstest.End {
 	return e
 }
 
-// eventually waits for ok.
+// eventually waits until ok returns true.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
 	for start := time.Now(); !ok(); time.Sleep(2 * time.Millisecond) {
@@ -256,7 +254,7 @@ func readAll(ctx context.Context, c *server.Conn) error {
 	}
 }
 
-// deflate compresses as RFC 7692, section 7.2.1, has it.
+// deflate compresses as in RFC 7692, section 7.2.1.
 func deflated(tb testing.TB, text string) []byte {
 	tb.Helper()
 	var b bytes.Buffer

@@ -20,7 +20,7 @@ import (
 
 type contextKey struct{}
 
-// TestMux runs a Server in a mux of somebody else's, with middleware.
+// TestMux runs a Server in another http.Server's mux, with middleware.
 func TestMux(t *testing.T) {
 	t.Parallel()
 	ends := make(chan server.Outcome, 10)
@@ -42,7 +42,7 @@ func TestMux(t *testing.T) {
 	mux.HandleFunc("/ws/", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), contextKey{}, "from middleware, "))
 		defer cancel()
-		time.AfterFunc(10*time.Millisecond, cancel) // the request's end is not the connection's
+		time.AfterFunc(10*time.Millisecond, cancel) // the end of the request does not end the connection
 		s.ServeHTTP(w, r.WithContext(ctx))
 		returned <- r.URL.Path
 	})
@@ -91,15 +91,14 @@ func TestMux(t *testing.T) {
 	}
 }
 
-// A logger is middleware as it is often written: its ResponseWriter cannot be
-// hijacked, and does not say what it wraps.
+// A logger is typical middleware: its ResponseWriter has neither Hijack nor Unwrap.
 type hiding struct{ w http.ResponseWriter }
 
 func (h hiding) Header() http.Header         { return h.w.Header() }
 func (h hiding) Write(p []byte) (int, error) { return h.w.Write(p) }
 func (h hiding) WriteHeader(status int)      { h.w.WriteHeader(status) }
 
-// unwrapping is the same with what http.ResponseController wants.
+// unwrapping is a logger with the Unwrap method of http.ResponseController.
 type unwrapping struct{ hiding }
 
 func (u unwrapping) Unwrap() http.ResponseWriter { return u.w }
@@ -127,8 +126,8 @@ func TestMiddleware(t *testing.T) {
 	}
 }
 
-// TestKeptAlive refuses a handshake under a server without timeouts: the next
-// request on the connection, later than the handshake timeout, is answered.
+// TestKeptAlive refuses a handshake under an http.Server without timeouts. The server
+// answers the next request on the connection, after the handshake timeout.
 func TestKeptAlive(t *testing.T) {
 	t.Parallel()
 	s, err := server.New(echoes, server.Options{HandshakeTimeout: 50 * time.Millisecond})
@@ -151,8 +150,8 @@ func TestKeptAlive(t *testing.T) {
 	}
 }
 
-// A pipes is a listener of net.Pipes, which hold nothing: a write waits for its
-// reader.
+// A pipes is a listener of net.Pipe connections. They have no buffer, so a write waits
+// for its reader.
 type pipes struct {
 	conns chan net.Conn
 	done  chan struct{}
@@ -185,14 +184,14 @@ type pipeAddr struct{}
 func (pipeAddr) Network() string { return "pipe" }
 func (pipeAddr) String() string  { return "pipe" }
 
-// dial is the client's end of a new connection.
+// dial returns the client's end of a new connection.
 func (l *pipes) dial() net.Conn {
 	ours, theirs := net.Pipe()
 	l.conns <- theirs
 	return ours
 }
 
-// upgrade dials and makes the opening handshake.
+// upgrade dials and performs the opening handshake.
 func (l *pipes) upgrade(t *testing.T, path string) *wstest.Peer {
 	t.Helper()
 	p := wstest.Client(l.dial())
@@ -206,7 +205,7 @@ func (l *pipes) upgrade(t *testing.T, path string) *wstest.Peer {
 	return p
 }
 
-// TestUnreadAnswer does not take the answer to its handshake.
+// TestUnreadAnswer: the peer does not read the answer to its handshake.
 func TestUnreadAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
@@ -220,7 +219,7 @@ func TestUnreadAnswer(t *testing.T) {
 		if r, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
 			t.Errorf("got %v after the time was over", r)
 		}
-		p := l.upgrade(t, "/") // its place is free
+		p := l.upgrade(t, "/") // the slot is free
 		send(t, p, wstest.TextFrame("x"))
 		hear(t, p, wstest.Text, "x")
 		_ = p.Close()

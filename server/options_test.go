@@ -78,8 +78,8 @@ func TestNewAccepts(t *testing.T) {
 	}
 }
 
-// TestBufferSizes echoes with buffers down to those that are raised to the least
-// that works.
+// TestBufferSizes echoes with small buffers, also below the minimum, which the server
+// raises.
 func TestBufferSizes(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{1, 2, 13, 14, 100, 511, 512, 513, 4096, 1 << 20} {
@@ -115,7 +115,7 @@ func TestCompression(t *testing.T) {
 			if both != strings.HasPrefix(ext, "permessage-deflate") {
 				t.Errorf("ours %d, theirs %d: got extensions %q", ours, theirs, ext)
 			}
-			for range 3 { // a second message shows whether the windows agree
+			for range 3 { // the second message shows whether the windows match
 				if err := c.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
 					t.Fatal(err)
 				}

@@ -12,7 +12,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// status is the answer to a handshake with these fields.
+// status returns the status of the answer to a handshake with these fields.
 func (s *site) status(t *testing.T, header http.Header) (int, string) {
 	t.Helper()
 	p, err := wstest.Dial(s.url, wstest.DialOptions{Header: header})
@@ -161,14 +161,14 @@ func TestNormalOrigins(t *testing.T) {
 	}
 }
 
-// errPayment is an error with a status of its own.
+// errPayment is an error with a status.
 type errPayment struct{}
 
 func (errPayment) Error() string   { return "no credit" }
 func (errPayment) HTTPStatus() int { return http.StatusPaymentRequired }
 
-// TestAdmit: Admit is asked only for handshakes that would succeed, and its error is
-// the refusal, without the headers of an accepted handshake.
+// TestAdmit: the server calls Admit only for handshakes that would succeed. Its error
+// is the refusal, without the headers of an accepted handshake.
 func TestAdmit(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
@@ -240,7 +240,7 @@ func TestCheckOrigin(t *testing.T) {
 		{http.Header{"Origin": {"http://asked.com"}}, 101},
 		{http.Header{"Origin": {"http://evil.com"}}, 403},
 		{http.Header{"Origin": {"null"}}, 403},
-		{http.Header{"Host": {"own.com"}, "Origin": {"http://own.com"}}, 403}, // it decides alone
+		{http.Header{"Host": {"own.com"}, "Origin": {"http://own.com"}}, 403}, // CheckOrigin decides alone
 		{http.Header{}, 403},
 		{http.Header{"Origin": {"http://asked.com", "http://asked.com"}}, 403},
 	} {

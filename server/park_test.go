@@ -223,7 +223,7 @@ func TestParkedEnds(t *testing.T) {
 			if c.kind.By() == ending.Local && c.kind != ending.TooSlow && c.kind != ending.Protocol && calls.Load() != 0 {
 				t.Errorf("the handler was called %d times", calls.Load())
 			}
-			bound := c.opts.PingInterval * 3 / 2 // no miss is tolerated, and PingTimeout is half of it
+			bound := c.opts.PingInterval * 3 / 2 // MaxMissed is 0, and PingTimeout is half of PingInterval
 			if d := o.Ended.Sub(o.LastReceived); c.kind == ending.NoPong && d > bound+100*time.Millisecond {
 				t.Errorf("no pong after %v, want at most %v", d, bound)
 			}
@@ -305,7 +305,7 @@ func TestParkedHandlerEnds(t *testing.T) {
 func TestParkingStops(t *testing.T) {
 	for name, stop := range map[string]func(s *site, l *failing) error{
 		"the context ends": func(s *site, l *failing) error {
-			close(l.fail) // so that Accept returns when net/http closes l
+			close(l.fail) // makes Accept return when net/http closes l
 			return s.stop()
 		},
 		"Shutdown": func(s *site, l *failing) error {
@@ -315,7 +315,7 @@ func TestParkingStops(t *testing.T) {
 		"the listener fails": func(s *site, l *failing) error {
 			close(l.fail)
 			_ = l.Close()
-			return nil // Serve ends by itself
+			return nil // Serve returns by itself
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,11 +17,11 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// The tests here are meant to be repeated: go test -race -count=300 -run Race.
+// Run these tests repeatedly: go test -race -count=300 -run Race.
 
-// TestRaceOrders ends a connection by four things at about the same time, begun
-// in every order: by a close of its own, by a drain, by a ping that waits and by
-// the peer, for whom a reader waits.
+// TestRaceOrders ends a connection by four events at about the same time, started in
+// every order: a Close of the handler, a drain, a waiting Ping, and the peer while a
+// reader waits.
 func TestRaceOrders(t *testing.T) {
 	t.Parallel()
 	round := 0
@@ -40,7 +40,7 @@ func TestRaceOrders(t *testing.T) {
 	}
 }
 
-// permutations gives every order of s, in s itself.
+// permutations yields every order of s, in s itself.
 func permutations(s []string) iter.Seq[[]string] {
 	var rest func(n int, yield func([]string) bool) bool
 	rest = func(n int, yield func([]string) bool) bool {
@@ -59,8 +59,8 @@ func permutations(s []string) iter.Seq[[]string] {
 	return func(yield func([]string) bool) { rest(0, yield) }
 }
 
-// TestCloseRaces does several of the things that end a connection at about the
-// same time. There is one Outcome, its kind is a real one, and nothing is left.
+// TestCloseRaces ends a connection by several events at about the same time. The
+// connection has one Outcome with a documented kind, and leaves no resources.
 func TestCloseRaces(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
@@ -69,7 +69,7 @@ func TestCloseRaces(t *testing.T) {
 	deeds := []string{"peer closes", "peer FIN", "peer RST", "garbage", "half a message", "messages", "pings",
 		"drain", "Close", "CloseNow", "handler returns", "handler panics", "context", "Ping", "Write"}
 	for round := range 8 {
-		// Up to four of them, each after up to a millisecond.
+		// Up to four events, each after up to one millisecond.
 		var chosen []string
 		var when []time.Duration
 		for range 1 + r.IntN(4) {

@@ -13,7 +13,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// cuttable are messages to cut, in the writes that they come in.
+// cuttable returns messages to cut, split into their writes.
 func cuttable(t *testing.T) map[string][][]byte {
 	key := [4]byte{1, 2, 3, 4}
 	frame := func(f wstest.Frame) []byte { return f.WithKey(key).Append(nil) }
@@ -28,8 +28,7 @@ func cuttable(t *testing.T) map[string][][]byte {
 
 const deflateOffer = "permessage-deflate"
 
-// wantCut reads what the peer gets, which must not be an echo, and compares the
-// Outcome.
+// wantCut checks that the peer receives no echo, and compares the Outcome.
 func (s *site) wantCut(t *testing.T, p *wstest.Peer, at int, k ending.Kind) {
 	t.Helper()
 	e, err := p.End(soon)
@@ -44,8 +43,8 @@ func (s *site) wantCut(t *testing.T, p *wstest.Peer, at int, k ending.Kind) {
 	}
 }
 
-// truncated ends the stream at every byte of a message: it is never echoed. Under
-// TLS it does so with close_notify and without.
+// truncated ends the stream at every byte of a message. The server never echoes it.
+// Under TLS the stream ends with and without close_notify.
 func truncated(t *testing.T, w way) {
 	ends := map[string]func(*wstest.Peer) error{"FIN": (*wstest.Peer).FIN}
 	if w.tls() {
@@ -80,8 +79,8 @@ func truncated(t *testing.T, w way) {
 	}
 }
 
-// stride is the distance to the next byte at which a message is cut. It is 1, but 7
-// in the long run of zeros of the longest message. By default it is 3.
+// stride returns the distance to the next cut. In the full tests it is 1, and 7 in the
+// long run of zeros of the longest message. By default it is 3.
 func stride(n int) int {
 	if n > 70 {
 		return 7
@@ -89,7 +88,7 @@ func stride(n int) int {
 	return testfull.N(3, 1)
 }
 
-// whole wants an echo of what do sends before the stream ends.
+// whole wants an echo of the message that do sends before the stream ends.
 func (s *site) whole(t *testing.T, ext string, do func(p *wstest.Peer)) {
 	t.Helper()
 	p := s.dial(t, wstest.DialOptions{Extensions: ext, Timeout: soon})
@@ -118,9 +117,9 @@ func toStrings(parts [][]byte) (all []string) {
 	return all
 }
 
-// cutInARecord ends the TCP connection at every byte of the records of TLS that a
-// message comes in. Only between two of them it is an end like others. Without
-// TLS it is the same as truncated.
+// cutInARecord ends the TCP connection at every byte of a message's TLS records. Only
+// an end between two records is a normal end of the stream. Without TLS it is the same
+// as truncated.
 func cutInARecord(t *testing.T, w way) {
 	errCut := errors.New("nothing more is sent")
 	for name, parts := range cuttable(t) {
@@ -131,7 +130,7 @@ func cutInARecord(t *testing.T, w way) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := w.serve(t, echoes, server.Options{Compression: websocket.CompressionNoContextTakeover, PingInterval: -1})
-			// cut lets n bytes pass and reports whether they ended in a record.
+			// cut passes n bytes and reports whether they end inside a record.
 			cut := func(p *wstest.Peer, wire *tap, n int) (inside, all bool) {
 				wire.onWrite = func(b []byte) (int, error) {
 					k := min(n, len(b))
@@ -180,7 +179,7 @@ func cutInARecord(t *testing.T, w way) {
 	}
 }
 
-// TestBrokenTLS has records that are not what was sent, in either direction.
+// TestBrokenTLS changes TLS records on their way, in either direction.
 func TestBrokenTLS(t *testing.T) {
 	t.Parallel()
 	for name, do := range map[string]func(t *testing.T, p *wstest.Peer, wire *tap){
@@ -208,7 +207,7 @@ func TestBrokenTLS(t *testing.T) {
 			_, _ = wire.TCPConn.Write([]byte{23, 3, 3, 0xff, 0xff})
 		},
 		"alert": func(t *testing.T, p *wstest.Peer, wire *tap) {
-			// What the server sends is damaged on its way.
+			// A record from the server is changed on its way.
 			wire.onRead = func(b []byte) (int, error) {
 				n, err := wire.TCPConn.Read(b)
 				if n > 0 {

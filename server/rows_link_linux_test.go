@@ -14,7 +14,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A narrow listener gives connections whose kernel holds little.
+// A narrow listener accepts connections with small kernel buffers.
 type narrow struct{ net.Listener }
 
 func (l narrow) Accept() (net.Conn, error) {
@@ -25,14 +25,14 @@ func (l narrow) Accept() (net.Conn, error) {
 	return c, err
 }
 
-const narrowBuffer = 128 << 10 // which Linux doubles
+const narrowBuffer = 128 << 10 // Linux doubles it
 
-// slowLink takes a large echo so slowly that it lasts for many write timeouts,
-// and for longer than the heartbeat waits. A third of what the kernel holds, which
-// it wants to be rid of before it takes more, lasts for longer than the write
-// timeout too. The peer says nothing meanwhile: that it takes is all there is.
+// slowLink reads a large echo so slowly that it takes many write timeouts, and longer
+// than the heartbeat waits. The kernel accepts more data only after a third of its
+// buffer is free, which also takes longer than the write timeout. The peer sends
+// nothing meanwhile, so its reads are its only sign of life.
 func slowLink(t *testing.T, w way) {
-	// A machine that stops for longer than the timeout makes it true.
+	// A machine that stops for longer than the timeout causes this ending.
 	for timeout := 500 * time.Millisecond; ; timeout *= 2 {
 		o := slowEcho(t, w, timeout)
 		if o.Kind == ending.Normal {
@@ -49,7 +49,7 @@ func slowEcho(t *testing.T, w way, timeout time.Duration) server.Outcome {
 	const third = 2 * narrowBuffer / 3
 	const piece = 1400
 	per := 2 * timeout * piece / third                         // a third in two timeouts
-	size := 2*narrowBuffer + 16<<10 + int(3*timeout/per)*piece // with what the kernels take
+	size := 2*narrowBuffer + 16<<10 + int(3*timeout/per)*piece // plus the kernel buffers
 
 	s := w.on(t, narrow{listen(t)}, echoes, server.Options{
 		WriteTimeout: timeout, PingInterval: timeout / 2, PingTimeout: timeout / 4, MaxMissed: 1,
@@ -97,8 +97,8 @@ func slowEcho(t *testing.T, w way, timeout time.Duration) server.Outcome {
 	return got
 }
 
-// likeALink gives a socket of the loopback interface, whose segments are of 64 KiB,
-// those of a link, and little room.
+// likeALink gives a loopback socket the segment size of a link and a small buffer. The
+// default segments of loopback have 64 KiB.
 func likeALink(_, _ string, c syscall.RawConn) (err error) {
 	controlErr := c.Control(func(fd uintptr) {
 		err = errors.Join(

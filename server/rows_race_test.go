@@ -2,5 +2,6 @@
 
 package server_test
 
-// trials are how often a time is measured. A handshake of TLS is dear here.
+// trials is the number of measurements of a time. A TLS handshake is slow under the
+// race detector.
 const trials = 10

@@ -11,15 +11,15 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// tinyFragments never ends a message of fragments of a byte or none. As many as
-// an honest peer may send are taken, and the next one is refused.
+// tinyFragments sends an endless message in fragments of one or no byte. The server
+// accepts as many as an honest peer may send, and refuses the next one.
 func tinyFragments(t *testing.T, w way) {
 	for name, tt := range map[string]struct {
 		payload string
 		most    int
 	}{
 		"empty":    {"", 1024},
-		"one byte": {"x", 1170}, // the last n that is not more than 1024 + n/8
+		"one byte": {"x", 1170}, // the largest n that is at most 1024 + n/8
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,8 +54,8 @@ func tinyFragments(t *testing.T, w way) {
 	}
 }
 
-// oversize announces more than may be, or what cannot be. It is refused by the
-// header, or by the byte that is too much, before there is any payload.
+// oversize announces a length over the limit, or an illegal length. The server refuses
+// the header or its first illegal byte, before any payload.
 func oversize(t *testing.T, w way) {
 	const limit = 1000
 	frame := func(first byte, size int) []byte {
@@ -102,8 +102,8 @@ func oversize(t *testing.T, w way) {
 	})
 }
 
-// announcedMemory announces a great deal on many connections and sends little of
-// it: what is held is for what has come.
+// announcedMemory announces long messages on many connections and sends little of them.
+// The server holds memory only for received data.
 func announcedMemory(t *testing.T, w way) {
 	for name, tt := range map[string]struct {
 		limit  int64
@@ -132,7 +132,8 @@ func announcedMemory(t *testing.T, w way) {
 				}
 				return n == peers
 			})
-			// The echo begins with a buffer of 16 KiB; that of the transport is shared.
+			// The echo starts with a buffer of 16 KiB. The connections share the
+			// transport's buffers.
 			if after := heap(); after > before+peers*128<<10 {
 				t.Errorf("the heap grew by %d bytes for each of %d connections", (after-before)/peers, peers)
 			}
@@ -146,9 +147,9 @@ func announcedMemory(t *testing.T, w way) {
 	}
 }
 
-// idleMemory has many connections that have echoed a large message and are idle
-// again: none keeps a buffer of ours for that. crypto/tls keeps one of its own, here
-// on both sides, that has grown to twice the size of a record and more.
+// idleMemory has many idle connections that have echoed a large message. None keeps a
+// buffer of the server. On both sides crypto/tls keeps a buffer of more than twice the
+// size of a record.
 func idleMemory(t *testing.T, w way) {
 	const peers, size = 64, 200_000
 	s := w.serve(t, echoes, server.Options{MaxConns: -1, PingInterval: -1})
@@ -173,12 +174,12 @@ func idleMemory(t *testing.T, w way) {
 	}
 }
 
-// goodbyeHeldOpen announces a frame that never comes, sends some of it and falls
-// silent: no end of ours waits for the rest.
+// goodbyeHeldOpen announces a frame, sends part of it, and then nothing. No ending by
+// the server waits for the remaining bytes.
 func goodbyeHeldOpen(t *testing.T, w way) {
 	const sent = 40_000
 	for name, tt := range map[string]struct {
-		handler server.Handler // nil: echoes
+		handler server.Handler // nil: an echo handler
 		opts    server.Options
 		end     func(s *site)
 		want    ending.Kind
@@ -210,7 +211,7 @@ func goodbyeHeldOpen(t *testing.T, w way) {
 			s := w.serve(t, handler, o)
 			p, wire := s.tapped(t, wstest.DialOptions{Timeout: soon})
 			_ = p.SendRaw(append(wstest.Header(0x82, true, [4]byte{}, 1<<40, 64), make([]byte, sent)...))
-			if w.tls() { // and a record that never comes
+			if w.tls() { // and an incomplete record
 				_, _ = wire.TCPConn.Write([]byte{23, 3, 3, 64, 0, 1, 2, 3})
 			}
 			if tt.end != nil {

@@ -11,14 +11,14 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// neverReads sends messages as long as anybody takes them, and reads nothing of
-// what comes back. It is let go when the write timeout is over; meanwhile little
-// is held for it, and nobody else waits.
+// neverReads sends messages as long as the server reads them, and reads no echo. The
+// write timeout ends the connection. Meanwhile the server holds little memory for it,
+// and no other connection waits.
 func neverReads(t *testing.T, w way) {
 	const size = 1 << 20
 	one := wstest.BinaryFrame(make([]byte, size)).WithKey([4]byte{1, 2, 3, 4}).Append(nil)
 	var quiet, busy time.Duration
-	for range 3 { // the machine may have had something else to do
+	for range 3 { // a busy machine may fail one try
 		s := w.serve(t, echoes, server.Options{WriteTimeout: time.Second, ReadLimit: size, PingInterval: -1})
 		other := s.dial(t, wstest.DialOptions{Timeout: soon})
 		quiet = p99(t, other, lasting(400*time.Millisecond))
@@ -46,7 +46,7 @@ func neverReads(t *testing.T, w way) {
 		if o.By != ending.Local || o.Code != 0 || o.Sent != 0 {
 			t.Errorf("got %+v, want no close code", o)
 		}
-		// One message is held, the one that is being written, and a buffer of the next.
+		// The server holds the message that it writes, and a buffer of the next.
 		if held := o.BytesIn - o.BytesOut; held > size+server.DefaultBufferSize {
 			t.Errorf("%d bytes were taken that were not written", held)
 		}
@@ -64,7 +64,7 @@ func neverReads(t *testing.T, w way) {
 	t.Errorf("the p99 of another went from %v to %v", quiet, busy)
 }
 
-// heap is the memory in use.
+// heap returns the memory in use.
 func heap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -72,8 +72,8 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// dripped sends so little at a time that there is always something on its way,
-// and never a message.
+// dripped sends a few bytes at a time, so data always arrives and a message is never
+// complete.
 func dripped(t *testing.T, w way) {
 	const timeout = 500 * time.Millisecond
 	const every = 20 * time.Millisecond
@@ -92,7 +92,7 @@ func dripped(t *testing.T, w way) {
 			ping := wstest.PingFrame(string(make([]byte, 125))).WithKey([4]byte{}).Append(nil)
 			return p.Drip(ping, every)
 		},
-		"beneath": func(p *wstest.Peer, wire *tap) error { // under TLS a record that is never whole
+		"beneath": func(p *wstest.Peer, wire *tap) error { // an incomplete TLS record
 			_ = p.SendRaw(body[:10])
 			wire.onWrite = func(b []byte) (int, error) {
 				for i := range b[:len(b)-1] {
@@ -128,8 +128,8 @@ func dripped(t *testing.T, w way) {
 	if !w.tls() {
 		return
 	}
-	// Between messages there is no message that could take too long. But what is
-	// not a whole record is no sign of life either.
+	// Between messages the message timeout does not run. But an incomplete record is
+	// no sign of life.
 	t.Run("a record between messages", func(t *testing.T) {
 		t.Parallel()
 		s := w.serve(t, echoes, server.Options{PingInterval: 200 * time.Millisecond, MaxMissed: 1, CloseTimeout: patience})
@@ -144,7 +144,7 @@ func dripped(t *testing.T, w way) {
 				time.Sleep(every)
 			}
 		}()
-		// With its input unread TCP may end with a reset: the close frame was earlier.
+		// With unread input TCP may end with a reset, after the close frame.
 		e, err := p.End(soon)
 		if err != nil || e.Code != 1001 || !e.FIN && !e.RST || e.After > 3*200*time.Millisecond+soonGone {
 			t.Errorf("the peer got %v after %v, %v, want code 1001 and the end", e, e.After, err)

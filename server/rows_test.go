@@ -13,7 +13,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A way is what a connection goes over.
+// A way is the transport of a connection: TCP or TLS.
 type way struct {
 	name string
 	on   func(testing.TB, net.Listener, server.Handler, server.Options) *site
@@ -21,7 +21,7 @@ type way struct {
 
 var ways = []way{{"tcp", serveOn}, {"tls", serveTLSOn}, {"attended", serveParkedOn}}
 
-// serveParkedOn is serveOn with idle connections that are parked, as the command has it.
+// serveParkedOn is serveOn with parked idle connections, as in the command.
 func serveParkedOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *site {
 	o.ParkAfter, o.HoldReplies = resting, true
 	return serveOn(tb, l, h, o)
@@ -31,19 +31,19 @@ func (w way) tls() bool { return w.name == "tls" }
 
 func (w way) serve(tb testing.TB, h server.Handler, o server.Options) *site {
 	tb.Helper()
-	// Where the peer reads, nobody waits for it, and a busy machine needs it.
+	// A peer that reads never reaches this timeout, and a busy machine needs it.
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, server.MaxCloseTimeout)
 	return w.on(tb, listen(tb), h, o)
 }
 
-// A row is an attack or a fault that is met beneath the handler. It begins on the
-// wire and is looked at from both ends.
+// A row is an attack or a fault below the handler. A test causes it on the wire and
+// checks both sides.
 type row struct {
 	name string
 	run  func(t *testing.T, w way)
 }
 
-// TestRows does each row on TCP, on TLS, and on TCP with parking.
+// TestRows runs each row on TCP, on TLS, and on TCP with parking.
 func TestRows(t *testing.T) {
 	t.Parallel()
 	for _, w := range ways {
@@ -67,8 +67,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestRowsAlone does those which measure what other tests would disturb. By default
-// each row goes one way.
+// TestRowsAlone runs the rows whose measurements other tests would disturb. By default
+// each row uses one transport.
 func TestRowsAlone(t *testing.T) {
 	for i, w := range ways {
 		for j, r := range []row{
@@ -86,23 +86,23 @@ func TestRowsAlone(t *testing.T) {
 	}
 }
 
-// patience is the close timeout where it is waited out. soonGone is the time in
-// which a connection is gone for which it has begun: that leaves a busy machine
-// some, but not as much as it takes to close a tls.Conn whose peer does not read,
-// which is five seconds.
+// patience is the close timeout of tests that wait for its end. soonGone bounds the end
+// of a connection after the start of that timeout. It has a margin for a busy machine,
+// but is less than the five seconds for the Close of a tls.Conn whose peer does not
+// read.
 const (
 	patience = 2 * time.Second
 	soonGone = patience + 4*time.Second
 )
 
-// refused reads what the peer gets, to the end, and compares it and the Outcome
-// with an ending of this kind, in which the peer is told the kind's code.
+// refused reads to the end of the stream. It compares the close code and the Outcome
+// with this kind and the kind's code.
 func (s *site) refused(t *testing.T, p *wstest.Peer, k ending.Kind) server.Outcome {
 	t.Helper()
 	return s.told(t, p, k, uint16(k.Code()))
 }
 
-// told is refused with another code.
+// told is refused with another close code.
 func (s *site) told(t *testing.T, p *wstest.Peer, k ending.Kind, code uint16) server.Outcome {
 	t.Helper()
 	e := finish(t, p, code)
@@ -121,8 +121,8 @@ func (s *site) told(t *testing.T, p *wstest.Peer, k ending.Kind, code uint16) se
 	return o
 }
 
-// A tap is the TCP connection of a peer, beneath TLS if there is any, where what
-// passes can be changed. It is not to be set while somebody reads or writes.
+// A tap is the TCP connection of a peer, under TLS if it uses TLS. Its functions can
+// change the passing data. Do not set them during a read or a write.
 type tap struct {
 	*net.TCPConn
 	onRead, onWrite func([]byte) (int, error) // nil: the connection's own
@@ -142,7 +142,7 @@ func (c *tap) Write(p []byte) (int, error) {
 	return c.TCPConn.Write(p)
 }
 
-// tapped is dial with a tap.
+// tapped is dial through a tap.
 func (s *site) tapped(tb testing.TB, o wstest.DialOptions) (*wstest.Peer, *tap) {
 	tb.Helper()
 	return s.tappedBy(tb, net.Dialer{}, o)
@@ -162,9 +162,9 @@ func (s *site) tappedBy(tb testing.TB, d net.Dialer, o wstest.DialOptions) (*wst
 	return s.dial(tb, o), wire
 }
 
-// p99 sends small messages until over and returns what 99 in 100 take at most. One
-// is due every two milliseconds, and what is late because of the one before counts
-// as if it had been sent in time.
+// p99 sends small messages until over and returns the p99 of their latency. It sends
+// one every two milliseconds. The latency runs from the scheduled time of a message,
+// also if the one before delays it.
 func p99(tb testing.TB, p *wstest.Peer, over func() bool) time.Duration {
 	tb.Helper()
 	const every = 2 * time.Millisecond
@@ -183,7 +183,7 @@ func p99(tb testing.TB, p *wstest.Peer, over func() bool) time.Duration {
 	return took[len(took)*99/100]
 }
 
-// lasting is an over that comes in a while.
+// lasting returns an over that ends after d.
 func lasting(d time.Duration) func() bool {
 	end := time.Now().Add(d)
 	return func() bool { return time.Now().After(end) }

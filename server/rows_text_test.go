@@ -11,16 +11,16 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// notUTF8 sends what is no UTF-8, as text and as the reason of a close frame,
-// whole and in fragments. What is goes through.
+// notUTF8 sends invalid UTF-8 as text and as the reason of a close frame, whole and in
+// fragments. The server echoes valid UTF-8.
 func notUTF8(t *testing.T, w way) {
 	s := w.serve(t, echoes, server.Options{PingInterval: -1})
 	for _, text := range []string{
 		"\x80", "\xbf", "\xff", "\xfe", "a\xffb",
-		"\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xf0\x80\x80\xaf", "\xf8\x88\x80\x80\x80", // longer than need be
+		"\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xf0\x80\x80\xaf", "\xf8\x88\x80\x80\x80", // overlong encodings
 		"\xed\xa0\x80", "\xed\xbf\xbf", "\xed\xa0\x80\xed\xb0\x80", // surrogates
 		"\xf4\x90\x80\x80", "\xf5\x80\x80\x80", // beyond the last rune
-		"\xc3(", "\xe2\x82", "\xf0\x9f\x98", "ok\xc3", // cut off
+		"\xc3(", "\xe2\x82", "\xf0\x9f\x98", "ok\xc3", // truncated sequences
 	} {
 		for name, frames := range map[string][]wstest.Frame{
 			"one frame": {wstest.TextFrame(text)},
@@ -56,14 +56,12 @@ func notUTF8(t *testing.T, w way) {
 	}
 }
 
-// atOnce is how soon after a byte that cannot be in UTF-8 the close frame has to
-// be here.
+// atOnce is the longest time from an invalid byte to the close frame.
 const atOnce = 100 * time.Millisecond
 
-// notUTF8AtOnce sends one wrong byte and nothing after it. What has begun, a frame
-// or a message, is never finished. The median of many is what is compared, three
-// times at most: a time may fall into a moment in which the machine does something
-// else.
+// notUTF8AtOnce sends one invalid byte and nothing after it, so the frame or the
+// message stays incomplete. The test compares the median of many times, and tries three
+// times, because a busy machine can delay a measurement.
 func notUTF8AtOnce(t *testing.T, w way) {
 	header := func(first byte, size uint64) []byte { return wstest.Header(first, true, [4]byte{}, size, 0) }
 	cat := func(parts ...any) (b []byte) {
@@ -124,17 +122,16 @@ func notUTF8AtOnce(t *testing.T, w way) {
 	}
 }
 
-// How the legal beginning of what has something wrong in it comes.
+// The ways to send the legal bytes before an invalid one.
 type how int
 
 const (
-	before how = iota // in one write, and is taken before the wrong byte leaves
+	before how = iota // in one write, which the server reads before the invalid byte is sent
 	byByte            // byte by byte
-	with              // in one write with what is wrong
+	with              // in one write with the invalid byte
 )
 
-// refusal returns how long it takes from the write of what is wrong until the close
-// frame is here.
+// refusal returns the time from the write of the invalid byte to the close frame.
 func (s *site) refusal(t *testing.T, legal []byte, wrong string, h how) time.Duration {
 	t.Helper()
 	p := s.dial(t, wstest.DialOptions{Timeout: soon})
@@ -146,7 +143,7 @@ func (s *site) refusal(t *testing.T, legal []byte, wrong string, h how) time.Dur
 		_ = p.Drip(legal, 100*time.Microsecond)
 	default:
 		_ = p.SendRaw(legal)
-		if len(legal) > 64<<10 { // to take that needs time of its own
+		if len(legal) > 64<<10 { // the server needs time to read that much
 			eventually(t, "the bytes have come", func() bool {
 				for i := range s.Connections() {
 					return i.BytesIn+14 >= int64(len(legal))
@@ -169,8 +166,8 @@ func (s *site) refusal(t *testing.T, legal []byte, wrong string, h how) time.Dur
 	return took
 }
 
-// violations breaks the rules of framing, one at a time, in the first frame and
-// between whole messages, of which the second is not heard any more.
+// violations sends each framing violation in the first frame, and between whole
+// messages. The server ignores the message after the violation.
 func violations(t *testing.T, w way) {
 	bad := map[string][]wstest.Frame{
 		"fragmented ping":                  {wstest.PingFrame("x").Open()},

@@ -15,7 +15,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestStubbornHandlers do not read, do not return, or both.
+// TestStubbornHandlers has handlers that do not read, do not return, or both.
 func TestStubbornHandlers(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -61,7 +61,7 @@ func TestStubbornHandlers(t *testing.T) {
 	}
 }
 
-// TestDrainRace dials while the server drains: who gets in is told 1001.
+// TestDrainRace dials while the server drains. An accepted connection receives 1001.
 func TestDrainRace(t *testing.T) {
 	t.Parallel()
 	for range 5 {
@@ -95,7 +95,7 @@ func TestShutdown(t *testing.T) {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	t.Run("without connections", func(t *testing.T) {
-		for range 50 { // whichever case a select takes
+		for range 50 { // a select may choose either case
 			s, err := server.New(echoes, server.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -150,7 +150,7 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
-// TestListenerFails drains, and says what was wrong.
+// TestListenerFails: Serve drains and returns the listener's error.
 func TestListenerFails(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -13,8 +13,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestWriteFails writes to a peer that has gone: why it went is there to be read,
-// and that is the ending.
+// TestWriteFails writes to a peer that has left. The server can still read the peer's
+// reason, which is the ending.
 func TestWriteFails(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -33,7 +33,7 @@ func TestWriteFails(t *testing.T) {
 		for _, mode := range []websocket.CompressionMode{websocket.CompressionDisabled, websocket.CompressionNoContextTakeover} {
 			gone := make(chan struct{})
 			s := serve(t, func(ctx context.Context, c *server.Conn) error {
-				if _, _, err := c.Read(ctx); err != nil { // whole, so that it must not be read again
+				if _, _, err := c.Read(ctx); err != nil { // the message is complete, so the test must not read it again
 					return err
 				}
 				<-gone
@@ -43,21 +43,21 @@ func TestWriteFails(t *testing.T) {
 			send(t, p, wstest.TextFrame("first"))
 			tt.do(p)
 			if tt.want != ending.Reset {
-				_ = p.Close() // with unread input, or not: the first write succeeds, later ones do not
+				_ = p.Close() // with or without unread input; the first write succeeds, later ones fail
 			}
 			time.Sleep(20 * time.Millisecond)
 			close(gone)
 			o := s.end(t)
 			if tt.want == ending.Abnormal && o.Kind == ending.Reset {
-				continue // closed with unread input it was a reset
+				continue // unread input made the close a reset
 			}
 			wantKind(t, o, tt.want)
 		}
 	}
 }
 
-// TestPongFails pings and goes away with a close frame: the pongs cannot be
-// written, but the goodbye is there.
+// TestPongFails sends pings and a close frame, then leaves. The server cannot write the
+// pongs, but can read the close frame.
 func TestPongFails(t *testing.T) {
 	t.Parallel()
 	for range 20 {
@@ -74,7 +74,7 @@ func TestPongFails(t *testing.T) {
 	}
 }
 
-// TestLingeringInput closes while more is coming in than was read.
+// TestLingeringInput closes while unread input arrives.
 func TestLingeringInput(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(ctx context.Context, c *server.Conn) error {
@@ -86,7 +86,7 @@ func TestLingeringInput(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return nil // the rest is not read
+		return nil // the remaining input stays unread
 	}, server.Options{CloseTimeout: server.MaxCloseTimeout})
 	p := s.dial(t, wstest.DialOptions{})
 	p.Timeout = soon
