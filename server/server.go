@@ -31,12 +31,12 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"example.com/wsecho/internal/fairness"
+	"example.com/wsecho/internal/handshake"
 	"example.com/wsecho/internal/transport"
 )
 
@@ -243,18 +243,7 @@ func hasBody(r *http.Request) bool { return r.ContentLength != 0 || len(r.Transf
 // isUpgrade is RFC 6455, section 4.2.1, items 3 and 4: what asks for a WebSocket,
 // rightly or not. What else is wrong with it is found when it is accepted.
 func isUpgrade(r *http.Request) bool {
-	return hasToken(r.Header["Upgrade"], "websocket") && hasToken(r.Header["Connection"], "upgrade")
-}
-
-func hasToken(values []string, token string) bool {
-	for _, v := range values {
-		for t := range strings.SplitSeq(v, ",") {
-			if strings.EqualFold(strings.TrimSpace(t), token) {
-				return true
-			}
-		}
-	}
-	return false
+	return handshake.HasToken(r.Header["Upgrade"], "websocket") && handshake.HasToken(r.Header["Connection"], "upgrade")
 }
 
 // within returns the timeout d as package transport has it.

@@ -344,7 +344,7 @@ func TestSummary(t *testing.T) {
 func TestLegal(t *testing.T) {
 	var got []string
 	for code := range uint16(6000) {
-		if legal(code) != (code > 0 && legal(code-1)) {
+		if (reply{code: code}).legal() != (code > 0 && (reply{code: code - 1}).legal()) {
 			got = append(got, fmt.Sprint(code))
 		}
 	}

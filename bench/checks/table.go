@@ -120,7 +120,7 @@ func cut(name string, b []byte, more string) trial {
 			return verdict{}, err
 		}
 		r, err := t.next(patience)
-		return verdict{r.said, r.kind == ended || r.kind == closing && (r.empty() || legal(r.code))}, err
+		return verdict{r.said, r.kind == ended || r.kind == closing && (r.empty() || r.legal())}, err
 	})
 }
 
@@ -297,7 +297,7 @@ func closings() []check {
 		bad = append(bad, on(fmt.Sprint(code), func(_ *target, t *talk) (verdict, error) {
 			_ = t.Send(wstest.CloseFrame(code, ""))
 			r, err := t.next(patience)
-			return verdict{r.said, r.kind == ended || r.kind == closing && (r.empty() || legal(r.code))}, err
+			return verdict{r.said, r.kind == ended || r.kind == closing && (r.empty() || r.legal())}, err
 		}))
 	}
 	return []check{

@@ -9,6 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/wstest"
 )
 
@@ -152,8 +155,8 @@ func over(e wstest.End, err error, d time.Duration) (reply, error) {
 
 // take takes a frame, and reports whether it makes a reply.
 func (t *talk) take(f wstest.Frame) (r reply, whole bool) {
-	if fault := t.fault(f); fault != "" {
-		return reply{kind: illegal, said: "sent " + fault, frame: f}, true
+	if v := t.violation(f); v != "" {
+		return reply{kind: illegal, said: "sent an illegal frame: " + v, frame: f}, true
 	}
 	switch f.Opcode {
 	case wstest.Ping: // the server's heartbeat
@@ -187,35 +190,16 @@ func (t *talk) take(f wstest.Frame) (r reply, whole bool) {
 	return reply{kind: message, said: "echoed", frame: m}, true
 }
 
-// fault says why no server may send f now; "" if it may.
-func (t *talk) fault(f wstest.Frame) string {
-	control, first := f.Opcode >= wstest.Close, f.Opcode == wstest.Text || f.Opcode == wstest.Binary
-	compressed := f.Rsv == wstest.RSV1 && first && t.Response.Header.Get("Sec-WebSocket-Extensions") != ""
-	switch {
-	case f.Masked:
-		return "a masked frame"
-	case f.Rsv != 0 && !compressed:
-		return "reserved bits"
-	case f.Opcode > wstest.Binary && f.Opcode < wstest.Close, f.Opcode > wstest.Pong:
-		return "a reserved opcode"
-	case control && !f.Fin:
-		return "a control frame in fragments"
-	case control && len(f.Payload) > 125:
-		return "a control frame of more than 125 bytes"
-	case !control && first == (t.message != nil):
-		return "a fragment out of order"
+// violation says why no server may send f now; "" if it may.
+func (t *talk) violation(f wstest.Frame) string {
+	h := frame.Header{First: f.Rsv<<4 | f.Opcode, Masked: f.Masked, Length: uint64(len(f.Payload))}
+	if f.Fin {
+		h.First |= frame.Fin
+	}
+	if err := h.CheckServer(t.message != nil, t.Response.Header.Get("Sec-WebSocket-Extensions") != ""); err != nil {
+		return err.Error()
 	}
 	return ""
-}
-
-// legal is which close codes may be on the wire (section 7.4), those included
-// that the IANA has registered since.
-func legal(code uint16) bool {
-	switch code {
-	case 1004, 1005, 1006:
-		return false
-	}
-	return code >= 1000 && code <= 1014 || code >= 3000 && code <= 4999
 }
 
 // fails reports whether the server has failed the connection (section 7.1.7).
@@ -223,10 +207,14 @@ func legal(code uint16) bool {
 // TCP alone is enough. 1000 says that all was well, which it was not.
 func (r reply) fails() bool {
 	if r.kind == closing && !r.empty() {
-		return legal(r.code) && r.code != 1000
+		return r.legal() && r.code != 1000
 	}
 	return r.kind == closing || r.kind == ended
 }
+
+// legal reports whether the code of a close frame may be sent (section 7.4). It may be
+// one that the IANA has registered since.
+func (r reply) legal() bool { return frame.LegalCode(websocket.StatusCode(r.code)) }
 
 // empty reports whether a close frame had no payload.
 func (r reply) empty() bool { return len(r.frame.Payload) == 0 }

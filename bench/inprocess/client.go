@@ -3,35 +3,32 @@ package inprocess
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"errors"
-	"fmt"
-	"io"
 	"net"
-	"strings"
+	"net/url"
 	"time"
 
-	"example.com/wsecho/wstest"
+	"example.com/wsecho/internal/frame"
+	"example.com/wsecho/internal/handshake"
 )
 
-// patience is how long a server may take for anything.
-const patience = 10 * time.Second
+// stepTimeout bounds each step of a server.
+const stepTimeout = 10 * time.Second
 
-// A client sends one message again and again, and compares what comes back. It
-// allocates nothing for that.
+// A client sends one message again and again and compares each echo with it. Neither
+// allocates.
 type client struct {
 	net.Conn
 	in    *bufio.Reader
-	frame []byte // as it is sent
-	want  []byte // what comes back, without headers
+	frame []byte // the message as it is sent
+	want  []byte // the payload
 	first byte   // FIN and the opcode
-	raw   bool   // the peer knows no frames, and sends back the very bytes
-	head  [8]byte
+	raw   bool   // the server echoes bytes, without WebSocket
 }
 
-// dial connects to a server and makes the opening handshake, unless it is raw.
+// dial connects to a server. It performs the opening handshake unless raw is set.
 func dial(l *listener, opcode byte, payload []byte, raw bool) (c *client, err error) {
-	conn, err := l.dial(patience)
+	conn, err := l.dial(stepTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -40,34 +37,28 @@ func dial(l *listener, opcode byte, payload []byte, raw bool) (c *client, err er
 			err = errors.Join(err, conn.Close())
 		}
 	}()
-	f := wstest.Frame{Fin: true, Opcode: opcode, Payload: payload}.WithKey([4]byte{0x37, 0xfa, 0x21, 0x3d})
-	c = &client{Conn: conn, in: bufio.NewReaderSize(conn, 64<<10), frame: f.Append(nil), want: payload, first: 0x80 | opcode, raw: raw}
+	first := frame.Fin | opcode
+	c = &client{Conn: conn, frame: frame.AppendMasked(nil, first, [4]byte{0x37, 0xfa, 0x21, 0x3d}, payload), want: payload, first: first, raw: raw}
+	if err := c.extendDeadline(); err != nil {
+		return nil, err
+	}
 	if raw {
-		return c, c.more()
+		c.in = bufio.NewReaderSize(conn, bufferSize)
+		return c, nil
 	}
-	if err := c.more(); err != nil {
+	opened, _, err := handshake.Open(conn, handshake.Offer{URL: &url.URL{Scheme: "ws", Host: "localhost", Path: "/"}}, time.Time{})
+	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Write(wstest.Request("ws://localhost/", "", nil)); err != nil {
-		return nil, err
-	}
-	// Not http.ReadResponse: what follows on the answer stays in the buffer.
-	for n := 0; ; n++ {
-		line, err := c.in.ReadString('\n')
-		if err != nil {
-			return nil, fmt.Errorf("reading the answer to the handshake: %w", err)
-		}
-		if n == 0 && !strings.HasPrefix(line, "HTTP/1.1 101 ") {
-			return nil, fmt.Errorf("the handshake was answered with %q", line)
-		}
-		if line == "\r\n" {
-			return c, nil
-		}
-	}
+	c.in = bufio.NewReaderSize(opened, bufferSize)
+	return c, nil
 }
 
-// more gives the server its time again.
-func (c *client) more() error { return c.SetDeadline(time.Now().Add(patience)) }
+// bufferSize is the size of the client's read buffer.
+const bufferSize = 64 << 10
+
+// extendDeadline lets the next steps take stepTimeout.
+func (c *client) extendDeadline() error { return c.SetDeadline(time.Now().Add(stepTimeout)) }
 
 func (c *client) send() error {
 	_, err := c.Write(c.frame)
@@ -75,55 +66,34 @@ func (c *client) send() error {
 }
 
 var (
-	errWrong = errors.New("what came back is not what was sent")
-	errFrame = errors.New("a frame came that no server may send here")
+	errWrong = errors.New("the echo differs from the message")
+	errFrame = errors.New("the server sent a frame that is not a part of the echo")
 )
 
-// receive reads one message, in whatever frames it comes.
+// receive reads one message, in one frame or in fragments.
 func (c *client) receive() error {
 	if c.raw {
 		return c.compare(c.frame)
 	}
 	first := c.first
-	for left := c.want; ; first &= 0xf0 {
-		h := c.head[:2]
-		if _, err := io.ReadFull(c.in, h); err != nil {
+	for left := c.want; ; first = frame.Fin | frame.Continuation {
+		h, err := frame.ReadHeader(c.in)
+		switch {
+		case err != nil:
 			return err
-		}
-		fin := h[0]&0x80 != 0
-		if h[0]|0x80 != first || h[1]&0x80 != 0 {
+		case h.First|frame.Fin != first || h.Masked:
 			return errFrame
-		}
-		n := uint64(h[1])
-		switch n {
-		case 126:
-			if _, err := io.ReadFull(c.in, c.head[:2]); err != nil {
-				return err
-			}
-			n = uint64(binary.BigEndian.Uint16(c.head[:]))
-		case 127:
-			if _, err := io.ReadFull(c.in, c.head[:8]); err != nil {
-				return err
-			}
-			n = binary.BigEndian.Uint64(c.head[:])
-		}
-		if n > uint64(len(left)) {
+		case h.Length > uint64(len(left)), h.Fin() && h.Length < uint64(len(left)):
 			return errWrong
 		}
-		if err := c.compare(left[:n]); err != nil {
+		if err := c.compare(left[:h.Length]); err != nil || h.Fin() {
 			return err
 		}
-		left = left[n:]
-		if fin && len(left) > 0 {
-			return errWrong
-		}
-		if fin {
-			return nil
-		}
+		left = left[h.Length:]
 	}
 }
 
-// compare reads what must be want.
+// compare reads as many bytes as want has and compares them.
 func (c *client) compare(want []byte) error {
 	for len(want) > 0 {
 		b, err := c.in.Peek(min(len(want), max(c.in.Buffered(), 1)))

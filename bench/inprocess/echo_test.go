@@ -10,7 +10,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// served are the peers that can be run here, by name.
+// served returns the names of the peers that can run in this process.
 func served() (names []string) {
 	for _, p := range peers.All() {
 		if _, ok := peers.InProcess(p.Name); ok {
@@ -20,8 +20,8 @@ func served() (names []string) {
 	return names
 }
 
-// start runs a peer for the rest of the test, with room for this many bytes in
-// each direction of a connection.
+// start runs a peer until the test ends. Each direction of a connection buffers room
+// bytes, at least 64 KiB.
 func start(tb testing.TB, name string, room int) *listener {
 	tb.Helper()
 	serve, ok := peers.InProcess(name)
@@ -32,20 +32,20 @@ func start(tb testing.TB, name string, room int) *listener {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = serve(l, peers.Options{}) // it fails when the listener is closed
+		_ = serve(l, peers.Options{}) // Serve fails when the listener is closed
 	}()
 	tb.Cleanup(func() {
 		_ = l.Close()
 		select {
 		case <-done:
-		case <-time.After(patience):
-			tb.Errorf("%s serves without a listener", name)
+		case <-time.After(stepTimeout):
+			tb.Errorf("%s still serves after its listener was closed", name)
 		}
 	})
 	return l
 }
 
-// connect dials for the rest of the test.
+// connect dials, and closes the connection when the test ends.
 func connect(tb testing.TB, l *listener, name string, opcode byte, size int) *client {
 	tb.Helper()
 	payload := make([]byte, size)
@@ -60,7 +60,7 @@ func connect(tb testing.TB, l *listener, name string, opcode byte, size int) *cl
 	return c
 }
 
-// TestEcho has every peer echo rightly, several messages at once.
+// TestEcho checks each peer with three messages in flight.
 func TestEcho(t *testing.T) {
 	names := served()
 	for _, name := range names {
@@ -84,11 +84,11 @@ func TestEcho(t *testing.T) {
 		})
 	}
 	if len(names) < 5 {
-		t.Errorf("only %v can be run in one process", names)
+		t.Errorf("only %v can run in this process, want at least 5", names)
 	}
 }
 
-// TestClientDoesNotAllocate, so that what is counted is the peer's.
+// TestClientDoesNotAllocate shows that all counted allocations are the peer's.
 func TestClientDoesNotAllocate(t *testing.T) {
 	for _, size := range []int{125, 64 << 10} {
 		c := connect(t, start(t, "raw", 4*size), "raw", wstest.Binary, size)
@@ -106,7 +106,7 @@ func TestClientDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// TestReceive has answers that are right and such that are not.
+// TestReceive checks what the client accepts as the echo of "abc".
 func TestReceive(t *testing.T) {
 	frames := func(f ...wstest.Frame) (b []byte) {
 		for _, f := range f {
@@ -173,8 +173,8 @@ func BenchmarkEcho(b *testing.B) {
 	}
 }
 
-// echoes has one connection with so many messages under way at any time. There is
-// room for all of them, so that neither side waits for the other to read.
+// echoes keeps inflight messages in flight on one connection. The buffers hold all of
+// them, so that neither side waits for the other to read.
 func echoes(b *testing.B, name string, size, inflight int) {
 	c := connect(b, start(b, name, 2*inflight*(size+16)), name, wstest.Binary, size)
 	for range inflight - 1 {
@@ -186,7 +186,7 @@ func echoes(b *testing.B, name string, size, inflight int) {
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		if n%1024 == 0 {
-			if err := c.more(); err != nil {
+			if err := c.extendDeadline(); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A pipe is one direction of a connection. Unlike net.Pipe it has a buffer, as a
-// socket has, so that a write does not wait for its read.
+// A pipe is one direction of a connection. Unlike net.Pipe it has a buffer, so that a
+// write need not wait for a read.
 type pipe struct {
 	writing sync.Mutex // held for a whole write
 
@@ -18,9 +18,9 @@ type pipe struct {
 	readable sync.Cond // on mu, as is writable
 	writable sync.Cond
 	buffer   []byte
-	from, n  int  // what is in it, around the end
-	closed   bool // by the writer: io.EOF follows
-	gone     bool // the reader
+	from, n  int  // the buffered bytes: n from here on, around the end
+	closed   bool // the writer closed it: reads end with io.EOF
+	gone     bool // the reader closed it
 	reads    deadline
 	writes   deadline
 }
@@ -32,7 +32,7 @@ func newPipe(size int) *pipe {
 	return p
 }
 
-// A deadline is that of the reads or the writes of a pipe.
+// A deadline bounds the reads or the writes of a pipe.
 type deadline struct {
 	at      time.Time // zero: none
 	timer   *time.Timer
@@ -41,7 +41,7 @@ type deadline struct {
 
 func (d *deadline) over() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
 
-// set sets a deadline of p. It wakes who waits when that is over, and not before.
+// set sets a deadline of p. Its timer wakes the waiting calls when it has passed.
 func (p *pipe) set(d *deadline, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,7 +80,7 @@ func (p *pipe) read(b []byte) (int, error) {
 			n += copy(b[n:], p.buffer[:p.n-n])
 			p.from, p.n = (p.from+n)%len(p.buffer), p.n-n
 			if p.n == 0 {
-				p.from = 0 // where the processor has it
+				p.from = 0 // the start of the buffer is in the processor's cache
 			}
 			p.writable.Broadcast()
 			return n, nil
@@ -118,7 +118,7 @@ func (p *pipe) write(b []byte) (written int, err error) {
 	}
 }
 
-// end sets closed or gone.
+// end sets one of closed and gone, and wakes all waiting calls.
 func (p *pipe) end(how *bool, d *deadline) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -162,7 +162,7 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// addr is what servers expect to find in a request.
+// addr has the form that servers expect of an address.
 var addr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}
 
 func (c *conn) LocalAddr() net.Addr  { return addr }
@@ -180,7 +180,7 @@ func listen(size int) *listener {
 	return &listener{size: size, waiting: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// dial returns the client's end of a connection that is accepted.
+// dial returns the client's end of a connection. It waits at most d for Accept.
 func (l *listener) dial(d time.Duration) (net.Conn, error) {
 	client, server := newConn(l.size)
 	timer := time.NewTimer(d)

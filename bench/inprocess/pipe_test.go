@@ -12,8 +12,7 @@ import (
 	"golang.org/x/net/nettest"
 )
 
-// TestConn is what the Go project expects of any net.Conn, with buffers that are
-// full soon, and larger ones.
+// TestConn runs the Go project's tests of a net.Conn, with small and large buffers.
 func TestConn(t *testing.T) {
 	for _, size := range []int{100, 64 << 10} {
 		nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
@@ -26,8 +25,8 @@ func TestConn(t *testing.T) {
 	}
 }
 
-// TestBuffered: a write does not wait for its read, what was written can be read
-// after the other end was closed, and then comes io.EOF.
+// TestBuffered checks that a write does not wait for a read, and that a reader gets
+// all buffered bytes and then io.EOF after the other end was closed.
 func TestBuffered(t *testing.T) {
 	client, server := newConn(10)
 	for _, s := range []string{"0123456", "789"} {
@@ -49,7 +48,7 @@ func TestBuffered(t *testing.T) {
 		t.Errorf("got %q, %v", rest, err)
 	}
 	if _, err := server.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("writing to who is gone: %v", err)
+		t.Errorf("writing after the peer closed: %v", err)
 	}
 	if _, err := client.Read(b); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("reading after Close: %v", err)
