@@ -211,7 +211,7 @@ func TestNobodyWaitsForTheDead(t *testing.T) {
 	if d := ended.Sub(o.Ended); d > 500*time.Millisecond {
 		t.Errorf("OnEnd was called %v after the verdict", d)
 	}
-	// The peer answers nothing, not even with a FIN of its own.
+	// The peer answers nothing, not even with FIN.
 	if e, err := ct.peer.End(10 * time.Second); err != nil || e.Code != 1001 || !e.FIN {
 		t.Errorf("the peer got %v, %v, want a close frame with 1001 and FIN", e, err)
 	}

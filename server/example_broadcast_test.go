@@ -105,7 +105,7 @@ func writeMessage(ctx context.Context, c *server.Conn, p []byte) error {
 }
 
 // A broadcast to every client. Each connection has a bounded queue, so a slow client
-// costs a bounded amount of memory and delays nobody.
+// costs a bounded amount of memory and delays no other connection.
 func Example_broadcast() {
 	h := &hub{members: make(map[*member]struct{})}
 	ended := make(chan server.Outcome, 2)

@@ -28,7 +28,7 @@ type plan struct {
 	opts     server.Options
 
 	steps []step
-	last  *finale // how the peer leaves; nil: it stays
+	last  *finale // how the peer leaves; nil: it stays connected
 	deeds []deed  // of the server
 	wants []want  // the Outcome of each event that ends the connection
 }

@@ -76,7 +76,7 @@ func TestCheckCodes(t *testing.T) {
 	mute := func(p *wstest.Peer) {
 		_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Echo: true, NoClose: true})
 	}
-	unserved, err := net.Listen("tcp", "127.0.0.1:0") // its kernel accepts connections, and nobody reads from them
+	unserved, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts connections, and no server reads from them
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ func TestValue(t *testing.T) {
 		{"0s", true, false, 0, "it must be more than 0; use off to disable it"},
 		{"-1s", true, true, 0, "-1s is negative; use off to disable it"},
 		{"-1s", false, true, 0, "-1s is negative"},
-		{"-1ns", true, false, 0, "-1ns is negative; use off to disable it"}, // though it is what off is
+		{"-1ns", true, false, 0, "-1ns is negative; use off to disable it"}, // off has this value, but only off may set it
 		{"OFF", true, false, 0, `"OFF" is not a duration, such as 500ms, 20s or 1h30m`},
 		{"20", true, false, 0, `"20" is not a duration, such as 500ms, 20s or 1h30m`},
 		{"", true, false, 0, `"" is not a duration, such as 500ms, 20s or 1h30m`},

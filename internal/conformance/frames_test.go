@@ -159,7 +159,7 @@ func TestMasks(t *testing.T) {
 		rows = append(rows,
 			exchange{name: "unmasked " + f.String(), say: []step{raw(bare(f))}, code: 1002},
 			exchange{
-				name: "unmasked behind another: " + f.String(),
+				name: "unmasked after a masked frame: " + f.String(),
 				say:  []step{together(text("first")), raw(bare(f))},
 				want: []wstest.Frame{text("first")}, code: 1002,
 			})

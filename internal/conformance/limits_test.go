@@ -17,7 +17,7 @@ func TestLimit(t *testing.T) {
 	rows := []exchange{
 		{name: "at the limit", say: []step{together(text(stars(limit)))}, want: []wstest.Frame{text(stars(limit))}},
 		{name: "one over it", say: []step{together(text(stars(limit + 1)))}, code: 1009},
-		{name: "behind one at the limit", say: []step{together(text(stars(limit)), text(stars(limit+1)))}, want: []wstest.Frame{text(stars(limit))}, code: 1009},
+		{name: "one over it after one at the limit", say: []step{together(text(stars(limit)), text(stars(limit+1)))}, want: []wstest.Frame{text(stars(limit))}, code: 1009},
 		{name: "two at the limit", say: []step{together(text(stars(limit)), text(stars(limit)))}, want: []wstest.Frame{text(stars(limit)), text(stars(limit))}},
 		{name: "fragments at the limit", say: []step{together(pieces(wstest.Text, stars(limit), 10)...)}, want: []wstest.Frame{text(stars(limit))}},
 		{name: "fragments over it", say: []step{together(pieces(wstest.Text, stars(limit+1), 10)...)}, code: 1009},

@@ -47,7 +47,7 @@ func raw(b []byte) step {
 // together sends frames in one write.
 func together(frames ...wstest.Frame) step { return raw(wire(frames...)) }
 
-// apart sends each frame in a write of its own.
+// apart sends each frame in a separate write.
 func apart(frames ...wstest.Frame) step {
 	return func(t *talk) error {
 		for _, f := range frames {

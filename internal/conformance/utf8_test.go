@@ -106,7 +106,7 @@ func TestUTF8(t *testing.T) {
 	t.Parallel()
 	var rows []exchange
 	all := sequences()
-	good := exchange{name: "all that is valid"}
+	good := exchange{name: "all valid sequences"}
 	binaries := exchange{name: "as binary messages"}
 	for _, s := range all {
 		if _, whole := wrong(s); whole {

@@ -28,9 +28,9 @@ func TestDrainBusy(t *testing.T) {
 	const peers = 1000
 	p := startFor(t, "wsecho", "--log-format=json")
 	c := connect(t, p, peers)
-	var told errgroup.Group
+	var received errgroup.Group
 	for i, peer := range c {
-		told.Go(func() error {
+		received.Go(func() error {
 			for n := 0; ; n++ {
 				if i%2 == 0 {
 					if err := peer.Send(wstest.TextFrame(fmt.Sprint(n))); err != nil {
@@ -54,7 +54,7 @@ func TestDrainBusy(t *testing.T) {
 	began := time.Now()
 	p.stop(t)
 	took := time.Since(began)
-	if err := told.Wait(); err != nil {
+	if err := received.Wait(); err != nil {
 		t.Error(err)
 	}
 	d := drained(t, p)
@@ -75,7 +75,7 @@ func TestDrainMany(t *testing.T) {
 	t.Logf("%d peers connected in %v", manyPeers, time.Since(began))
 
 	began = time.Now()
-	var told errgroup.Group
+	var received errgroup.Group
 	var mu sync.Mutex
 	var last time.Duration
 	answering := 0
@@ -87,7 +87,7 @@ func TestDrainMany(t *testing.T) {
 		if kind == 0 {
 			continue // this peer does not read
 		}
-		told.Go(func() error {
+		received.Go(func() error {
 			if err := recvGoingAway(peer); err != nil {
 				return err
 			}
@@ -102,7 +102,7 @@ func TestDrainMany(t *testing.T) {
 	}
 	p.stop(t)
 	took := time.Since(began)
-	if err := told.Wait(); err != nil {
+	if err := received.Wait(); err != nil {
 		t.Error(err)
 	}
 	// The sockets of the peers that did not read still hold the close frame.
