@@ -14,11 +14,15 @@ const HaveQueue = true
 // NotSent returns the bytes in the socket's send queue that have not been sent
 // once, because the peer's window or the path does not allow it: SIOCOUTQNSD.
 // It is 0 where that is not known.
-func NotSent(sock net.Conn) int { return max(0, sendQueue(sock, 0x894B)) }
+func NotSent(sock net.Conn) int { return max(0, queue(sock, 0x894B)) }
+
+// Unread returns the bytes that the kernel has received and nobody has read: SIOCINQ.
+// It is 0 where that is not known.
+func Unread(sock net.Conn) int { return max(0, queue(sock, 0x541B)) }
 
 // NotAcked returns the bytes in the socket's send queue, sent or not: SIOCOUTQ.
 // It is negative where that is not known.
-func NotAcked(sock net.Conn) int { return sendQueue(sock, 0x5411) }
+func NotAcked(sock net.Conn) int { return queue(sock, 0x5411) }
 
 // Unanswered reports whether the kernel, which has sent something, has had to send
 // it again and has heard nothing of it since: the peer or the path is gone, or may
@@ -43,7 +47,7 @@ func Unanswered(sock net.Conn) bool {
 	return err == nil && errno == 0 && (info.retransmits > 0 || info.probes > 1)
 }
 
-func sendQueue(sock net.Conn, request uintptr) int {
+func queue(sock net.Conn, request uintptr) int {
 	tcp, ok := sock.(*net.TCPConn)
 	if !ok {
 		return -1

@@ -11,6 +11,9 @@ const HaveQueue = false
 // NotSent returns 0, since it is not known how much the kernel has not sent.
 func NotSent(net.Conn) int { return 0 }
 
+// Unread returns 0, since it is not known how much nobody has read.
+func Unread(net.Conn) int { return 0 }
+
 // NotAcked is negative, since it is not known how much the peer has not confirmed.
 func NotAcked(net.Conn) int { return -1 }
 

@@ -227,8 +227,15 @@ func (c *Conn) Counts() (messagesIn, bytesIn, messagesOut, bytesOut int64) {
 func (c *Conn) LastReceived() time.Time { return c.at(&c.heard) }
 
 // ReadingSince returns since when a read has been waiting for the peer; zero:
-// none is.
-func (c *Conn) ReadingSince() time.Time { return c.at(&c.waiting) }
+// none is. A read does not wait for input that the kernel has: after a pause of the
+// process a timer may be earlier than the read.
+func (c *Conn) ReadingSince() time.Time {
+	since := c.at(&c.waiting)
+	if !since.IsZero() && socket.Unread(c.base) > 0 {
+		return time.Time{}
+	}
+	return since
+}
 
 // PingSent returns when the newest ping was taken by the kernel; zero: never.
 func (c *Conn) PingSent() time.Time { return c.at(&c.pinged) }

@@ -14,18 +14,23 @@ func (c *Conn) Raw() syscall.RawConn { return c.raw }
 // Park handles the pings and pongs that have come, and reports whether c is ready to be
 // parked: there is nothing else to read, no part of a message, no end of the stream, and
 // no close of this side has begun. It does not wait for input. While c is parked no
-// goroutine reads, and ReadingSince returns when that began.
+// goroutine reads, and ReadingSince returns since when nothing has come. A later time
+// would cost the heartbeat a round.
 func (c *Conn) Park() bool {
 	in := &c.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	since, heard := c.waiting.Load(), c.heard.Load()
 	if err := in.get(atOnce); err != errIdle || in.Inside() || len(in.part) > 0 {
 		return false
 	}
 	if x := c.ext; x != nil {
 		x.out.rest()
 	}
-	c.waiting.CompareAndSwap(0, c.now())
+	if since == 0 || c.heard.Load() != heard {
+		since = c.now()
+	}
+	c.waiting.Store(since)
 	return true
 }
 

@@ -45,7 +45,6 @@ func (c *Conn) ServeReady(handle func() (again bool), idle time.Duration) Readin
 	}
 	for a.idleAt = c.now() + a.idle; c.waitUntil(a.idleAt); {
 		err := c.raw.Read(a.some)
-		c.waiting.Store(0)
 		if err == nil {
 			return a.result
 		}
@@ -56,6 +55,7 @@ func (c *Conn) ServeReady(handle func() (again bool), idle time.Duration) Readin
 			return Idle
 		}
 	}
+	c.waiting.Store(0)
 	return NeedRead
 }
 
@@ -82,7 +82,7 @@ type readyServer struct {
 // serveSome is the callback of ServeReady, called when there may be input.
 func (in *input) serveSome(fd uintptr) bool {
 	c, a := in.c, &in.server
-	c.waiting.Store(0)
+	since := c.waiting.Swap(0) // the wait goes on if nothing has come
 	var now int64
 	for short := false; ; {
 		if !in.handleBuffered() {
@@ -116,6 +116,7 @@ func (in *input) serveSome(fd uintptr) bool {
 			return true
 		}
 		in.w += n
+		since = 0
 		short = in.w < len(in.buf.b)
 		in.turns += turnsOf(n)
 		c.heard.Store(c.now())
@@ -125,12 +126,13 @@ func (in *input) serveSome(fd uintptr) bool {
 	in.publish()
 	if a.handled {
 		a.handled = false
+		since = 0
 		a.idleAt = now + a.idle
 	}
 	if c.closing.Load() {
 		return true
 	}
-	c.waiting.Store(now)
+	c.waiting.Store(cmp.Or(since, now))
 	return false
 }
 

@@ -350,3 +350,36 @@ func TestServeReadyAbort(t *testing.T) {
 	}
 	client.Close()
 }
+
+// TestParkUnread: a parked connection does not wait for input that the kernel has. The
+// heartbeat may be earlier than the read of it, such as after a pause of the process.
+func TestParkUnread(t *testing.T) {
+	if !socket.HaveQueue {
+		t.Skip("the receive queue is not known here")
+	}
+	server, client := over(t, "tcp")
+	o := options()
+	o.ServeReady = true
+	c := New(server, nil, o)
+	if !c.Park() {
+		t.Fatal("the connection is not parked")
+	}
+	since := c.ReadingSince()
+	if since.IsZero() {
+		t.Fatal("nothing waits for the peer")
+	}
+	if !c.Park() || !c.ReadingSince().Equal(since) {
+		t.Errorf("waiting since %v, want %v: nothing has come", c.ReadingSince(), since)
+	}
+	if _, err := client.Write([]byte{0x8a, 0x80, 1, 2, 3, 4}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the kernel has a pong", func() bool { return socket.Unread(server) > 0 })
+	if got := c.ReadingSince(); !got.IsZero() {
+		t.Errorf("waiting since %v with unread input", got)
+	}
+	if !c.Park() || !c.ReadingSince().After(since) {
+		t.Errorf("waiting since %v, want after %v: a pong has come", c.ReadingSince(), since)
+	}
+	c.Hangup()
+}
