@@ -112,7 +112,7 @@ func (c *Conn) correctReason() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.peerClose
-	if p == nil || c.reason.By == ending.Peer || sent != p.Code || reason != p.Reason {
+	if p == nil || state(c.state.Load()) == stateClosed || c.reason.By == ending.Peer || sent != p.Code || reason != p.Reason {
 		return
 	}
 	if sent != closeCode(c.reason) || reason != reasonOf(c.reason) {

@@ -195,6 +195,29 @@ func TestCorrectReason(t *testing.T) {
 	}
 }
 
+// TestCorrectReasonClosed: the cause of the handler's context is known once c is closed,
+// so the peer's close frame does not replace the reason any more.
+func TestCorrectReasonClosed(t *testing.T) {
+	ct := newCloseTest(t, Options{PingInterval: -1})
+	c := ct.c
+	c.setReason(ending.Ending{Kind: ending.Closed, Code: 3001, Reason: "ours", By: ending.Local})
+	if err := ct.peer.Send(wstest.CloseFrame(4999, "theirs")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ct.peer.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	_ = ct.peer.Close()
+	next(t, ct.read)
+	c.cutOff() // the end of a drain, for one
+	c.correctReason()
+	o := next(t, ct.ends)
+	var e *ending.Error
+	if !errors.As(context.Cause(c.ctx), &e) || o.Kind != e.Kind || o.Code != e.Code || o.Code != 3001 {
+		t.Errorf("cause %v, outcome %v, code %d", context.Cause(c.ctx), o.Kind, o.Code)
+	}
+}
+
 // TestNobodyWaitsForTheDead: after the last missed pong the handler's context and the
 // connection end at once. A peer whose socket is alive gets 1001.
 func TestNobodyWaitsForTheDead(t *testing.T) {

@@ -47,7 +47,7 @@ type Conn struct {
 
 	// Of the owner: the run, or else see parker.
 	canPark    bool      // Options.ParkAfter applies
-	pinned     bool      // the system cannot watch the socket
+	pinned     bool      // never parked: late, or the system cannot watch the socket
 	watched    bool      // the parker's poller has the socket
 	late       bool      // a drain has begun before c was added
 	tickDue    time.Time // of the heartbeat, while parked

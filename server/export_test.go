@@ -10,3 +10,10 @@ func (s *Server) Parked() int {
 	defer p.mu.Unlock()
 	return len(p.conns)
 }
+
+// Draining reports whether a drain has begun.
+func (s *Server) Draining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -415,5 +416,56 @@ func TestLogPanics(t *testing.T) {
 		if wantKind(t, o, ending.Panicked); !strings.Contains(fmt.Sprint(o.Cause), "the log is full") {
 			t.Errorf("cause %v", o.Cause)
 		}
+	}
+}
+
+// TestLateAndIdle: a connection whose handshake ends after the drain has begun is served
+// during the DrainNotice, also after a silence.
+func TestLateAndIdle(t *testing.T) {
+	admitting, admit := make(chan struct{}), make(chan struct{})
+	s := serve(t, echoes, server.Options{
+		ParkAfter: resting, PingInterval: -1, DrainNotice: 3 * time.Second,
+		Admit: func(*http.Request) (any, error) {
+			close(admitting)
+			<-admit
+			return nil, nil
+		},
+	})
+	dialled := make(chan *wstest.Peer)
+	go func() { dialled <- s.dial(t, wstest.DialOptions{}) }()
+	<-admitting
+	stopped := make(chan error)
+	go func() { stopped <- s.stop() }()
+	eventually(t, "the drain has begun", s.Draining)
+	close(admit)
+	p := <-dialled
+	send(t, p, wstest.TextFrame("one"))
+	hear(t, p, wstest.Text, "one")
+	time.Sleep(100 * resting)
+	send(t, p, wstest.TextFrame("two"))
+	hear(t, p, wstest.Text, "two")
+	finish(t, p, 1001)
+	_ = p.Close()
+	wantKind(t, s.end(t), ending.Drained)
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestParkedLate: a peer that is silent from a ping on is found within the bound, also if
+// it is parked late in the Timeout of the ping.
+func TestParkedLate(t *testing.T) {
+	const interval, timeout = 500 * time.Millisecond, 480 * time.Millisecond
+	for range 12 {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, echoes, server.Options{ParkAfter: 450 * time.Millisecond, PingInterval: interval, PingTimeout: timeout, MaxMissed: -1})
+			s.dial(t, wstest.DialOptions{})
+			o := s.end(t)
+			wantKind(t, o, ending.NoPong)
+			if d := o.Ended.Sub(o.LastReceived); d > interval+timeout+100*time.Millisecond {
+				t.Errorf("no pong after %v, want at most %v; %+v", d, interval+timeout, o.Heartbeat)
+			}
+		})
 	}
 }

@@ -69,6 +69,7 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 	c.startTimers()
 	late, tooLate := c.srv.add(c)
 	c.late = late
+	c.pinned = late // the run waits for the drain, so it cannot end before
 	c.srv.log.Debug("began", "id", c.id, "remote", logged(c.remote), "host", logged(c.host), "uri", logged(c.uri),
 		"subprotocol", logged(c.subprotocol))
 	if tooLate {
