@@ -32,7 +32,7 @@ const narrowBuffer = 128 << 10 // Linux doubles it
 // buffer is free, which also takes longer than the write timeout. The peer sends
 // nothing meanwhile, so its reads are its only sign of life.
 func slowLink(t *testing.T, w way) {
-	// A machine that stops for longer than the timeout causes this ending.
+	// A pause of the machine can exceed the timeout, so the test also tries longer ones.
 	for timeout := 500 * time.Millisecond; ; timeout *= 2 {
 		o := slowEcho(t, w, timeout)
 		if o.Kind == ending.Normal {

@@ -190,7 +190,7 @@ func (s *target) strike(t *testing.T, spared *target, a hostile.Attack) (f force
 		s.attackers += c.stop(t)
 		began = time.Now()
 	}
-	// Without this the server would measure attackers that still exist.
+	// After a fault the attackers still exist, and the server must detect their loss.
 	left := time.Now()
 	s.client(t).Close()
 	f.next = time.Since(left)

@@ -112,7 +112,8 @@ func look(t *testing.T, s *target, good *wstest.Peer, d time.Duration, connect b
 	return latency{p99(messages), p99(connects)}
 }
 
-// attend runs a good client that only answers pings.
+// attend runs a good client without a measurement. The client sends messages and answers
+// pings.
 func attend(t *testing.T, good *wstest.Peer) (leave func()) {
 	over := make(chan struct{})
 	var attending sync.WaitGroup
