@@ -158,7 +158,7 @@ func Example_broadcast() {
 		select {
 		case o := <-ended:
 			fmt.Println("bob:", o.Kind, "by", o.By, "because", o.Cause)
-			fmt.Println("ann:", ann.Close(websocket.StatusNormalClosure, ""))
+			_ = ann.CloseNow()
 			fmt.Println("Shutdown:", s.Shutdown(ctx))
 			return
 		default:
@@ -169,6 +169,5 @@ func Example_broadcast() {
 	// bob receives: bob is here
 	// ann receives: bob is here
 	// bob: closed by local because the client is too slow
-	// ann: <nil>
 	// Shutdown: <nil>
 }

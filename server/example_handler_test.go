@@ -65,7 +65,9 @@ func Example_handler() {
 	}
 	_, p, err := conn.Read(ctx)
 	fmt.Println(string(p), err)
-	fmt.Println(conn.Close(websocket.StatusNormalClosure, "bye"))
+	if err := conn.Close(websocket.StatusNormalClosure, "bye"); err != nil {
+		log.Fatal(err)
+	}
 
 	o := <-ended
 	fmt.Println("OnEnd:", o.Kind, "by", o.By, int(o.Code), o.Reason)
@@ -73,7 +75,6 @@ func Example_handler() {
 	fmt.Println("Serve:", <-served)
 	// Output:
 	// HELLO <nil>
-	// <nil>
 	// level=INFO msg=ended kind=normal by=peer gone=false code=1000 reason=bye sent=1000 received=1000 id=1 uri="/room?n=1" messages_in=1 messages_out=1 bytes_in=5 bytes_out=5
 	// OnEnd: normal by peer 1000 bye
 	// level=INFO msg=draining timeout=15s
