@@ -43,8 +43,8 @@ func TestBytes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := run(t, plan, tcpServer(t, func(c net.Conn) { _, _ = io.Copy(c, c) }))
-			if target := r.Targets[0]; !r.Right() || target.Rounds[0].Messages == 0 {
-				t.Errorf("%q, %+v", target.Wrong(), target.Rounds)
+			if target := r.Targets[0]; !r.OK() || target.Rounds[0].Messages == 0 {
+				t.Errorf("%q, %+v", target.Problems(), target.Rounds)
 			}
 		})
 	}
@@ -73,7 +73,7 @@ func TestBytes(t *testing.T) {
 					_, _ = io.Copy(io.Discard, c)
 				}
 			}))
-			if wrong := r.Targets[0].Wrong(); r.Right() || len(wrong) == 0 || !strings.Contains(wrong[0], test.want) {
+			if wrong := r.Targets[0].Problems(); r.OK() || len(wrong) == 0 || !strings.Contains(wrong[0], test.want) {
 				t.Errorf("got %q, want %s", wrong, test.want)
 			}
 		})

@@ -11,13 +11,13 @@ import (
 	"example.com/wsecho/internal/handshake"
 )
 
-// A conn is one connection in a turn. One goroutine reads, counts and, in a closed
+// A conn is one connection in a run. One goroutine reads, counts and, in a closed
 // loop of small messages, writes. Otherwise a second one writes: it must not be kept
 // from that by what is still to be read, or two peers that both write would wait for
 // each other for ever.
 type conn struct {
 	*opened
-	turn  *turn
+	owner *run
 	id    int
 	first int // its first message among the messages; others begin elsewhere
 	part  *part
@@ -43,8 +43,8 @@ type conn struct {
 // send.
 const inlineBytes = 72 << 10
 
-func newConn(t *turn, o *opened, id int) *conn {
-	c := &conn{opened: o, turn: t, id: id, first: id * 37 % t.messages.n, part: t.recorder.part(id)}
+func newConn(t *run, o *opened, id int) *conn {
+	c := &conn{opened: o, owner: t, id: id, first: id * 37 % t.messages.n, part: t.recorder.part(id)}
 	p := t.plan
 	if p.Rate == 0 {
 		c.at = make([]int64, p.InFlight)
@@ -82,13 +82,13 @@ func (c *conn) run() {
 	}
 	c.Close()
 	if err != nil {
-		c.turn.fail(c, err)
+		c.owner.fail(c, err)
 	}
 }
 
 // read is the reader.
 func (c *conn) read() error {
-	t := c.turn
+	t := c.owner
 	if t.plan.Rate == 0 { // whatever the time is: each has at least these
 		c.release(t.plan.InFlight, t.now())
 	}
@@ -126,7 +126,7 @@ func (c *conn) reason(err error) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return faultOf(err)
 	}
-	// The turn has ended, and wanted to be looked at.
+	// The run has ended and woke this read.
 	_ = c.SetReadDeadline(time.Time{})
 	if c.cut.Load() != nil || c.failed.Load() != nil {
 		_ = c.SetReadDeadline(time.Unix(1, 0)) // which may have been undone just now
@@ -174,12 +174,12 @@ func (c *conn) write() {
 				break
 			}
 			n := int(min(due-sent, maxBatch))
-			if c.turn.plan.Rate > 0 {
-				c.late.before(c, sent, n, c.turn.now())
+			if c.owner.plan.Rate > 0 {
+				c.late.before(c, sent, n, c.owner.now())
 			}
 			c.send(int(sent), n)
-			if c.turn.plan.Rate > 0 {
-				c.late.free = c.turn.now()
+			if c.owner.plan.Rate > 0 {
+				c.late.free = c.owner.now()
 			}
 			sent += int64(n)
 		}
@@ -192,7 +192,7 @@ const maxBatch = 64
 // send writes n messages from the given one on.
 func (c *conn) send(from, n int) {
 	for n > 0 {
-		b, k := c.turn.messages.frames(c.first+from, n)
+		b, k := c.owner.messages.frames(c.first+from, n)
 		c.put(b)
 		from, n = from+k, n-k
 	}
@@ -228,9 +228,9 @@ func (c *conn) answer(p []byte) {
 }
 
 // goodbye closes with 1000, and waits a moment for the answer, so that the server has
-// a good end of it and the next turn a quiet machine. What else comes is a fault.
+// a good end of it and the next run a quiet machine. What else comes is a fault.
 func (c *conn) goodbye() error {
-	if c.turn.messages.bytes {
+	if c.owner.messages.bytes {
 		return nil
 	}
 	c.leaving = true

@@ -5,12 +5,12 @@
 //	if err != nil {
 //		log.Fatal(err) // the plan or a URL makes no sense
 //	}
-//	fmt.Println(r.Right(), r.Targets[0].Rate.Median, r.Targets[1].Ratios)
+//	fmt.Println(r.OK(), r.Targets[0].Rate.Median, r.Targets[1].Ratios)
 //
-// The work is done in rounds. In each the servers have a turn, one after the other:
-// A B C A B C. So what the machine does besides falls on all of them, and the figures
-// are divided round by round. A turn opens its connections, warms up, measures, and
-// says goodbye.
+// The work is done in rounds. In each round the servers are measured one after the other:
+// A B C A B C. So other work of the machine affects all of them, and the figures
+// are divided round by round. A run opens its connections, warms up, measures, and
+// performs the closing handshake.
 //
 // Without a rate the loop is closed: each connection has a number of messages in
 // flight, and one that has come back makes room for the next. That measures what a

@@ -31,7 +31,7 @@ func ExampleRun() {
 		log.Fatal(err)
 	}
 	fmt.Println(report.Headline(r))
-	fmt.Println("every byte right:", r.Right())
+	fmt.Println("every byte right:", r.OK())
 
 	stop()
 	fmt.Println(<-done)

@@ -81,8 +81,8 @@ func TestForeign(t *testing.T) {
 			t.Run(name+"/"+loop, func(t *testing.T) {
 				t.Parallel()
 				r := run(t, plan, wstest.Serve(t, handle))
-				if !r.Right() {
-					t.Error(r.Targets[0].Wrong())
+				if !r.OK() {
+					t.Error(r.Targets[0].Problems())
 				}
 			})
 		}
@@ -116,8 +116,8 @@ func TestPlainAnswers(t *testing.T) {
 			_ = p.Send(wstest.TextFrame(plain))
 		}
 	})
-	if r := run(t, load.Plan{Compression: true, Size: 300}, url); !r.Right() {
-		t.Error(r.Targets[0].Wrong())
+	if r := run(t, load.Plan{Compression: true, Size: 300}, url); !r.OK() {
+		t.Error(r.Targets[0].Problems())
 	}
 }
 
@@ -156,8 +156,8 @@ func TestTakeover(t *testing.T) {
 		}
 	})
 	// So that what is referred to goes beyond the window, too.
-	if r := run(t, load.Plan{Compression: true, Size: 3000, Connections: 1, Duration: time.Second}, url); !r.Right() || r.Targets[0].Messages < 12 {
-		t.Error(r.Targets[0].Messages, r.Targets[0].Wrong())
+	if r := run(t, load.Plan{Compression: true, Size: 3000, Connections: 1, Duration: time.Second}, url); !r.OK() || r.Targets[0].Messages < 12 {
+		t.Error(r.Targets[0].Messages, r.Targets[0].Problems())
 	}
 }
 
@@ -173,7 +173,7 @@ func TestBothWays(t *testing.T) {
 		wstest.Echo(p)
 	})
 	// More than the buffers of both systems hold.
-	if r := run(t, load.Plan{Size: 3 << 20, InFlight: 6, Connections: 1, Binary: true}, url); !r.Right() {
-		t.Error(r.Targets[0].Wrong())
+	if r := run(t, load.Plan{Size: 3 << 20, InFlight: 6, Connections: 1, Binary: true}, url); !r.OK() {
+		t.Error(r.Targets[0].Problems())
 	}
 }

@@ -62,12 +62,12 @@ func (in *incoming) check(b []byte) ([]byte, error) {
 		if !in.frame.begun && !in.message.begun {
 			// Nearly always this is all.
 			for {
-				n := in.c.turn.messages.matches(in.next(), in.room(), b)
+				n := in.c.owner.messages.matches(in.next(), in.room(), b)
 				if n == 0 {
 					break
 				}
 				in.done += int64(n)
-				b = b[n*in.c.turn.messages.inOne:]
+				b = b[n*in.c.owner.messages.inOne:]
 			}
 		}
 		if !in.frame.begun {
@@ -99,7 +99,7 @@ func (in *incoming) room() int { return int(in.c.due.Load() - in.done) }
 
 // header begins a frame. It returns the length of the header, 0 if a part is missing.
 func (in *incoming) header(b []byte) (int, error) {
-	if m := in.c.turn.messages; m.bytes {
+	if m := in.c.owner.messages; m.bytes {
 		if len(b) == 0 {
 			return 0, nil
 		}
@@ -114,7 +114,7 @@ func (in *incoming) header(b []byte) (int, error) {
 	if len(b) < n {
 		return 0, nil
 	}
-	if err := h.CheckServer(in.message.begun, in.c.turn.plan.Compression); err != nil {
+	if err := h.CheckServer(in.message.begun, in.c.owner.plan.Compression); err != nil {
 		return 0, fault{brokeProtocol, err.Error()}
 	}
 	op := h.Opcode()
@@ -123,7 +123,7 @@ func (in *incoming) header(b []byte) (int, error) {
 		in.control = in.control[:0]
 		return n, nil
 	}
-	m := in.c.turn.messages
+	m := in.c.owner.messages
 	if op != frame.Continuation {
 		if in.room() == 0 {
 			return 0, faultf(unasked, "%s of %d bytes or more", kindOf(op), h.Length)
@@ -174,7 +174,7 @@ func (in *incoming) payload(b []byte) error {
 
 // compare compares a part of the message, from a byte of it on.
 func (in *incoming) compare(b []byte, from int) error {
-	want := in.c.turn.messages.at(in.next())[from:]
+	want := in.c.owner.messages.at(in.next())[from:]
 	if bytes.Equal(b, want[:len(b)]) {
 		return nil
 	}
@@ -203,7 +203,7 @@ func (in *incoming) frameEnds() error {
 	in.message.begun = false
 	size := in.message.size
 	if in.message.packed {
-		most := in.c.turn.messages.size
+		most := in.c.owner.messages.size
 		plain, err := in.inflate.inflate(in.packed, most)
 		if err != nil {
 			return faultf(wrongEcho, "inflating it: %v", err)
@@ -213,7 +213,7 @@ func (in *incoming) frameEnds() error {
 		}
 		size = len(plain)
 	}
-	if want := in.c.turn.messages.size; size != want {
+	if want := in.c.owner.messages.size; size != want {
 		return faultf(wrongEcho, "%d of %d bytes came back", size, want)
 	}
 	in.done++

@@ -15,7 +15,7 @@ func FuzzIncoming(f *testing.F) {
 	frame := func(first byte, payload []byte) []byte {
 		return append(wire.AppendHeader(nil, first, len(payload)), payload...)
 	}
-	packed := func(compression bool) *turn {
+	packed := func(compression bool) *run {
 		p := plan
 		p.Compression = compression
 		m, err := newMessages(p)
@@ -23,7 +23,7 @@ func FuzzIncoming(f *testing.F) {
 			f.Fatal(err)
 		}
 		p.InFlight = 8
-		return &turn{plan: &p, messages: m}
+		return &run{plan: &p, messages: m}
 	}
 	plain, deflate := packed(false), packed(true)
 	one, two := plain.messages.at(0), plain.messages.at(1)
@@ -42,7 +42,7 @@ func FuzzIncoming(f *testing.F) {
 			which = deflate
 		}
 		judge := func(step int) (done int64, pongs int, err error) {
-			c := &conn{opened: &opened{}, turn: which, inline: false, wake: make(chan struct{}, 1)}
+			c := &conn{opened: &opened{}, owner: which, inline: false, wake: make(chan struct{}, 1)}
 			c.due.Store(8)
 			c.in.init(c, 64)
 			var kept []byte

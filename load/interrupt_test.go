@@ -35,8 +35,8 @@ func TestInterrupted(t *testing.T) {
 				t.Fatal(err)
 			}
 			first := r.Targets[0]
-			if !r.Interrupted || !first.Right() || len(first.Rounds) != 1 || len(r.Targets[1].Rounds) != 0 {
-				t.Errorf("%+v: %+v, %q", r, first, first.Wrong())
+			if !r.Interrupted || !first.OK() || len(first.Rounds) != 1 || len(r.Targets[1].Rounds) != 0 {
+				t.Errorf("%+v: %+v, %q", r, first, first.Problems())
 			}
 			if one := first.Rounds[0]; plan.Rate != 0.001 && (one.Measured >= time.Hour || one.Messages == 0 || one.Rate == 0) {
 				t.Errorf("%+v", one)
@@ -63,8 +63,8 @@ func TestInterruptedSilence(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if target := r.Targets[0]; !r.Interrupted || len(target.Failures) != 0 || target.Messages != 0 || r.Right() {
-					t.Errorf("%+v, %q", target, target.Wrong())
+				if target := r.Targets[0]; !r.Interrupted || len(target.Failures) != 0 || target.Messages != 0 || r.OK() {
+					t.Errorf("%+v, %q", target, target.Problems())
 				}
 			})
 		}
@@ -84,7 +84,7 @@ func TestInterruptedHandshake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if target := r.Targets[0]; !r.Interrupted || len(target.Failures) != 0 || target.GivenUp || r.Right() {
+	if target := r.Targets[0]; !r.Interrupted || len(target.Failures) != 0 || target.GivenUp || r.OK() {
 		t.Errorf("%+v", target)
 	}
 }

@@ -38,8 +38,8 @@ func TestNoOmission(t *testing.T) {
 
 	plan.Rate = 500
 	open := run(t, plan, url)
-	if !open.Right() {
-		t.Fatal(open.Targets[0].Wrong())
+	if !open.OK() {
+		t.Fatal(open.Targets[0].Problems())
 	}
 	// 300 of 1000 messages were due in the stall. The one in their midst waited half
 	// of it: so did 15 of 100, or longer. Nothing that the machine does makes it less.
@@ -63,8 +63,8 @@ func TestBlocked(t *testing.T) {
 	const stall = 600 * time.Millisecond
 	url := wstest.Serve(t, stalling(10, stall))
 	r := run(t, load.Plan{Connections: 1, Warmup: -1, Duration: time.Second, Rate: 50, Size: 400_000, Binary: true}, url)
-	if !r.Right() {
-		t.Fatal(r.Targets[0].Wrong())
+	if !r.OK() {
+		t.Fatal(r.Targets[0].Problems())
 	}
 	one := r.Targets[0].Rounds[0]
 	if one.Latency.Max < stall || one.Latency.P50 < stall/10 {

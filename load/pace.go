@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// pace lets each message go when it is due, until the turn is over.
-func (t *turn) pace(ctx context.Context, gone <-chan struct{}) {
+// pace lets each message go when it is due, until the run is over.
+func (t *run) pace(ctx context.Context, gone <-chan struct{}) {
 	interval := float64(time.Second) / t.plan.Rate
 	for next := int64(0); ; {
 		now := t.now()
@@ -45,7 +45,7 @@ type lateness struct {
 
 // before is for n messages, from the given one on, that are about to be sent.
 func (l *lateness) before(c *conn, from int64, n int, now time.Duration) {
-	t := c.turn
+	t := c.owner
 	for i := from; i < from+int64(n); i++ {
 		due := t.dueAt(c.id, i)
 		if due < t.from || due >= t.to {

@@ -33,8 +33,8 @@ const (
 
 // A Plan says what is done to each server. The zero value is good.
 type Plan struct {
-	// Connections is how many there are at once to the one server whose turn it
-	// is; zero is DefaultConnections.
+	// Connections is the number of connections to the server that is measured; zero is
+	// DefaultConnections.
 	Connections int `json:"connections"`
 
 	// Size is the length of a message in bytes, before compression; zero is
@@ -53,7 +53,7 @@ type Plan struct {
 	// together and evenly; zero is a closed loop.
 	Rate float64 `json:"rate,omitempty"`
 
-	// Duration is how long one turn measures; zero is DefaultDuration. Warmup is
+	// Duration is how long a round measures one server; zero is DefaultDuration. Warmup is
 	// how long it runs before that; zero is DefaultWarmup and negative is none.
 	Duration time.Duration `json:"duration_ns"`
 	Warmup   time.Duration `json:"warmup_ns"`
@@ -82,26 +82,26 @@ type Plan struct {
 	// TLS is for wss; nil trusts the system's roots.
 	TLS *tls.Config `json:"-"`
 
-	// Measuring is called with true when a turn begins to measure, after its
+	// Measuring is called with true when a round begins to measure, after its
 	// connections are made and its warm-up is over, and with false when it ends, if it
 	// had begun: for whoever reads meanwhile what the server costs. Nil is nobody.
 	Measuring func(begins bool) `json:"-"`
 
-	// Progress is called about twice a second and at the end of each turn, never
+	// Progress is called about twice a second and at the end of each round, never
 	// at the same time as itself. Nil is nobody.
 	Progress func(Progress) `json:"-"`
 }
 
 // A Progress is how far a run is.
 type Progress struct {
-	URL      string
-	Round    int           // from 1
-	Rounds   int           // of the plan
-	Done     float64       // of the whole run, from 0 to 1
-	Rate     float64       // messages a second since the last call
-	P99      time.Duration // the same; 0 if none came
-	Failures int           // connections of this turn that have failed
-	TurnOver bool          // then Rate and P99 are of the whole turn
+	URL       string
+	Round     int           // from 1
+	Rounds    int           // of the plan
+	Done      float64       // of the whole run, from 0 to 1
+	Rate      float64       // messages a second since the last call
+	P99       time.Duration // the same; 0 if none came
+	Failures  int           // connections of this round that have failed
+	RoundOver bool          // then Rate and P99 are of the whole round
 }
 
 // populated returns p with its defaults, or what makes no sense in it.

@@ -140,11 +140,11 @@ func TestNoWebSocket(t *testing.T) {
 			url := test.url(t)
 			r := run(t, test.plan, url)
 			target := r.Targets[0]
-			wrong := target.Wrong()
+			wrong := target.Problems()
 			if len(wrong) != 1 || !regexp.MustCompile("^"+regexp.QuoteMeta(url)+": .*"+test.want).MatchString(wrong[0]) {
 				t.Errorf("%q, want one sentence: %s", wrong, test.want)
 			}
-			if r.Right() || !target.GivenUp || target.Failures[0].Count != 1 {
+			if r.OK() || !target.GivenUp || target.Failures[0].Count != 1 {
 				t.Errorf("%+v", target)
 			}
 		})

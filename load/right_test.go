@@ -122,8 +122,8 @@ func TestRight(t *testing.T) {
 			test.options.OnEnd = func(o server.Outcome) { ended <- o }
 			r := run(t, test.plan, serve(t, test.secure, test.options))
 			target := r.Targets[0]
-			if !r.Right() || len(target.Rounds) != 1 {
-				t.Fatalf("%q in %d rounds, %d messages", target.Wrong(), len(target.Rounds), target.Messages)
+			if !r.OK() || len(target.Rounds) != 1 {
+				t.Fatalf("%q in %d rounds, %d messages", target.Problems(), len(target.Rounds), target.Messages)
 			}
 			one := target.Rounds[0]
 			if one.Connections != r.Plan.Connections || one.Messages > 0 && one.Latency.Max == 0 || one.Latency.Min > one.Latency.P50 || one.Latency.P50 > one.Latency.Max {

@@ -18,8 +18,8 @@ func TestWarmup(t *testing.T) {
 	var max time.Duration
 	for range 5 { // a machine that stands still looks like the server
 		r := run(t, load.Plan{Connections: 1, Warmup: 3 * stall / 2, Duration: stall / 2}, url)
-		if !r.Right() {
-			t.Fatal(r.Targets[0].Wrong())
+		if !r.OK() {
+			t.Fatal(r.Targets[0].Problems())
 		}
 		if max = r.Targets[0].Rounds[0].Latency.Max; max < stall {
 			return
@@ -38,12 +38,12 @@ func TestRounds(t *testing.T) {
 			t.Errorf("after %v: %+v", done, p)
 		}
 		done = p.Done
-		if p.TurnOver {
+		if p.RoundOver {
 			order = append(order, p.URL)
 		}
 	}}
 	r := run(t, plan, first, second)
-	if !r.Right() || r.Interrupted {
+	if !r.OK() || r.Interrupted {
 		t.Errorf("%+v", r)
 	}
 	if done != 1 || len(order) != 10 {
@@ -51,7 +51,7 @@ func TestRounds(t *testing.T) {
 	}
 	for i, url := range order {
 		if want := []string{first, second}[i%2]; url != want {
-			t.Errorf("turn %d was that of %s, not %s", i, url, want)
+			t.Errorf("run %d measured %s, want %s", i, url, want)
 		}
 	}
 	if r.Targets[0].Ratios != nil || len(r.Targets[1].Ratios) != len(load.Figures) {
@@ -84,6 +84,6 @@ func TestMeasuring(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(calls) > 0 {
-		t.Errorf("a turn that ended in its warm-up called it with %v", calls)
+		t.Errorf("a run that ended in its warm-up called it with %v", calls)
 	}
 }

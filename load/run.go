@@ -38,7 +38,7 @@ func Run(ctx context.Context, p Plan, urls ...string) (*Report, error) {
 			if target.GivenUp || ctx.Err() != nil {
 				continue
 			}
-			t := &turn{plan: &p, url: parsed[i], messages: messages, recorder: newRecorder()}
+			t := &run{plan: &p, url: parsed[i], messages: messages, recorder: newRecorder()}
 			if t.url.Scheme == tcpScheme {
 				t.messages = messages.asBytes()
 			}
@@ -49,7 +49,7 @@ func Run(ctx context.Context, p Plan, urls ...string) (*Report, error) {
 				}
 				say.Rate, say.P99, say.Failures = rate, p99, failures
 				part := 1.0
-				if !say.TurnOver {
+				if !say.RoundOver {
 					part = min(float64(t.now())/float64(t.to), 1)
 				}
 				say.Done = (float64(round*len(urls)+i) + part) / float64(p.Rounds*len(urls))
@@ -57,12 +57,12 @@ func Run(ctx context.Context, p Plan, urls ...string) (*Report, error) {
 			}
 			t.run(ctx)
 			target.add(t)
-			say.TurnOver = true
+			say.RoundOver = true
 			t.progress(target.lastRate(), time.Duration(t.recorder.total.ValueAtQuantile(99)), t.failures.count())
 		}
 	}
 	r.Interrupted = ctx.Err() != nil
-	r.conclude()
+	r.summarize()
 	return r, nil
 }
 
@@ -106,8 +106,8 @@ func parseURL(s string, compression bool) (*url.URL, error) {
 	return u, nil
 }
 
-// add is for a turn that is over.
-func (target *Target) add(t *turn) {
+// add adds the result of a run that has ended.
+func (target *Target) add(t *run) {
 	t.recorder.take()
 	target.failures.merge(t.failures...)
 	target.Messages += t.right
@@ -155,7 +155,7 @@ type Target struct {
 	Messages int64     `json:"messages"` // that came back right, in warm-ups too
 	Lost     int64     `json:"lost"`     // that were on their way when a connection failed
 	Failures []Failure `json:"failures"`
-	GivenUp  bool      `json:"given_up"` // there was nobody to connect to, and no further turn
+	GivenUp  bool      `json:"given_up"` // no connection could be made; later rounds leave it out
 	Local    bool      `json:"local"`    // it is on this machine
 
 	Rate Spread `json:"rate"` // messages a second
@@ -170,7 +170,7 @@ type Target struct {
 	failures failures
 }
 
-// A Round is one turn.
+// A Round is the result of one server in one round.
 type Round struct {
 	Connections int           `json:"connections"` // that were made
 	Measured    time.Duration `json:"measured_ns"` // 0: it has ended before
@@ -187,22 +187,22 @@ type Round struct {
 	SentLate int64 `json:"sent_late,omitempty"`
 }
 
-// Right reports whether every message of every server came back as it was sent, and
-// there was one.
-func (r *Report) Right() bool {
+// OK reports whether each message to each server came back unchanged, and there was at
+// least one.
+func (r *Report) OK() bool {
 	for _, t := range r.Targets {
-		if !t.Right() {
+		if !t.OK() {
 			return false
 		}
 	}
 	return true
 }
 
-// Right reports the same of one server.
-func (t *Target) Right() bool { return len(t.Failures) == 0 && t.Lost == 0 && t.Messages > 0 }
+// OK reports the same of one server.
+func (t *Target) OK() bool { return len(t.Failures) == 0 && t.Lost == 0 && t.Messages > 0 }
 
-// Wrong are sentences on what has gone wrong with t; none if all is right.
-func (t *Target) Wrong() []string {
+// Problems returns a sentence for each problem of t, none if t is OK.
+func (t *Target) Problems() []string {
 	var s []string
 	for _, f := range t.Failures {
 		s = append(s, fmt.Sprintf("%s: %v", t.URL, f))

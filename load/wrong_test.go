@@ -82,10 +82,10 @@ func TestWrong(t *testing.T) {
 				}
 				r := run(t, plan, wstest.Serve(t, after(5, test.deed)))
 				target := r.Targets[0]
-				if len(target.Failures) == 0 || r.Right() {
+				if len(target.Failures) == 0 || r.OK() {
 					t.Fatalf("%+v", target)
 				}
-				sentence := strings.TrimSuffix(target.Wrong()[0], " (2 connections; this was the first)")
+				sentence := strings.TrimSuffix(target.Problems()[0], " (2 connections; this was the first)")
 				if !regexp.MustCompile(test.want).MatchString(sentence) {
 					t.Errorf("%q, want %s", sentence, test.want)
 				}
@@ -119,7 +119,7 @@ func TestSwapped(t *testing.T) {
 		_, _ = p.End(soon)
 	})
 	for _, size := range []int{5, 64, 100_000} {
-		if wrong := run(t, load.Plan{Size: size, InFlight: 2, Connections: 1}, url).Targets[0].Wrong(); len(wrong) == 0 || !strings.Contains(wrong[0], "did not come back as it was sent") {
+		if wrong := run(t, load.Plan{Size: size, InFlight: 2, Connections: 1}, url).Targets[0].Problems(); len(wrong) == 0 || !strings.Contains(wrong[0], "did not come back as it was sent") {
 			t.Errorf("%d bytes: %q", size, wrong)
 		}
 	}
@@ -134,7 +134,7 @@ func TestUnasked(t *testing.T) {
 			}
 		}})
 	})
-	wrong := run(t, load.Plan{Connections: 1}, url).Targets[0].Wrong()
+	wrong := run(t, load.Plan{Connections: 1}, url).Targets[0].Problems()
 	if len(wrong) != 1 || !strings.HasSuffix(wrong[0], "sent a message that nobody had asked for: a text of 17 bytes or more") {
 		t.Errorf("%q", wrong)
 	}
@@ -159,7 +159,7 @@ func TestWrongCompression(t *testing.T) {
 					_, _ = p.End(soon)
 				}
 			})
-			wrong := run(t, load.Plan{Compression: true, Connections: 1}, url).Targets[0].Wrong()
+			wrong := run(t, load.Plan{Compression: true, Connections: 1}, url).Targets[0].Problems()
 			if len(wrong) == 0 || !strings.Contains(wrong[0], "did not come back as it was sent") {
 				t.Errorf("%q", wrong)
 			}
@@ -172,7 +172,7 @@ func TestWrongCompression(t *testing.T) {
 func TestOneOfTwo(t *testing.T) {
 	missing := wstest.ServeRaw(t, nil, says("HTTP/1.1 404 Not Found\r\n\r\n"))
 	r := run(t, load.Plan{Rounds: 2}, missing, serve(t, false, server.Options{}))
-	if r.Right() || r.Targets[0].Right() || !r.Targets[1].Right() || len(r.Targets[1].Rounds) != 2 {
+	if r.OK() || r.Targets[0].OK() || !r.Targets[1].OK() || len(r.Targets[1].Rounds) != 2 {
 		t.Errorf("%+v and %+v", r.Targets[0], r.Targets[1])
 	}
 	if len(r.Targets[1].Ratios) != 0 {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/wsecho/bench/checks"
-	"example.com/wsecho/bench/fates"
+	"example.com/wsecho/bench/deadpeer"
 	"example.com/wsecho/bench/measure"
 	"example.com/wsecho/bench/peers"
 	"example.com/wsecho/bench/result"
@@ -55,9 +55,9 @@ func (r *run) correctness(ctx context.Context) {
 	}
 }
 
-// fates finds out what becomes of dead clients and of a server that is told to end.
+// deadPeers finds out what becomes of dead clients and of a server that is told to end.
 // Nearly all of it is waiting, so all of it happens at once.
-func (r *run) fates(ctx context.Context) {
+func (r *run) deadPeers(ctx context.Context) {
 	var all errgroup.Group
 	for _, c := range r.Cells {
 		var find finder
@@ -145,13 +145,13 @@ func silent(ctx context.Context, start starter) (map[string]float64, string, err
 		return nil, "", err
 	}
 	defer proc.Stop()
-	noticed, said, err := fates.Dead(ctx, proc.Addr, deadBound)
+	noticed, said, err := deadpeer.Dead(ctx, proc.Addr, deadBound)
 	return notice(noticed), said, err
 }
 
 // cut is a client to whom there is no path any more.
 func cut(ctx context.Context, start starter) (map[string]float64, string, error) {
-	noticed, err := fates.DeadPath(ctx, start, deadBound)
+	noticed, err := deadpeer.DeadPath(ctx, start, deadBound)
 	return notice(noticed), "", err
 }
 
@@ -168,7 +168,7 @@ func drain(ctx context.Context, start starter) (map[string]float64, string, erro
 		return nil, "", err
 	}
 	defer proc.Stop()
-	told, said, took, err := fates.Drain(ctx, proc.Addr, drainConnections, proc.Terminate, proc.Ended(), deadBound)
+	told, said, took, err := deadpeer.Drain(ctx, proc.Addr, drainConnections, proc.Terminate, proc.Ended(), deadBound)
 	f := map[string]float64{"told": told}
 	if took > 0 { // else it has not ended
 		f["end_s"] = took.Seconds()

@@ -39,7 +39,7 @@ func Run(ctx context.Context, p Plan) (*result.Report, error) {
 	if p.Correctness {
 		r.correctness(ctx)
 	}
-	r.fates(ctx)
+	r.deadPeers(ctx)
 	for round := range p.Rounds {
 		for _, c := range p.Cells {
 			turn := r.turnOf(c.Kind)
@@ -61,7 +61,7 @@ func Run(ctx context.Context, p Plan) (*result.Report, error) {
 	}
 	r.report.Interrupted = ctx.Err() != nil
 	r.report.Took = time.Since(r.report.Began).Round(time.Second)
-	r.conclude()
+	r.addNotes()
 	return r.report, nil
 }
 

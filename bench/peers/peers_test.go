@@ -151,8 +151,8 @@ func echoes(t *testing.T, addr string, o peers.Options, size int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !r.Right() {
-			t.Errorf("%d bytes, binary %v: %s", size, binary, r.Targets[0].Wrong())
+		if !r.OK() {
+			t.Errorf("%d bytes, binary %v: %s", size, binary, r.Targets[0].Problems())
 		}
 	}
 }

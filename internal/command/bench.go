@@ -76,7 +76,7 @@ func (f *benchCommand) Run(ctx context.Context, out streams) error {
 		return err
 	}
 	for _, t := range r.Targets {
-		for _, sentence := range t.Wrong() {
+		for _, sentence := range t.Problems() {
 			fmt.Fprintf(out.stderr, "wsecho: %s\n", sentence)
 		}
 	}
@@ -92,7 +92,7 @@ func (f *benchCommand) Run(ctx context.Context, out streams) error {
 	} else {
 		err = report.Table(out.stdout, r)
 	}
-	if err == nil && !r.Right() {
+	if err == nil && !r.OK() {
 		err = errors.New("not every echo was right")
 	}
 	return err

@@ -47,7 +47,7 @@ func (p *progress) show(now load.Progress) {
 		line := []rune(strings.Repeat("█", full) + strings.Repeat("░", cells-full) + " " + text)
 		fmt.Fprintf(p.w, "\r\x1b[K%s", string(line[:min(len(line), width)]))
 		p.drawn = true
-	case now.TurnOver || time.Since(p.lastLine) > lineInterval:
+	case now.RoundOver || time.Since(p.lastLine) > lineInterval:
 		fmt.Fprintln(p.w, text)
 		p.lastLine = time.Now()
 	}

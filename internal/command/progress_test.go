@@ -17,10 +17,10 @@ func TestProgress(t *testing.T) {
 	p := newProgress(&lines)
 	p.lastLine = time.Now().Add(time.Hour)
 	p.show(now) // too early for a line
-	now.TurnOver, now.Failures = true, 3
+	now.RoundOver, now.Failures = true, 3
 	p.show(now)
 	p.lastLine = time.Now().Add(-2 * lineInterval)
-	now.TurnOver, now.Failures = false, 0
+	now.RoundOver, now.Failures = false, 0
 	p.show(now)
 	p.clear()
 	const want = "round 1 of 2  ws://a/  1234 messages/s  p99 1.23ms  3 FAILED\n" +

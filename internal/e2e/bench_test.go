@@ -51,7 +51,7 @@ func TestBenchInterrupted(t *testing.T) {
 	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
 		t.Fatalf("%v in %s", err, &stdout)
 	}
-	if !r.Interrupted || !r.Right() || len(r.Targets[0].Rounds) != 1 || r.Targets[0].Rounds[0].Messages == 0 {
+	if !r.Interrupted || !r.OK() || len(r.Targets[0].Rounds) != 1 || r.Targets[0].Rounds[0].Messages == 0 {
 		t.Errorf("%s", &stdout)
 	}
 	server.stop(t)

@@ -82,7 +82,7 @@ func plural(n int, what string) string {
 
 // outcome is what became of the messages to t.
 func outcome(t *load.Target) string {
-	if t.Right() {
+	if t.OK() {
 		return number(float64(t.Messages)) + " messages, every byte right"
 	}
 	n := 0

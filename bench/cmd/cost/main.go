@@ -224,8 +224,8 @@ func measureCell(p *measure.Process, c cell, each time.Duration, server string) 
 	if err = errors.Join(err, failed); err != nil {
 		return load.Round{}, 0, err
 	}
-	if !report.Right() {
-		return load.Round{}, 0, errors.New(strings.Join(report.Targets[0].Wrong(), "; "))
+	if !report.OK() {
+		return load.Round{}, 0, errors.New(strings.Join(report.Targets[0].Problems(), "; "))
 	}
 	r := report.Targets[0].Rounds[0]
 	return r, float64((used[1] - used[0]).Nanoseconds()) / 1e3 / float64(r.Messages), nil

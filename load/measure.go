@@ -12,8 +12,8 @@ import (
 	"example.com/wsecho/internal/handshake"
 )
 
-// A turn is one server's in a round.
-type turn struct {
+// A run measures one server in one round.
+type run struct {
 	plan     *Plan
 	url      *url.URL
 	messages *messages
@@ -36,21 +36,21 @@ type turn struct {
 	measured time.Duration    // how long from is past when it stopped, 0 if not reached
 }
 
-// now is the time of the turn.
-func (t *turn) now() time.Duration { return time.Since(t.began) }
+// now returns the time since the run began.
+func (t *run) now() time.Duration { return time.Since(t.began) }
 
 // over reports whether nothing more is to be sent at the time now.
-func (t *turn) over(now time.Duration) bool { return now >= t.to || t.stopped.Load() }
+func (t *run) over(now time.Duration) bool { return now >= t.to || t.stopped.Load() }
 
 // dueAt is when message i of a connection is due, with a rate.
-func (t *turn) dueAt(conn int, i int64) time.Duration {
+func (t *run) dueAt(conn int, i int64) time.Duration {
 	n := float64(conn) + float64(i)*float64(len(t.conns))
 	return time.Duration(n / t.plan.Rate * float64(time.Second))
 }
 
 // account is for n messages, from the given one on, that came back.
 func (c *conn) account(from int64, n int, now time.Duration) {
-	t, p := c.turn, c.part
+	t, p := c.owner, c.part
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now >= t.from && !t.over(now) {
@@ -76,7 +76,7 @@ func (c *conn) account(from int64, n int, now time.Duration) {
 }
 
 // fail is for a connection that has ended before its time.
-func (t *turn) fail(c *conn, err error) {
+func (t *run) fail(c *conn, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := faultOf(err)
@@ -89,7 +89,7 @@ func (t *turn) fail(c *conn, err error) {
 
 // open makes the connections. One that fails does not stop the others, except for the
 // first: then there is no server.
-func (t *turn) open(ctx context.Context) {
+func (t *run) open(ctx context.Context) {
 	addr := handshake.Address(t.url)
 	try := func() *opened {
 		o, err := open(ctx, t.plan, t.url, addr)
@@ -133,8 +133,8 @@ func (t *turn) open(ctx context.Context) {
 	}
 }
 
-// run is the turn. It ends when all its connections have.
-func (t *turn) run(ctx context.Context) {
+// run measures. It returns when all connections have ended.
+func (t *run) run(ctx context.Context) {
 	t.open(ctx)
 	if len(t.conns) == 0 {
 		return
@@ -162,7 +162,7 @@ func (t *turn) run(ctx context.Context) {
 }
 
 // feed returns when nothing more is to be sent. With a rate it says when each is.
-func (t *turn) feed(ctx context.Context, gone <-chan struct{}) {
+func (t *run) feed(ctx context.Context, gone <-chan struct{}) {
 	if t.plan.Rate > 0 {
 		t.pace(ctx, gone)
 		return
@@ -177,7 +177,7 @@ func (t *turn) feed(ctx context.Context, gone <-chan struct{}) {
 }
 
 // stop is when nothing more is to be sent.
-func (t *turn) stop() {
+func (t *run) stop() {
 	if now := min(t.now(), t.to); now > t.from {
 		t.measured = now - t.from
 		t.measuring(false)
@@ -189,7 +189,7 @@ func (t *turn) stop() {
 }
 
 // measuring is called at from, and when it is over.
-func (t *turn) measuring(begins bool) {
+func (t *run) measuring(begins bool) {
 	at := 1
 	if begins {
 		at, t.begun = 0, true
@@ -204,7 +204,7 @@ func (t *turn) measuring(begins bool) {
 const patience = time.Second
 
 // watch looks after the connections until all are gone.
-func (t *turn) watch(ctx context.Context, gone, fed <-chan struct{}) {
+func (t *run) watch(ctx context.Context, gone, fed <-chan struct{}) {
 	const telling = 500 * time.Millisecond
 	warm := time.NewTimer(t.from)
 	defer warm.Stop()
@@ -266,8 +266,8 @@ func (m *mark) look(c *conn, now time.Duration, end bool) {
 	var f fault
 	switch {
 	case end:
-	case now-m.at > c.turn.plan.Timeout:
-		f = fault{silent, fmt.Sprintf("for %v, with %d messages to come", c.turn.plan.Timeout, missing)}
+	case now-m.at > c.owner.plan.Timeout:
+		f = fault{silent, fmt.Sprintf("for %v, with %d messages to come", c.owner.plan.Timeout, missing)}
 	default:
 		return
 	}

@@ -1,4 +1,4 @@
-package fates
+package deadpeer
 
 import (
 	"context"

@@ -14,8 +14,8 @@ const (
 	lateShare = 0.01
 )
 
-// conclude says what the figures are worth.
-func (r *run) conclude() {
+// addNotes says what the figures are worth.
+func (r *run) addNotes() {
 	for _, c := range r.Cells {
 		for _, o := range c.Outcomes {
 			if s := measure.Sample(o.Values("client_share")).Median(); s > busy {

@@ -41,8 +41,8 @@ func (r Round) figure(name string) (float64, bool) {
 	return float64(r.Latency.P999), some
 }
 
-// conclude fills in what follows from the rounds.
-func (r *Report) conclude() {
+// summarize computes the figures that follow from the rounds.
+func (r *Report) summarize() {
 	for i, t := range r.Targets {
 		t.Failures = append([]Failure{}, t.failures...) // in JSON no null
 		t.Rate, _ = t.Spread("rate")

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package fates
+package deadpeer
 
 import (
 	"context"

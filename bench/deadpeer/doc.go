@@ -1,6 +1,6 @@
-// Package fates finds out what a server makes of a client that is gone, and what
+// Package deadpeer finds out what a server makes of a client that is gone, and what
 // its clients hear when the server itself is told to end.
-package fates
+package deadpeer
 
 import (
 	"context"
