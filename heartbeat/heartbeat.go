@@ -160,7 +160,7 @@ func (m *Monitor) OnPing(context.Context, []byte) bool {
 }
 
 // OnPong is for OnPongReceived of the options of Accept or Dial. A pong is a
-// sign of life, whatever its payload and even if no ping asked for it.
+// sign of life, whatever its payload and even if it answers no ping.
 func (m *Monitor) OnPong(_ context.Context, payload []byte) { m.pong(number(payload)) }
 
 // Received records a sign of life, such as a Read that has returned a message. A

@@ -57,8 +57,8 @@ func (p *pinger) Ping(ctx context.Context) error {
 	return silence(ctx)
 }
 
-// asked waits for ping number n and returns when it was asked for.
-func (p *pinger) asked(n int) time.Time {
+// waitPing waits for ping number n and returns when it was sent.
+func (p *pinger) waitPing(n int) time.Time {
 	p.lock()
 	defer p.mu.Unlock()
 	for len(p.sent) < n {
@@ -78,35 +78,35 @@ func silence(ctx context.Context) error {
 	return fmt.Errorf("failed to wait for pong: %w", ctx.Err())
 }
 
-// evidence is a fake transport: what it says is set by do.
-type evidence struct {
-	mu                   sync.Mutex
-	heard, reading, left time.Time
-	unsent               int
-	writing              bool
+// A fakeTransport is a TransportState whose values do sets.
+type fakeTransport struct {
+	mu                      sync.Mutex
+	received, reading, left time.Time
+	unsent                  int
+	writing                 bool
 }
 
-func (e *evidence) do(f func(e *evidence)) {
+func (e *fakeTransport) do(f func(e *fakeTransport)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	f(e)
 }
 
-func get[T any](e *evidence, v *T) T {
+func get[T any](e *fakeTransport, v *T) T {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return *v
 }
 
-func (e *evidence) LastReceived() time.Time { return get(e, &e.heard) }
-func (e *evidence) ReadingSince() time.Time { return get(e, &e.reading) }
-func (e *evidence) PingSent() time.Time     { return get(e, &e.left) }
-func (e *evidence) Unsent() int             { return get(e, &e.unsent) }
-func (e *evidence) Writing() bool           { return get(e, &e.writing) }
+func (e *fakeTransport) LastReceived() time.Time { return get(e, &e.received) }
+func (e *fakeTransport) ReadingSince() time.Time { return get(e, &e.reading) }
+func (e *fakeTransport) PingSent() time.Time     { return get(e, &e.left) }
+func (e *fakeTransport) Unsent() int             { return get(e, &e.unsent) }
+func (e *fakeTransport) Writing() bool           { return get(e, &e.writing) }
 
 // pass is a ping that leaves at once, after which the peer is silent.
-func (e *evidence) pass(ctx context.Context, _ int) error {
-	e.do(func(e *evidence) { e.left = time.Now() })
+func (e *fakeTransport) pass(ctx context.Context, _ int) error {
+	e.do(func(e *fakeTransport) { e.left = time.Now() })
 	return silence(ctx)
 }
 
@@ -229,7 +229,7 @@ func TestDefaults(t *testing.T) {
 			r := start(t.Context(), m, p)
 			v := r.verdict(t)
 			if !v.LastReceived.IsZero() || v.Silent != r.ended.Sub(begin) {
-				t.Errorf("never heard: %+v, want silence for %v", v, r.ended.Sub(begin))
+				t.Errorf("never received: %+v, want silence for %v", v, r.ended.Sub(begin))
 			}
 			if got := r.ended.Sub(p.sent[len(p.sent)-1]); got != tt.timeout || v.Missed != tt.misses {
 				t.Errorf("%+v: timeout %v and %d misses, want %v and %d", tt.o, got, v.Missed, tt.timeout, tt.misses)
@@ -283,22 +283,22 @@ func TestDead(t *testing.T) {
 				r := start(t.Context(), m, p)
 
 				// The last sign of life comes right behind a ping.
-				first := p.asked(1)
+				first := p.waitPing(1)
 				at(first.Add(1))
 				m.Received()
-				heard := time.Now()
+				received := time.Now()
 				v := r.verdict(t)
 
 				// One nanosecond earlier, and that ping would have been a miss: this
 				// is the longest that it can take.
 				bound := time.Duration(tt.want)*interval + timeout
-				if got := r.ended.Sub(heard); got != bound-1 {
-					t.Errorf("given up %v after it was last heard, want %v", got, bound-1)
+				if got := r.ended.Sub(received); got != bound-1 {
+					t.Errorf("given up %v after its last byte, want %v", got, bound-1)
 				}
 				if got := len(p.sent); got != tt.want+1 {
 					t.Errorf("%d pings, want %d", got, tt.want+1)
 				}
-				if v.State != heartbeat.Dead || v.Missed != tt.want || !v.LastReceived.Equal(heard) || v.Silent != bound-1 || !v.Timeout() {
+				if v.State != heartbeat.Dead || v.Missed != tt.want || !v.LastReceived.Equal(received) || v.Silent != bound-1 || !v.Timeout() {
 					t.Errorf("%+v", v)
 				}
 				if first.Sub(begin) > interval {

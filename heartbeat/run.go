@@ -287,11 +287,11 @@ func (m *Monitor) evaluate() *Verdict {
 	// If the ping left or the reader came in the second half of the Timeout, the
 	// answer had too little time.
 	half := m.began.Add(m.timeout / 2)
-	var stuck, writing, unread bool
+	var notSent, writing, unread bool
 	if e := m.transport; e != nil {
 		left, reading := e.PingSent(), e.ReadingSince()
 		writing = e.Writing()
-		stuck = left.Before(m.began) || left.After(half) || e.Unsent() > 0
+		notSent = left.Before(m.began) || left.After(half) || e.Unsent() > 0
 		unread = reading.IsZero() || reading.After(half)
 	}
 	received, life := m.observe() // last: any sign of life outweighs the rest
@@ -311,7 +311,7 @@ func (m *Monitor) evaluate() *Verdict {
 			m.stats.State = Alive
 		}
 		return nil
-	case stuck || m.failed || !m.pinged:
+	case notSent || m.failed || !m.pinged:
 		m.stats.Stalled++
 		m.stats.State = WriteStalled
 		m.stalled++

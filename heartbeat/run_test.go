@@ -16,7 +16,7 @@ import (
 // Each sign of life comes once in every interval and nothing else does. Not one
 // miss is forgiven.
 func TestSignsOfLife(t *testing.T) {
-	e := new(evidence)
+	e := new(fakeTransport)
 	signs := map[string]func(m *heartbeat.Monitor){
 		"foreign pong": func(m *heartbeat.Monitor) { m.OnPong(context.Background(), []byte("mine")) },
 		"empty pong":   func(m *heartbeat.Monitor) { m.OnPong(context.Background(), nil) },
@@ -26,14 +26,14 @@ func TestSignsOfLife(t *testing.T) {
 				t.Error("OnPing forbids the pong")
 			}
 		},
-		"a byte heard": func(*heartbeat.Monitor) { e.do(func(e *evidence) { e.heard = time.Now() }) },
-		"bytes taken":  func(*heartbeat.Monitor) { e.do(func(e *evidence) { e.unsent-- }) },
+		"a byte received": func(*heartbeat.Monitor) { e.do(func(e *fakeTransport) { e.received = time.Now() }) },
+		"bytes taken":  func(*heartbeat.Monitor) { e.do(func(e *fakeTransport) { e.unsent-- }) },
 	}
 	for name, sign := range signs {
 		for _, after := range []time.Duration{1, timeout - 1, timeout + 1, interval - 1} {
 			t.Run(fmt.Sprint(name, " after ", after), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					*e = evidence{reading: time.Now()}
+					*e = fakeTransport{reading: time.Now()}
 					if name == "bytes taken" {
 						e.unsent = 1000
 					}
@@ -47,10 +47,10 @@ func TestSignsOfLife(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
 					r := start(ctx, m, p)
 					for n := range 10 {
-						at(p.asked(n + 1).Add(after))
+						at(p.waitPing(n + 1).Add(after))
 						sign(m)
 					}
-					at(p.asked(11)) // the tick sees what came late
+					at(p.waitPing(11)) // the tick sees what came late
 					s := m.Stats()
 					cancel()
 					if err := r.wait(t); err != nil {
@@ -83,10 +83,10 @@ func TestSignsOfLife(t *testing.T) {
 // A sign of life in the instant of the ping is older than the ping.
 func TestHeardBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &evidence{reading: time.Now()}
+		e := &fakeTransport{reading: time.Now()}
 		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: -1})
 		p := &pinger{answer: func(ctx context.Context, n int) error {
-			e.do(func(e *evidence) { e.heard = time.Now() })
+			e.do(func(e *fakeTransport) { e.received = time.Now() })
 			return e.pass(ctx, n)
 		}}
 		r := start(t.Context(), m, p)
@@ -97,12 +97,12 @@ func TestHeardBefore(t *testing.T) {
 	})
 }
 
-// What the transport says decides what an unanswered ping is.
+// The TransportState decides how an unanswered ping is counted.
 func TestUnanswered(t *testing.T) {
 	const half = timeout / 2
 	tests := []struct {
 		name          string
-		left, reading time.Duration // after the ping was asked for; negative: never
+		left, reading time.Duration // after the ping was sent; negative: never
 		unsent        int
 		want          heartbeat.State // what is counted; Late stands for unread
 	}{
@@ -118,24 +118,24 @@ func TestUnanswered(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := &evidence{left: time.Now()} // some older ping
+				e := &fakeTransport{left: time.Now()} // some older ping
 				m := newMonitor(t, heartbeat.Options{MaxMissed: 1000})
 				m.Use(e)
 				p := &pinger{answer: func(ctx context.Context, _ int) error {
-					asked := time.Now()
-					e.do(func(e *evidence) { e.unsent, e.reading = tt.unsent, time.Time{} })
+					sent := time.Now()
+					e.do(func(e *fakeTransport) { e.unsent, e.reading = tt.unsent, time.Time{} })
 					if tt.left >= 0 {
-						time.AfterFunc(tt.left, func() { e.do(func(e *evidence) { e.left = asked.Add(tt.left) }) })
+						time.AfterFunc(tt.left, func() { e.do(func(e *fakeTransport) { e.left = sent.Add(tt.left) }) })
 					}
 					if tt.reading >= 0 {
-						time.AfterFunc(tt.reading, func() { e.do(func(e *evidence) { e.reading = asked.Add(tt.reading) }) })
+						time.AfterFunc(tt.reading, func() { e.do(func(e *fakeTransport) { e.reading = sent.Add(tt.reading) }) })
 					}
 					return silence(ctx)
 				}}
 				ctx, cancel := context.WithCancel(t.Context())
 				r := start(ctx, m, p)
 				for n := range 5 {
-					at(p.asked(n + 1).Add(timeout))
+					at(p.waitPing(n + 1).Add(timeout))
 				}
 				cancel()
 				if err := r.wait(t); err != nil {
@@ -160,7 +160,7 @@ func TestUnanswered(t *testing.T) {
 
 // Any sign of life in time makes the misses before it good.
 func TestMissesMadeGood(t *testing.T) {
-	e := new(evidence)
+	e := new(fakeTransport)
 	tests := []struct {
 		name           string
 		sign           func(m *heartbeat.Monitor)
@@ -168,19 +168,19 @@ func TestMissesMadeGood(t *testing.T) {
 	}{
 		{"pong", func(m *heartbeat.Monitor) { m.OnPong(context.Background(), nil) }, 1, 0},
 		{"Received", func(m *heartbeat.Monitor) { m.Received() }, 0, 1},
-		{"bytes taken", func(*heartbeat.Monitor) { e.do(func(e *evidence) { e.unsent = 0 }) }, 0, 1},
+		{"bytes taken", func(*heartbeat.Monitor) { e.do(func(e *fakeTransport) { e.unsent = 0 }) }, 0, 1},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			*e = evidence{reading: time.Now()}
+			*e = fakeTransport{reading: time.Now()}
 			m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: 2})
 			p := &pinger{answer: e.pass}
 			r := start(t.Context(), m, p)
-			at(p.asked(2).Add(timeout + 1)) // two were missed
-			e.do(func(e *evidence) { e.unsent = 1 })
-			at(p.asked(3).Add(timeout - 1))
+			at(p.waitPing(2).Add(timeout + 1)) // two were missed
+			e.do(func(e *fakeTransport) { e.unsent = 1 })
+			at(p.waitPing(3).Add(timeout - 1))
 			tt.sign(m)
-			e.do(func(e *evidence) { e.unsent = 0 })
+			e.do(func(e *fakeTransport) { e.unsent = 0 })
 			v := r.verdict(t)
 			s := m.Stats()
 			if v.Missed != 3 || s.Sent != 6 || s.Missed != 5 || s.Late != tt.late || s.Answered != tt.answered {
@@ -193,13 +193,13 @@ func TestMissesMadeGood(t *testing.T) {
 // What is no miss does not make the earlier misses good either.
 func TestMissesInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := new(evidence)
+		e := new(fakeTransport)
 		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: 1})
 		r := start(t.Context(), m, &pinger{answer: func(ctx context.Context, n int) error {
-			e.do(func(e *evidence) { e.reading = time.Now() })
+			e.do(func(e *fakeTransport) { e.reading = time.Now() })
 			switch n {
 			case 2: // unread
-				e.do(func(e *evidence) { e.reading = time.Time{} })
+				e.do(func(e *fakeTransport) { e.reading = time.Time{} })
 			case 3: // stalled
 				return silence(ctx)
 			}
@@ -215,7 +215,7 @@ func TestMissesInARow(t *testing.T) {
 // Nobody reads: there is no verdict, ever.
 func TestNobodyReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := new(evidence)
+		e := new(fakeTransport)
 		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: -1})
 		p := &pinger{answer: e.pass}
 		r := start(t.Context(), m, p)
@@ -224,8 +224,8 @@ func TestNobodyReads(t *testing.T) {
 			t.Fatal(r.err)
 		}
 		// A read begins and waits through one whole ping.
-		next := p.asked(p.pings() + 1)
-		e.do(func(e *evidence) { e.reading = time.Now() })
+		next := p.waitPing(p.pings() + 1)
+		e.do(func(e *fakeTransport) { e.reading = time.Now() })
 		r.verdict(t)
 		if got := r.ended.Sub(next); got != timeout {
 			t.Errorf("given up %v after the ping, want %v", got, timeout)
@@ -233,22 +233,22 @@ func TestNobodyReads(t *testing.T) {
 	})
 }
 
-// No ping is sent behind a write that is stuck, and the verdict takes its time.
+// A Monitor sends no ping behind a stalled write, and gives no verdict too early.
 func TestWriteStalled(t *testing.T) {
 	for _, maxMissed := range []int{-1, 1, 2, 5} {
 		synctest.Test(t, func(t *testing.T) {
 			bound := time.Duration(max(0, maxMissed)+1)*interval + timeout
-			e := &evidence{reading: time.Now()}
+			e := &fakeTransport{reading: time.Now()}
 			m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: maxMissed})
 			p := &pinger{answer: func(ctx context.Context, n int) error {
-				e.do(func(e *evidence) { e.left = time.Now() })
+				e.do(func(e *fakeTransport) { e.left = time.Now() })
 				m.OnPong(ctx, nil)
 				return nil
 			}}
 			r := start(t.Context(), m, p)
-			first := p.asked(1)
+			first := p.waitPing(1)
 
-			e.do(func(e *evidence) { e.writing, e.unsent = true, 1<<20 })
+			e.do(func(e *fakeTransport) { e.writing, e.unsent = true, 1<<20 })
 			if got := m.Stats().State; got != heartbeat.Alive {
 				t.Errorf("%v before the tick", got)
 			}
@@ -259,7 +259,7 @@ func TestWriteStalled(t *testing.T) {
 
 			// The kernel takes a byte just before the end: it all begins anew.
 			at(first.Add(interval + bound - 1))
-			e.do(func(e *evidence) { e.unsent-- })
+			e.do(func(e *fakeTransport) { e.unsent-- })
 			stalled := first.Add(interval + bound - timeout + interval)
 			at(stalled.Add(bound - 1))
 			if !r.isRunning() {
@@ -280,14 +280,14 @@ func TestWriteStalled(t *testing.T) {
 func TestStallsInARow(t *testing.T) {
 	for _, unread := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			e := &evidence{reading: time.Now()}
+			e := &fakeTransport{reading: time.Now()}
 			m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: 1}) // three are the end
 			p := &pinger{answer: func(ctx context.Context, n int) error {
 				if n != 3 {
 					return silence(ctx) // it does not leave
 				}
 				if unread {
-					e.do(func(e *evidence) { e.reading = time.Time{} })
+					e.do(func(e *fakeTransport) { e.reading = time.Time{} })
 				}
 				return e.pass(ctx, n)
 			}}
@@ -303,14 +303,14 @@ func TestStallsInARow(t *testing.T) {
 // An interval without a ping holds no miss, even if some other ping leaves in it.
 func TestNoPingNoMiss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &evidence{reading: time.Now(), writing: true}
+		e := &fakeTransport{reading: time.Now(), writing: true}
 		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: -1})
 		ctx, cancel := context.WithCancel(t.Context())
 		r := start(ctx, m, new(pinger))
 		for m.Stats().State != heartbeat.WriteStalled {
 			time.Sleep(time.Second)
 		}
-		e.do(func(e *evidence) { e.left, e.writing = time.Now(), false })
+		e.do(func(e *fakeTransport) { e.left, e.writing = time.Now(), false })
 		time.Sleep(timeout)
 		if s := m.Stats(); !r.isRunning() || s.Stalled != 1 || s.Missed != 0 {
 			t.Errorf("%v, %+v", r.err, s)
@@ -324,10 +324,10 @@ func TestNoPingNoMiss(t *testing.T) {
 // it is over, pings go on.
 func TestWriteStallRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := &evidence{reading: time.Now(), writing: true, unsent: 1000}
+		e := &fakeTransport{reading: time.Now(), writing: true, unsent: 1000}
 		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: -1})
 		p := &pinger{answer: func(ctx context.Context, n int) error {
-			e.do(func(e *evidence) { e.left = time.Now() })
+			e.do(func(e *fakeTransport) { e.left = time.Now() })
 			time.Sleep(time.Second)
 			m.OnPong(ctx, nil)
 			return nil
@@ -336,13 +336,13 @@ func TestWriteStallRecovers(t *testing.T) {
 		r := start(ctx, m, p)
 		for range 500 {
 			time.Sleep(interval + timeout/2) // less than the bound, out of step with the ticks
-			e.do(func(e *evidence) { e.unsent-- })
+			e.do(func(e *fakeTransport) { e.unsent-- })
 		}
 		if s := m.Stats(); !r.isRunning() || s.State != heartbeat.WriteStalled || s.Sent != 0 {
 			t.Fatalf("%v, %+v", r.err, s)
 		}
-		e.do(func(e *evidence) { e.unsent, e.writing = 0, false })
-		at(p.asked(1).Add(time.Second))
+		e.do(func(e *fakeTransport) { e.unsent, e.writing = 0, false })
+		at(p.waitPing(1).Add(time.Second))
 		if s := m.Stats(); s.State != heartbeat.Alive || s.Answered != 1 {
 			t.Errorf("%+v", s)
 		}
@@ -353,19 +353,19 @@ func TestWriteStallRecovers(t *testing.T) {
 	})
 }
 
-// A write that is stuck at the tick and over at the timeout is no stall if there
-// was a sign of life; one that is still stuck is, although the peer lives.
+// A write that stalls at the tick and ends by the timeout is no stall if there
+// was a sign of life. A write that still stalls is one, although the peer lives.
 func TestShortStall(t *testing.T) {
 	for _, over := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			e := &evidence{reading: time.Now(), unsent: 10, writing: true}
+			e := &fakeTransport{reading: time.Now(), unsent: 10, writing: true}
 			m := newMonitor(t, heartbeat.Options{TransportState: e})
 			ctx, cancel := context.WithCancel(t.Context())
 			r := start(ctx, m, new(pinger))
 			for m.Stats().State != heartbeat.WriteStalled {
 				time.Sleep(time.Second)
 			}
-			e.do(func(e *evidence) { e.unsent, e.writing = 0, !over })
+			e.do(func(e *fakeTransport) { e.unsent, e.writing = 0, !over })
 			time.Sleep(timeout)
 			s := m.Stats()
 			if (s.State == heartbeat.Alive) != over || (s.State == heartbeat.WriteStalled) == over || s.Sent != 0 || s.Stalled != 0 {
@@ -450,12 +450,12 @@ func TestClosed(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	const settle = 100 * time.Millisecond
+	const pingGrace = 100 * time.Millisecond
 	tests := []struct{ after, want time.Duration }{
 		{-1, -1}, // before the first ping
-		{0, settle},
-		{settle / 2, settle}, // it may not be written yet
-		{settle, settle},
+		{0, pingGrace},
+		{pingGrace / 2, pingGrace}, // it may not be written yet
+		{pingGrace, pingGrace},
 		{time.Second, time.Second},
 		{timeout, timeout},
 		{timeout + 1, timeout + 1},
@@ -470,7 +470,7 @@ func TestCancel(t *testing.T) {
 				synctest.Wait()
 				p.sent = append(p.sent, time.Now().Add(1))
 			} else {
-				at(p.asked(1).Add(tt.after))
+				at(p.waitPing(1).Add(tt.after))
 			}
 			cancel()
 			if err := r.wait(t); err != nil {
@@ -535,14 +535,14 @@ func TestHuge(t *testing.T) {
 func TestNothingAcknowledged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const maxMissed = 3
-		e := &evidence{reading: time.Now(), unsent: 1000}
+		e := &fakeTransport{reading: time.Now(), unsent: 1000}
 		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: maxMissed})
 		p := &pinger{answer: func(ctx context.Context, n int) error {
-			e.do(func(e *evidence) { e.unsent = -1 })
+			e.do(func(e *fakeTransport) { e.unsent = -1 })
 			return e.pass(ctx, n)
 		}}
 		r := start(t.Context(), m, p)
-		first := p.asked(1)
+		first := p.waitPing(1)
 		v := r.verdict(t)
 		if got, want := r.ended.Sub(first), maxMissed*interval+timeout; got != want || v.State != heartbeat.Dead || v.Missed != maxMissed+1 {
 			t.Errorf("%+v after %v, want it dead after %v", v, got, want)

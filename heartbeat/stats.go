@@ -68,7 +68,7 @@ type Stats struct {
 	LastReceived time.Time // the last sign of life; zero: none
 	RTT          RTT
 
-	Sent     uint64 // pings asked for
+	Sent     uint64 // pings passed to the Pinger or Sender
 	Answered uint64 // a pong came in time
 	Late     uint64 // another sign of life came in time, or any after a miss and before the next ping
 	Missed   uint64 // no sign of life came in time

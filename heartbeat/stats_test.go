@@ -50,7 +50,7 @@ func TestRTT(t *testing.T) {
 				p.answer = pongs(m, tt.delays...)
 				ctx, cancel := context.WithCancel(t.Context())
 				r := start(ctx, m, p)
-				p.asked(len(tt.delays) + 1)
+				p.waitPing(len(tt.delays) + 1)
 				cancel()
 				r.wait(t)
 				if got := m.Stats().RTT; got != tt.want {
@@ -71,7 +71,7 @@ func TestRTTWithoutOnPong(t *testing.T) {
 		}}
 		ctx, cancel := context.WithCancel(t.Context())
 		r := start(ctx, m, p)
-		p.asked(10)
+		p.waitPing(10)
 		cancel()
 		r.wait(t)
 		s := m.Stats()
@@ -85,7 +85,7 @@ func TestRTTWithoutOnPong(t *testing.T) {
 func TestRTTFromLeaving(t *testing.T) {
 	tests := []struct {
 		name string
-		left time.Duration // after the ping was asked for
+		left time.Duration // after the ping was sent
 		want time.Duration // the pong comes 100 ms after the asking
 	}{
 		{"at once", 0, 100 * ms},
@@ -95,17 +95,17 @@ func TestRTTFromLeaving(t *testing.T) {
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
-			e := new(evidence)
+			e := new(fakeTransport)
 			m := newMonitor(t, heartbeat.Options{TransportState: e})
 			p := &pinger{answer: func(ctx context.Context, _ int) error {
-				e.do(func(e *evidence) { e.left = time.Now().Add(tt.left) })
+				e.do(func(e *fakeTransport) { e.left = time.Now().Add(tt.left) })
 				time.Sleep(100 * ms)
 				m.OnPong(ctx, []byte("1"))
 				return nil
 			}}
 			ctx, cancel := context.WithCancel(t.Context())
 			r := start(ctx, m, p)
-			at(p.asked(1).Add(time.Second))
+			at(p.waitPing(1).Add(time.Second))
 			cancel()
 			r.wait(t)
 			if got := m.Stats().RTT; got.Last != tt.want || got.Count != 1 {
@@ -115,7 +115,7 @@ func TestRTTFromLeaving(t *testing.T) {
 	}
 }
 
-// Only the first pong after a ping is measured; one that no ping asked for is
+// Only the first pong after a ping is measured; one that answers no ping is
 // not.
 func TestRTTUnsolicited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -135,7 +135,7 @@ func TestRTTUnsolicited(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		r := start(ctx, m, p)
-		at(p.asked(3).Add(time.Second))
+		at(p.waitPing(3).Add(time.Second))
 		m.OnPong(ctx, nil)
 		cancel()
 		r.wait(t)
@@ -159,7 +159,7 @@ func TestRTTAmbiguous(t *testing.T) {
 		}}
 		ctx, cancel := context.WithCancel(t.Context())
 		r := start(ctx, m, p)
-		at(p.asked(10).Add(ms))
+		at(p.waitPing(10).Add(ms))
 		s := m.Stats()
 		cancel()
 		r.wait(t)
@@ -181,7 +181,7 @@ func TestRTTAmbiguous(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		r := start(ctx, m, p)
-		p.asked(6)
+		p.waitPing(6)
 		cancel()
 		r.wait(t)
 		if s := m.Stats(); s.RTT.Count != 1 || s.RTT.Last != 6*ms || s.Answered != 2 || s.Missed != 3 {
@@ -194,10 +194,10 @@ func TestRTTAmbiguous(t *testing.T) {
 // detector.
 func TestConcurrently(t *testing.T) {
 	m := newMonitor(t, heartbeat.Options{Interval: 100 * time.Microsecond})
-	e := &evidence{reading: time.Now()}
+	e := &fakeTransport{reading: time.Now()}
 	m.Use(e)
 	p := &pinger{answer: func(ctx context.Context, n int) error {
-		e.do(func(e *evidence) { e.left = time.Now() })
+		e.do(func(e *fakeTransport) { e.left = time.Now() })
 		m.OnPong(ctx, nil)
 		return nil
 	}}

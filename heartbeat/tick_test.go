@@ -124,7 +124,7 @@ func TestTickCalledLate(t *testing.T) {
 // A clogged is a transport that stops the whole Monitor now and then, like a process
 // that gets no processor time.
 type clogged struct {
-	evidence
+	fakeTransport
 	calls int
 }
 
@@ -142,7 +142,7 @@ func TestRunStalls(t *testing.T) {
 		e.reading = time.Now()
 		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: -1})
 		p := &pinger{answer: func(context.Context, int) error {
-			e.do(func(e *evidence) { e.left = time.Now() })
+			e.do(func(e *fakeTransport) { e.left = time.Now() })
 			time.Sleep(10 * time.Millisecond)
 			return nil
 		}}

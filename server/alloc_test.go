@@ -15,7 +15,7 @@ import (
 // TestNoAllocations checks that an echo allocates nothing once the pools are filled.
 // The race detector makes sync.Pool drop values, so this file is not built with it.
 func TestNoAllocations(t *testing.T) {
-	for _, parkAfter := range []time.Duration{0, resting} {
+	for _, parkAfter := range []time.Duration{0, shortParkAfter} {
 		s := serve(t, echoes, server.Options{HoldReplies: true, PingInterval: -1, ParkAfter: parkAfter})
 		p := s.dial(t, wstest.DialOptions{})
 		tcp := p.NetConn()
@@ -43,7 +43,7 @@ func TestNoAllocations(t *testing.T) {
 // size, also after a message.
 func TestIdleStack(t *testing.T) {
 	const n = 500
-	s := serve(t, echoes, server.Options{ParkAfter: resting})
+	s := serve(t, echoes, server.Options{ParkAfter: shortParkAfter})
 	used := func() (goroutines, stacks int) {
 		runtime.GC() // frees the stacks of ended goroutines
 		var m runtime.MemStats

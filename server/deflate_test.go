@@ -21,7 +21,7 @@ import (
 // A zipper is a client that uses the negotiated permessage-deflate.
 type zipper struct {
 	*wstest.Peer
-	s      *site
+	s      *testServer
 	keep   bool // its messages refer to earlier ones
 	w      *flate.Writer
 	b      bytes.Buffer
@@ -38,7 +38,7 @@ var modes = map[string]websocket.CompressionMode{
 
 // zip connects with an offer. The client checks that the server respects the windows in
 // the answer.
-func (s *site) zip(tb testing.TB, offer string) *zipper {
+func (s *testServer) zip(tb testing.TB, offer string) *zipper {
 	tb.Helper()
 	p := s.dial(tb, wstest.DialOptions{Extensions: offer})
 	p.Timeout = soon

@@ -18,31 +18,31 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A sheet is a log for concurrent writes and reads.
-type sheet struct {
+// A logBuffer is a log for concurrent writes and reads.
+type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (s *sheet) Write(p []byte) (int, error) {
+func (s *logBuffer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.Write(p)
 }
 
-func (s *sheet) String() string {
+func (s *logBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
 }
 
-func (s *sheet) logger() *slog.Logger { return slog.New(slog.NewTextHandler(s, nil)) }
+func (s *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(s, nil)) }
 
 // TestDrain drains peers that answer, peers that do not, and peers that cannot receive
 // the close frame.
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	var log sheet
+	var log logBuffer
 	s := serve(t, func(ctx context.Context, c *server.Conn) error {
 		if c.Info().URI == "/stalled" {
 			return stall(ctx, c)
@@ -105,7 +105,7 @@ func TestDrainDelay(t *testing.T) {
 		get := func(path string) int {
 			p := wstest.Client(l.dial())
 			defer p.Close()
-			r, _ := ask(t, p, "GET /"+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			r, _ := roundTrip(t, p, "GET /"+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 			return r.StatusCode
 		}
 		if n := get("readyz"); n != 200 {

@@ -58,7 +58,7 @@ type act struct {
 	lose    bool // the next read fails
 	cause   error
 	dial    wstest.DialOptions
-	do      func(t *testing.T, s *site, p *wstest.Peer)
+	do      func(t *testing.T, s *testServer, p *wstest.Peer)
 
 	code     websocket.StatusCode // Outcome.Code
 	wire     uint16               // the close code that the peer receives; 0: none
@@ -73,16 +73,16 @@ var acts = []act{
 	{kind: ending.GoingAway, do: frames(wstest.CloseFrame(1001, "")), code: 1001, wire: 1001, received: 1001},
 	{kind: ending.PeerCode, do: frames(wstest.CloseFrame(4999, "mine")), code: 4999, wire: 4999, received: 4999},
 	{kind: ending.PeerCode, name: "1011", do: frames(wstest.CloseFrame(1011, "")), code: 1011, wire: 1011, received: 1011},
-	{kind: ending.Abnormal, do: func(t *testing.T, s *site, p *wstest.Peer) { _ = p.FIN() }},
-	{kind: ending.Abnormal, name: "in a message", do: func(t *testing.T, s *site, p *wstest.Peer) {
+	{kind: ending.Abnormal, do: func(t *testing.T, s *testServer, p *wstest.Peer) { _ = p.FIN() }},
+	{kind: ending.Abnormal, name: "in a message", do: func(t *testing.T, s *testServer, p *wstest.Peer) {
 		send(t, p, wstest.TextFrame("half").Open())
 		_ = p.FIN()
 	}},
-	{kind: ending.Abnormal, name: "in a frame", do: func(t *testing.T, s *site, p *wstest.Peer) {
+	{kind: ending.Abnormal, name: "in a frame", do: func(t *testing.T, s *testServer, p *wstest.Peer) {
 		_ = p.SendRaw(append(wstest.Header(0x81, true, [4]byte{}, 100, 0), "half"...))
 		_ = p.FIN()
 	}},
-	{kind: ending.Abnormal, name: "TLS, with close_notify", tls: true, do: func(t *testing.T, s *site, p *wstest.Peer) { _ = p.FIN() }},
+	{kind: ending.Abnormal, name: "TLS, with close_notify", tls: true, do: func(t *testing.T, s *testServer, p *wstest.Peer) { _ = p.FIN() }},
 	{kind: ending.Reset, do: reset, silent: true, in: 1, out: 1},
 	{kind: ending.Reset, name: "TLS", tls: true, do: reset, silent: true, in: 1, out: 1},
 	{kind: ending.Lost, lose: true, cause: syscall.ETIMEDOUT, do: frames(wstest.TextFrame("hi")), silent: true},
@@ -94,16 +94,16 @@ var acts = []act{
 		handler: stall, dial: wstest.DialOptions{RcvBuf: 4096}, silent: true},
 	{kind: ending.Protocol, do: frames(wstest.TextFrame("x").WithRsv(wstest.RSV2)), code: 1002, wire: 1002},
 	{kind: ending.InvalidUTF8, do: frames(wstest.TextFrame("\xff")), code: 1007, wire: 1007, in: 1},
-	{kind: ending.InvalidUTF8, name: "in a frame that has not arrived", do: func(t *testing.T, s *site, p *wstest.Peer) {
+	{kind: ending.InvalidUTF8, name: "in a frame that has not arrived", do: func(t *testing.T, s *testServer, p *wstest.Peer) {
 		_ = p.SendRaw(append(wstest.Header(0x81, true, [4]byte{}, 1000, 0), "ok\xc0"...))
 	}, code: 1007, wire: 1007},
 	{kind: ending.InvalidUTF8, name: "close reason", do: frames(wstest.CloseFrame(1000, "\xff")), code: 1007, wire: 1007},
 	{kind: ending.TooBig, opts: server.Options{ReadLimit: 10}, do: frames(wstest.TextFrame("0123456789a")), code: 1009, wire: 1009},
-	{kind: ending.TooBig, name: "announced", opts: server.Options{ReadLimit: 10}, do: func(t *testing.T, s *site, p *wstest.Peer) {
+	{kind: ending.TooBig, name: "announced", opts: server.Options{ReadLimit: 10}, do: func(t *testing.T, s *testServer, p *wstest.Peer) {
 		_ = p.SendRaw(wstest.Header(0x82, true, [4]byte{}, 1<<62, 64))
 	}, code: 1009, wire: 1009},
 	{kind: ending.TooSlow, opts: server.Options{MessageTimeout: 100 * time.Millisecond}, do: frames(wstest.TextFrame("x").Open()), code: 1008, wire: 1008},
-	{kind: ending.TooSlow, name: "pings in between", opts: server.Options{MessageTimeout: 100 * time.Millisecond}, do: func(t *testing.T, s *site, p *wstest.Peer) {
+	{kind: ending.TooSlow, name: "pings in between", opts: server.Options{MessageTimeout: 100 * time.Millisecond}, do: func(t *testing.T, s *testServer, p *wstest.Peer) {
 		send(t, p, wstest.TextFrame("x").Open())
 		for range 1000 {
 			if p.Send(wstest.PingFrame("still here")) != nil {
@@ -115,7 +115,7 @@ var acts = []act{
 			}
 		}
 	}, code: 1008, wire: 1008},
-	{kind: ending.Flood, do: func(t *testing.T, s *site, p *wstest.Peer) {
+	{kind: ending.Flood, do: func(t *testing.T, s *testServer, p *wstest.Peer) {
 		send(t, p, wstest.TextFrame("").Open())
 		empty := wstest.Frame{Masked: true}.Append(nil)
 		var b []byte
@@ -133,7 +133,7 @@ var acts = []act{
 	{kind: ending.Failed, name: "a zero Error", handler: returns(&ending.Error{}), code: 1011, wire: 1011, received: 1011},
 	{kind: ending.Panicked, handler: func(context.Context, *server.Conn) error { panic("oh") }, code: 1011, wire: 1011, received: 1011},
 	{kind: ending.Panicked, name: "Goexit", handler: func(context.Context, *server.Conn) error { runtime.Goexit(); return nil }, code: 1011, wire: 1011, received: 1011},
-	{kind: ending.Drained, do: func(t *testing.T, s *site, p *wstest.Peer) { go func() { _ = s.stop() }() }, code: 1001, wire: 1001, received: 1001},
+	{kind: ending.Drained, do: func(t *testing.T, s *testServer, p *wstest.Peer) { go func() { _ = s.stop() }() }, code: 1001, wire: 1001, received: 1001},
 	{kind: ending.Aged, opts: server.Options{MaxAge: 30 * time.Millisecond}, code: 1001, wire: 1001, received: 1001},
 	{kind: ending.Idle, opts: server.Options{IdleTimeout: 30 * time.Millisecond}, code: 1001, wire: 1001, received: 1001},
 	{kind: ending.Closed, name: "Close", handler: func(ctx context.Context, c *server.Conn) error {
@@ -149,14 +149,14 @@ var acts = []act{
 		return readAll(ctx, c)
 	}},
 	{kind: ending.Closed, name: "cancelled context", handler: func(ctx context.Context, c *server.Conn) error {
-		mine, cancel := context.WithCancel(context.Background())
+		readCtx, cancel := context.WithCancel(context.Background())
 		time.AfterFunc(20*time.Millisecond, cancel)
-		return readAll(mine, c)
+		return readAll(readCtx, c)
 	}, wire: 1001},
 	{kind: ending.Closed, name: "deadline", handler: func(ctx context.Context, c *server.Conn) error {
-		mine, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		readCtx, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 		defer cancel()
-		return readAll(mine, c)
+		return readAll(readCtx, c)
 	}, wire: 1001},
 	{kind: ending.Unknown, lose: true, cause: syscall.EIO, do: frames(wstest.TextFrame("hi")), silent: true},
 	{kind: ending.Failed, name: "the message before was not read", handler: func(ctx context.Context, c *server.Conn) error {
@@ -176,13 +176,13 @@ var acts = []act{
 		code: 1007, wire: 1007, in: 1},
 }
 
-func frames(f ...wstest.Frame) func(*testing.T, *site, *wstest.Peer) {
-	return func(t *testing.T, s *site, p *wstest.Peer) { send(t, p, f...) }
+func frames(f ...wstest.Frame) func(*testing.T, *testServer, *wstest.Peer) {
+	return func(t *testing.T, s *testServer, p *wstest.Peer) { send(t, p, f...) }
 }
 
 // beneath writes b on the TCP connection under TLS, then FIN.
-func beneath(b []byte) func(*testing.T, *site, *wstest.Peer) {
-	return func(t *testing.T, s *site, p *wstest.Peer) {
+func beneath(b []byte) func(*testing.T, *testServer, *wstest.Peer) {
+	return func(t *testing.T, s *testServer, p *wstest.Peer) {
 		_, _ = p.NetConn().(*tls.Conn).NetConn().Write(b)
 		_ = p.CutTLS()
 	}
@@ -190,7 +190,7 @@ func beneath(b []byte) func(*testing.T, *site, *wstest.Peer) {
 
 // reset resets the connection after an echo. net/http hands the connection over at
 // about the time of the handshake's answer, and might receive an earlier reset.
-func reset(t *testing.T, s *site, p *wstest.Peer) {
+func reset(t *testing.T, s *testServer, p *wstest.Peer) {
 	send(t, p, wstest.TextFrame("hi"))
 	hear(t, p, wstest.Text, "hi")
 	_ = p.RST()
@@ -215,7 +215,7 @@ func TestEndings(t *testing.T) {
 	all := acts
 	for _, a := range acts { // the same endings of parked connections
 		if a.handler == nil {
-			a.opts.ParkAfter = resting
+			a.opts.ParkAfter = shortParkAfter
 			a.name += ", parked"
 			all = append(all, a)
 		}
@@ -229,7 +229,7 @@ func TestEndings(t *testing.T) {
 			}
 			// No test waits for this timeout, and a busy machine needs it.
 			a.opts.CloseTimeout = cmp.Or(a.opts.CloseTimeout, server.MaxCloseTimeout)
-			var s *site
+			var s *testServer
 			switch {
 			case a.tls:
 				s = serveTLS(t, handler, a.opts)
@@ -241,7 +241,7 @@ func TestEndings(t *testing.T) {
 				broken := &faulty{Listener: l}
 				s = serveOn(t, broken, handler, a.opts)
 				do := a.do
-				a.do = func(t *testing.T, s *site, p *wstest.Peer) {
+				a.do = func(t *testing.T, s *testServer, p *wstest.Peer) {
 					broken.err.Store(&a.cause)
 					do(t, s, p)
 				}

@@ -22,7 +22,7 @@ func TestNegotiation(t *testing.T) {
 		bad   = "400"
 		alone = pd + "; server_no_context_takeover"
 	)
-	sites := make(map[websocket.CompressionMode]*site)
+	sites := make(map[websocket.CompressionMode]*testServer)
 	for _, mode := range []websocket.CompressionMode{websocket.CompressionContextTakeover, websocket.CompressionNoContextTakeover, websocket.CompressionDisabled} {
 		sites[mode] = serve(t, echoes, server.Options{Compression: mode, PingInterval: -1})
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // over TCP and TLS.
-func both(t *testing.T, f func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site)) {
+func both(t *testing.T, f func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer)) {
 	t.Run("TCP", func(t *testing.T) { t.Parallel(); f(t, serve) })
 	t.Run("TLS", func(t *testing.T) { t.Parallel(); f(t, serveTLS) })
 }
@@ -23,7 +23,7 @@ func both(t *testing.T, f func(t *testing.T, serve func(testing.TB, server.Handl
 // frame.
 func TestRefusedInMidFlood(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		s := serve(t, echoes, server.Options{ReadLimit: 1000, MaxConns: -1})
 		for range 10 {
 			p := s.dial(t, wstest.DialOptions{})
@@ -63,7 +63,7 @@ func TestEndlessFlood(t *testing.T) {
 		}()
 		start := time.Now()
 		o := s.end(t)
-		if d := time.Since(start); d > 8*grace || o.Sent == 0 {
+		if d := time.Since(start); d > 8*closeTimeout || o.Sent == 0 {
 			t.Errorf("%s: ended after %v: %+v", name, d, o)
 		}
 		_ = p.Close()
@@ -73,7 +73,7 @@ func TestEndlessFlood(t *testing.T) {
 // TestNeverCloses: a peer answers the close frame and leaves TCP open, or does nothing.
 func TestNeverCloses(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		for _, answers := range []bool{true, false} {
 			s := serve(t, returns(nil), server.Options{})
 			p := s.dial(t, wstest.DialOptions{})
@@ -82,7 +82,7 @@ func TestNeverCloses(t *testing.T) {
 			}
 			start := time.Now()
 			wantKind(t, s.end(t), ending.Done)
-			if d := time.Since(start); d > 8*grace {
+			if d := time.Since(start); d > 8*closeTimeout {
 				t.Errorf("answers %v: ended after %v", answers, d)
 			}
 			finish(t, p, 1000)
@@ -94,7 +94,7 @@ func TestNeverCloses(t *testing.T) {
 // ending waits for it.
 func TestCloseWhileStalled(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		s := serve(t, stall, server.Options{})
 		p := s.dial(t, wstest.DialOptions{RcvBuf: 4096})
 		stalled := func() (n int64) {
@@ -116,7 +116,7 @@ func TestCloseWhileStalled(t *testing.T) {
 		if err := s.stop(); err != nil {
 			t.Error(err)
 		}
-		if d := time.Since(start); d > 8*grace {
+		if d := time.Since(start); d > 8*closeTimeout {
 			t.Errorf("the drain took %v", d)
 		}
 		o := s.end(t)

@@ -16,8 +16,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// ask sends bytes and reads the answer.
-func ask(t *testing.T, p *wstest.Peer, request string) (*http.Response, string) {
+// roundTrip sends bytes and reads the answer.
+func roundTrip(t *testing.T, p *wstest.Peer, request string) (*http.Response, string) {
 	t.Helper()
 	if err := p.SendRaw([]byte(request)); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestRoutes(t *testing.T) {
 		{"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\r\n", 426, "only a WebSocket handshake is answered here\n"},
 		{"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 426, "only a WebSocket handshake is answered here\n"},
 	} {
-		r, body := ask(t, s.raw(t), tt.request)
+		r, body := roundTrip(t, s.raw(t), tt.request)
 		if r.StatusCode != tt.status || body != tt.body {
 			t.Errorf("%q: got %d %q, want %d %q", tt.request, r.StatusCode, body, tt.status, tt.body)
 		}
@@ -108,7 +108,7 @@ func TestBadHandshakes(t *testing.T) {
 		if tt.line != "" {
 			request = strings.Replace(request, "GET / HTTP/1.1", tt.line, 1)
 		}
-		r, body := ask(t, s.raw(t), request)
+		r, body := roundTrip(t, s.raw(t), request)
 		if r.StatusCode != tt.status || !strings.Contains(body, tt.says) || strings.Contains(body, "\x1b") || !utf8.ValidString(body) {
 			t.Errorf("%s %v: got %d %q, want %d and %q", tt.line, tt.header, r.StatusCode, body, tt.status, tt.says)
 		}
@@ -160,7 +160,7 @@ func TestErrorHook(t *testing.T) {
 			fmt.Fprintf(w, "{%q: %d}", reason, status)
 		},
 	})
-	r, body := ask(t, s.raw(t), "GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+	r, body := roundTrip(t, s.raw(t), "GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
 	if r.StatusCode != 426 || r.Header.Get("X-Path") != "/x" || body != `{"only a WebSocket handshake is answered here": 426}` {
 		t.Errorf("got %d, %v, %s", r.StatusCode, r.Header, body)
 	}
@@ -211,11 +211,11 @@ func TestUpgradeOfAnOldConnection(t *testing.T) {
 		"refused": string(wstest.Request(s.url, "", http.Header{"Origin": {"http://evil.com"}})),
 	} {
 		p := s.raw(t)
-		if r, _ := ask(t, p, first); r.Close {
+		if r, _ := roundTrip(t, p, first); r.Close {
 			t.Fatalf("%s: the connection is not kept", name)
 		}
 		time.Sleep(2 * timeout)
-		if r, body := ask(t, p, string(wstest.Request(s.url, "", nil))); r.StatusCode != http.StatusSwitchingProtocols {
+		if r, body := roundTrip(t, p, string(wstest.Request(s.url, "", nil))); r.StatusCode != http.StatusSwitchingProtocols {
 			t.Errorf("%s: got %d %s", name, r.StatusCode, body)
 		}
 	}

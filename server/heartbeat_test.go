@@ -11,8 +11,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// bubble runs f with a server on pipes and the clock of synctest.
-func bubble(t *testing.T, h server.Handler, o server.Options, f func(s *site, p *wstest.Peer)) {
+// onPipes runs f with a server on pipes and the clock of synctest.
+func onPipes(t *testing.T, h server.Handler, o server.Options, f func(s *testServer, p *wstest.Peer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
@@ -31,7 +31,7 @@ func bubble(t *testing.T, h server.Handler, o server.Options, f func(s *site, p 
 func TestDeadPeer(t *testing.T) {
 	for _, missed := range []int{-1, 1, 2, 5} {
 		const interval, timeout, closing = 20 * time.Second, 10 * time.Second, 3 * time.Second
-		bubble(t, echoes, server.Options{MaxMissed: missed, CloseTimeout: closing}, func(s *site, p *wstest.Peer) {
+		onPipes(t, echoes, server.Options{MaxMissed: missed, CloseTimeout: closing}, func(s *testServer, p *wstest.Peer) {
 			start := time.Now()
 			drop := make(chan struct{})
 			go func() { defer close(drop); _, _ = p.End(time.Hour) }()
@@ -59,7 +59,7 @@ func TestLivingPeers(t *testing.T) {
 		"another payload": {Pong: func([]byte) []byte { return []byte("something else") }},
 		"empty payload":   {Pong: func([]byte) []byte { return nil }},
 	} {
-		bubble(t, echoes, server.Options{}, func(s *site, p *wstest.Peer) {
+		onPipes(t, echoes, server.Options{}, func(s *testServer, p *wstest.Peer) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 			defer cancel()
 			if e, err := p.Answer(ctx, answer); err == nil {
@@ -73,7 +73,7 @@ func TestLivingPeers(t *testing.T) {
 		})
 	}
 	t.Run("pings and no pongs", func(t *testing.T) {
-		bubble(t, echoes, server.Options{}, func(s *site, p *wstest.Peer) {
+		onPipes(t, echoes, server.Options{}, func(s *testServer, p *wstest.Peer) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 			defer cancel()
 			go func() {
@@ -94,13 +94,13 @@ func TestLivingPeers(t *testing.T) {
 // the peer.
 func TestUnreadPong(t *testing.T) {
 	const hour = time.Hour
-	bubble(t, func(ctx context.Context, c *server.Conn) error {
+	onPipes(t, func(ctx context.Context, c *server.Conn) error {
 		select {
 		case <-time.After(hour):
 		case <-ctx.Done():
 		}
 		return readAll(ctx, c)
-	}, server.Options{}, func(s *site, p *wstest.Peer) {
+	}, server.Options{}, func(s *testServer, p *wstest.Peer) {
 		// A pong on a pipe would block until the server reads, so the peer sends none
 		// before.
 		for _, o := range []wstest.AnswerOptions{{NoPong: true}, {}} {
@@ -121,7 +121,7 @@ func TestUnreadPong(t *testing.T) {
 // TestStalledPeer: the peer reads nothing during a write. The connection ends as
 // write-stalled after the write timeout, not as a dead peer.
 func TestStalledPeer(t *testing.T) {
-	bubble(t, stall, server.Options{}, func(s *site, p *wstest.Peer) {
+	onPipes(t, stall, server.Options{}, func(s *testServer, p *wstest.Peer) {
 		start := time.Now()
 		o := <-s.ends
 		wantKind(t, o, ending.WriteStalled)
@@ -135,7 +135,7 @@ func TestStalledPeer(t *testing.T) {
 // count.
 func TestSlowIsNotIdle(t *testing.T) {
 	const idle = 10 * time.Second
-	bubble(t, echoes, server.Options{IdleTimeout: idle, PingInterval: -1}, func(s *site, p *wstest.Peer) {
+	onPipes(t, echoes, server.Options{IdleTimeout: idle, PingInterval: -1}, func(s *testServer, p *wstest.Peer) {
 		send(t, p, wstest.TextFrame("").Open())
 		for range 3 {
 			time.Sleep(idle - time.Second)
@@ -174,7 +174,7 @@ func TestClocks(t *testing.T) {
 		}, ending.Idle, 9 * time.Minute, 9 * time.Minute},
 		"age": {server.Options{MaxAge: time.Hour}, nil, ending.Aged, 54 * time.Minute, 66 * time.Minute},
 	} {
-		bubble(t, echoes, tt.o, func(s *site, p *wstest.Peer) {
+		onPipes(t, echoes, tt.o, func(s *testServer, p *wstest.Peer) {
 			start := time.Now()
 			ended := make(chan struct{})
 			go func() { defer close(ended); _, _ = p.Answer(context.Background(), wstest.AnswerOptions{NoClose: true}) }()

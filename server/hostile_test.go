@@ -45,26 +45,26 @@ func TestSlowloris(t *testing.T) {
 func slowloris(t *testing.T) {
 	slow := testfull.N(30, 100)
 	timeout := time.Duration(testfull.N(1, 2)) * time.Second
-	request := func(s *site) []byte { return wstest.Request(s.url, "", nil) }
+	request := func(s *testServer) []byte { return wstest.Request(s.url, "", nil) }
 	for _, tt := range []struct {
 		name string
 		tls  bool
 		raw  bool // before TLS
-		send func(s *site, p *wstest.Peer) error
+		send func(s *testServer, p *wstest.Peer) error
 	}{
-		{"says nothing", false, true, func(s *site, p *wstest.Peer) error { return nil }},
-		{"header", false, true, func(s *site, p *wstest.Peer) error { return p.SendRaw(request(s)[:30]) }},
-		{"header, dripped", false, true, func(s *site, p *wstest.Peer) error {
+		{"says nothing", false, true, func(s *testServer, p *wstest.Peer) error { return nil }},
+		{"header", false, true, func(s *testServer, p *wstest.Peer) error { return p.SendRaw(request(s)[:30]) }},
+		{"header, dripped", false, true, func(s *testServer, p *wstest.Peer) error {
 			go func() { _ = p.Drip(request(s), timeout/20) }()
 			return nil
 		}},
-		{"TLS, says nothing", true, true, func(s *site, p *wstest.Peer) error { return nil }},
-		{"TLS, hello", true, true, func(s *site, p *wstest.Peer) error { return p.SendRaw([]byte("\x16\x03\x01\x02\x00\x01\x00")) }},
-		{"TLS, header", true, false, func(s *site, p *wstest.Peer) error { return p.SendRaw(request(s)[:30]) }},
-		{"frame", false, false, func(s *site, p *wstest.Peer) error {
+		{"TLS, says nothing", true, true, func(s *testServer, p *wstest.Peer) error { return nil }},
+		{"TLS, hello", true, true, func(s *testServer, p *wstest.Peer) error { return p.SendRaw([]byte("\x16\x03\x01\x02\x00\x01\x00")) }},
+		{"TLS, header", true, false, func(s *testServer, p *wstest.Peer) error { return p.SendRaw(request(s)[:30]) }},
+		{"frame", false, false, func(s *testServer, p *wstest.Peer) error {
 			return p.SendRaw(append(request(s), wstest.Header(0x81, true, [4]byte{}, 1000, 0)[:5]...))
 		}},
-		{"payload, dripped", false, false, func(s *site, p *wstest.Peer) error {
+		{"payload, dripped", false, false, func(s *testServer, p *wstest.Peer) error {
 			if err := p.SendRaw(append(request(s), wstest.Header(0x82, true, [4]byte{}, 1<<20, 0)...)); err != nil {
 				return err
 			}
@@ -133,7 +133,7 @@ func slowloris(t *testing.T) {
 // server does not wait for them.
 func TestSilentAtShutdown(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		s := serve(t, echoes, server.Options{HandshakeTimeout: soon})
 		s.dial(t, wstest.DialOptions{}) // so that the server has accepted the earlier ones
 		for range 3 {
@@ -161,7 +161,7 @@ func TestPingFlood(t *testing.T) {
 	t.Parallel()
 	key := [4]byte{}
 	ping, pong := wstest.PingFrame("x").WithKey(key).Append(nil), wstest.PongFrame("x").WithKey(key).Append(nil)
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		for name, frame := range map[string][]byte{"pings": ping, "pongs": pong, "both": append(ping, pong...)} {
 			s := serve(t, echoes, server.Options{})
 			p := s.dial(t, wstest.DialOptions{})
@@ -188,7 +188,7 @@ func TestPingFlood(t *testing.T) {
 // timeout still runs.
 func TestPingFloodUnread(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		s := serve(t, func(ctx context.Context, c *server.Conn) error {
 			wrote := make(chan error, 1)
 			go func() { wrote <- stall(ctx, c) }()
@@ -211,7 +211,7 @@ func TestPingFloodUnread(t *testing.T) {
 // Ping nor prevent its answer.
 func TestForgedPongs(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		pinged := make(chan error, 1)
 		s := serve(t, func(ctx context.Context, c *server.Conn) error {
 			go func() { pinged <- c.Ping(ctx) }()
@@ -252,7 +252,7 @@ func TestCloseFrameAbuse(t *testing.T) {
 	closing := func(b string) wstest.Frame {
 		return wstest.Frame{Fin: true, Opcode: wstest.Close, Payload: []byte(b)}
 	}
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		for _, tt := range []struct {
 			name   string
 			frames []wstest.Frame
@@ -296,12 +296,12 @@ func TestCloseFrameAbuse(t *testing.T) {
 // connections without close_notify. Each WebSocket has one Outcome and one line in the
 // log, and leaves no resources. The test is not parallel, because it counts resources.
 func TestResetAnytime(t *testing.T) {
-	for name, start := range map[string]func(testing.TB, server.Handler, server.Options) *site{"TCP": serve, "TLS": serveTLS} {
+	for name, start := range map[string]func(testing.TB, server.Handler, server.Options) *testServer{"TCP": serve, "TLS": serveTLS} {
 		t.Run(name, func(t *testing.T) {
 			base, goroutines := descriptors(), runtime.NumGoroutine()
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed)
-			var log sheet
+			var log logBuffer
 			s := start(t, echoes, server.Options{Logger: log.logger(), MessageTimeout: 5 * time.Second})
 			_, config := wstest.TLS()
 			var wg sync.WaitGroup
@@ -364,7 +364,7 @@ func TestResetAnytime(t *testing.T) {
 // connections continue.
 func TestPanicIsAlone(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *site) {
+	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		s := serve(t, func(ctx context.Context, c *server.Conn) error {
 			for {
 				typ, p, err := c.Read(ctx)

@@ -180,9 +180,9 @@ var finales = []func(p *plan, r *rand.Rand){
 	},
 	func(p *plan, r *rand.Rand) { // endless messages, without reading the echoes
 		p.opts.WriteTimeout = time.Duration(20+r.IntN(100)) * time.Millisecond
-		p.deaf, p.answers, p.await, p.rcvBuf, p.steps = true, false, false, 4096, nil
+		p.notReading, p.answers, p.await, p.rcvBuf, p.steps = true, false, false, 4096, nil
 		b := payload(r, 100_000)
-		p.leave("a deaf flood", want{kind: ending.WriteStalled, timed: true, rst: true}, func(a *actor) {
+		p.leave("a flood that reads nothing", want{kind: ending.WriteStalled, timed: true, rst: true}, func(a *actor) {
 			for n := a.sure; ; n++ {
 				a.say(wstest.Binary, append(b, "and no empty ones"...))
 				if a.sure == n {

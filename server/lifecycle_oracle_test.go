@@ -126,7 +126,7 @@ func (j *judgement) counts(o server.Outcome, a *actor, wrote int, p *plan, w wan
 	j.check(some(a.pongs, a.pings), "pongs: got %q for %q", a.pongs, a.pings)
 	heard := int64(a.echoes + a.unasked)
 	j.check(o.MessagesOut <= o.MessagesIn+int64(max(wrote, a.unasked)), "messages out: got %d, with %d in and %d of the handler's", o.MessagesOut, o.MessagesIn, wrote)
-	if !a.end.FIN || a.end.Cut || p.deaf || p.abrupt() {
+	if !a.end.FIN || a.end.Cut || p.notReading || p.abrupt() {
 		return // some messages may be lost or not counted
 	}
 	j.check(o.MessagesOut == heard, "messages out: got %d, and the peer heard %d", o.MessagesOut, heard)
@@ -150,10 +150,10 @@ func (j *judgement) exact(o server.Outcome, a *actor, p *plan, w want) {
 	j.check(uint16(o.Sent) == w.wire || brief, "sent: got %d, want %d", o.Sent, w.wire)
 	received := uint16(0)
 	answered := w.kind.By() == ending.Local && w.kind != ending.NoPong // the server does not read after that
-	if answered && p.last == nil && p.answers && !w.deaf || w.kind.By() == ending.Peer {
+	if answered && p.last == nil && p.answers && !w.notReading || w.kind.By() == ending.Peer {
 		received = w.wire
 	}
-	ok := uint16(o.Received) == received || w.more > 0 && o.Received == afterwards || w.deaf && uint16(o.Received) == w.wire
+	ok := uint16(o.Received) == received || w.more > 0 && o.Received == afterwards || w.notReading && uint16(o.Received) == w.wire
 	j.check(ok, "received: got %d, want %d", o.Received, received)
 	if w.timed {
 		return

@@ -179,7 +179,7 @@ func (a *actor) await() {
 // read reads until the stream ends. A peer that does not read starts when over is
 // closed.
 func (a *actor) read(over <-chan struct{}) {
-	if a.plan.deaf {
+	if a.plan.notReading {
 		<-over
 	}
 	var opcode byte
@@ -224,7 +224,7 @@ func (a *actor) read(over <-chan struct{}) {
 	defer a.mu.Unlock()
 	a.end, a.endErr, a.ended = end, err, true
 	// An aborted write under TLS leaves part of a record.
-	if err != nil && !errors.Is(err, os.ErrClosed) && !a.mute && !a.plan.deaf {
+	if err != nil && !errors.Is(err, os.ErrClosed) && !a.mute && !a.plan.notReading {
 		a.wrong = append(a.wrong, fmt.Sprintf("the stream has no end: %v", err))
 	}
 	if end.AfterClose > 0 {

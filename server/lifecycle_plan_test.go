@@ -15,22 +15,22 @@ import (
 
 // A plan describes one life. The seed determines all of it.
 type plan struct {
-	tls, mux bool
-	direct   bool // the handler is the echo alone
-	rests    bool // the connection parks between messages
-	alone    bool // one event ends the connection, after everything else
-	await    bool // the peer receives its echoes before that
-	answers  bool // the peer answers a close frame
-	silent   bool // the peer answers no ping
-	deaf     bool // the peer does not read before the end
-	chatty   bool // there are pings between fragments
-	rcvBuf   int
-	opts     server.Options
+	tls, mux   bool
+	direct     bool // the handler is the echo alone
+	parks      bool // the connection parks between messages
+	alone      bool // one event ends the connection, after everything else
+	await      bool // the peer receives its echoes before that
+	answers    bool // the peer answers a close frame
+	silent     bool // the peer answers no ping
+	notReading bool // the peer does not read before the end
+	chatty     bool // there are pings between fragments
+	rcvBuf     int
+	opts       server.Options
 
-	steps []step
-	last  *finale // how the peer leaves; nil: it stays connected
-	deeds []deed  // of the server
-	wants []want  // the Outcome of each event that ends the connection
+	steps   []step
+	last    *finale  // how the peer leaves; nil: it stays connected
+	actions []action // of the server
+	wants   []want   // the Outcome of each event that ends the connection
 }
 
 // A step is an action of the peer that ends nothing.
@@ -47,8 +47,8 @@ type finale struct {
 	do    func(a *actor)
 }
 
-// A deed is an action of the server.
-type deed struct {
+// An action is an action of the server.
+type action struct {
 	name  string
 	after time.Duration
 	do    func(l *life)
@@ -56,14 +56,14 @@ type deed struct {
 
 // A want is the Outcome of one event if that event is the first.
 type want struct {
-	kind   ending.Kind
-	code   websocket.StatusCode
-	reason string
-	wire   uint16 // the close code that the peer receives; 0: none
-	deaf   bool   // the server does not wait for the peer's answer, which may still arrive
-	timed  bool   // it may happen before the peer has finished its steps
-	rst    bool   // the stream may end with RST
-	more   int    // messages that count without an echo
+	kind       ending.Kind
+	code       websocket.StatusCode
+	reason     string
+	wire       uint16 // the close code that the peer receives; 0: none
+	notReading bool   // the server does not wait for the peer's answer, which may still arrive
+	timed      bool   // it may happen before the peer has finished its steps
+	rst        bool   // the stream may end with RST
+	more       int    // messages that count without an echo
 }
 
 // from returns the want of an event with a distinct kind.
@@ -88,15 +88,15 @@ func (p *plan) more() (n int) {
 }
 
 func (p *plan) String() string {
-	s := fmt.Sprintf("tls %v, mux %v, hold %v, direct %v, rests %v, alone %v, await %v, answers %v, silent %v, deaf %v:",
-		p.tls, p.mux, p.opts.HoldReplies, p.direct, p.rests, p.alone, p.await, p.answers, p.silent, p.deaf)
+	s := fmt.Sprintf("tls %v, mux %v, hold %v, direct %v, parks %v, alone %v, await %v, answers %v, silent %v, notReading %v:",
+		p.tls, p.mux, p.opts.HoldReplies, p.direct, p.parks, p.alone, p.await, p.answers, p.silent, p.notReading)
 	for _, x := range p.steps {
 		s += fmt.Sprintf(" %s (%v)", x.name, x.after)
 	}
 	if p.last != nil {
 		s += fmt.Sprintf(", at last %s (%v)", p.last.name, p.last.after)
 	}
-	for _, d := range p.deeds {
+	for _, d := range p.actions {
 		s += fmt.Sprintf("; the server's %s (%v)", d.name, d.after)
 	}
 	return s
@@ -108,8 +108,8 @@ const lifeLimit = 300_000 // the read limit
 func newPlan(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 0))
 	p := draw(seed, r)
-	p.rests = p.direct && !p.tls && !p.mux && r.IntN(3) > 0
-	if p.rests {
+	p.parks = p.direct && !p.tls && !p.mux && r.IntN(3) > 0
+	if p.parks {
 		p.opts.ParkAfter = 2 * time.Millisecond
 	}
 	return p
@@ -157,10 +157,10 @@ func draw(seed uint64, r *rand.Rand) *plan {
 		causes[r.IntN(len(causes))](p, r)
 	}
 	for range r.IntN(2) {
-		p.deeds = append(p.deeds, asides[r.IntN(len(asides))](r))
+		p.actions = append(p.actions, asides[r.IntN(len(asides))](r))
 	}
-	for i := range p.deeds {
-		p.deeds[i].after = soonish()
+	for i := range p.actions {
+		p.actions[i].after = soonish()
 	}
 	if p.last != nil {
 		p.last.after = soonish()

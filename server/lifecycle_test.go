@@ -148,11 +148,11 @@ func (l *life) handler(conns chan<- *server.Conn) server.Handler {
 			}
 			return echo.Serve(ctx, c)
 		}
-		mine, cancel := context.WithCancel(ctx)
+		readCtx, cancel := context.WithCancel(ctx)
 		l.cancel = cancel // not when the handler returns, because that would be another ending
 		conns <- c
 		reading := make(chan error, 1)
-		l.handlers.Go(func() { reading <- echo.Serve(mine, c) })
+		l.handlers.Go(func() { reading <- echo.Serve(readCtx, c) })
 		select {
 		case err := <-reading:
 			return err
@@ -189,7 +189,7 @@ func (l *life) play() error {
 	l.actor = newActor(peer, l.plan)
 	reader := make(chan struct{})
 	go func() { defer close(reader); l.actor.read(l.over) }()
-	if l.plan.rests {
+	if l.plan.parks {
 		l.actor.say(wstest.Text, []byte("wake up"))
 	}
 	select {
@@ -209,7 +209,7 @@ func (l *life) play() error {
 		err = errors.Join(err, e)
 	}
 	_ = peer.Close()
-	if e := receive(script, &none, "the end of the deeds"); e != nil {
+	if e := receive(script, &none, "the end of the actions"); e != nil {
 		err = errors.Join(err, e)
 	}
 	err = errors.Join(err, stop())
@@ -243,7 +243,7 @@ func (l *life) perform() {
 		if p.last != nil {
 			p.last.do(a)
 		}
-		for _, d := range p.deeds {
+		for _, d := range p.actions {
 			l.act(d)
 		}
 		return
@@ -263,7 +263,7 @@ func (l *life) perform() {
 			p.last.do(a)
 		}
 	})
-	for _, d := range p.deeds {
+	for _, d := range p.actions {
 		all.Go(func() {
 			time.Sleep(d.after)
 			l.act(d)
@@ -272,15 +272,15 @@ func (l *life) perform() {
 	all.Wait()
 }
 
-// act runs a deed if the connection exists.
-func (l *life) act(d deed) {
+// act runs a action if the connection exists.
+func (l *life) act(d action) {
 	if l.conn != nil {
 		d.do(l)
 	}
 }
 
-// tell makes the handler return, unless it already does.
-func (l *life) tell(how func() error) {
+// finishHandler makes the handler return, unless it already does.
+func (l *life) finishHandler(how func() error) {
 	select {
 	case l.out <- how:
 	default:

@@ -14,7 +14,7 @@ import (
 )
 
 // full dials and wants the refusal of a full server.
-func (s *site) full(t *testing.T, o wstest.DialOptions) {
+func (s *testServer) full(t *testing.T, o wstest.DialOptions) {
 	t.Helper()
 	p, err := wstest.Dial(s.url, o)
 	if err == nil {

@@ -32,7 +32,7 @@ var logFormats = map[string]func(io.Writer) slog.Handler{
 func TestLogQuotes(t *testing.T) {
 	t.Parallel()
 	for name, handler := range logFormats {
-		var log sheet
+		var log logBuffer
 		s := serve(t, echoes, server.Options{Logger: slog.New(handler(&log)), Hosts: []string{"good"}})
 		p, err := wstest.Dial(s.url, wstest.DialOptions{Header: http.Header{"Host": {"good"}}})
 		if err != nil {
@@ -76,7 +76,7 @@ func TestLogQuotes(t *testing.T) {
 // each ended connection.
 func TestLogLines(t *testing.T) {
 	t.Parallel()
-	var log sheet
+	var log logBuffer
 	s := serve(t, echoes, server.Options{Logger: log.logger(), MaxConns: 5})
 	garbage := []string{
 		"", "\x00\x01\x02", "GET", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01\x02\x00\x01",
@@ -129,7 +129,7 @@ func TestLogGone(t *testing.T) {
 		"reset":         {(*wstest.Peer).RST, "false"},
 		"violation":     {func(p *wstest.Peer) error { return p.SendRaw([]byte{0x83, 0x80}) }, "false"},
 	} {
-		var log sheet
+		var log logBuffer
 		s := serve(t, echoes, server.Options{Logger: log.logger()})
 		p := s.dial(t, wstest.DialOptions{})
 		if err := tt.end(p); err != nil {
@@ -147,7 +147,7 @@ func TestLogGone(t *testing.T) {
 // TestLogPanic: the server logs a panic once and continues.
 func TestLogPanic(t *testing.T) {
 	t.Parallel()
-	var log sheet
+	var log logBuffer
 	s := serve(t, func(ctx context.Context, c *server.Conn) error {
 		_, p, err := c.Read(ctx)
 		if err != nil {

@@ -59,9 +59,9 @@ func done(t *testing.T, p *wstest.Peer, code uint16, last ...wstest.Frame) {
 	finish(t, p, code)
 }
 
-// asking returns the request for a WebSocket with this first line and these headers. It
+// handshakeRequest returns the request for a WebSocket with this first line and these headers. It
 // has no Host.
-func asking(first, fields string) string {
+func handshakeRequest(first, fields string) string {
 	r := first + " HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + fields
 	for field, value := range map[string]string{"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": wstest.SampleKey} {
 		if !strings.Contains(fields, field) {
@@ -76,7 +76,7 @@ func asking(first, fields string) string {
 func TestLogCut(t *testing.T) {
 	t.Parallel()
 	for format, handler := range logFormats {
-		var log sheet
+		var log logBuffer
 		s := serve(t, func(ctx context.Context, c *server.Conn) error {
 			_, p, err := c.Read(ctx)
 			if err != nil {
@@ -94,7 +94,7 @@ func TestLogCut(t *testing.T) {
 			host := "Host: " + strings.Repeat("a", 4<<10) + "\r\n"
 			for _, path := range []string{"/" + long(6<<10), "/", "/panic"} {
 				p := s.raw(t)
-				if r, body := ask(t, p, asking("GET "+path, host+"User-Agent: "+long(1<<10)+"\r\n")); r.StatusCode != http.StatusSwitchingProtocols {
+				if r, body := roundTrip(t, p, handshakeRequest("GET "+path, host+"User-Agent: "+long(1<<10)+"\r\n")); r.StatusCode != http.StatusSwitchingProtocols {
 					t.Fatalf("%.20q: got %d %.200s", path, r.StatusCode, body)
 				}
 				if path == "/" || path == "/panic" {
@@ -108,16 +108,16 @@ func TestLogCut(t *testing.T) {
 				}
 			}
 			for request, status := range map[string]int{
-				asking("GET /", host+"Origin: http://"+long(6<<10)+"\r\n"):                    403,
-				asking("GET /", "Host: x\r\nOrigin: "+long(10<<10)+"\r\n"):                    403,
-				asking("GET /", "Host: x\r\nSec-WebSocket-Version: "+long(10<<10)+"\r\n"):     400,
-				asking("GET /", "Host: x\r\nSec-WebSocket-Key: "+long(10<<10)+"\r\n"):         400,
-				asking(strings.Repeat("a", 10<<10)+" /", "Host: x\r\n"):                       405,
-				asking("GET /", "Host: x\r\nSec-WebSocket-Extensions: "+long(10<<10)+"=\r\n"): 400,
-				"GET /" + long(10<<10) + " HTTP/1.1\r\n" + host + "\r\n":                      426,
-				asking("GET /"+long(17<<10), "Host: x\r\n"):                                   431,
+				handshakeRequest("GET /", host+"Origin: http://"+long(6<<10)+"\r\n"):                    403,
+				handshakeRequest("GET /", "Host: x\r\nOrigin: "+long(10<<10)+"\r\n"):                    403,
+				handshakeRequest("GET /", "Host: x\r\nSec-WebSocket-Version: "+long(10<<10)+"\r\n"):     400,
+				handshakeRequest("GET /", "Host: x\r\nSec-WebSocket-Key: "+long(10<<10)+"\r\n"):         400,
+				handshakeRequest(strings.Repeat("a", 10<<10)+" /", "Host: x\r\n"):                       405,
+				handshakeRequest("GET /", "Host: x\r\nSec-WebSocket-Extensions: "+long(10<<10)+"=\r\n"): 400,
+				"GET /" + long(10<<10) + " HTTP/1.1\r\n" + host + "\r\n":                                426,
+				handshakeRequest("GET /"+long(17<<10), "Host: x\r\n"):                                   431,
 			} {
-				if r, _ := ask(t, s.raw(t), request); r.StatusCode != status {
+				if r, _ := roundTrip(t, s.raw(t), request); r.StatusCode != status {
 					t.Errorf("%.60q: got %d, want %d", request, r.StatusCode, status)
 				} else if status == 403 || status == 405 {
 					cuts++
@@ -135,7 +135,7 @@ func TestLogCutHTTP(t *testing.T) {
 	const turned = "\u202e"
 	long := strings.Repeat("a\u202e\ngoroutine ", 500)
 	for format, handler := range logFormats {
-		var log sheet
+		var log logBuffer
 		config, client := wstest.TLS()
 		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			if len(hello.ServerName) > 100 {
@@ -177,10 +177,10 @@ func TestLogCutHTTP(t *testing.T) {
 func TestLogCutRemote(t *testing.T) {
 	t.Parallel()
 	for format, handler := range logFormats {
-		var log sheet
+		var log logBuffer
 		ends := make(chan server.Outcome, 1)
 		s, err := server.New(func(_ context.Context, c *server.Conn) error { panic("oh") }, server.Options{
-			CloseTimeout: grace, Logger: slog.New(handler(&log)), OnEnd: func(o server.Outcome) { ends <- o },
+			CloseTimeout: closeTimeout, Logger: slog.New(handler(&log)), OnEnd: func(o server.Outcome) { ends <- o },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -211,7 +211,7 @@ func TestLogCutRemote(t *testing.T) {
 // TestLogCutWhere checks the position and the mark of a shortened string.
 func TestLogCutWhere(t *testing.T) {
 	t.Parallel()
-	var log sheet
+	var log logBuffer
 	s := serve(t, echoes, server.Options{Logger: slog.New(logFormats["JSON"](&log))})
 	for _, tt := range []struct{ uri, want string }{
 		{"/" + strings.Repeat("a", 255), "/" + strings.Repeat("a", 255)},
@@ -223,7 +223,7 @@ func TestLogCutWhere(t *testing.T) {
 		{"/" + strings.Repeat("\u202e", 100), "/" + strings.Repeat(`\u202e`, 42) + "…(+174 bytes)"},
 	} {
 		p := s.raw(t)
-		if r, body := ask(t, p, asking("GET "+tt.uri, "Host: x\r\n")); r.StatusCode != http.StatusSwitchingProtocols {
+		if r, body := roundTrip(t, p, handshakeRequest("GET "+tt.uri, "Host: x\r\n")); r.StatusCode != http.StatusSwitchingProtocols {
 			t.Fatalf("%.20q: got %d %s", tt.uri, r.StatusCode, body)
 		}
 		done(t, p, 1000, wstest.CloseFrame(1000, ""))

@@ -36,16 +36,16 @@ func TestMain(m *testing.M) {
 // soon bounds each wait of a test. A test that passes never waits that long.
 const soon = 20 * time.Second
 
-// grace is the close timeout of the servers in these tests.
-const grace = 500 * time.Millisecond
+// closeTimeout is the close timeout of the servers in these tests.
+const closeTimeout = 500 * time.Millisecond
 
-// resting is the ParkAfter of these tests. It parks a connection as soon as possible.
-const resting = 2 * time.Millisecond
+// shortParkAfter is the ParkAfter of these tests. It parks a connection as soon as possible.
+const shortParkAfter = 2 * time.Millisecond
 
 func echoes(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }
 
-// A site is a Server on a listener, for one test.
-type site struct {
+// A testServer is a Server on a listener, for one test.
+type testServer struct {
 	*server.Server
 	url  string
 	ends chan server.Outcome
@@ -57,7 +57,7 @@ type site struct {
 
 // serve runs a Server on loopback until the end of the test. Then the Server must drain
 // without an error, and each connection must have at most one Outcome.
-func serve(tb testing.TB, h server.Handler, o server.Options) *site {
+func serve(tb testing.TB, h server.Handler, o server.Options) *testServer {
 	tb.Helper()
 	return serveOn(tb, listen(tb), h, o)
 }
@@ -83,12 +83,12 @@ func listenAlone(tb testing.TB) net.Listener {
 	return l
 }
 
-func serveTLS(tb testing.TB, h server.Handler, o server.Options) *site {
+func serveTLS(tb testing.TB, h server.Handler, o server.Options) *testServer {
 	tb.Helper()
 	return serveTLSOn(tb, listen(tb), h, o)
 }
 
-func serveTLSOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *site {
+func serveTLSOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *testServer {
 	tb.Helper()
 	config, _ := wstest.TLS()
 	s := serveOn(tb, tls.NewListener(l, config), h, o)
@@ -96,10 +96,10 @@ func serveTLSOn(tb testing.TB, l net.Listener, h server.Handler, o server.Option
 	return s
 }
 
-func serveOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *site {
+func serveOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *testServer {
 	tb.Helper()
-	s := &site{ends: make(chan server.Outcome, 1000), seen: make(map[uint64]int), url: "ws://" + l.Addr().String() + "/"}
-	o.CloseTimeout = cmp.Or(o.CloseTimeout, grace)
+	s := &testServer{ends: make(chan server.Outcome, 1000), seen: make(map[uint64]int), url: "ws://" + l.Addr().String() + "/"}
+	o.CloseTimeout = cmp.Or(o.CloseTimeout, closeTimeout)
 	onEnd := o.OnEnd
 	o.OnEnd = func(end server.Outcome) {
 		s.mu.Lock()
@@ -152,7 +152,7 @@ func serveOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) 
 var errExpected = errors.New("on purpose")
 
 // dial opens a connection and closes it at the end of the test.
-func (s *site) dial(tb testing.TB, o wstest.DialOptions) *wstest.Peer {
+func (s *testServer) dial(tb testing.TB, o wstest.DialOptions) *wstest.Peer {
 	tb.Helper()
 	if o.TLS == nil {
 		_, o.TLS = wstest.TLS()
@@ -166,7 +166,7 @@ func (s *site) dial(tb testing.TB, o wstest.DialOptions) *wstest.Peer {
 }
 
 // raw opens a connection without the opening handshake.
-func (s *site) raw(tb testing.TB) *wstest.Peer {
+func (s *testServer) raw(tb testing.TB) *wstest.Peer {
 	tb.Helper()
 	_, config := wstest.TLS()
 	p, err := wstest.RawDial(s.url, wstest.DialOptions{TLS: config})
@@ -178,7 +178,7 @@ func (s *site) raw(tb testing.TB) *wstest.Peer {
 }
 
 // end waits for the next Outcome.
-func (s *site) end(tb testing.TB) server.Outcome {
+func (s *testServer) end(tb testing.TB) server.Outcome {
 	tb.Helper()
 	select {
 	case o := <-s.ends:
@@ -190,7 +190,7 @@ func (s *site) end(tb testing.TB) server.Outcome {
 }
 
 // open returns the number of connections.
-func (s *site) open() (n int) {
+func (s *testServer) open() (n int) {
 	for range s.Connections() {
 		n++
 	}

@@ -30,7 +30,7 @@ func TestMux(t *testing.T) {
 		}
 		return echoes(ctx, c)
 	}, server.Options{
-		CloseTimeout: grace,
+		CloseTimeout: closeTimeout,
 		OnEnd:        func(o server.Outcome) { ends <- o },
 		Admit:        func(r *http.Request) (any, error) { return r.Header.Get("X-Keep"), nil },
 	})
@@ -105,7 +105,7 @@ func (u unwrapping) Unwrap() http.ResponseWriter { return u.w }
 
 func TestMiddleware(t *testing.T) {
 	t.Parallel()
-	s, err := server.New(returns(nil), server.Options{CloseTimeout: grace})
+	s, err := server.New(returns(nil), server.Options{CloseTimeout: closeTimeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,8 +116,8 @@ func TestMiddleware(t *testing.T) {
 	ts := httptest.NewServer(mux)
 	defer ts.Close()
 	for path, want := range map[string]int{"/hiding": 501, "/unwrapping": 101, "/timeout": 501} {
-		site := &site{url: "ws" + ts.URL[len("http"):] + path}
-		if got, body := site.status(t, nil); got != want {
+		target := &testServer{url: "ws" + ts.URL[len("http"):] + path}
+		if got, body := target.status(t, nil); got != want {
 			t.Errorf("%s: got %d %q, want %d", path, got, body, want)
 		}
 	}
@@ -141,11 +141,11 @@ func TestKeptAlive(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if r, _ := ask(t, p, string(wstest.Request(ts.URL, "short", nil))); r.StatusCode != 400 {
+	if r, _ := roundTrip(t, p, string(wstest.Request(ts.URL, "short", nil))); r.StatusCode != 400 {
 		t.Errorf("got %d", r.StatusCode)
 	}
 	time.Sleep(100 * time.Millisecond)
-	if r, _ := ask(t, p, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); r.StatusCode != 200 {
+	if r, _ := roundTrip(t, p, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); r.StatusCode != 200 {
 		t.Errorf("got %d", r.StatusCode)
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // status returns the status of the answer to a handshake with these fields.
-func (s *site) status(t *testing.T, header http.Header) (int, string) {
+func (s *testServer) status(t *testing.T, header http.Header) (int, string) {
 	t.Helper()
 	p, err := wstest.Dial(s.url, wstest.DialOptions{Header: header})
 	if bad := (*wstest.HandshakeError)(nil); errors.As(err, &bad) {

@@ -32,7 +32,7 @@ func counted(calls *atomic.Int64) server.Handler {
 
 // waitParked waits until the only connection of s is parked and no goroutine of this
 // process runs a connection. So a test that calls it must not be parallel.
-func waitParked(tb testing.TB, s *site) {
+func waitParked(tb testing.TB, s *testServer) {
 	tb.Helper()
 	b := make([]byte, 1<<20)
 	eventually(tb, "the connection is parked", func() bool {
@@ -45,7 +45,7 @@ func waitParked(tb testing.TB, s *site) {
 // message starts the handler once.
 func TestPark(t *testing.T) {
 	var calls atomic.Int64
-	s := serve(t, counted(&calls), server.Options{ParkAfter: resting, PingInterval: 50 * time.Millisecond, MaxMissed: 1000})
+	s := serve(t, counted(&calls), server.Options{ParkAfter: shortParkAfter, PingInterval: 50 * time.Millisecond, MaxMissed: 1000})
 	p := s.dial(t, wstest.DialOptions{})
 	waitParked(t, s)
 	if n := calls.Load(); n != 0 {
@@ -111,11 +111,11 @@ func recvMessage(tb testing.TB, p *wstest.Peer, text string) {
 // is never parked. Its handler is called once, at the beginning.
 func TestNeverParked(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(h server.Handler) *site{
-		"no ParkAfter": func(h server.Handler) *site { return serve(t, h, server.Options{}) },
-		"TLS":          func(h server.Handler) *site { return serveTLS(t, h, server.Options{ParkAfter: resting}) },
-		"another HTTP server": func(h server.Handler) *site {
-			s, err := server.New(h, server.Options{ParkAfter: resting})
+	for name, start := range map[string]func(h server.Handler) *testServer{
+		"no ParkAfter": func(h server.Handler) *testServer { return serve(t, h, server.Options{}) },
+		"TLS":          func(h server.Handler) *testServer { return serveTLS(t, h, server.Options{ParkAfter: shortParkAfter}) },
+		"another HTTP server": func(h server.Handler) *testServer {
+			s, err := server.New(h, server.Options{ParkAfter: shortParkAfter})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,7 +126,7 @@ func TestNeverParked(t *testing.T) {
 				}
 				ts.Close()
 			})
-			return &site{Server: s, url: "ws" + ts.URL[len("http"):] + "/"}
+			return &testServer{Server: s, url: "ws" + ts.URL[len("http"):] + "/"}
 		},
 	} {
 		var calls atomic.Int64
@@ -136,7 +136,7 @@ func TestNeverParked(t *testing.T) {
 		for range 3 {
 			send(t, p, wstest.TextFrame("hi"))
 			hear(t, p, wstest.Text, "hi")
-			time.Sleep(5 * resting)
+			time.Sleep(5 * shortParkAfter)
 		}
 		if n := calls.Load(); n != 1 {
 			t.Errorf("%s: %d calls", name, n)
@@ -149,7 +149,7 @@ func TestNeverParked(t *testing.T) {
 func TestParkRace(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
-	s := serve(t, counted(&calls), server.Options{ParkAfter: resting, HoldReplies: true})
+	s := serve(t, counted(&calls), server.Options{ParkAfter: shortParkAfter, HoldReplies: true})
 	var wg sync.WaitGroup
 	for range 8 {
 		p := s.dial(t, wstest.DialOptions{})
@@ -164,7 +164,7 @@ func TestParkRace(t *testing.T) {
 					b := f.Append(nil)
 					n := 1 + rand.N(len(b)-1)
 					_ = p.SendRaw(b[:n])
-					time.Sleep(rand.N(2 * resting))
+					time.Sleep(rand.N(2 * shortParkAfter))
 					_ = p.SendRaw(b[n:])
 				} else if err := p.Send(f); err != nil {
 					t.Error(err)
@@ -174,7 +174,7 @@ func TestParkRace(t *testing.T) {
 					t.Errorf("got %q, %v, want %d", got, err, i)
 					return
 				}
-				time.Sleep(rand.N(2 * resting))
+				time.Sleep(rand.N(2 * shortParkAfter))
 			}
 		})
 	}
@@ -189,23 +189,23 @@ func TestParkedEnds(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		opts server.Options
-		end  func(s *site, p *wstest.Peer)
+		end  func(s *testServer, p *wstest.Peer)
 		kind ending.Kind
 		wire uint16
 	}{
-		{"FIN", server.Options{}, func(_ *site, p *wstest.Peer) { _ = p.FIN() }, ending.Abnormal, 0},
-		{"RST", server.Options{}, func(_ *site, p *wstest.Peer) { _ = p.RST() }, ending.Reset, 0},
-		{"close", server.Options{}, func(_ *site, p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1001, "")) }, ending.GoingAway, 1001},
-		{"part of a header", server.Options{MessageTimeout: 50 * time.Millisecond}, func(_ *site, p *wstest.Peer) { _ = p.SendRaw([]byte{0x81}) }, ending.TooSlow, 1008},
-		{"bad frame", server.Options{}, func(_ *site, p *wstest.Peer) { _ = p.SendRaw([]byte{0x83, 0x80}) }, ending.Protocol, 1002},
-		{"drain", server.Options{}, func(s *site, _ *wstest.Peer) { go func() { _ = s.stop() }() }, ending.Drained, 1001},
+		{"FIN", server.Options{}, func(_ *testServer, p *wstest.Peer) { _ = p.FIN() }, ending.Abnormal, 0},
+		{"RST", server.Options{}, func(_ *testServer, p *wstest.Peer) { _ = p.RST() }, ending.Reset, 0},
+		{"close", server.Options{}, func(_ *testServer, p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1001, "")) }, ending.GoingAway, 1001},
+		{"part of a header", server.Options{MessageTimeout: 50 * time.Millisecond}, func(_ *testServer, p *wstest.Peer) { _ = p.SendRaw([]byte{0x81}) }, ending.TooSlow, 1008},
+		{"bad frame", server.Options{}, func(_ *testServer, p *wstest.Peer) { _ = p.SendRaw([]byte{0x83, 0x80}) }, ending.Protocol, 1002},
+		{"drain", server.Options{}, func(s *testServer, _ *wstest.Peer) { go func() { _ = s.stop() }() }, ending.Drained, 1001},
 		{"age", server.Options{MaxAge: 300 * time.Millisecond}, nil, ending.Aged, 1001},
 		{"idle", server.Options{IdleTimeout: 300 * time.Millisecond}, nil, ending.Idle, 1001},
 		{"no pong", server.Options{PingInterval: 100 * time.Millisecond, MaxMissed: -1}, nil, ending.NoPong, 1001},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var calls atomic.Int64
-			c.opts.ParkAfter = resting
+			c.opts.ParkAfter = shortParkAfter
 			s := serve(t, counted(&calls), c.opts)
 			p := s.dial(t, wstest.DialOptions{})
 			waitParked(t, s)
@@ -246,7 +246,7 @@ func TestParkedClose(t *testing.T) {
 				default:
 				}
 				return echoes(ctx, c)
-			}, server.Options{ParkAfter: resting, PingInterval: -1})
+			}, server.Options{ParkAfter: shortParkAfter, PingInterval: -1})
 			p := s.dial(t, wstest.DialOptions{})
 			send(t, p, wstest.TextFrame("hi"))
 			hear(t, p, wstest.Text, "hi")
@@ -290,7 +290,7 @@ func TestParkedHandlerEnds(t *testing.T) {
 					return err
 				}
 				return test.leave()
-			}, server.Options{ParkAfter: resting, PingInterval: -1})
+			}, server.Options{ParkAfter: shortParkAfter, PingInterval: -1})
 			p := s.dial(t, wstest.DialOptions{})
 			waitParked(t, s)
 			send(t, p, wstest.TextFrame("hi"))
@@ -304,16 +304,16 @@ func TestParkedHandlerEnds(t *testing.T) {
 // TestParkingStops: Serve ends the parked connections and the goroutines of the parker,
 // also if its listener fails.
 func TestParkingStops(t *testing.T) {
-	for name, stop := range map[string]func(s *site, l *failing) error{
-		"the context ends": func(s *site, l *failing) error {
+	for name, stop := range map[string]func(s *testServer, l *failing) error{
+		"the context ends": func(s *testServer, l *failing) error {
 			close(l.fail) // makes Accept return when net/http closes l
 			return s.stop()
 		},
-		"Shutdown": func(s *site, l *failing) error {
+		"Shutdown": func(s *testServer, l *failing) error {
 			close(l.fail)
 			return errors.Join(s.Shutdown(context.Background()), s.stop())
 		},
-		"the listener fails": func(s *site, l *failing) error {
+		"the listener fails": func(s *testServer, l *failing) error {
 			close(l.fail)
 			_ = l.Close()
 			return nil // Serve returns by itself
@@ -321,7 +321,7 @@ func TestParkingStops(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := &failing{Listener: listen(t), fail: make(chan struct{})}
-			s := serveOn(t, l, echoes, server.Options{ParkAfter: resting, PingInterval: 40 * time.Millisecond, MaxMissed: 1000})
+			s := serveOn(t, l, echoes, server.Options{ParkAfter: shortParkAfter, PingInterval: 40 * time.Millisecond, MaxMissed: 1000})
 			const n = 20
 			for range n {
 				s.dial(t, wstest.DialOptions{})
@@ -347,10 +347,10 @@ func TestParkingStops(t *testing.T) {
 // TestPartOfHeader: the MessageTimeout runs from the first byte of a header. It does so
 // whether the connection was parked or not.
 func TestPartOfHeader(t *testing.T) {
-	for _, parkAfter := range []time.Duration{resting, time.Hour} {
+	for _, parkAfter := range []time.Duration{shortParkAfter, time.Hour} {
 		s := serve(t, echoes, server.Options{ParkAfter: parkAfter, MessageTimeout: 50 * time.Millisecond})
 		p := s.dial(t, wstest.DialOptions{})
-		time.Sleep(10 * resting)
+		time.Sleep(10 * shortParkAfter)
 		began := time.Now()
 		if err := p.SendRaw([]byte{0x81}); err != nil {
 			t.Fatal(err)
@@ -367,7 +367,7 @@ func TestPartOfHeader(t *testing.T) {
 // of a drain.
 func TestParkedCutOff(t *testing.T) {
 	t.Parallel()
-	s := serve(t, echoes, server.Options{ParkAfter: resting, DrainTimeout: 300 * time.Millisecond, CloseTimeout: server.MaxCloseTimeout})
+	s := serve(t, echoes, server.Options{ParkAfter: shortParkAfter, DrainTimeout: 300 * time.Millisecond, CloseTimeout: server.MaxCloseTimeout})
 	const n = 50
 	for range n {
 		s.dial(t, wstest.DialOptions{})
@@ -408,7 +408,7 @@ func (panickingLog) Handle(ctx context.Context, r slog.Record) error {
 // TestLogPanics: a Logger that panics ends the connection, and nothing leaks.
 func TestLogPanics(t *testing.T) {
 	t.Parallel()
-	for _, parkAfter := range []time.Duration{0, resting} {
+	for _, parkAfter := range []time.Duration{0, shortParkAfter} {
 		s := serve(t, echoes, server.Options{ParkAfter: parkAfter, Logger: slog.New(panickingLog{slog.DiscardHandler})})
 		p := s.dial(t, wstest.DialOptions{})
 		finish(t, p, 1011)

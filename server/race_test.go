@@ -27,13 +27,13 @@ func TestRaceOrders(t *testing.T) {
 	round := 0
 	for _, peer := range []string{"peer FIN", "peer closes"} {
 		for order := range permutations([]string{"Close", "drain", "Ping", peer}) {
-			deeds := slices.Clone(order)
+			actions := slices.Clone(order)
 			round++
 			round := round
-			t.Run(strings.Join(deeds, ", "), func(t *testing.T) {
+			t.Run(strings.Join(actions, ", "), func(t *testing.T) {
 				t.Parallel()
 				const gap = 50 * time.Microsecond
-				race(t, round, deeds, []time.Duration{0, gap, 2 * gap, 3 * gap},
+				race(t, round, actions, []time.Duration{0, gap, 2 * gap, 3 * gap},
 					server.Options{CloseTimeout: 20 * time.Millisecond, DrainTimeout: time.Second})
 			})
 		}
@@ -66,14 +66,14 @@ func TestCloseRaces(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	deeds := []string{"peer closes", "peer FIN", "peer RST", "garbage", "half a message", "messages", "pings",
+	actions := []string{"peer closes", "peer FIN", "peer RST", "garbage", "half a message", "messages", "pings",
 		"drain", "Close", "CloseNow", "handler returns", "handler panics", "context", "Ping", "Write"}
 	for round := range 8 {
 		// Up to four events, each after up to one millisecond.
 		var chosen []string
 		var when []time.Duration
 		for range 1 + r.IntN(4) {
-			chosen = append(chosen, deeds[r.IntN(len(deeds))])
+			chosen = append(chosen, actions[r.IntN(len(actions))])
 			when = append(when, time.Duration(r.IntN(1000))*time.Microsecond)
 		}
 		mode := websocket.CompressionMode(r.IntN(2))
@@ -89,7 +89,7 @@ func TestCloseRaces(t *testing.T) {
 	}
 }
 
-func race(t *testing.T, round int, deeds []string, when []time.Duration, o server.Options) {
+func race(t *testing.T, round int, actions []string, when []time.Duration, o server.Options) {
 	t.Helper()
 	var s *server.Server
 	var mu sync.Mutex
@@ -104,13 +104,13 @@ func race(t *testing.T, round int, deeds []string, when []time.Duration, o serve
 	out := make(chan string, 1)
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
 		conns <- c
-		mine, cancel := context.WithCancel(ctx)
+		readCtx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		reading := make(chan error, 1)
 		background.Go(func() {
 			reading <- func() error {
 				for {
-					typ, p, err := c.Read(mine)
+					typ, p, err := c.Read(readCtx)
 					if err != nil {
 						return err
 					}
@@ -154,10 +154,10 @@ func race(t *testing.T, round int, deeds []string, when []time.Duration, o serve
 	short, stop := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	var wg sync.WaitGroup
 	wg.Go(func() { _, _ = p.Answer(short, wstest.AnswerOptions{NoClose: round%2 == 0}) })
-	for i, deed := range deeds {
+	for i, action := range actions {
 		wg.Go(func() {
 			time.Sleep(when[i])
-			switch deed {
+			switch action {
 			case "peer closes":
 				_ = p.Send(wstest.CloseFrame(1000, ""))
 			case "peer FIN":
@@ -188,7 +188,7 @@ func race(t *testing.T, round int, deeds []string, when []time.Duration, o serve
 				_ = c.Write(short, websocket.MessageBinary, make([]byte, 100_000))
 			default:
 				select {
-				case out <- deed:
+				case out <- action:
 				default:
 				}
 			}
@@ -200,17 +200,17 @@ func race(t *testing.T, round int, deeds []string, when []time.Duration, o serve
 	select {
 	case err = <-served:
 	case <-time.After(soon):
-		t.Fatalf("%v after %v: Serve does not return", deeds, when)
+		t.Fatalf("%v after %v: Serve does not return", actions, when)
 	}
 	_ = p.Close()
 	background.Wait()
 	mu.Lock()
 	defer mu.Unlock()
-	if err != nil || len(ends) != 1 || len(ends[1]) != 1 || (&site{Server: s}).open() != 0 {
-		t.Errorf("%v after %v: Serve: %v, outcomes: %+v", deeds, when, err, ends)
+	if err != nil || len(ends) != 1 || len(ends[1]) != 1 || (&testServer{Server: s}).open() != 0 {
+		t.Errorf("%v after %v: Serve: %v, outcomes: %+v", actions, when, err, ends)
 		return
 	}
 	if o := ends[1][0]; o.Kind == 0 || o.Kind.String() == "unknown" {
-		t.Errorf("%v after %v: got %v, cause %v", deeds, when, o.Kind, o.Cause)
+		t.Errorf("%v after %v: got %v, cause %v", actions, when, o.Kind, o.Cause)
 	}
 }

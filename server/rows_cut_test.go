@@ -29,7 +29,7 @@ func cuttable(t *testing.T) map[string][][]byte {
 const deflateOffer = "permessage-deflate"
 
 // wantCut checks that the peer receives no echo, and compares the Outcome.
-func (s *site) wantCut(t *testing.T, p *wstest.Peer, at int, k ending.Kind) {
+func (s *testServer) wantCut(t *testing.T, p *wstest.Peer, at int, k ending.Kind) {
 	t.Helper()
 	e, err := p.End(soon)
 	if err != nil || e.Code != 0 || !e.FIN && !e.RST || e.After > soonGone {
@@ -89,7 +89,7 @@ func stride(n int) int {
 }
 
 // whole wants an echo of the message that do sends before the stream ends.
-func (s *site) whole(t *testing.T, ext string, do func(p *wstest.Peer)) {
+func (s *testServer) whole(t *testing.T, ext string, do func(p *wstest.Peer)) {
 	t.Helper()
 	p := s.dial(t, wstest.DialOptions{Extensions: ext, Timeout: soon})
 	do(p)

@@ -174,18 +174,18 @@ func idleMemory(t *testing.T, w way) {
 	}
 }
 
-// goodbyeHeldOpen announces a frame, sends part of it, and then nothing. No ending by
+// closeHeldOpen announces a frame, sends part of it, and then nothing. No ending by
 // the server waits for the remaining bytes.
-func goodbyeHeldOpen(t *testing.T, w way) {
+func closeHeldOpen(t *testing.T, w way) {
 	const sent = 40_000
 	for name, tt := range map[string]struct {
 		handler server.Handler // nil: an echo handler
 		opts    server.Options
-		end     func(s *site)
+		end     func(s *testServer)
 		want    ending.Kind
 		code    uint16
 	}{
-		"drain": {nil, server.Options{}, func(s *site) { go func() { _ = s.stop() }() }, ending.Drained, 1001},
+		"drain": {nil, server.Options{}, func(s *testServer) { go func() { _ = s.stop() }() }, ending.Drained, 1001},
 		"age":   {nil, server.Options{MaxAge: 200 * time.Millisecond}, nil, ending.Aged, 1001},
 		"Close": {func(ctx context.Context, c *server.Conn) error {
 			time.AfterFunc(200*time.Millisecond, func() { _ = c.Close(4000, "enough") })
@@ -207,7 +207,7 @@ func goodbyeHeldOpen(t *testing.T, w way) {
 				handler = echoes
 			}
 			o := tt.opts
-			o.ReadLimit, o.MessageTimeout, o.CloseTimeout = -1, -1, patience
+			o.ReadLimit, o.MessageTimeout, o.CloseTimeout = -1, -1, longCloseTimeout
 			s := w.serve(t, handler, o)
 			p, wire := s.tapped(t, wstest.DialOptions{Timeout: soon})
 			_ = p.SendRaw(append(wstest.Header(0x82, true, [4]byte{}, 1<<40, 64), make([]byte, sent)...))

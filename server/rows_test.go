@@ -16,20 +16,20 @@ import (
 // A way is the transport of a connection: TCP or TLS.
 type way struct {
 	name string
-	on   func(testing.TB, net.Listener, server.Handler, server.Options) *site
+	on   func(testing.TB, net.Listener, server.Handler, server.Options) *testServer
 }
 
 var ways = []way{{"tcp", serveOn}, {"tls", serveTLSOn}, {"attended", serveParkedOn}}
 
 // serveParkedOn is serveOn with parked idle connections, as in the command.
-func serveParkedOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *site {
-	o.ParkAfter, o.HoldReplies = resting, true
+func serveParkedOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *testServer {
+	o.ParkAfter, o.HoldReplies = shortParkAfter, true
 	return serveOn(tb, l, h, o)
 }
 
 func (w way) tls() bool { return w.name == "tls" }
 
-func (w way) serve(tb testing.TB, h server.Handler, o server.Options) *site {
+func (w way) serve(tb testing.TB, h server.Handler, o server.Options) *testServer {
 	tb.Helper()
 	// A peer that reads never reaches this timeout, and a busy machine needs it.
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, server.MaxCloseTimeout)
@@ -51,7 +51,7 @@ func TestRows(t *testing.T) {
 			{"12-slow-link", slowLink},
 			{"16-tiny-fragments", tinyFragments},
 			{"17-oversize", oversize},
-			{"18-goodbye-held-open", goodbyeHeldOpen},
+			{"18-goodbye-held-open", closeHeldOpen},
 			{"20-dripped", dripped},
 			{"21-not-utf8", notUTF8},
 			{"21-at-once", notUTF8AtOnce},
@@ -86,24 +86,24 @@ func TestRowsAlone(t *testing.T) {
 	}
 }
 
-// patience is the close timeout of tests that wait for its end. soonGone bounds the end
+// longCloseTimeout is the close timeout of tests that wait for its end. soonGone bounds the end
 // of a connection after the start of that timeout. It has a margin for a busy machine,
 // but is less than the five seconds for the Close of a tls.Conn whose peer does not
 // read.
 const (
-	patience = 2 * time.Second
-	soonGone = patience + 4*time.Second
+	longCloseTimeout = 2 * time.Second
+	soonGone         = longCloseTimeout + 4*time.Second
 )
 
 // refused reads to the end of the stream. It compares the close code and the Outcome
 // with this kind and the kind's code.
-func (s *site) refused(t *testing.T, p *wstest.Peer, k ending.Kind) server.Outcome {
+func (s *testServer) refused(t *testing.T, p *wstest.Peer, k ending.Kind) server.Outcome {
 	t.Helper()
-	return s.told(t, p, k, uint16(k.Code()))
+	return s.refusedWith(t, p, k, uint16(k.Code()))
 }
 
-// told is refused with another close code.
-func (s *site) told(t *testing.T, p *wstest.Peer, k ending.Kind, code uint16) server.Outcome {
+// refusedWith is refused with another close code.
+func (s *testServer) refusedWith(t *testing.T, p *wstest.Peer, k ending.Kind, code uint16) server.Outcome {
 	t.Helper()
 	e := finish(t, p, code)
 	if e.After > soonGone {
@@ -143,12 +143,12 @@ func (c *tap) Write(p []byte) (int, error) {
 }
 
 // tapped is dial through a tap.
-func (s *site) tapped(tb testing.TB, o wstest.DialOptions) (*wstest.Peer, *tap) {
+func (s *testServer) tapped(tb testing.TB, o wstest.DialOptions) (*wstest.Peer, *tap) {
 	tb.Helper()
 	return s.tappedBy(tb, net.Dialer{}, o)
 }
 
-func (s *site) tappedBy(tb testing.TB, d net.Dialer, o wstest.DialOptions) (*wstest.Peer, *tap) {
+func (s *testServer) tappedBy(tb testing.TB, d net.Dialer, o wstest.DialOptions) (*wstest.Peer, *tap) {
 	tb.Helper()
 	wire := new(tap)
 	o.Dial = func(network, addr string) (net.Conn, error) {

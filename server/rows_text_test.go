@@ -132,7 +132,7 @@ const (
 )
 
 // refusal returns the time from the write of the invalid byte to the close frame.
-func (s *site) refusal(t *testing.T, legal []byte, wrong string, h how) time.Duration {
+func (s *testServer) refusal(t *testing.T, legal []byte, wrong string, h how) time.Duration {
 	t.Helper()
 	p := s.dial(t, wstest.DialOptions{Timeout: soon})
 	bad := []byte(wrong)

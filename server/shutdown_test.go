@@ -56,7 +56,7 @@ func TestStubbornHandlers(t *testing.T) {
 	if err := s.Shutdown(context.Background()); err != nil {
 		t.Errorf("Shutdown after that: %v", err)
 	}
-	if n := (&site{Server: s}).open(); n != 0 {
+	if n := (&testServer{Server: s}).open(); n != 0 {
 		t.Errorf("%d are open", n)
 	}
 }

@@ -77,14 +77,14 @@ func (s *target) checkLog(t *testing.T, a hostile.Attack) {
 	if a.Files > 0 { // one line when no descriptor is left, and one when some are free again
 		warnings = 2
 		if counts["ended"] <= a.Files {
-			complain("%d connections have ended: who came in when another had left?", counts["ended"])
+			complain("%d connections have ended, want more than %d: the server must accept again when descriptors are free", counts["ended"], a.Files)
 		}
 	}
 	if n := counts["WARN"]; n < warnings || n > tries*warnings || counts["ERROR"] > 0 {
 		complain("warnings and errors: %v", counts)
 	}
-	if n := counts["us: no pong"] + counts["us: write stalled"]; a.Fault != hostile.None && n < attackers {
-		complain("%d have been found out, of %d: %v", n, attackers, counts)
+	if n := counts["local: no pong"] + counts["local: write stalled"]; a.Fault != hostile.None && n < attackers {
+		complain("%d connections ended with no pong or a stalled write, want at least %d: %v", n, attackers, counts)
 	}
 }
 

@@ -13,13 +13,13 @@ import (
 
 func (p *plan) cause(name string, w want, do func(l *life)) {
 	p.wants = append(p.wants, w)
-	p.deeds = append(p.deeds, deed{name: name, do: do})
+	p.actions = append(p.actions, action{name: name, do: do})
 }
 
 // returns makes the handler return. The echo handler alone does not.
 func (p *plan) returns(name string, w want, how func() error) {
 	p.direct = false
-	p.cause(name, w, func(l *life) { l.tell(how) })
+	p.cause(name, w, func(l *life) { l.finishHandler(how) })
 }
 
 // causes lists the ways in which a server ends a connection.
@@ -37,7 +37,7 @@ var causes = []func(p *plan, r *rand.Rand){
 	func(p *plan, r *rand.Rand) {
 		e := &ending.Error{Kind: ending.NoMemory, Reason: "none left"}
 		w := from(e)
-		w.deaf = true
+		w.notReading = true
 		p.returns("no memory", w, func() error { return e })
 	},
 	func(p *plan, r *rand.Rand) {
@@ -48,7 +48,7 @@ var causes = []func(p *plan, r *rand.Rand){
 	},
 	func(p *plan, r *rand.Rand) {
 		p.direct = false
-		p.cause("context", want{kind: ending.Closed, wire: 1001, deaf: true}, func(l *life) { l.cancel() })
+		p.cause("context", want{kind: ending.Closed, wire: 1001, notReading: true}, func(l *life) { l.cancel() })
 	},
 	func(p *plan, r *rand.Rand) {
 		w := want{kind: ending.Closed, code: 3001, reason: "by hand", wire: 3001}
@@ -90,25 +90,25 @@ var causes = []func(p *plan, r *rand.Rand){
 }
 
 // asides lists the actions of a server that end nothing.
-var asides = []func(r *rand.Rand) deed{
-	func(r *rand.Rand) deed {
-		return deed{name: "ping", do: func(l *life) {
+var asides = []func(r *rand.Rand) action{
+	func(r *rand.Rand) action {
+		return action{name: "ping", do: func(l *life) {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 			defer cancel()
 			_ = l.conn.Ping(ctx)
 		}}
 	},
-	func(r *rand.Rand) deed {
+	func(r *rand.Rand) action {
 		seed := r.Uint64()
-		return deed{name: "messages", do: func(l *life) {
+		return action{name: "messages", do: func(l *life) {
 			r := rand.New(rand.NewPCG(seed, 0))
 			for range 1 + r.IntN(5) {
 				l.write(r)
 			}
 		}}
 	},
-	func(r *rand.Rand) deed {
-		return deed{name: "look", do: func(l *life) {
+	func(r *rand.Rand) action {
+		return action{name: "look", do: func(l *life) {
 			for i := range l.srv.Connections() {
 				_ = i.Heartbeat
 			}
