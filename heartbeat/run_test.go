@@ -27,7 +27,7 @@ func TestSignsOfLife(t *testing.T) {
 			}
 		},
 		"a byte received": func(*heartbeat.Monitor) { e.do(func(e *fakeTransport) { e.received = time.Now() }) },
-		"bytes taken":  func(*heartbeat.Monitor) { e.do(func(e *fakeTransport) { e.unsent-- }) },
+		"bytes taken":     func(*heartbeat.Monitor) { e.do(func(e *fakeTransport) { e.unsent-- }) },
 	}
 	for name, sign := range signs {
 		for _, after := range []time.Duration{1, timeout - 1, timeout + 1, interval - 1} {

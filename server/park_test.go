@@ -424,7 +424,7 @@ func TestLogPanics(t *testing.T) {
 func TestLateAndIdle(t *testing.T) {
 	admitting, admit := make(chan struct{}), make(chan struct{})
 	s := serve(t, echoes, server.Options{
-		ParkAfter: resting, PingInterval: -1, DrainNotice: 3 * time.Second,
+		ParkAfter: shortParkAfter, PingInterval: -1, DrainNotice: 3 * time.Second,
 		Admit: func(*http.Request) (any, error) {
 			close(admitting)
 			<-admit
@@ -441,7 +441,7 @@ func TestLateAndIdle(t *testing.T) {
 	p := <-dialled
 	send(t, p, wstest.TextFrame("one"))
 	hear(t, p, wstest.Text, "one")
-	time.Sleep(100 * resting)
+	time.Sleep(100 * shortParkAfter)
 	send(t, p, wstest.TextFrame("two"))
 	hear(t, p, wstest.Text, "two")
 	finish(t, p, 1001)
