@@ -15,11 +15,11 @@ import (
 	"example.com/wsecho/internal/listener"
 )
 
-// A tally counts how the connections of a drain took it.
+// A tally counts how the connections of a drain ended.
 type tally struct {
-	acknowledged   int // answered our close frame
-	unacknowledged int // were sent one, and did not answer in time
-	unwritable     int // could not be sent one
+	acknowledged   int // answered the server's close frame
+	unacknowledged int // received it and did not answer in time
+	unwritable     int // could not be sent it
 }
 
 func (t *tally) add(o Outcome) {
@@ -34,23 +34,22 @@ func (t *tally) add(o Outcome) {
 	}
 }
 
-// Shutdown drains the server: /readyz turns 503, after the drain delay nobody
-// is let in any more, every connection is told 1001, and Shutdown returns when
-// the last has ended. Where there are many, they are told one after the other,
-// so that not all come back at once; nobody waits for another's answer. What is
-// left when ctx is over, or the drain timeout, is cut.
+// Shutdown drains the server. /readyz answers 503. After the drain delay the server
+// refuses new connections and sends 1001 on all others. Shutdown returns when the last
+// connection has ended. Many connections get their close frames one after the other, so
+// that not all peers reconnect at once. Shutdown cuts off the connections that are left
+// when ctx ends or the drain timeout is over.
 //
-// It returns nil if all ended in time, and otherwise an error that says how many
-// were cut, or that a handler has not returned. It may be called more than once.
-// It does not close a listener that it does not know: under a server of one's
-// own, shut that down too.
+// It returns nil if all connections ended in time. Otherwise the error says how many were
+// cut off, or that a handler has not returned. It may be called more than once. It closes
+// no listener: under another HTTP server, shut that down too.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.markNotReady()
 	s.delay(ctx)
 	return s.drain(ctx)
 }
 
-// markNotReady lets /readyz answer 503.
+// markNotReady makes /readyz answer 503.
 func (s *Server) markNotReady() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,7 +58,7 @@ func (s *Server) markNotReady() {
 
 func (s *Server) delay(ctx context.Context) {
 	s.mu.Lock()
-	over := s.draining // by an earlier call
+	over := s.draining // an earlier call has waited
 	s.mu.Unlock()
 	if s.opts.DrainDelay == 0 || over {
 		return
@@ -94,7 +93,7 @@ func (s *Server) drain(ctx context.Context) error {
 	select {
 	case <-s.empty:
 	case <-ctx.Done():
-		if s.isEmpty() { // both were there to choose from
+		if s.isEmpty() { // select chooses at random
 			break
 		}
 		left := len(s.snapshot())
@@ -122,8 +121,7 @@ func (s *Server) isEmpty() bool {
 	}
 }
 
-// await waits for the last connection to end and returns how many there are
-// still after d.
+// await waits up to d for the last connection to end. It returns how many are left.
 func (s *Server) await(d time.Duration) int {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -135,7 +133,7 @@ func (s *Server) await(d time.Duration) int {
 	}
 }
 
-// closeAll begins the drain of each connection, at a pace.
+// closeAll begins the drains of conns one after the other, closeInterval apart.
 func (s *Server) closeAll(ctx context.Context, conns []*Conn, group *errgroup.Group) {
 	gap := s.closeInterval(len(conns))
 	start := time.Now()
@@ -147,19 +145,18 @@ func (s *Server) closeAll(ctx context.Context, conns []*Conn, group *errgroup.Gr
 			select {
 			case <-t.C:
 			case <-ctx.Done():
-				return // they are cut
+				return // the caller cuts them off
 			}
 		}
 		group.Go(func() error { c.drain(); return nil })
 	}
 }
 
-// closeGap is the time from one connection's close frame to the next: two thousand
-// a second.
+// closeGap is the time from one connection's close frame to the next.
 const closeGap = 500 * time.Microsecond
 
-// closeInterval is closeGap, or less where the last would be asked too late: half of the
-// drain timeout is for asking, after what each goodbye may take.
+// closeInterval returns the time between the close frames of n connections. It is
+// closeGap, or less so that the last one has time for its closing handshake.
 func (s *Server) closeInterval(n int) time.Duration {
 	if n < 2 {
 		return 0
@@ -168,11 +165,10 @@ func (s *Server) closeInterval(n int) time.Duration {
 	return max(0, min(closeGap, room/time.Duration(n)))
 }
 
-// Serve accepts connections from l until ctx is cancelled, and then does what
-// Shutdown does. It returns nil when the last connection has ended, whether it
-// was cut or not; an error if l fails, which drains too; and an error if a
-// handler does not return. It closes l. After a drain it serves nothing: the
-// error is [http.ErrServerClosed].
+// Serve accepts connections from l until ctx ends, and then drains the server as Shutdown
+// does. It returns nil when the last connection has ended, even if some were cut off. It
+// returns an error if l fails, after a drain, or if a handler does not return. It closes
+// l. After a drain it returns [http.ErrServerClosed] at once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	pending := listener.New(l, s.log, listener.MaxPending(s.opts.MaxConns))
 	hs := &http.Server{
@@ -198,7 +194,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	select {
 	case err := <-serving:
 		err = errors.Join(fmt.Errorf("server: accepting: %w", err), s.Shutdown(ctx))
-		_ = hs.Close() // not before: it would cut handshakes that have been answered
+		_ = hs.Close() // not before the drain: it would cut off handshakes
 		return err
 	case <-ctx.Done():
 	}
@@ -206,8 +202,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	s.markNotReady()
 	s.delay(ctx)
 
-	// Shutdown closes l at once, and then waits for requests, not for what has
-	// been taken from it.
+	// hs.Shutdown closes l at once and waits for requests, but not for hijacked
+	// connections.
 	stopping, stop := context.WithTimeout(ctx, s.opts.DrainTimeout)
 	defer stop()
 	var group errgroup.Group
@@ -219,14 +215,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	<-serving
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = nil // it took as long as it may, and the log has the count
+		err = nil // some were cut off, and the log has the count
 	}
 	return err
 }
 
 const (
 	idleTimeout = 30 * time.Second // of an HTTP connection between plain requests
-	// net/http reads 4 KiB more than it is told before it answers 431.
+	// net/http reads 4 KiB more than this before it answers 431.
 	maxHeaderBytes = 16<<10 - 4<<10
 )
 
@@ -235,7 +231,7 @@ type (
 	acceptedKey struct{}
 )
 
-// owned is the Server whose Serve r came through, nil if it is another server.
+// owned returns the Server whose Serve has accepted r, nil for another HTTP server.
 func owned(r *http.Request) *Server {
 	s, _ := r.Context().Value(ownKey{}).(*Server)
 	return s
@@ -247,8 +243,8 @@ type accepted struct {
 	used bool // for its first request
 }
 
-// handshakeStart is when the first byte of r can have come, for the first
-// request of a connection; for others it is now. It is asked once for each.
+// handshakeStart returns when r began: when the connection was accepted for its first
+// request, and now for a later one. It must be called once for each request.
 func handshakeStart(r *http.Request) time.Time {
 	a, ok := r.Context().Value(acceptedKey{}).(*accepted)
 	if !ok || a.used {

@@ -14,45 +14,43 @@ import (
 	"example.com/wsecho/internal/listener"
 )
 
-// Options are what a Server can be told. The zero value is safe on the open
-// internet: pages of other origins are refused, every message, wait and number
-// of connections is bounded, and peers that are gone are found out.
+// Options configure a Server. The zero value is safe on the open internet: it refuses
+// pages of other origins, bounds every message, every wait and the number of connections,
+// and detects dead peers.
 //
-// Of each field the comment ends with what 0 means, the default, and what a
-// negative value means, mostly off. New refuses what makes no sense.
+// The comment of each field ends with the meaning of 0, which is the default, and of a
+// negative value, which mostly means off. New refuses a wrong value.
 type Options struct {
-	// OriginPatterns are the origins, besides the server's own host, whose pages
-	// may connect. A pattern is matched with [path.Match] and without regard to
-	// case against the host and port of the Origin header, or against scheme and
-	// host where it has a "://". None: the server's own host only. A request
-	// without an Origin header does not come from a page and is let in; the
-	// origin "null" never is.
+	// OriginPatterns are the origins whose pages may connect, besides the server's own
+	// host. [path.Match] matches a pattern, ignoring case, against the host and port of
+	// the Origin header. It matches a pattern with "://" against scheme, host and port.
+	// A request without an Origin header does not come from a page and is accepted. The
+	// origin "null" is refused. None: only the server's own host.
 	OriginPatterns []string
-	// AllowAnyOrigin lets any page of the web connect, with the cookies that its
-	// user has here. False: OriginPatterns or CheckOrigin decide.
+	// AllowAnyOrigin lets any page of the web connect with its user's cookies for this
+	// host. False: OriginPatterns or CheckOrigin decide.
 	AllowAnyOrigin bool
-	// CheckOrigin decides alone whether a handshake is let in, as in gorilla: it
-	// is asked about every one, those from the server's own host and those without
-	// an Origin header too. It is for what patterns cannot say, and refused beside
-	// OriginPatterns or AllowAnyOrigin. Nil: the patterns decide.
+	// CheckOrigin decides alone whether a handshake is accepted, as in gorilla. It is
+	// also called for the server's own host and without an Origin header. It cannot be
+	// used with OriginPatterns or AllowAnyOrigin. Nil: the patterns decide.
 	CheckOrigin func(*http.Request) bool
-	// Hosts are the Host headers that are answered, with port or for any port
-	// without, as a defence against DNS rebinding. None: any.
+	// Hosts are the accepted values of the Host header, as a defence against DNS
+	// rebinding. A host without a port matches any port. None: any host.
 	Hosts []string
-	// Subprotocols are offered in order of preference; the first that the client
-	// asks for is chosen (RFC 6455, section 1.9). None: no subprotocol.
+	// Subprotocols are the supported ones in order of preference. The server chooses the
+	// first one that the client requests (RFC 6455, section 1.9). None: no subprotocol.
 	Subprotocols []string
-	// Compression is whether permessage-deflate (RFC 7692) is negotiated. Without
-	// context takeover each message is compressed by itself, from 512 bytes on,
-	// and a connection takes no memory for it between messages. With it, from 128
-	// bytes on, a connection keeps up to 1.2 MB: 32 KiB for the peer's messages, and
-	// the rest for its own, which no more than 128 connections of the process do
-	// at a time, and none that rests.
+	// Compression is the mode of permessage-deflate (RFC 7692). Without context takeover
+	// each message of 512 bytes or more is compressed on its own, and a connection keeps
+	// no memory for it between messages. With context takeover messages of 128 bytes or
+	// more are compressed. A connection then keeps 32 KiB for the peer's messages, and up
+	// to 1.2 MB for its own. At most 128 connections of the process keep the latter, and
+	// no parked one.
 	// 0: websocket.CompressionDisabled.
 	Compression websocket.CompressionMode
-	// Error answers a request that is refused, with status and a reason that is
-	// one sentence. Headers such as Retry-After are set already. Nil: the reason
-	// as plain text.
+	// Error answers a refused request with the status and the reason, which is one
+	// sentence. Headers such as Retry-After are set already. Nil: the answer is the
+	// reason as plain text.
 	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
 	// Admit is called for each handshake that is right and whose origin is allowed.
 	// Its value becomes the connection's [Conn.Value], as the request does not outlive
@@ -60,21 +58,21 @@ type Options struct {
 	// the error's text. An error with a method HTTPStatus() int chooses the status.
 	// Nil: every such handshake is admitted and has the value nil.
 	Admit func(*http.Request) (value any, err error)
-	// About is the line that a plain GET of / is answered with.
-	// "": one that says that this is a WebSocket server.
+	// About is the answer to a plain GET of /.
+	// "": a line that says that this is a WebSocket server.
 	About string
 
 	// ReadLimit is the longest message from a peer, in bytes after inflation.
-	// 0: 32 MiB; negative: no limit.
+	// 0: 16 MiB; negative: no limit.
 	ReadLimit int64
-	// ReadBufferSize and WriteBufferSize are the sizes of the buffers, in bytes,
-	// that a connection takes from a pool while it has something in them.
+	// ReadBufferSize and WriteBufferSize are the sizes of the pooled buffers in bytes. A
+	// connection holds one only while it contains something.
 	// 0: 64 KiB; negative is refused.
 	ReadBufferSize, WriteBufferSize int
-	// HoldReplies lets what is written wait while more input of the same
-	// connection is in hand, so that many replies leave in one write. It is for
-	// handlers that read on at once, like an echo; a handler that pauses between
-	// a write and the next read would delay its replies. False: nothing waits.
+	// HoldReplies buffers replies while more input of the same connection is buffered, so
+	// that many replies leave in one write. It is for handlers that read again at once,
+	// such as an echo. A handler that pauses between a write and the next read would delay
+	// its replies. False: each reply leaves at once.
 	HoldReplies bool
 
 	// ParkAfter is for a Handler that keeps no state between messages. A connection
@@ -96,22 +94,21 @@ type Options struct {
 	// the last of the answer under Serve, and the answer alone under another
 	// server. 0: 5 s; negative: off.
 	HandshakeTimeout time.Duration
-	// MessageTimeout bounds the time that is waited for the rest of a message,
-	// from the first byte of its first header to the last of its payload. Control
-	// frames in between do not stop the clock. 0: 30 s; negative: off.
+	// MessageTimeout bounds the waits for the rest of a message, from the first byte of
+	// its first header to the last byte of its payload. Control frames in between do not
+	// extend it. 0: 30 s; negative: off.
 	MessageTimeout time.Duration
-	// WriteTimeout is for how long the system may take no byte of what is
-	// written; any progress starts it again. 0: 10 s; negative: off.
+	// WriteTimeout is the longest time that a write may make no progress.
+	// 0: 10 s; negative: off.
 	WriteTimeout time.Duration
-	// IdleTimeout ends a connection on which no message has come for so long;
-	// pings and pongs do not count. 0 or negative: off.
+	// IdleTimeout ends a connection without a message for this long. Pings and pongs do
+	// not count. 0 or negative: off.
 	IdleTimeout time.Duration
-	// MaxAge ends a connection at this age, give or take ten percent, so that
-	// those which came together do not leave together. 0 or negative: off.
+	// MaxAge ends a connection at this age, plus or minus 10 percent, so that connections
+	// made together do not end together. 0 or negative: off.
 	MaxAge time.Duration
-	// CloseTimeout bounds each ending: the close frames both ways and the peer's
-	// FIN. 0: 3 s; negative, and more than the 5 s that coder/websocket waits at
-	// most, is refused.
+	// CloseTimeout bounds the closing handshake and the wait for the peer's FIN. It is at
+	// most 5 s, as coder/websocket waits no longer. 0: 3 s; negative is refused.
 	CloseTimeout time.Duration
 
 	// PingInterval, PingTimeout and MaxMissed are those of package heartbeat.
@@ -120,36 +117,32 @@ type Options struct {
 	PingInterval, PingTimeout time.Duration
 	MaxMissed                 int
 
-	// MaxConns is how many connections there may be, those in their handshake
-	// included. Under Serve there may be 1000 more that have not asked for a
-	// WebSocket, or as many as there are descriptors; when they are so many, those
-	// that have asked for nothing for a second make room for others.
-	// 0: 10,000, or the limit of file descriptors less 64 where that is less;
-	// negative: off.
+	// MaxConns is the maximum number of connections, including handshakes in progress.
+	// Under Serve there may be 1000 pending connections more, which have not sent a
+	// handshake, or as many as there are descriptors. At that limit, a pending
+	// connection that has been silent for a second is closed for a new one.
+	// 0: 10,000, or the limit of file descriptors minus 64 if that is less; negative: off.
 	MaxConns int
-	// MaxConnsPerIP is how many of them may come from one client address.
+	// MaxConnsPerIP is the maximum number of connections from one client address.
 	// 0 or negative: off.
 	MaxConnsPerIP int
 
-	// DrainDelay is how long a server that is told to end still accepts
-	// connections while /readyz says 503 already. 0: not at all.
+	// DrainDelay is how long the server still accepts connections after a drain was
+	// requested, while /readyz answers 503. 0: not at all.
 	DrainDelay time.Duration
-	// DrainNotice is how long before its close frame a handler hears of the
-	// drain from [Conn.Draining], to finish by itself. 0: the two come together.
+	// DrainNotice is the time from [Conn.Draining] to the close frame, in which a handler
+	// can finish. 0: none.
 	DrainNotice time.Duration
-	// DrainTimeout is how long a drain takes at most, from the end of the delay;
-	// connections that are left are cut. 0: 15 s; negative is refused.
+	// DrainTimeout bounds a drain, from the end of the delay. The connections that are left
+	// then are cut off. 0: 15 s; negative is refused.
 	DrainTimeout time.Duration
 
-	// OnEnd is called once for each connection when it has ended, from its own
-	// goroutine. It delays nothing but the return of Serve and Shutdown.
-	// Nil: nothing is called.
+	// OnEnd is called once for each connection when it has ended, on a goroutine of that
+	// connection. It delays only the return of Serve and Shutdown. Nil: not called.
 	OnEnd func(Outcome)
-	// Logger gets one line at level info for each connection that ended, one at
-	// debug for each that began, and one at error for a handler that panicked. Of a
-	// string that a peer may have chosen a line has 256 bytes at most, and how many
-	// are left out.
-	// Nil: nothing is logged.
+	// Logger gets a line at level info for each connection that has ended, at debug for
+	// each that has begun, and at error for a handler that panicked. A string that a peer
+	// may have chosen is truncated to 256 bytes. Nil: nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -169,8 +162,7 @@ const (
 	MaxCloseTimeout = 5 * time.Second
 )
 
-// withDefaults returns o with its zeros filled in, off as 0 or less, or what is
-// wrong with it.
+// withDefaults returns o with the default for each 0. The error is that of check.
 func (o Options) withDefaults() (Options, error) {
 	if err := o.check(); err != nil {
 		return o, err
@@ -197,7 +189,7 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// An OptionError is New's error for an option that makes no sense.
+// An OptionError is New's error for a wrong option.
 type OptionError struct {
 	Field string // of Options
 	Err   error  // what is wrong and what would be right
@@ -213,7 +205,7 @@ func optionError(field, format string, args ...any) error {
 	return &OptionError{field, fmt.Errorf(format, args...)}
 }
 
-// check returns an *OptionError for the first option that makes no sense.
+// check returns an *OptionError for the first wrong option.
 func (o Options) check() error {
 	for _, p := range o.OriginPatterns {
 		if err := checkPattern(p); err != nil {
@@ -269,7 +261,7 @@ func (o Options) check() error {
 	return nil
 }
 
-// monitor makes the heartbeat of one connection, nil where it is off.
+// monitor returns the heartbeat of one connection, nil if it is off.
 func (o Options) monitor() (*heartbeat.Monitor, error) {
 	if o.PingInterval < 0 {
 		return nil, nil
@@ -277,7 +269,7 @@ func (o Options) monitor() (*heartbeat.Monitor, error) {
 	return heartbeat.New(heartbeat.Options{Interval: o.PingInterval, Timeout: o.PingTimeout, MaxMissed: o.MaxMissed})
 }
 
-// isToken is RFC 9110, section 5.6.2.
+// isToken reports whether s is a token (RFC 9110, section 5.6.2).
 func isToken(s string) bool {
 	for i := range len(s) {
 		if !isTokenByte(s[i]) {

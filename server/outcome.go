@@ -12,8 +12,8 @@ import (
 	"example.com/wsecho/heartbeat"
 )
 
-// Info is what is known of one connection. Host, URI and Subprotocol are as the
-// peer sent them: quote them. The first two may be as long as a request.
+// Info describes one connection. Host, URI and Subprotocol are as the peer sent them, so
+// quote them. Host and URI may be as long as a request.
 type Info struct {
 	ID          uint64 // of this Server, from 1
 	RemoteAddr  string // IP:port
@@ -21,23 +21,23 @@ type Info struct {
 	URI         string // path and query
 	Subprotocol string
 
-	Since        time.Time // when the handshake was done
+	Since        time.Time // the end of the handshake
 	LastReceived time.Time // when the last byte came from the peer
 
-	// Whole data messages, and the bytes of their payload on the wire. Out is
-	// what the kernel has taken.
+	// Complete data messages and the bytes of their payload on the wire. Out counts
+	// those that the kernel has taken.
 	MessagesIn, MessagesOut int64
 	BytesIn, BytesOut       int64
 
 	Heartbeat heartbeat.Stats // zero without one
 }
 
-// An Outcome is how one connection ended. There is one for each.
+// An Outcome records why and when one connection ended. Each connection has one.
 type Outcome struct {
 	ending.Ending
 	Info
-	Ended    time.Time            // when the reason for the ending was found
-	Sent     websocket.StatusCode // of our close frame; 0: none has left
+	Ended    time.Time            // when the reason was recorded
+	Sent     websocket.StatusCode // of this side's close frame; 0: none was sent
 	Received websocket.StatusCode // of the peer's close frame, 1005 if it had no code; 0: none has come
 
 	// Gone reports whether [ending.Gone] is true for the error of a reader of this
@@ -46,7 +46,7 @@ type Outcome struct {
 	Gone bool
 }
 
-// Info returns what is known of c now.
+// Info returns the current Info of c.
 func (c *Conn) Info() Info {
 	i := Info{
 		ID: c.id, RemoteAddr: c.remote, Host: c.host, URI: c.uri, Subprotocol: c.subprotocol,
@@ -78,7 +78,7 @@ func (c *Conn) reportClose() {
 	}
 }
 
-// logEnd writes the one line of an ended connection.
+// logEnd logs the line of an ended connection.
 func (s *Server) logEnd(o Outcome) {
 	ctx := context.Background()
 	if !s.log.Enabled(ctx, slog.LevelInfo) {

@@ -15,9 +15,9 @@ type pings struct {
 	wait map[string]chan struct{} // by payload; nil while there are none
 }
 
-// Ping sends a ping and waits for its pong, which only a concurrent read sees.
-// While a write is under way the ping goes out behind it. An error is that of
-// ctx, or net.ErrClosed where the connection ends; it does not end it.
+// Ping sends a ping and waits for its pong, which only a concurrent read or a parked
+// connection receives. A ping is sent after a frame that is being written. The error is
+// that of ctx, or net.ErrClosed if the connection ends. It does not end the connection.
 func (c *Conn) Ping(ctx context.Context) error {
 	p := &c.pings
 	pong := make(chan struct{})
@@ -47,14 +47,14 @@ func (c *Conn) Ping(ctx context.Context) error {
 	}
 }
 
-// onPing is called by the reader.
+// onPing is called by the reader for each ping.
 func (c *Conn) onPing() {
 	if c.heartbeat != nil {
 		c.heartbeat.Received()
 	}
 }
 
-// onPong is called by the reader.
+// onPong is called by the reader for each pong.
 func (c *Conn) onPong(payload []byte) {
 	if c.heartbeat != nil {
 		c.heartbeat.OnPong(context.Background(), payload)

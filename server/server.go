@@ -1,4 +1,5 @@
-// Package server accepts WebSockets, owns the life of each and drains them all.
+// Package server accepts WebSockets, runs a handler and a heartbeat for each, and drains
+// them.
 //
 //	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
 //		typ, p, err := c.Read(ctx)
@@ -8,21 +9,19 @@
 //		return c.Write(ctx, typ, p)
 //	}, server.Options{})
 //	...
-//	err = s.Serve(ctx, listener) // until ctx is cancelled and all have been told
+//	err = s.Serve(ctx, listener) // until ctx ends and all connections are closed
 //
-// A [Server] is an http.Handler too, for a mux of one's own; then Shutdown does
-// what cancelling Serve's context does.
+// A [Server] is also an http.Handler for another HTTP server. Shutdown then drains it.
 //
-// Each connection has one [Handler], one heartbeat and exactly one [Outcome]:
-// how it ended, who ended it and why. What it waits for, and what it holds, is
-// bounded by [Options].
+// Each connection has one [Handler], one heartbeat and exactly one [Outcome], which
+// records why it ended. [Options] bound its waits and its memory.
 //
-// There are two signals, and they are not the same. A drain says "please
-// finish": see [Conn.Draining]. The handler's context says "stop now": it ends
-// when the connection is over, and when the time for a drain has run out.
+// A handler gets two signals. [Conn.Draining] asks it to finish. Its context ends when
+// the connection is closed or the drain timeout is over. [context.Cause] of it is the
+// reason, an *[ending.Error].
 //
-// The package does not terminate TLS (give Serve a TLS listener), compress by
-// default, or authenticate: that is for middleware before it.
+// The package does not terminate TLS: give Serve a TLS listener. It does not compress by
+// default. Options.Admit or a middleware can authenticate.
 package server
 
 import (
@@ -40,14 +39,14 @@ import (
 	"example.com/wsecho/internal/transport"
 )
 
-// A Handler talks on one connection, until it returns. It reads until a read
-// fails; it may return that error, which the server knows already, or nil. If
-// the connection has not ended by then, the server ends it: with 1000 after nil,
-// with 1011 after an error or a panic, and with what an *[ending.Error] says.
+// A Handler serves one connection until it returns. It should read until a read fails,
+// and may return that error or nil. If the connection is still open then, the server
+// closes it: with 1000 after nil, with the code of an *[ending.Error], and with 1011
+// after another error or a panic.
 type Handler func(ctx context.Context, c *Conn) error
 
-// A Server accepts WebSockets for one Handler. Make it with [New]. All methods
-// may be called at once.
+// A Server accepts WebSockets for one Handler. Make it with [New]. Its methods may be
+// called concurrently.
 type Server struct {
 	handler Handler
 	opts    Options
@@ -63,8 +62,8 @@ type Server struct {
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
 	slots    int            // of connections and of handshakes in progress
-	perIP    map[string]int // slots of each address, if they are limited
-	notReady bool           // a drain begins soon: /readyz says so
+	perIP    map[string]int // slots of each address; only with MaxConnsPerIP
+	notReady bool           // a drain begins soon, and /readyz answers 503
 	draining bool           // new connections are refused
 	cutting  bool           // the drain timeout is over: connections are cut off
 	empty    chan struct{}  // closed when draining and slots is 0
@@ -72,7 +71,7 @@ type Server struct {
 	tally    tally
 }
 
-// New returns a Server, or an error that names the option that makes no sense.
+// New returns a Server. The error for a wrong option is an *[OptionError].
 func New(h Handler, o Options) (*Server, error) {
 	if h == nil {
 		return nil, errors.New("server: New needs a Handler")
@@ -96,10 +95,10 @@ func New(h Handler, o Options) (*Server, error) {
 	return s, nil
 }
 
-// ServeHTTP upgrades a request for a WebSocket, whatever its path, and under a
-// server other than Serve returns when the connection has ended. Other requests:
-// /healthz is 200 always, /readyz 200 until a drain begins and then 503, / is
-// Options.About, and every other path is 426.
+// ServeHTTP accepts a WebSocket on any path. Under another HTTP server than Serve's it
+// returns when the connection has ended. It answers other requests: /healthz with 200,
+// /readyz with 200 until a drain begins and then with 503, / with Options.About, and any
+// other path with 426.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := handshakeStart(r)
 	if !isUpgrade(r) {
@@ -107,7 +106,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if hasBody(r) {
-		// Whose are the bytes that follow? Not every proxy would agree.
+		// Proxies disagree on where such a request ends.
 		w.Header().Set("Connection", "close")
 		s.refuse(w, r, refuse(http.StatusBadRequest, "a WebSocket handshake has no body"))
 		return
@@ -135,8 +134,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// upgrade is accept with the place that enter has reserved, which it gives back
-// unless there is a connection, even if a function of the Options panics.
+// upgrade calls accept. It releases the slot unless there is a connection, even if a
+// function of the Options panics.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string, start time.Time) (c *Conn, f *refusal) {
 	defer func() {
 		if c == nil {
@@ -177,7 +176,7 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write([]byte(text + "\n")) // the client may be gone: nothing to do about it
+		_, _ = w.Write([]byte(text + "\n")) // fails only if the client is gone
 	}
 }
 
@@ -187,7 +186,7 @@ func (s *Server) isNotReady() bool {
 	return s.notReady
 }
 
-// Connections returns what is open, in no order, as of the time of the call.
+// Connections returns the open connections in no particular order.
 func (s *Server) Connections() iter.Seq[Info] {
 	return func(yield func(Info) bool) {
 		for _, c := range s.snapshot() {
@@ -208,8 +207,8 @@ func (s *Server) snapshot() []*Conn {
 	return all
 }
 
-// add makes c one of the connections. It reports whether a drain has begun
-// since c was let in, and whether it is at its end.
+// add makes c one of the connections. It reports whether a drain has begun meanwhile, and
+// whether that is over.
 func (s *Server) add(c *Conn) (draining, cutting bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,7 +228,7 @@ func (s *Server) cutOff() {
 	}
 }
 
-// remove ends c's being one of them; its Outcome has been told.
+// remove removes c, whose Outcome has been reported, and releases its slot.
 func (s *Server) remove(c *Conn, o Outcome) {
 	s.mu.Lock()
 	delete(s.conns, c)
@@ -240,11 +239,11 @@ func (s *Server) remove(c *Conn, o Outcome) {
 
 func hasBody(r *http.Request) bool { return r.ContentLength != 0 || len(r.TransferEncoding) > 0 }
 
-// isUpgrade is RFC 6455, section 4.2.1, items 3 and 4: what asks for a WebSocket,
-// rightly or not. What else is wrong with it is found when it is accepted.
+// isUpgrade reports whether r asks for a WebSocket (RFC 6455, section 4.2.1, items 3 and
+// 4). accept checks the rest.
 func isUpgrade(r *http.Request) bool {
 	return handshake.HasToken(r.Header["Upgrade"], "websocket") && handshake.HasToken(r.Header["Connection"], "upgrade")
 }
 
-// within returns the timeout d as package transport has it.
+// within returns the timeout d for packages in which 0 means none.
 func within(d time.Duration) time.Duration { return max(0, d) }

@@ -1,24 +1,22 @@
-// Package transport is the net.Conn under a server's WebSocket. It stands
-// between github.com/coder/websocket and the socket, and it does there what
-// cannot be done above:
+// Package transport is the net.Conn under a server's WebSocket. It stands between
+// github.com/coder/websocket and the socket, and only package server uses it.
 //
-//   - Truth. An end of stream is an error of its own and never an io.EOF, which
-//     coder would take for the end of a message.
-//   - Bounds. Every wait for the peer inside a message, every write and every
-//     close has an end. A violation of the protocol is found before coder sees
-//     it, so that it is answered with a close code and not with a dead socket.
-//   - Economy. A connection that waits holds no buffer, replies leave together, and
-//     where Attend is used, a message alone takes two system calls.
-//   - TransportState for the heartbeat: last heard, whether a read is waiting, whether
-//     the ping has left, what the kernel still holds.
+//   - Errors. The end of the stream is an error of its own. coder would take an io.EOF
+//     for the end of a message.
+//   - Bounds. Each wait for the peer inside a message, each write and each close has a
+//     deadline. A violation of the protocol is found before coder sees it, so that a
+//     close frame with a code answers it.
+//   - Economy. A connection that waits holds no buffer. Replies leave together. With
+//     ServeReady a message takes two system calls.
+//   - State for the heartbeat: when the last byte came, whether a read waits, whether
+//     the ping has left, how many bytes the kernel still holds.
 //
-// What a frame may be is package frame's to say, how a socket is read by hand package
-// socket's, what is in a compressed message package inflate's, and whose turn it is
-// package turn's. Here is what a connection does with that, and when: read.go hands
-// input on, from_socket.go reads it, wait.go, attend.go and rest.go wait for it;
-// write.go lets output leave, stall.go sees to it where it does not, control.go puts
-// pings and pongs in between; hangup.go is the end. With permessage-deflate, inflate.go
-// and deflate.go stand between that and coder. Only package server uses it.
+// read.go passes input to coder and from_socket.go reads it. wait.go and ready.go wait for
+// it, and park.go prepares a connection for a wait without a goroutine. write.go sends
+// output, stall.go bounds a write that makes no progress, and control.go inserts pings
+// and pongs. tryclose.go and hangup.go are the end. compress.go and decompress.go apply
+// permessage-deflate between those and coder. Packages frame, socket, deflate and
+// fairness know frames, system calls, compressed messages and yielding.
 package transport
 
 import (
@@ -37,16 +35,15 @@ import (
 	"example.com/wsecho/internal/socket"
 )
 
-// Options are the bounds of a Conn. The server fills them in; zero timeouts are
-// no timeouts.
+// Options are the bounds of a Conn. The server sets all of them. A timeout of 0 is none.
 type Options struct {
-	Read, Write    *Pool           // where buffers come from while there is something in them
+	Read, Write    *Pool           // of the buffers, which a Conn holds while they contain something
 	ReadLimit      int64           // bytes of one message's payload, inflated; negative: none
-	Deflate        *deflate.Params // permessage-deflate was negotiated, with these parameters; nil: it was not
-	MessageTimeout time.Duration   // time waited for the rest of a message that has begun
-	WriteTimeout   time.Duration   // how long neither the kernel nor the peer may take a byte
-	ServeReady     bool            // ServeReady waits for messages, so Wait does not; false if CanPark is
-	Hold           bool            // keep replies back while more input is in hand
+	Deflate        *deflate.Params // the negotiated parameters of permessage-deflate; nil: none
+	MessageTimeout time.Duration   // of the waits for the rest of a message
+	WriteTimeout   time.Duration   // of a write that makes no progress
+	ServeReady     bool            // ServeReady waits for messages, and Wait does not; ignored if CanPark is false
+	Hold           bool            // buffer replies while more input is buffered
 
 	// The reader calls these for each ping, which is answered, for each pong, and for
 	// the peer's close frame before coder sees it. Nil: not called.
@@ -55,26 +52,25 @@ type Options struct {
 	OnClose func(code websocket.StatusCode, reason string)
 }
 
-// A Conn is the stream that coder/websocket reads and writes. Read is called by
-// one goroutine at a time, as coder's locks see to; everything else may be
-// called by any.
+// A Conn is the stream that coder/websocket reads and writes. coder's locks ensure that
+// one goroutine at a time calls Read. The other methods may be called concurrently.
 type Conn struct {
-	opts  Options
-	sock  net.Conn        // what net/http accepted: TCP, TLS, a unix socket, a pipe
-	base  net.Conn        // the connection beneath TLS; sock itself elsewhere
-	isTCP bool            // sock is TCP, without TLS
-	raw   syscall.RawConn // of sock, where its reads and writes may be done by hand; else nil
-	born  time.Time
+	opts     Options
+	sock     net.Conn        // what net/http accepted: TCP, TLS, a unix socket, a pipe
+	base     net.Conn        // the connection beneath TLS; sock itself elsewhere
+	isTCP    bool            // sock is TCP, without TLS
+	raw      syscall.RawConn // of sock, for system calls of this package; nil: sock has none
+	openedAt time.Time
 
-	mu      sync.Mutex // guards what follows
-	failed  error      // why reads end; the first reason stays
-	closeBy time.Time  // nothing waits for the peer beyond this; zero: not closing
-	early   bool       // it is Wait that waits, if anybody does
-	armed   time.Time  // the read deadline that is set now
-	writeBy time.Time  // the write deadline that is set now
-	closed  bool       // coder has closed: nothing is written any more
+	mu            sync.Mutex // guards the fields up to closed
+	failed        error      // the error of all later reads; the first one stays
+	closeBy       time.Time  // the deadline of every wait for the peer; zero: not closing
+	interruptible bool       // a read that waits now is one of Wait or ServeReady
+	armed         time.Time  // the read deadline that is set now
+	writeBy       time.Time  // the write deadline that is set now
+	closed        bool       // coder has closed: nothing more is written
 
-	told atomic.Pointer[error] // a reset that a write has met, and what peekSome has: the kernel tells it once
+	pendingReset atomic.Pointer[error] // a socket error that a write or a peek has met; the kernel reports it once
 
 	closing atomic.Bool // CloseBy has been called
 
@@ -83,12 +79,12 @@ type Conn struct {
 
 	turn fairness.Yielder // of reading
 
-	heard   atomic.Int64 // when the last byte came; nanoseconds since born, 0 never
-	waiting atomic.Int64 // since when a read waits; 0 none does
-	stuck   atomic.Int64 // since when a write waits; 0 none does
-	pinged  atomic.Int64 // when the newest ping left
-	asked   atomic.Int64 // pings of ours, each of which the peer may answer
-	count   counters
+	received atomic.Int64 // when the last byte came, in nanoseconds since openedAt; 0: never
+	waiting  atomic.Int64 // since when a read waits; 0: none does
+	stuck    atomic.Int64 // since when a write waits; 0: none does
+	pinged   atomic.Int64 // when the newest ping left
+	asked    atomic.Int64 // the number of pings sent, each of which the peer may answer
+	count    counters
 
 	ext *extension // nil: not negotiated
 }
@@ -97,10 +93,10 @@ type counters struct {
 	messagesIn, messagesOut, bytesIn, bytesOut atomic.Int64
 }
 
-// New returns a Conn over sock that begins with the bytes in first, which
-// net/http had read before the connection was taken from it.
+// New returns a Conn over sock. Its input begins with first, which net/http had read
+// before the hijack.
 func New(sock net.Conn, first []byte, o Options) *Conn {
-	c := &Conn{opts: o, sock: sock, base: sock, born: time.Now()}
+	c := &Conn{opts: o, sock: sock, base: sock, openedAt: time.Now()}
 	if s, ok := sock.(*tls.Conn); ok {
 		c.base = s.NetConn()
 	}
@@ -116,26 +112,25 @@ func New(sock net.Conn, first []byte, o Options) *Conn {
 	if len(first) > 0 {
 		c.in.begin(first)
 	}
-	c.heard.Store(c.now())
+	c.received.Store(c.now())
 	return c
 }
 
-// now is the time since the connection began, never 0.
-func (c *Conn) now() int64 { return max(1, int64(time.Since(c.born))) }
+// now returns the nanoseconds since openedAt, never 0.
+func (c *Conn) now() int64 { return max(1, int64(time.Since(c.openedAt))) }
 
-// Began returns when the connection was taken over from net/http.
-func (c *Conn) Began() time.Time { return c.born }
+// Began returns when the connection was hijacked from net/http.
+func (c *Conn) Began() time.Time { return c.openedAt }
 
 func (c *Conn) at(v *atomic.Int64) time.Time {
 	if d := v.Load(); d != 0 {
-		return c.born.Add(time.Duration(d))
+		return c.openedAt.Add(time.Duration(d))
 	}
 	return time.Time{}
 }
 
-// Fail ends all waiting for input with err, now: a read that waits returns it,
-// and so does every later one, once it has handed on what had already come. The
-// first reason stays.
+// Fail makes err the error of a read that waits and of all later reads. They return the
+// buffered input first. The first error stays.
 func (c *Conn) Fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,15 +144,15 @@ func (c *Conn) fail(err error) {
 	}
 }
 
-// Err returns why reads end, nil as long as they do not.
+// Err returns the error of all later reads, nil if there is none yet.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.failed
 }
 
-// CloseBy bounds every wait for the peer from here on. It can be brought
-// forward, not put off.
+// CloseBy sets the deadline of every wait for the peer from now on. A later call can only
+// bring it forward.
 func (c *Conn) CloseBy(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -166,7 +161,7 @@ func (c *Conn) CloseBy(t time.Time) {
 	}
 	c.closeBy = t
 	c.closing.Store(true)
-	if c.early {
+	if c.interruptible {
 		c.arm(longAgo)
 	} else if c.armed.IsZero() || t.Before(c.armed) {
 		c.arm(t)
@@ -176,14 +171,14 @@ func (c *Conn) CloseBy(t time.Time) {
 	}
 }
 
-// Close is coder's: it ends reads and writes and leaves the socket to Hangup,
-// since closing with unread input would destroy the close frame on its way.
+// Close is called by coder. It ends reads and writes. Hangup closes the socket later:
+// a close with unread input would destroy a close frame that is in transit.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stuckFor(time.Second) {
-		// coder gives up a control frame that it cannot write after five
-		// seconds, and closes. Nobody else would know why.
+		// coder closes if it cannot write a control frame for five seconds, and
+		// keeps no error of that.
 		c.fail(c.stalled())
 	}
 	c.fail(net.ErrClosed)
@@ -199,9 +194,9 @@ func (c *Conn) isClosed() bool {
 	return c.closed
 }
 
-// OurClose returns the code and reason of the close frame of ours that went to
-// the kernel whole; code 0 means that none has. It may be the answer to the
-// peer's, whoever wanted to close: coder answers while it reads.
+// OurClose returns the code and reason of this side's close frame, if the kernel has
+// taken all of it. Code 0 means that it has not. The frame may be the answer to the
+// peer's even if this side closed first, because coder answers while it reads.
 func (c *Conn) OurClose() (websocket.StatusCode, string) {
 	o := &c.out
 	o.mu.Lock()
@@ -215,19 +210,18 @@ func (c *Conn) OurClose() (websocket.StatusCode, string) {
 	return websocket.StatusCode(binary.BigEndian.Uint16(o.Goodbye)), string(o.Goodbye[2:])
 }
 
-// Counts returns the whole data messages and their payload bytes on the wire,
-// each way.
+// Counts returns the numbers of complete data messages and of their payload bytes on the
+// wire, for each direction.
 func (c *Conn) Counts() (messagesIn, bytesIn, messagesOut, bytesOut int64) {
 	n := &c.count
 	return n.messagesIn.Load(), n.bytesIn.Load(), n.messagesOut.Load(), n.bytesOut.Load()
 }
 
-// LastReceived returns when the last byte came from the peer; that of the handshake
-// counts.
-func (c *Conn) LastReceived() time.Time { return c.at(&c.heard) }
+// LastReceived returns when the last byte came from the peer. The handshake counts.
+func (c *Conn) LastReceived() time.Time { return c.at(&c.received) }
 
-// ReadingSince returns since when a read has been waiting for the peer; zero:
-// none is. A read does not wait for input that the kernel has: after a pause of the
+// ReadingSince returns since when a read has been waiting for the peer. Zero means that
+// none waits. A read does not wait for input that the kernel has: after a pause of the
 // process a timer may be earlier than the read.
 func (c *Conn) ReadingSince() time.Time {
 	since := c.at(&c.waiting)
@@ -237,11 +231,10 @@ func (c *Conn) ReadingSince() time.Time {
 	return since
 }
 
-// PingSent returns when the newest ping was taken by the kernel; zero: never.
+// PingSent returns when the kernel took the newest ping. Zero means never.
 func (c *Conn) PingSent() time.Time { return c.at(&c.pinged) }
 
-// Writing reports whether a write is waiting for the kernel, and not just
-// passing through.
+// Writing reports whether a write has waited for the kernel for a noticeable time.
 func (c *Conn) Writing() bool { return c.stuckFor(passing) }
 
 func (c *Conn) stuckFor(d time.Duration) bool {
@@ -249,10 +242,9 @@ func (c *Conn) stuckFor(d time.Duration) bool {
 	return s != 0 && c.now()-s >= int64(d)
 }
 
-// Unsent returns the bytes that were written and have not left: those which
-// wait for the kernel, and on Linux those which the kernel has and could not yet
-// send because the peer does not take them. It is negative where that is not the
-// reason: nothing has been heard of what was sent before.
+// Unsent returns the number of written bytes that have not been sent: those that wait
+// for the kernel, and on Linux those that the kernel cannot send because the peer's
+// window is full. It is negative if the peer does not acknowledge earlier bytes.
 func (c *Conn) Unsent() int {
 	n := int(c.out.pending.Load()) + socket.NotSent(c.base)
 	if n > 0 && socket.Unanswered(c.base) {
@@ -261,26 +253,26 @@ func (c *Conn) Unsent() int {
 	return n
 }
 
-// arm sets the read deadline; zero clears it. c.mu is held.
+// arm sets the read deadline. Zero clears it. c.mu is held.
 func (c *Conn) arm(t time.Time) {
 	if !t.Equal(c.armed) {
 		c.armed = t
-		_ = c.sock.SetReadDeadline(t) // fails only where the socket is closed: the read will say
+		_ = c.sock.SetReadDeadline(t) // fails only if the socket is closed, which the read reports
 	}
 }
 
-// armWrite sets the write deadline in the same way.
+// armWrite sets the write deadline. Zero clears it. c.mu is held.
 func (c *Conn) armWrite(t time.Time) {
 	if !t.Equal(c.writeBy) {
 		c.writeBy = t
-		_ = c.sock.SetWriteDeadline(t) // as above: the write will say
+		_ = c.sock.SetWriteDeadline(t) // fails only if the socket is closed, which the write reports
 	}
 }
 
 func (c *Conn) LocalAddr() net.Addr  { return c.sock.LocalAddr() }
 func (c *Conn) RemoteAddr() net.Addr { return c.sock.RemoteAddr() }
 
-// The deadlines of a Conn are its own: nobody above sets any.
+// A Conn sets its own deadlines. coder sets none.
 func (c *Conn) SetDeadline(time.Time) error      { return nil }
 func (c *Conn) SetReadDeadline(time.Time) error  { return nil }
 func (c *Conn) SetWriteDeadline(time.Time) error { return nil }

@@ -9,8 +9,8 @@ import (
 	"example.com/wsecho/internal/socket"
 )
 
-// lend gives buf a buffer, with what is kept of a frame at its start.
-func (in *input) lend() {
+// acquireBuffer sets buf to a buffer that begins with the kept part of a frame.
+func (in *input) acquireBuffer() {
 	if in.buf == nil {
 		in.buf = in.c.opts.Read.get()
 		in.r, in.ready = headroom, headroom
@@ -19,16 +19,16 @@ func (in *input) lend() {
 	}
 }
 
-// rewind lets the next read begin at the start of the buffer, where nothing in it is
-// wanted any more.
-func (in *input) rewind() {
+// resetBuffer makes the next read begin at the start of the buffer, if all input in it
+// has been used.
+func (in *input) resetBuffer() {
 	if in.buf != nil && in.w == in.ready {
 		in.r, in.ready, in.w = headroom, headroom, headroom
 	}
 }
 
-// free gives the buffer back. What is kept of a frame moves to part.
-func (in *input) free() {
+// releaseBuffer returns the buffer to the pool. An incomplete frame moves to part.
+func (in *input) releaseBuffer() {
 	if in.buf == nil {
 		return
 	}
@@ -44,14 +44,13 @@ func (in *input) free() {
 	in.buf, in.r, in.ready, in.w = nil, 0, 0, 0
 }
 
-// partSize is room for the largest part of a frame that waits, and on the plain
-// path for some input behind it.
+// partSize is room for the largest incomplete frame that is kept. readPlain also reads
+// into it.
 const partSize = 256
 
-// readRaw reads with the socket's own readiness: without input there is no
-// buffer.
+// readRaw waits for the socket to be ready and only then acquires a buffer.
 func (in *input) readRaw() error {
-	in.free()
+	in.releaseBuffer()
 	in.n, in.errno = 0, nil
 	var err error
 	if in.server.running {
@@ -74,9 +73,9 @@ func (in *input) readRaw() error {
 	return nil
 }
 
-// readSome is what readRaw does when there may be input.
+// readSome is the callback of readRaw, called when there may be input.
 func (in *input) readSome(fd uintptr) bool {
-	in.lend()
+	in.acquireBuffer()
 	in.n, in.errno = socket.Read(fd, in.buf.b[in.w:])
 	if in.errno == socket.ErrAgain {
 		if in.poll {
@@ -84,21 +83,21 @@ func (in *input) readSome(fd uintptr) bool {
 		}
 		in.errno = nil
 		in.turns = 0
-		in.free()
+		in.releaseBuffer()
 		in.c.waiting.CompareAndSwap(0, in.c.now())
 		return false
 	}
 	return true
 }
 
-// readPlain reads where readiness cannot be had: TLS, pipes, other systems. It
-// waits with a small buffer of its own, and takes a large one when there is more.
+// readPlain reads from a connection whose readiness is unknown: TLS, pipes, other
+// systems. It waits with a small buffer, and acquires a large one if that is filled.
 func (in *input) readPlain() error {
 	c := in.c
-	in.free()
+	in.releaseBuffer()
 	c.waiting.Store(c.now())
 	if in.full {
-		in.lend()
+		in.acquireBuffer()
 		limit := c.hurry()
 		n, err := c.sock.Read(in.buf.b[in.w:])
 		in.w += n
@@ -106,7 +105,7 @@ func (in *input) readPlain() error {
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !c.unhurry(limit) {
 			return dropEarly(n, err)
 		}
-		in.free() // there was no more: what comes next is waited for without it
+		in.releaseBuffer() // no more input was there: the next wait holds no large buffer
 	}
 	if in.part == nil {
 		in.part = make([]byte, 0, partSize)
@@ -115,12 +114,11 @@ func (in *input) readPlain() error {
 	n, err := c.sock.Read(in.part[kept:cap(in.part)])
 	in.part = in.part[:kept+n]
 	in.full = kept+n == cap(in.part)
-	in.lend()
+	in.acquireBuffer()
 	return dropEarly(n, err)
 }
 
-// hurry lets the read that follows wait for a moment only, where it might wait
-// for longer. It returns the deadline that there was.
+// hurry bounds the next read by fullWait. It returns the deadline before.
 func (c *Conn) hurry() (limit time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,8 +129,8 @@ func (c *Conn) hurry() (limit time.Time) {
 	return limit
 }
 
-// unhurry puts the deadline back after that, and reports whether it did: not so
-// if it is over as well, or reading has failed.
+// unhurry restores the deadline. It reports false if that has passed too or reading has
+// failed.
 func (c *Conn) unhurry(limit time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,11 +144,10 @@ func (c *Conn) unhurry(limit time.Time) bool {
 	return true
 }
 
-// fullWait is how long a large buffer is held for more of what filled a smaller
-// one, and may be all there is.
+// fullWait is how long a large buffer is held in the expectation of more input.
 const fullWait = 5 * time.Millisecond
 
-// dropEarly ignores an error that came with input: it comes again without.
+// dropEarly drops an error that came with input. The next read returns it again.
 func dropEarly(n int, err error) error {
 	if n > 0 {
 		return nil

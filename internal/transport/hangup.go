@@ -8,10 +8,9 @@ import (
 	"example.com/wsecho/internal/socket"
 )
 
-// Hangup ends the connection, by CloseBy's time or a second from now, whichever
-// is first: it sends FIN, reads off what the peer still sends, and closes the
-// socket beneath any TLS. It is called once, at the end; reads and writes that are
-// still under way then are woken by the close, and it waits for them.
+// Hangup sends FIN, discards the input until the peer's FIN, and closes the socket. It
+// blocks for a second at most, and not beyond the time of CloseBy. It waits for reads
+// and writes in progress, which the close wakes. It is called once.
 func (c *Conn) Hangup() {
 	limit := time.Now().Add(lingerTime)
 	c.mu.Lock()
@@ -24,14 +23,14 @@ func (c *Conn) Hangup() {
 	defer c.base.Close()
 	top := c.sock
 	if c.out.isTorn() {
-		top = c.base // a close_notify behind what is missing would be read as a forgery
+		top = c.base // a close_notify after a torn record would be reported as an attack
 	}
 	half, ok := top.(interface{ CloseWrite() error })
 	if !ok || !time.Now().Before(limit) {
 		return
 	}
-	// tls.Conn.CloseWrite sets deadlines of its own: only a close of the
-	// connection beneath is sure to end it.
+	// tls.Conn.CloseWrite sets deadlines of its own. Only a close of the connection
+	// beneath ends it in time.
 	timer := time.AfterFunc(time.Until(limit), func() { c.base.Close() })
 	defer timer.Stop()
 	_ = c.base.SetDeadline(limit)
@@ -39,16 +38,16 @@ func (c *Conn) Hangup() {
 		return
 	}
 	if half, ok := c.base.(interface{ CloseWrite() error }); ok && c.base != top {
-		_ = half.CloseWrite() // TLS has sent its close_notify, and no FIN
+		_ = half.CloseWrite() // tls.Conn sends a close_notify and no FIN
 	}
-	// What it had to read and write with is not wanted meanwhile.
+	// The wait for the peer's FIN holds no buffers.
 	c.in.end(false)
 	c.out.end(false)
 	discard(c.base, c.opts.Read, limit)
 }
 
-// Abort ends the connection at once, whoever is using it. Hangup must still be
-// called.
+// Abort ends the connection at once. Reads and writes in progress return. Hangup must
+// still be called.
 func (c *Conn) Abort() {
 	c.Fail(net.ErrClosed)
 	if c.raw == nil || c.raw.Control(socket.Shutdown) != nil {
@@ -56,9 +55,9 @@ func (c *Conn) Abort() {
 	}
 }
 
-// discard reads off what the peer still sends, until limit, which is the socket's
-// deadline, or the end. It waits without a buffer too: a server that ends has
-// thousands of these. A peer that goes on and on is not listened to for so long.
+// discard discards input until the end of the stream, limit, which is the socket's
+// deadline, or lingerBytes. It holds no buffer while it waits, because a drain has
+// thousands of these waits.
 func discard(sock net.Conn, p *Pool, limit time.Time) {
 	raw := socket.Raw(sock)
 	left := lingerBytes
@@ -76,7 +75,7 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 	some := func(fd uintptr) bool {
 		b := p.get()
 		defer p.put(b)
-		for range 4 { // then the clock is looked at, and others have a turn
+		for range 4 { // then check the clock and yield
 			n, err := socket.Drop(fd, b.b)
 			if n <= 0 {
 				over = err != socket.ErrAgain
@@ -96,10 +95,9 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 	}
 }
 
-// lingerTime is how long a close waits for the peer's FIN, so that what the peer
-// has sent meanwhile does not make the kernel answer with a reset; and lingerBytes
-// is how much of that it takes: what may be on the way, and not all that a peer
-// has to send that does not listen.
+// A close waits lingerTime for the peer's FIN and discards lingerBytes of input at most.
+// Without this the kernel answers input that is in transit with a reset, and the peer
+// may lose the close frame.
 const (
 	lingerTime  = time.Second
 	lingerBytes = 4 << 20

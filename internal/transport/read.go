@@ -9,34 +9,33 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// input is the reading half: bytes from the socket, scanned, on their way to
-// coder. While it waits for the peer it holds no buffer: of a header or control
-// frame that has come in part, at most 139 bytes, it keeps a copy.
+// input reads and scans bytes for coder. While it waits for the peer it holds no buffer.
+// It keeps a copy of an incomplete header or control frame, which has at most 139 bytes.
 type input struct {
 	c  *Conn
-	mu sync.Mutex // held by a Read: Hangup must not take the buffer from under it
+	mu sync.Mutex // held by a Read, so that Hangup does not release its buffer
 	frame.Scanner
 
-	buf   *block // nil while there is nothing in it
-	r     int    // buf.b[r:ready] may be handed on: it is of one frame
-	ready int    // buf.b[ready:w] is still to be scanned
+	buf   *block // nil: nothing is buffered
+	r     int    // buf.b[r:ready] is scanned and belongs to one frame
+	ready int    // buf.b[ready:w] is not scanned yet
 	w     int
-	more  atomic.Bool // there is some of that: more input is in hand
+	more  atomic.Bool // there is such input
 
-	part   []byte        // of a frame, while waiting; on the plain path also what is read into
-	full   bool          // plain path: the last read filled what it was given
+	part   []byte        // of an incomplete frame during a wait; readPlain also reads into it
+	full   bool          // readPlain's last read filled its buffer
 	waited time.Duration // for the message in progress
 	turns  int           // frames since the last wait
 
 	allowance allowance // of pings and pongs
 
-	err error // why reading is over; what was scanned before is handed on first
+	err error // of all later reads; scanned input is returned first
 
 	server readyServer
 
 	some  func(uintptr) bool // readSome, made once
-	poll  bool               // readSome is not to wait
-	n     int                // what it read
+	poll  bool               // readSome must not wait
+	n     int                // the result of readSome
 	errno error
 }
 
@@ -46,7 +45,7 @@ func (in *input) init(c *Conn) {
 	in.some, in.server.some = in.readSome, in.serveSome
 }
 
-// begin takes bytes that somebody else has read.
+// begin makes first the beginning of the input.
 func (in *input) begin(first []byte) {
 	b := in.c.opts.Read.get()
 	if headroom+len(first) > len(b.b) {
@@ -56,8 +55,8 @@ func (in *input) begin(first []byte) {
 	in.w = headroom + copy(b.b[headroom:], first)
 }
 
-// Read gives coder the next frame, or what there is of it, and waits for more
-// where there is nothing. Once it has returned an error it always returns it.
+// Read returns the next frame or a part of it. It blocks if no input is there. After an
+// error it always returns that error.
 func (c *Conn) Read(p []byte) (int, error) {
 	in := &c.in
 	in.mu.Lock()
@@ -73,15 +72,14 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Wait returns when a Read would not wait. A goroutine that waits here does not
-// have coder's frames on its stack, which is what an idle connection is made of.
-// It is for the time between two messages. It returns early when CloseBy is
-// called: a close handshake reads too, and coder decides who does. With
-// Options.ServeReady it does not wait for a message to begin, nor inside ServeReady for
-// one to end: it reports that there is none.
+// Wait blocks between two messages until a Read would not. A goroutine that waits here
+// has none of coder's calls on its stack, which would double the memory of an idle
+// connection. CloseBy ends the wait, because a closing handshake reads too. With
+// Options.ServeReady, Wait does not wait for a message to begin, nor inside ServeReady
+// for one to end: it returns idle.
 //
-// The size is that of the message that begins, where all of it is in hand and is as it
-// was sent; else it is -1.
+// The size is that of the message that begins, if all of it is buffered and it is not
+// compressed. Otherwise it is -1.
 func (c *Conn) Wait() (size int64, idle bool) {
 	in := &c.in
 	in.mu.Lock()
@@ -89,7 +87,7 @@ func (c *Conn) Wait() (size int64, idle bool) {
 	if x := c.ext; x != nil && x.in.ready() {
 		return -1, false
 	}
-	switch err := in.get(forMessage); { // Read says it again
+	switch err := in.get(forMessage); { // Read returns the error again
 	case err == errIdle, in.server.running && in.Inside():
 		return -1, true
 	case err != nil, in.Inside(), c.ext != nil:
@@ -98,8 +96,8 @@ func (c *Conn) Wait() (size int64, idle bool) {
 	return in.Size, false
 }
 
-// Whole returns the size of the message that coder is reading, if all of it has
-// come and none of it is left here; else, and where somebody else is reading, -1.
+// Whole returns the size of the message that coder is reading, if coder has all of it.
+// Otherwise, and if another goroutine is reading, it returns -1.
 func (c *Conn) Whole() int64 {
 	in := &c.in
 	if !in.mu.TryLock() {
@@ -118,9 +116,10 @@ func (c *Conn) Whole() int64 {
 	return in.Size
 }
 
-// Announced returns the length of the message that coder is reading, or -1 if it is not
-// known: the header of its last frame has not been read, or it is compressed, or another
-// goroutine is reading.
+// Announced returns the length of the message that coder is reading. It returns -1 if the
+// length is not known: the header of the last frame has not been read, the message is
+// compressed, or another goroutine is reading. The caller needs it as a hint only, so a
+// failed TryLock is no error.
 func (c *Conn) Announced() int64 {
 	in := &c.in
 	if !in.mu.TryLock() {
@@ -133,8 +132,8 @@ func (c *Conn) Announced() int64 {
 	return in.Announced()
 }
 
-// get sees to it that there is something to hand on.
-func (in *input) get(p patience) error {
+// get makes scanned input available, or returns an error.
+func (in *input) get(p waitMode) error {
 	for in.r == in.ready {
 		if in.err == nil && in.w > in.ready {
 			if in.turns++; in.turns >= maxTurns {
@@ -147,9 +146,8 @@ func (in *input) get(p patience) error {
 		if in.server.running && in.err == nil && p == forMessage {
 			return errIdle
 		}
-		// Before the reader waits, and when it ends, what was held back leaves.
-		// An error of that is no reason to end: why the peer is gone is there to
-		// be read.
+		// Buffered replies leave before the reader waits and when it ends. An
+		// error of that is no reason to end: the next read finds the cause.
 		in.more.Store(false)
 		in.c.out.flush()
 		if in.err != nil {
@@ -157,11 +155,11 @@ func (in *input) get(p patience) error {
 		}
 		if in.turns >= maxTurns {
 			in.turns = 0
-			in.free()
+			in.releaseBuffer()
 			in.c.turn.Yield()
 		}
 		if err := in.fill(p); err != nil {
-			if err == errEarly {
+			if err == errInterrupted {
 				err = nil
 			}
 			return err
@@ -171,14 +169,14 @@ func (in *input) get(p patience) error {
 	return nil
 }
 
-// maxTurns is how many frames one connection gets in a row. A buffer holds
-// thousands of small ones, and the scheduler would let them all go first. What was
-// read without a wait counts too, and so does what is inflated: 4 KiB as a frame.
+// maxTurns is how many frames of one connection are handled before it yields. A buffer
+// holds thousands of small ones, and the scheduler would run them all first. 4 KiB that
+// were read without a wait, or decompressed, count as one frame.
 const maxTurns = 64
 
 func turnsOf(bytes int) int { return 1 + bytes>>12 }
 
-// yield lets other connections have a turn, after what is held has left.
+// yield flushes buffered replies and lets other connections run.
 func (in *input) yield() {
 	in.turns = 0
 	in.more.Store(false)
@@ -260,7 +258,7 @@ func (in *input) end(wait bool) {
 	defer in.mu.Unlock()
 	in.publish()
 	in.r, in.w = in.ready, in.ready // nobody will look at the rest
-	in.free()
+	in.releaseBuffer()
 	in.part = nil
 	if x := in.c.ext; x != nil {
 		x.in.end()

@@ -69,7 +69,7 @@ type readyServer struct {
 	handled bool // handle has been called since the last wait
 	result  Readiness
 
-	// Times as Conn.heard.
+	// Times as Conn.received.
 	idle     int64 // how long a wait for a message may be
 	idleAt   int64 // when it has been so long
 	until    int64 // when the wait ends, for that or to read the socket
@@ -93,8 +93,8 @@ func (in *input) serveSome(fd uintptr) bool {
 		if now = c.now(); short && in.canWait(now) {
 			break
 		}
-		in.rewind()
-		in.lend()
+		in.resetBuffer()
+		in.acquireBuffer()
 		a.reads++
 		n, err := socket.Read(fd, in.buf.b[in.w:])
 		if err == socket.ErrAgain {
@@ -111,7 +111,7 @@ func (in *input) serveSome(fd uintptr) bool {
 			err = io.EOF
 		}
 		if err != nil {
-			in.free()
+			in.releaseBuffer()
 			in.err = c.readError(err, false)
 			return true
 		}
@@ -119,10 +119,10 @@ func (in *input) serveSome(fd uintptr) bool {
 		since = 0
 		short = in.w < len(in.buf.b)
 		in.turns += turnsOf(n)
-		c.heard.Store(c.now())
+		c.received.Store(c.now())
 	}
 	in.turns = 0
-	in.free()
+	in.releaseBuffer()
 	in.publish()
 	if a.handled {
 		a.handled = false
@@ -137,15 +137,15 @@ func (in *input) serveSome(fd uintptr) bool {
 }
 
 // canWait reports whether a wait may follow a read that has not filled the buffer,
-// and need not begin with one that finds nothing. Bytes that come later are told of;
-// only what came together with those that were read may not be, such as the end of the
-// stream. It is found when the socket is looked at next, so that must be soon.
+// without another read that finds nothing. The poller reports bytes that come later. It
+// may not report an end of the stream that came with the bytes. The next read of the
+// socket finds it, so that must be soon.
 func (in *input) canWait(now int64) bool {
 	return socket.ReadsAll && in.c.isTCP && in.server.until <= now+verifyAfter
 }
 
-// A connection that has something to read again within the time often is looked at
-// after verifyAfter. To wake up for that is no gain where few messages come meanwhile.
+// The socket of a connection that had input again within the time often is read after
+// verifyAfter. That is no gain if few messages come meanwhile.
 const (
 	often       = int64(5 * time.Millisecond)
 	verifyAfter = int64(50 * time.Millisecond)
@@ -178,29 +178,29 @@ func (in *input) handleBuffered() bool {
 	return false
 }
 
-// call calls handle. That may read, and others may, so in.mu is let go.
+// call calls handle, which may read, as may other goroutines. So it releases in.mu.
 func (in *input) call() (again bool) {
 	a := &in.server
 	a.running = true
 	in.mu.Unlock()
-	defer func() { // also where handle ends its goroutine
+	defer func() { // handle may call runtime.Goexit
 		in.mu.Lock()
 		a.running = false
 	}()
 	return a.handle()
 }
 
-// waitUntil sets the time when a wait ends, and reports whether there may be one: not
-// where reading has failed, or a close has begun.
+// waitUntil sets the time when a wait ends. It returns false if there must be none:
+// reading has failed or a close has begun.
 func (c *Conn) waitUntil(t int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failed != nil || !c.closeBy.IsZero() {
 		return false
 	}
-	c.early = true
+	c.interruptible = true
 	c.in.server.until = t
-	c.arm(c.born.Add(time.Duration(t)))
+	c.arm(c.openedAt.Add(time.Duration(t)))
 	return true
 }
 
@@ -212,7 +212,7 @@ func (in *input) readBeside() error {
 		var n int
 		var errno error
 		if err := in.c.raw.Control(func(fd uintptr) {
-			in.lend()
+			in.acquireBuffer()
 			n, errno = socket.Read(fd, in.buf.b[in.w:])
 		}); err != nil {
 			return err
@@ -221,7 +221,7 @@ func (in *input) readBeside() error {
 			in.n, in.errno = n, errno
 			return nil
 		}
-		in.free()
+		in.releaseBuffer()
 		if in.c.deadlineOver() {
 			return os.ErrDeadlineExceeded
 		}
@@ -230,10 +230,10 @@ func (in *input) readBeside() error {
 	}
 }
 
-// besideWait is the longest that such a read looks away.
+// besideWait is the longest pause between two such reads.
 const besideWait = 10 * time.Millisecond
 
-// deadlineOver reports whether the read deadline is.
+// deadlineOver reports whether the read deadline has passed.
 func (c *Conn) deadlineOver() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,18 +11,18 @@ import (
 	"example.com/wsecho/ending"
 )
 
-// How long a get may wait.
-type patience uint8
+// A waitMode is how long a get may wait.
+type waitMode uint8
 
 const (
-	forInput   patience = iota
-	forMessage          // no longer than until a close begins; not at all with Options.ServeReady
+	forInput   waitMode = iota
+	forMessage          // until a close begins; not at all with Options.ServeReady
 	atOnce              // not at all
 )
 
-// fill waits for input. What was scanned has been handed on. Its own error is
-// errEarly or errIdle; one of reading is in.err.
-func (in *input) fill(p patience) error {
+// fill waits for input. All scanned input has been passed to coder. It returns
+// errInterrupted or errIdle; the error of a read is in.err.
+func (in *input) fill(p waitMode) error {
 	c := in.c
 	began := in.Inside() || in.w > in.ready || len(in.part) > 0
 	in.publish()
@@ -31,7 +31,7 @@ func (in *input) fill(p patience) error {
 		return nil
 	}
 	if p != forInput && c.closing.Load() {
-		return errEarly
+		return errInterrupted
 	}
 	if p == forMessage && !began && c.opts.ServeReady {
 		return errIdle
@@ -47,7 +47,7 @@ func (in *input) fill(p patience) error {
 	} else {
 		err = in.readPlain()
 		if c.now()-c.waiting.Load() > int64(anyWait) {
-			in.turns = 0 // readSome knows it for sure
+			in.turns = 0 // it has waited; readSome sees that directly
 		}
 	}
 	c.waiting.Store(0)
@@ -55,14 +55,14 @@ func (in *input) fill(p patience) error {
 		in.waited += time.Since(start)
 	}
 	if err != nil {
-		in.free()
-		if err = c.readError(err, began); err == errEarly || err == errIdle {
+		in.releaseBuffer()
+		if err = c.readError(err, began); err == errInterrupted || err == errIdle {
 			return err
 		}
 		in.err = err
 		return nil
 	}
-	c.heard.Store(c.now())
+	c.received.Store(c.now())
 	if in.Rest > 0 { // the buffer was empty: there is headroom for a header
 		in.r, in.ready = in.Resume(in.buf.b, in.ready, in.w)
 		in.more.Store(in.w > in.ready)
@@ -70,18 +70,18 @@ func (in *input) fill(p patience) error {
 	return nil
 }
 
-// anyWait is longer than a read takes that does not wait.
+// anyWait is longer than a read without a wait takes.
 const anyWait = 50 * time.Microsecond
 
-// await sets the deadline of a read that is about to wait, or says why it must
-// not.
-func (c *Conn) await(began bool, waited time.Duration, p patience) error {
+// await sets the deadline of the read that follows. Its error is that of a Conn that
+// has failed.
+func (c *Conn) await(began bool, waited time.Duration, p waitMode) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failed != nil {
 		return c.failed
 	}
-	c.early = p != forInput
+	c.interruptible = p != forInput
 	limit := c.closeBy
 	if began && c.opts.MessageTimeout > 0 {
 		end := time.Now().Add(c.opts.MessageTimeout - waited)
@@ -93,27 +93,27 @@ func (c *Conn) await(began bool, waited time.Duration, p patience) error {
 	return nil
 }
 
-// errEarly is a wait that a close has ended.
-var errEarly = errors.New("transport: a close has begun")
+// errInterrupted is the error of a wait that a close of this side has ended.
+var errInterrupted = errors.New("transport: a close has begun")
 
-// readError is the truth about an error of the socket.
+// readError records and returns the reason behind an error of the socket.
 func (c *Conn) readError(err error, began bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.failed != nil:
 		return c.failed
-	case err == errIdle: // there is none now
+	case err == errIdle: // no input is there now
 		return err
-	case c.early && c.closing.Load() && errors.Is(err, os.ErrDeadlineExceeded):
-		return errEarly
-	case err == io.EOF && c.told.Load() != nil:
-		err = *c.told.Load()
+	case c.interruptible && c.closing.Load() && errors.Is(err, os.ErrDeadlineExceeded):
+		return errInterrupted
+	case err == io.EOF && c.pendingReset.Load() != nil:
+		err = *c.pendingReset.Load()
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		err = ending.Stream(err)
 	case !c.closeBy.IsZero() && !time.Now().Before(c.closeBy):
-		err = net.ErrClosed // the time for goodbyes is over
-	case !began && c.early && c.opts.ServeReady:
+		err = net.ErrClosed // the closing handshake has taken too long
+	case !began && c.interruptible && c.opts.ServeReady:
 		return errIdle
 	case began:
 		err = &ending.Error{Kind: ending.TooSlow, Reason: fmt.Sprintf("message took longer than %v", c.opts.MessageTimeout)}

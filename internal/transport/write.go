@@ -192,7 +192,7 @@ func (o *output) send(p []byte) {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		if errors.Is(err, syscall.ECONNRESET) {
 			reset := err // a copy, so that err itself need not be on the heap
-			c.told.Store(&reset)
+			c.pendingReset.Store(&reset)
 		}
 		return
 	}
