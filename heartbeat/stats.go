@@ -81,7 +81,7 @@ type Stats struct {
 // it was sent to the Pinger otherwise. A pong that may answer an earlier ping does not
 // count.
 type RTT struct {
-	Count                uint64 // of pongs measured; 0: the rest is 0
+	Count                uint64 // of pongs measured; 0: the other fields are 0
 	Last, Min, Mean, Max time.Duration
 	Deviation            time.Duration // standard deviation of the sample; 0 for fewer than 2
 }

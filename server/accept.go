@@ -27,7 +27,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	if f != nil {
 		return nil, f
 	}
-	if !canHijack(w) { // or the answer would be 101 and then the text of an error
+	if !canHijack(w) { // else coder would answer 101, followed by the text of an error
 		return nil, refuse(http.StatusNotImplemented, "the HTTP server does not let a handler take over the connection")
 	}
 	extensions, params, err := deflate.Negotiate(r.Header.Values("Sec-WebSocket-Extensions"), s.opts.Compression)
@@ -54,7 +54,8 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	if err != nil {
 		return nil, h.refusal(err)
 	}
-	// coder has put what net/http had read before the transport, which has it too.
+	// coder has put the input that net/http read before the transport. The transport
+	// has that input too.
 	h.br.Reset(h.tr)
 	ws.SetReadLimit(max(-1, s.opts.ReadLimit))
 	c := h.c
@@ -95,7 +96,7 @@ func (s *Server) checkOrigin(r *http.Request) (*http.Request, *refusal) {
 	return &normal, nil
 }
 
-// refuseOrigin is the refusal of the request's origin.
+// refuseOrigin returns the refusal of the request's origin.
 func (s *Server) refuseOrigin(r *http.Request) *refusal {
 	origin := r.Header.Get("Origin")
 	who := fmt.Sprintf("origin %q", origin)
@@ -113,8 +114,8 @@ func (s *Server) refuseOrigin(r *http.Request) *refusal {
 	return refuse(http.StatusForbidden, "%s may not connect to host %q; %s", who, r.Host, remedy)
 }
 
-// normalHost returns a host and port as coder's check shall compare it: in lower case,
-// without a trailing dot, and without the default port of the scheme.
+// normalHost normalises a host and port for coder's check. The result is in lower case,
+// without a trailing dot and without the default port of the scheme.
 func normalHost(scheme, hostport string) string {
 	host, port := splitPort(strings.ToLower(hostport))
 	if port == defaultPorts[strings.ToLower(scheme)] {
@@ -147,8 +148,8 @@ func ipv6(host string) (string, bool) {
 }
 
 // normalPatterns returns the patterns for coder's check, which compares them with
-// normalised origins: an IPv6 address is no character class, and a port that is some
-// scheme's default is no part of that scheme's origins.
+// normalised origins. It escapes the brackets of an IPv6 address. It removes a port from
+// the pattern of a scheme whose default port it is.
 func normalPatterns(patterns []string) (normal []string) {
 	for _, p := range patterns {
 		scheme, hostport, ok := strings.Cut(strings.ToLower(p), "://")
@@ -179,7 +180,7 @@ func normalPatterns(patterns []string) (normal []string) {
 	return normal
 }
 
-// checkPattern returns why p is no pattern for an origin.
+// checkPattern returns an error if p is no pattern for an origin.
 func checkPattern(p string) error {
 	_, host, hasScheme := strings.Cut(p, "://")
 	if !hasScheme {
@@ -217,7 +218,7 @@ func (s *Server) checkHost(host string) *refusal {
 	return refuse(http.StatusMisdirectedRequest, "host %q is not served here; Hosts (--host) lists the hosts that are", host)
 }
 
-// newConn returns the connection that the request asks for, before its handshake.
+// newConn returns the connection of a request, before its handshake.
 func (s *Server) newConn(r *http.Request) *Conn {
 	c := &Conn{srv: s, remote: r.RemoteAddr, host: r.Host, uri: r.RequestURI}
 	c.msg.c = c

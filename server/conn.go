@@ -75,7 +75,7 @@ func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, er
 	c.reading.Lock()
 	defer c.reading.Unlock()
 	if c.msg.r != nil && c.msg.err == nil {
-		// coder would take the rest for the next frame.
+		// coder would parse the remaining payload as the next frame.
 		c.msg.release()
 		err := &ending.Error{Kind: ending.Failed, Cause: errors.New("a message was not read to its end before the next")}
 		c.startClose(err.Ending())

@@ -13,8 +13,8 @@ import (
 	"example.com/wsecho/internal/transport"
 )
 
-// A hijack is the ResponseWriter for coder. It gives coder the transport in place of
-// the socket, and keeps coder's answer to a bad handshake until it is a refusal.
+// A hijack is the ResponseWriter for coder. It gives coder the transport instead of the
+// socket. It keeps coder's answer to a bad handshake for the refusal.
 type hijack struct {
 	http.ResponseWriter
 	r          *http.Request
@@ -25,7 +25,7 @@ type hijack struct {
 	tr         *transport.Conn
 	br         *bufio.Reader
 	status     int
-	taken      bool     // the connection is no longer net/http's
+	taken      bool     // net/http has handed over the connection
 	denied     *refusal // by Options.Admit
 	parks      bool     // Options.ParkAfter applies, if the transport can
 }
@@ -48,7 +48,7 @@ func (h *hijack) WriteHeader(status int) { h.status = status }
 
 func (h *hijack) Write(p []byte) (int, error) { return len(p), nil }
 
-// refusal is the refusal for the error of coder's Accept.
+// refusal returns the refusal for an error of coder's Accept.
 func (h *hijack) refusal(err error) *refusal {
 	if h.tr != nil {
 		h.tr.Abort()
@@ -90,8 +90,8 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	h.taken = true
-	// net/http must not write the answer. It would read on meanwhile, and it would
-	// not report that the client is gone or that the write has failed.
+	// net/http must not write the answer. It would continue to read, and it would not
+	// report a failed write or a disconnected client.
 	if h.extensions != "" {
 		h.Header().Set("Sec-WebSocket-Extensions", h.extensions)
 	}

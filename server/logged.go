@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// mostLogged is how many bytes of a string that a peer may have chosen are in a line
-// of the log. slog may double them; the three that a line has besides an address
-// leave it under 2 KiB.
+// mostLogged is the maximum number of bytes in a line of the log from a string that a
+// peer may have chosen. slog may double them. A line has at most three such strings
+// besides an address, so it stays under 2 KiB.
 const mostLogged = 256
 
-// logged is s for a line of the log: what cannot be printed is written as Go's
-// escapes, and of what is longer than mostLogged bytes then, there is the beginning,
-// and how many bytes of s are left out. Handlers of slog keep a line a line, but that
-// for JSON lets through what turns the text around it.
+// logged returns s for a line of the log. Unprintable characters become Go's escapes. A
+// result over mostLogged bytes is truncated, followed by the number of omitted bytes of
+// s. The handlers of slog escape line breaks, but the one for JSON does not escape
+// characters that change the direction of the text.
 func logged(s string) string {
 	if len(s) <= mostLogged && !strings.ContainsFunc(s, unprintable) {
 		return s
@@ -36,17 +36,17 @@ func logged(s string) string {
 	return string(all)
 }
 
-// unprintable is true for what stands for bytes that are not UTF-8, too.
+// unprintable reports whether r needs an escape. RuneError stands for invalid UTF-8.
 func unprintable(r rune) bool { return r == utf8.RuneError || !strconv.IsPrint(r) }
 
-// httpLog is the log of net/http, at level debug. What TLS has to say may have names
-// of the peer's in it, and so may the panic of a function of the Options, which comes
-// with the stack.
+// httpLog returns the log of net/http, at level debug. An error of TLS may contain names
+// from the peer, and so may a panic of a function of the Options. net/http logs such a
+// panic with its stack.
 func httpLog(l *slog.Logger) *log.Logger { return log.New(httpLines{l}, "", 0) }
 
 type httpLines struct{ log *slog.Logger }
 
-// Write takes one line, or a panic: the stack is the last that is in it.
+// Write logs one line, or a panic followed by its stack.
 func (h httpLines) Write(p []byte) (int, error) {
 	text := strings.TrimSuffix(string(p), "\n")
 	if i := strings.LastIndex(text, "\ngoroutine "); i >= 0 {

@@ -15,10 +15,10 @@ type message struct {
 	r       io.Reader
 	text    bool
 	size    int64 // read so far
-	whole   int64 // what it will be; -1: not known yet
+	whole   int64 // the size of the whole message; -1: not known yet
 	runes   utf8Check
 	release func()
-	err     error // that the last Read returned; io.EOF where the message was whole
+	err     error // of the last Read; io.EOF: the message was whole
 }
 
 // begin makes m the reader of the next message.
@@ -37,10 +37,10 @@ func (m *message) Read(p []byte) (int, error) {
 	}
 	n, err := m.r.Read(p)
 	m.size += int64(n)
-	// The closing handshake may have read the rest, and then Whole is about another
-	// message. So isClosing comes last.
+	// The closing handshake may have read the remaining payload. Then Whole describes
+	// another message, so isClosing comes last.
 	if err == nil && (m.size == m.whole || m.whole < 0 && m.size == m.c.tr.Whole()) && !m.c.isClosing() {
-		err = io.EOF // or coder would say so in the next Read
+		err = io.EOF // coder would return it only in the next Read
 	}
 	if m.c.srv.opts.IdleTimeout > 0 {
 		m.c.lastMessage.Store(time.Now().UnixNano())
@@ -60,19 +60,19 @@ func (m *message) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Size returns the length of the whole message, or -1 if it is not known yet: the message
-// is compressed, or the header of its last frame has not been read. After the end of the
-// connection it may be that of another message.
+// Size returns the length of the whole message. It returns -1 if the message is
+// compressed or the header of its last frame has not been read. After the end of the
+// connection it may return the length of another message.
 func (m *message) Size() int64 { return m.c.tr.Announced() }
 
-// A utf8Check checks a text that comes in pieces.
+// A utf8Check validates a text in pieces.
 type utf8Check struct {
 	tail [utf8.UTFMax]byte // a rune that has begun
 	n    int
 }
 
-// next reports whether the text can be UTF-8 with p at its end so far. It says
-// no at the first byte that cannot be.
+// next appends p to the text. It reports whether the text can still become valid UTF-8,
+// so it returns false at the first invalid byte.
 func (u *utf8Check) next(p []byte) bool {
 	for u.n > 0 && len(p) > 0 {
 		u.tail[u.n] = p[0]
@@ -93,5 +93,5 @@ func (u *utf8Check) next(p []byte) bool {
 	return true
 }
 
-// whole reports whether no rune is left unfinished.
+// whole reports whether the text ends with a complete rune.
 func (u *utf8Check) whole() bool { return u.n == 0 }

@@ -23,7 +23,7 @@ func busy(reason string) *refusal {
 	return &refusal{http.StatusServiceUnavailable, errors.New(reason), true}
 }
 
-// refuse writes the refusal.
+// refuse logs the refusal and writes it as the response.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	yield()
 	s.log.Debug("refused", "remote", logged(r.RemoteAddr), "status", f.status, "reason", logged(f.reason.Error()))
@@ -44,7 +44,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	s.opts.Error(w, r, f.status, f.reason)
 }
 
-// acquireSlot reserves a slot for a connection from ip, or returns why there is none.
+// acquireSlot reserves a slot for a connection from ip. It returns a refusal if no slot
+// is free.
 func (s *Server) acquireSlot(ip string) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,7 +2,7 @@ package server
 
 import "sync"
 
-// A onceSignal is set once. It makes its channel only if somebody waits. The zero
+// A onceSignal is set at most once. The first call of done makes its channel. The zero
 // onceSignal is not set.
 type onceSignal struct {
 	mu    sync.Mutex
