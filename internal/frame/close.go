@@ -9,8 +9,8 @@ import (
 	"example.com/wsecho/ending"
 )
 
-// LegalCode is which codes may be on the wire: RFC 6455, section 7.4, and those
-// registered since, up to 1014.
+// LegalCode reports whether a close frame may carry the code: RFC 6455, section 7.4, and
+// later registrations up to 1014.
 func LegalCode(c websocket.StatusCode) bool {
 	switch c {
 	case 1004, websocket.StatusNoStatusRcvd, websocket.StatusAbnormalClosure:
@@ -19,8 +19,8 @@ func LegalCode(c websocket.StatusCode) bool {
 	return c >= 1000 && c <= 1014 || c >= 3000 && c <= 4999
 }
 
-// readClose reads the payload of a close frame, or what is there of one of which
-// there is more to come. What can be seen to be wrong is refused even then.
+// readClose parses the payload of a close frame. If more is true, the payload is
+// incomplete. An incomplete payload can be an error too.
 func readClose(masked []byte, key uint32, more bool) (websocket.StatusCode, string, *ending.Error) {
 	var p [125]byte
 	n := copy(p[:], masked)
@@ -44,8 +44,8 @@ func readClose(masked []byte, key uint32, more bool) (websocket.StatusCode, stri
 	return code, string(reason), nil
 }
 
-// UTF8 reports whether p can be the beginning of a text: whether it is UTF-8 up to
-// end, from where on there is a rune of which there is more to come, if any.
+// UTF8 reports whether p can be the beginning of a text: p[:end] is UTF-8, and p[end:] is
+// empty or an incomplete rune.
 func UTF8(p []byte) (end int, ok bool) {
 	end = len(p)
 	for i := end - 1; i >= 0 && i > end-utf8.UTFMax; i-- {

@@ -1,13 +1,12 @@
-// Package frame is the grammar of the frames of RFC 6455, section 5, as a server has
-// to know it: a [Scanner] for what a client sends, a [Follower] for what the server
-// does, and what both are made of.
+// Package frame implements the frames of RFC 6455, section 5, for a server. A [Scanner]
+// checks a client's frames, a [Tracker] tracks the server's own frames, and functions
+// encode and decode the parts of a frame.
 //
 //	s := frame.Scanner{Limit: 1 << 20}
-//	end, keep, err := s.Next(b, at) // b[at:end] is in order
+//	end, keep, err := s.Next(b, at) // b[at:end] is valid
 //
-// It looks at bytes that are there and changes them in place. It reads and writes
-// nothing, waits for nothing and starts nothing; it neither answers a frame nor
-// decompresses a payload, and of the text in one it knows only whether that is UTF-8.
+// The package changes bytes in place. It does no I/O, does not block and starts no
+// goroutine. It neither answers frames nor decompresses payloads.
 package frame
 
 import (
@@ -16,7 +15,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Opcodes, RFC 6455, section 5.2. From Close on they are those of control frames.
+// Opcodes, RFC 6455, section 5.2. Those of control frames are Close and greater.
 const (
 	Continuation = 0x0
 	Text         = 0x1
@@ -26,8 +25,8 @@ const (
 	Pong         = 0xA
 )
 
-// Bits of the first byte, beside the opcode: that it is the last frame of its message,
-// and that the message is compressed (RFC 7692, section 6).
+// Bits of a frame's first byte. Fin marks the last frame of a message. RSV1 marks the
+// first frame of a compressed message (RFC 7692, section 6).
 const (
 	Fin  = 0x80
 	RSV1 = 0x40
@@ -38,14 +37,14 @@ const (
 	maskBit = 0x80 // of the second byte
 )
 
-// MaxHeader is a header's longest: two bytes, eight of length, four of mask key.
+// MaxHeader is the longest header: two bytes, eight of length and four of mask key.
 const MaxHeader = 14
 
 // Opcode returns the opcode in the first byte of a frame.
 func Opcode(first byte) byte { return first & 0xf }
 
-// Payload unmasks the payload of a client's frame, which must be there whole and in
-// order, and returns it.
+// Payload unmasks and returns the payload of a client's frame, which must be complete and
+// valid.
 func Payload(f []byte) []byte {
 	n := headerLen(f[1])
 	p := f[n:]
@@ -53,9 +52,9 @@ func Payload(f []byte) []byte {
 	return p
 }
 
-// PutHeader writes the header of a client's frame before b[at], where its n bytes of
-// payload begin, and returns where the header does. There must be room for MaxHeader.
-// A key of 0 is a mask that changes nothing.
+// PutHeader writes the header of a client's frame with n bytes of payload before b[at],
+// the start of the payload. It returns the start of the header. There must be room for
+// MaxHeader bytes. A key of 0 leaves the payload as it is.
 func PutHeader(b []byte, at int, first byte, n int64, key uint32) (from int) {
 	from = at - shortest(n)
 	b[from] = first
@@ -64,7 +63,7 @@ func PutHeader(b []byte, at int, first byte, n int64, key uint32) (from int) {
 	return from
 }
 
-// AppendHeader appends the header of a server's frame.
+// AppendHeader appends the header of a server's frame with n bytes of payload.
 func AppendHeader(b []byte, first byte, n int) []byte {
 	switch {
 	case n <= 125:
@@ -75,13 +74,13 @@ func AppendHeader(b []byte, first byte, n int) []byte {
 	return binary.BigEndian.AppendUint64(append(b, first, 127), uint64(n))
 }
 
-// Encode returns a control frame of a server's, with a payload of at most 125 bytes.
+// Encode returns a server's control frame with a payload of at most 125 bytes.
 func Encode(op byte, payload []byte) []byte {
 	return append([]byte{Fin | op, byte(len(payload))}, payload...)
 }
 
-// EncodeClose returns a server's close frame with a reason of at most 123 bytes.
-// RFC 6455, section 5.5.1. websocket.StatusNoStatusRcvd gives a frame without payload.
+// EncodeClose returns a server's close frame with a reason of at most 123 bytes, RFC 6455,
+// section 5.5.1. For websocket.StatusNoStatusRcvd the frame has no payload.
 func EncodeClose(code websocket.StatusCode, reason string) []byte {
 	if code == websocket.StatusNoStatusRcvd {
 		return Encode(Close, nil)
@@ -98,7 +97,7 @@ func unmask(p []byte, key uint32) {
 	}
 }
 
-// headerLen is the length of a client's header, by its second byte.
+// headerLen returns the length of a client's header with this second byte.
 func headerLen(second byte) int {
 	switch second &^ maskBit {
 	case 126:
@@ -109,7 +108,8 @@ func headerLen(second byte) int {
 	return 2 + 4
 }
 
-// shortest is the length of a client's header that says so in its shortest form.
+// shortest returns the length of a client's header that has the shortest form of the
+// payload's length.
 func shortest(payload int64) int {
 	switch {
 	case payload <= 125:
@@ -120,8 +120,7 @@ func shortest(payload int64) int {
 	return 2 + 8 + 4
 }
 
-// putLen writes the length in its shortest form, setLen in the form that is
-// there already. coder takes either.
+// putLen writes the shortest form of the length n.
 func putLen(f []byte, n int64) {
 	switch shortest(n) {
 	case 2 + 4:
@@ -134,6 +133,7 @@ func putLen(f []byte, n int64) {
 	setLen(f, n)
 }
 
+// setLen writes the length n in the form of the header in f. coder accepts every form.
 func setLen(f []byte, n int64) {
 	switch f[1] &^ maskBit {
 	case 126:

@@ -10,58 +10,56 @@ import (
 	"example.com/wsecho/ending"
 )
 
-// A Scanner follows the frames of a client in the buffer they were read into. It
-// lets pass what is in order and finds what is not, and it cuts a data frame
-// that has not wholly arrived into fragments that have: who reads them never waits
-// inside a frame, so that it can be closed at any time, and text can be checked
-// as it comes. The payload is not moved.
+// A Scanner checks a client's frames in the buffer they were read into. It splits a data
+// frame that is incomplete: the part that has arrived becomes a fragment of its own. So
+// a reader of whole frames never waits inside a frame: it can be closed at any time, and
+// can check text as it arrives. The Scanner does not move payloads.
 //
-// The zero Scanner takes empty messages only: see Limit.
+// The zero Scanner accepts empty messages only, see Limit.
 type Scanner struct {
-	Limit   int64 // of a message's payload; negative: none
+	Limit   int64 // the largest payload of a message; negative: none
 	Deflate bool  // RSV1 may be set
 
 	// The message in progress.
-	open  bool  // it has begun, and its last frame has not
-	most  int64 // what its size may be on the wire; negative: anything
-	Size  int64 // bytes announced so far; stays until the next begins
-	count int64 // frames so far
+	open    bool  // its first frame has begun, and its last has not
+	maxSize int64 // its largest size on the wire; negative: any
+	Size    int64 // the bytes announced so far; stays until the next message begins
+	frames  int64 // the frames so far
 
-	// The data frame that has arrived in part.
-	Rest  int64  // bytes of its payload still to come
-	first byte   // first byte of the header of its next piece, without FIN
-	fin   bool   // it is its message's last
-	key   uint32 // its mask key, turned to the next byte, as little endian
+	// The incomplete data frame.
+	Remaining int64  // bytes of its payload to come
+	first     byte   // the first byte of its next fragment's header, without FIN
+	fin       bool   // it is the last of its message
+	key       uint32 // its mask key, rotated to the next byte, as little endian
 
-	Control byte   // opcode of the ping or pong that was just met; 0 none
+	Control byte   // the opcode of the ping or pong that Next has found; 0: none
 	Payload []byte // its payload, in the buffer
 
-	CloseCode   websocket.StatusCode // of the peer's close frame; 0 none yet
+	CloseCode   websocket.StatusCode // of the peer's close frame; 0: none has come
 	CloseReason string
 
-	Messages, Bytes int64 // whole messages, and bytes of payload
+	Messages, Bytes int64 // complete messages, and payload bytes
 }
 
-// Resume writes a header before b[at] that makes the bytes from there on a
-// fragment of the frame in progress. It returns where the header begins and
-// where the fragment ends.
+// Resume writes a header before b[at], so that the bytes from there on are a fragment of
+// the frame in progress. It returns the start of the header and the end of the fragment.
 func (s *Scanner) Resume(b []byte, at, end int) (from, to int) {
-	n := min(s.Rest, int64(end-at))
-	s.Rest -= n
+	n := min(s.Remaining, int64(end-at))
+	s.Remaining -= n
 	first := s.first
-	if s.fin && s.Rest == 0 {
+	if s.fin && s.Remaining == 0 {
 		first |= Fin
 	}
 	from = PutHeader(b, at, first, n, s.key)
 	s.first = Continuation
-	s.turn(n)
-	s.took(int(n))
+	s.rotateKey(n)
+	s.addPayload(int(n))
 	return from, at + int(n)
 }
 
-// Next looks at the frame that begins at b[at]. Up to end it may be handed on: the
-// whole of it, or of a data frame what is there. From keep on, b is a header or
-// a control frame that has begun and waits for more; end is at then. An error is
+// Next checks the frame that begins at b[at]. A reader may use b[at:end], which is a
+// frame or the fragment of it that has arrived. b[keep:] is not scanned. If end is at,
+// it is an incomplete header or control frame, and Next needs more input. An error is
 // final.
 func (s *Scanner) Next(b []byte, at int) (end, keep int, err *ending.Error) {
 	f := b[at:]
@@ -93,19 +91,19 @@ func (s *Scanner) Next(b []byte, at int) (end, keep int, err *ending.Error) {
 	if err := s.admit(h); err != nil {
 		return at, len(b), err
 	}
-	s.fin, s.key, s.Rest = h.fin, h.key, 0
+	s.fin, s.key, s.Remaining = h.fin, h.key, 0
 	if have < h.length {
-		s.Rest = h.length - have
-		if have == 0 { // only a header: Resume will make it
+		s.Remaining = h.length - have
+		if have == 0 { // only the header has arrived: Resume writes another one
 			s.first = f[0] &^ Fin
 			return at, end, nil
 		}
 		s.first = Continuation
 		f[0] &^= Fin
 		setLen(f, have)
-		s.turn(have)
+		s.rotateKey(have)
 	}
-	s.took(end - at - n)
+	s.addPayload(end - at - n)
 	return end, end, nil
 }
 
@@ -119,8 +117,8 @@ type header struct {
 
 func (h header) control() bool { return h.op >= Close }
 
-// header reads and checks the header at the start of f. n is its length, 0 if it
-// is not all there; what can be seen to be wrong is refused even then.
+// header parses and checks the header at the start of f. n is its length, 0 if it is
+// incomplete. An incomplete header can be an error too.
 func (s *Scanner) header(f []byte) (h header, n int, err *ending.Error) {
 	h.op, h.fin, h.rsv1 = Opcode(f[0]), f[0]&Fin != 0, f[0]&RSV1 != 0
 	switch {
@@ -165,52 +163,52 @@ func (s *Scanner) header(f []byte) (h header, n int, err *ending.Error) {
 	return h, n, nil
 }
 
-// admit takes a data frame into its message, or refuses it.
+// admit adds a data frame to its message, or returns why the frame is not allowed.
 func (s *Scanner) admit(h header) *ending.Error {
 	if !s.open {
-		s.Size, s.count = 0, 0
-		s.most = s.Limit
+		s.Size, s.frames = 0, 0
+		s.maxSize = s.Limit
 		if h.rsv1 && s.Limit >= 0 {
-			// The limit counts what comes out. On the wire it may be more, where
-			// the peer compresses a message bit by bit, but not without end.
-			s.most += s.Limit/8 + 1024
+			// The limit is for the decompressed size. A message that is compressed
+			// in many flushes can be larger on the wire.
+			s.maxSize += s.Limit/8 + 1024
 		}
 	}
 	s.open = !h.fin
-	s.count++
-	if s.most >= 0 && h.length > s.most-s.Size {
+	s.frames++
+	if s.maxSize >= 0 && h.length > s.maxSize-s.Size {
 		return TooBig(s.Limit)
 	}
 	s.Size += h.length
-	if s.count > tinyFrames+s.Size/tinySize {
+	if s.frames > tinyFrames+s.Size/tinySize {
 		return &ending.Error{Kind: ending.Flood, Reason: "message in too many fragments"}
 	}
 	return nil
 }
 
-// A message may have tinyFrames fragments of any size and beyond that must have
-// tinySize bytes in each, on average.
+// A message may have tinyFrames fragments of any size. Further fragments must have
+// tinySize bytes on average.
 const (
 	tinyFrames = 1024
 	tinySize   = 8
 )
 
-// close takes the peer's close frame, RFC 6455, section 5.5.1.
+// close parses the peer's close frame, RFC 6455, section 5.5.1.
 func (s *Scanner) close(masked []byte, key uint32) (err *ending.Error) {
 	s.CloseCode, s.CloseReason, err = readClose(masked, key, false)
 	return err
 }
 
-// took counts payload that has arrived, and the message that it completes.
-func (s *Scanner) took(n int) {
+// addPayload counts n bytes of payload, and the message if they complete it.
+func (s *Scanner) addPayload(n int) {
 	s.Bytes += int64(n)
-	if s.Rest == 0 && s.fin {
+	if s.Remaining == 0 && s.fin {
 		s.Messages++
 	}
 }
 
-// turn moves the mask key on by n bytes.
-func (s *Scanner) turn(n int64) { s.key = bits.RotateLeft32(s.key, -8*int(n&3)) }
+// rotateKey rotates the mask key by n bytes.
+func (s *Scanner) rotateKey(n int64) { s.key = bits.RotateLeft32(s.key, -8*int(n&3)) }
 
 // Announced returns the length on the wire of the message in progress, or of the last one,
 // or -1 if the header of its last frame has not been read.
@@ -221,14 +219,14 @@ func (s *Scanner) Announced() int64 {
 	return s.Size
 }
 
-// Inside reports whether a message, or a frame of it, has begun and not ended.
-func (s *Scanner) Inside() bool { return s.open || s.Rest > 0 }
+// Inside reports whether a message is in progress.
+func (s *Scanner) Inside() bool { return s.open || s.Remaining > 0 }
 
 func protocol(format string, args ...any) *ending.Error {
 	return &ending.Error{Kind: ending.Protocol, Reason: fmt.Sprintf(format, args...)}
 }
 
-// TooBig is the ending of a message that is larger than the limit.
+// TooBig returns the ending of a message over the limit.
 func TooBig(limit int64) *ending.Error {
 	return &ending.Error{Kind: ending.TooBig, Reason: fmt.Sprintf("message over %d bytes", limit)}
 }

@@ -13,6 +13,7 @@ func masked(first byte, payload []byte) []byte {
 	return AppendMasked(nil, first, [4]byte{0x12, 0xf4, 0x56, 0x9a}, payload)
 }
 
+// TestCloseCodes checks all 65536 codes in a close frame.
 func TestCloseCodes(t *testing.T) {
 	for code := range 1 << 16 {
 		var s Scanner
@@ -26,8 +27,8 @@ func TestCloseCodes(t *testing.T) {
 	}
 }
 
-// TestHonestFragments has the smallest fragments that anyone sends of a large
-// message.
+// TestHonestFragments splits a message into many fragments. The smallest fragments that
+// honest peers send must pass, and smaller ones must not.
 func TestHonestFragments(t *testing.T) {
 	for _, test := range []struct {
 		size, n int
@@ -58,8 +59,8 @@ func TestHonestFragments(t *testing.T) {
 	}
 }
 
-// TestResume cuts frames of every form of the length at every place near the
-// ends, and puts the pieces together again.
+// TestResume splits a frame of each form of length at several places. The two fragments
+// must have the frame's payload.
 func TestResume(t *testing.T) {
 	for _, size := range []int{1, 2, 125, 126, 127, 300, 65535, 65536, 70000} {
 		payload := make([]byte, size)

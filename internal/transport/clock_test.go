@@ -343,8 +343,8 @@ func TestWriteStallRaw(t *testing.T) {
 			start := time.Now()
 			go func() { written <- fill(c) }()
 			eventually(t, "the write is stuck", c.Writing)
-			if n := c.Unsent(); n <= int(c.out.pending.Load()) && socket.HaveQueue {
-				t.Errorf("got %d unsent, want more than the %d pending", n, c.out.pending.Load())
+			if n := c.Unsent(); n <= int(c.out.unsent.Load()) && socket.HaveQueue {
+				t.Errorf("got %d unsent, want more than the %d pending", n, c.out.unsent.Load())
 			}
 			err := within(t, written)
 			took := time.Since(start)

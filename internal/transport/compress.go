@@ -7,8 +7,8 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// extension is the state of permessage-deflate. coder sees plain frames, since it would
-// take a message whose compressed data is truncated for a whole one.
+// extension is the state of permessage-deflate. coder sees only uncompressed frames,
+// because coder does not detect truncated compressed data.
 type extension struct {
 	in  decompression
 	out compression
@@ -25,28 +25,28 @@ func newExtension(c *Conn, p deflate.Params) *extension {
 type compression struct {
 	deflate.Compressor
 	o      *output
-	active bool // the message under way is compressed
-	first  byte // of the next frame
+	active bool // the message in progress is compressed
+	first  byte // the first byte of the next frame
 	buf    *block
-	n      int // bytes in buf, which are not in a frame yet
+	n      int // bytes in buf, which belong to the next frame
 }
 
-// tail ends the compressed data of a message and is not sent.
+// tail is the end of a message's compressed data. It is not sent.
 var tail = []byte{0, 0, 0xff, 0xff}
 
-// pack takes the next bytes of coder's plain frames and buffers compressed frames.
-func (o *output) pack(x *compression, p []byte) {
+// compress takes the next bytes of coder's frames and buffers compressed frames.
+func (o *output) compress(x *compression, p []byte) {
 	for len(p) > 0 && o.err == nil {
 		control := frame.Opcode(o.First()) >= frame.Close
-		if o.Left > 0 {
-			n := int(min(o.Left, int64(len(p))))
+		if o.Remaining > 0 {
+			n := int(min(o.Remaining, int64(len(p))))
 			if x.active && !control {
 				x.Compressor.Write(p[:n])
 			} else {
-				o.add(p[:n])
+				o.buffer(p[:n])
 			}
-			o.Pass(p[:n])
-			if p = p[n:]; o.Left > 0 {
+			o.Consume(p[:n])
+			if p = p[n:]; o.Remaining > 0 {
 				continue
 			}
 		} else {
@@ -58,24 +58,24 @@ func (o *output) pack(x *compression, p []byte) {
 			op := frame.Opcode(header[0])
 			control = op >= frame.Close
 			if op == frame.Text || op == frame.Binary {
-				x.begin(op, o.Left)
+				x.begin(op, o.Remaining)
 			}
 			if control || !x.active {
-				o.add(header)
-				o.Took(o.Left)
+				o.buffer(header)
+				o.AddPayload(o.Remaining)
 			}
-			if o.Left > 0 {
+			if o.Remaining > 0 {
 				continue
 			}
 		}
 		if x.active && !control && o.First()&frame.Fin != 0 {
 			x.finish()
 		}
-		o.Ended()
+		o.EndFrame()
 	}
 }
 
-// begin begins a message whose first frame has size bytes.
+// begin starts a message whose first frame has size bytes.
 func (x *compression) begin(op byte, size int64) {
 	if x.active = x.Pays(size); !x.active {
 		return
@@ -101,15 +101,15 @@ func (c compressed) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// frame makes a frame of the compressed data. The last four bytes stay, since they may
-// be the tail.
+// frame buffers a frame of the compressed data. It keeps the last four bytes, because
+// they may be the tail.
 func (x *compression) frame(fin byte) {
 	n := x.n - len(tail)
 	var head [10]byte
 	h := frame.AppendHeader(head[:0], x.first|fin, n)
-	x.o.add(h)
-	x.o.add(x.buf.b[:n])
-	x.o.Took(int64(n))
+	x.o.buffer(h)
+	x.o.buffer(x.buf.b[:n])
+	x.o.AddPayload(int64(n))
 	x.n = copy(x.buf.b, x.buf.b[n:x.n])
 	x.first = frame.Continuation
 }
@@ -126,9 +126,12 @@ func (x *compression) finish() {
 	x.buf, x.n = nil, 0
 }
 
-// rest releases the compressor of a parked connection. Its next message refers back to
-// nothing. A write under way needs the compressor and keeps it.
-func (x *compression) rest() {
+// park releases the compressor of a parked connection. The next message does not refer
+// to earlier ones. A message in progress keeps the compressor.
+//
+// TryLock: a writer that holds the lock needs the compressor. Without park it only uses
+// memory until end.
+func (x *compression) park() {
 	if x.o.mu.TryLock() {
 		if !x.active {
 			x.Release()

@@ -77,14 +77,14 @@ type Conn struct {
 	in  input  // of the reading goroutine
 	out output // under out.mu
 
-	turn fairness.Yielder // of reading
+	yielder fairness.Yielder // of reading
 
-	received atomic.Int64 // when the last byte came, in nanoseconds since openedAt; 0: never
-	waiting  atomic.Int64 // since when a read waits; 0: none does
-	stuck    atomic.Int64 // since when a write waits; 0: none does
-	pinged   atomic.Int64 // when the newest ping left
-	asked    atomic.Int64 // the number of pings sent, each of which the peer may answer
-	count    counters
+	received     atomic.Int64 // when the last byte came, in nanoseconds since openedAt; 0: never
+	waiting      atomic.Int64 // since when a read waits; 0: none does
+	stalledSince atomic.Int64 // since when a write waits; 0: none does
+	pinged       atomic.Int64 // when the newest ping left
+	asked        atomic.Int64 // the number of pings sent, each of which the peer may answer
+	count        counters
 
 	ext *extension // nil: not negotiated
 }
@@ -176,10 +176,10 @@ func (c *Conn) CloseBy(t time.Time) {
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stuckFor(time.Second) {
+	if c.stalledFor(time.Second) {
 		// coder closes if it cannot write a control frame for five seconds, and
 		// keeps no error of that.
-		c.fail(c.stalled())
+		c.fail(c.stallError())
 	}
 	c.fail(net.ErrClosed)
 	c.closed = true
@@ -200,14 +200,14 @@ func (c *Conn) isClosed() bool {
 func (c *Conn) OurClose() (websocket.StatusCode, string) {
 	o := &c.out
 	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.unlock()
 	switch {
 	case !o.closeSent:
 		return 0, ""
-	case len(o.Goodbye) < 2:
+	case len(o.ClosePayload) < 2:
 		return websocket.StatusNoStatusRcvd, ""
 	}
-	return websocket.StatusCode(binary.BigEndian.Uint16(o.Goodbye)), string(o.Goodbye[2:])
+	return websocket.StatusCode(binary.BigEndian.Uint16(o.ClosePayload)), string(o.ClosePayload[2:])
 }
 
 // Counts returns the numbers of complete data messages and of their payload bytes on the
@@ -235,10 +235,10 @@ func (c *Conn) ReadingSince() time.Time {
 func (c *Conn) PingSent() time.Time { return c.at(&c.pinged) }
 
 // Writing reports whether a write has waited for the kernel for a noticeable time.
-func (c *Conn) Writing() bool { return c.stuckFor(passing) }
+func (c *Conn) Writing() bool { return c.stalledFor(noticeable) }
 
-func (c *Conn) stuckFor(d time.Duration) bool {
-	s := c.stuck.Load()
+func (c *Conn) stalledFor(d time.Duration) bool {
+	s := c.stalledSince.Load()
 	return s != 0 && c.now()-s >= int64(d)
 }
 
@@ -246,7 +246,7 @@ func (c *Conn) stuckFor(d time.Duration) bool {
 // for the kernel, and on Linux those that the kernel cannot send because the peer's
 // window is full. It is negative if the peer does not acknowledge earlier bytes.
 func (c *Conn) Unsent() int {
-	n := int(c.out.pending.Load()) + socket.NotSent(c.base)
+	n := int(c.out.unsent.Load()) + socket.NotSent(c.base)
 	if n > 0 && socket.Unanswered(c.base) {
 		return -1
 	}

@@ -7,16 +7,16 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// Pings and pongs do not reach coder. It would answer each ping under a lock and
-// a clock of its own, and end the connection when a write before it takes longer
-// than five seconds; and a connection that only ever sees heartbeats would have
-// coder's stack for it. Here they are a few bytes more in the write buffer.
+// This package handles pings and pongs, and coder does not see them. coder would answer
+// each ping under a lock and with a timer of its own. It would close a connection whose
+// write before the pong takes five seconds. And a connection that receives only pings and
+// pongs would need the stack of coder's reader.
 
-// heed takes a ping or pong that has come, or says that there were too many. It
-// does not wait for the write of anybody else.
-func (c *Conn) heed(op byte, payload []byte) *ending.Error {
-	if err := c.spend(); err != nil {
-		return err
+// handleControl handles a ping or pong from the peer. It returns the ending of a peer that
+// sends too many. It does not wait for a write of another goroutine.
+func (c *Conn) handleControl(op byte, payload []byte) *ending.Error {
+	if !c.in.limiter.allow(c.now, c.asked.Load()+c.in.Messages) {
+		return &ending.Error{Kind: ending.Flood, Reason: "too many pings or pongs"}
 	}
 	if op == frame.Pong {
 		if f := c.opts.OnPong; f != nil {
@@ -27,75 +27,84 @@ func (c *Conn) heed(op byte, payload []byte) *ending.Error {
 	if f := c.opts.OnPing; f != nil {
 		f()
 	}
-	c.out.control(frame.Pong, payload)
+	c.out.sendControl(frame.Pong, payload)
 	return nil
 }
 
-// Ping sends a ping with a payload of at most 125 bytes. While a write is under
-// way it goes out behind that, and Ping returns at once; PingSent knows when it
-// has left.
+// Ping sends a ping with a payload of at most 125 bytes. If a write is in progress, Ping
+// returns at once and the ping is sent after that write. PingSent returns when the
+// kernel took it.
 func (c *Conn) Ping(payload []byte) {
 	c.asked.Add(1)
-	c.out.control(frame.Ping, payload)
+	c.out.sendControl(frame.Ping, payload)
 }
 
-// owed are control frames that wait for the end of the frame that is being
-// written: of pings and of pongs the newest, RFC 6455, section 5.5.3.
-type owed struct {
+// pendingControl contains the control frames that are sent after the frame in progress:
+// the newest ping and the newest pong. RFC 6455, section 5.5.3, permits to answer only
+// the newest ping.
+type pendingControl struct {
 	mu         sync.Mutex
 	ping, pong []byte // encoded; nil: none
 }
 
-// control sends a control frame, now or at the end of the frame under way.
-func (o *output) control(op byte, payload []byte) {
+// sendControl sends a control frame, or makes it pending while a frame is in progress.
+//
+// TryLock: if it fails, the frame becomes pending. flushPending shows that a pending frame
+// is sent.
+func (o *output) sendControl(op byte, payload []byte) {
 	if o.mu.TryLock() {
-		if o.Whole() {
+		if o.AtBoundary() {
 			o.insert(frame.Encode(op, payload))
 			o.unlock()
 			return
 		}
 		o.mu.Unlock()
 	}
-	w := &o.owed
+	w := &o.pending
 	w.mu.Lock()
 	slot := &w.pong
 	if op == frame.Ping {
 		slot = &w.ping
 	}
 	*slot = frame.Encode(op, payload)
-	o.owes.Store(true)
+	o.hasPending.Store(true)
 	w.mu.Unlock()
-	o.settle()
+	o.flushPending()
 }
 
-// insert puts a control frame between two frames. o.mu is held.
+// insert writes a control frame between two frames. o.mu is held.
 func (o *output) insert(f []byte) {
 	if len(f) == 0 || o.err != nil || o.Closing {
 		return
 	}
-	o.ping = o.ping || f[0] == frame.Fin|frame.Ping
-	o.add(f)
-	if !o.hold() {
-		o.leave()
+	o.pingBuffered = o.pingBuffered || f[0] == frame.Fin|frame.Ping
+	o.buffer(f)
+	if !o.batch() {
+		o.flush()
 	}
 }
 
-// unlock ends a hold of o.mu and sees to what has come meanwhile.
+// unlock unlocks o.mu and sends the control frames that became pending meanwhile.
 func (o *output) unlock() {
 	o.mu.Unlock()
-	o.settle()
+	o.flushPending()
 }
 
-// settle sends what is owed, unless a write is under way, which settles after it.
-func (o *output) settle() {
-	for o.owes.Load() && o.mu.TryLock() {
-		if !o.Whole() && o.err == nil {
+// flushPending sends the pending control frames, unless a frame is in progress.
+//
+// TryLock: hasPending is set before TryLock. If TryLock fails, another goroutine holds
+// o.mu. It unlocks later and then loads hasPending, through unlock or in this loop. So it
+// sees the pending frame and sends it. isTorn and end do not load hasPending. Hangup calls
+// them, after which nothing is sent.
+func (o *output) flushPending() {
+	for o.hasPending.Load() && o.mu.TryLock() {
+		if !o.AtBoundary() && o.err == nil {
 			o.mu.Unlock()
 			return
 		}
-		w := &o.owed
+		w := &o.pending
 		w.mu.Lock()
-		o.owes.Store(false)
+		o.hasPending.Store(false)
 		pong, ping := w.pong, w.ping
 		w.pong, w.ping = nil, nil
 		w.mu.Unlock()

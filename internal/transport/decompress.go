@@ -12,24 +12,24 @@ import (
 type decompression struct {
 	deflate.Decompressor
 
-	packed bool   // the message under way, or the last one, is compressed
+	packed bool   // the message in progress, or the last one, is compressed
 	size   int64  // its decompressed bytes so far
-	op     byte   // of the next frame for coder
-	fin    bool   // the present frame is its message's last
-	busy   bool   // the present frame may give more output
-	src    []byte // the rest of the present frame, in the input's buffer
+	op     byte   // the opcode of the next frame for coder
+	fin    bool   // the current frame is the last of its message
+	busy   bool   // the current frame may give more output
+	src    []byte // the remaining bytes of the current frame, in the input's buffer
 
-	passing bool // coder has read a part of a plain frame
+	inPlain bool // coder has read a part of an uncompressed frame
 
 	out  *block // a frame for coder, in r to w
 	r, w int
 }
 
-// decompressed buffers are small, since a peer can send little that decompresses to
-// much: memory and processor time for each are a quarter of a read buffer's.
+// decompressed is the pool of buffers for output. They are small, because few bytes of a
+// peer can decompress to many.
 var decompressed = NewPool(16 << 10)
 
-// readInflated is Read where messages may be compressed.
+// readInflated is Read for a connection with permessage-deflate.
 func (in *input) readInflated(x *decompression, p []byte) (int, error) {
 	for {
 		if x.r < x.w {
@@ -40,7 +40,7 @@ func (in *input) readInflated(x *decompression, p []byte) (int, error) {
 			return n, nil
 		}
 		if x.busy {
-			err := in.c.Err() // after the end of reading, little input could still give much output
+			err := in.c.Err() // buffered input can still give much output after the end of reading
 			if err == nil {
 				err = in.inflate(x)
 			}
@@ -54,10 +54,10 @@ func (in *input) readInflated(x *decompression, p []byte) (int, error) {
 		if err := in.get(forInput); err != nil {
 			return 0, err
 		}
-		if x.passing || !in.packed(x) {
+		if x.inPlain || !in.packed(x) {
 			n := copy(p, in.buf.b[in.r:in.ready])
 			in.r += n
-			x.passing = in.r < in.ready
+			x.inPlain = in.r < in.ready
 			return n, nil
 		}
 	}
@@ -66,7 +66,7 @@ func (in *input) readInflated(x *decompression, p []byte) (int, error) {
 // ready reports whether something can be read without waiting.
 func (x *decompression) ready() bool { return x.r < x.w || x.busy }
 
-// packed reports whether the next frame is compressed, and begins to decompress it. The
+// packed reports whether the next frame is compressed, and starts to decompress it. The
 // frame stays in the input's buffer until all of it is decompressed.
 func (in *input) packed(x *decompression) bool {
 	f := in.buf.b[in.r:in.ready]
@@ -88,10 +88,10 @@ func (in *input) packed(x *decompression) bool {
 	return true
 }
 
-// inflate decompresses a part of the present frame into a frame for coder, if it gives
+// inflate decompresses a part of the current frame into a frame for coder, if there is
 // any output.
 func (in *input) inflate(x *decompression) error {
-	if in.turns >= maxTurns {
+	if in.workUnits >= maxWorkUnits {
 		in.yield()
 	}
 	if x.out == nil {
@@ -104,7 +104,7 @@ func (in *input) inflate(x *decompression) error {
 	n, used, err := x.Inflate(dst, x.src)
 	x.src = x.src[used:]
 	x.size += int64(n)
-	in.turns += turnsOf(n)
+	in.workUnits += workUnitsOf(n)
 	switch {
 	case in.Limit >= 0 && x.size > in.Limit:
 		return frame.TooBig(in.Limit)
@@ -132,8 +132,8 @@ func (in *input) inflate(x *decompression) error {
 	return nil
 }
 
-// corrupt is the ending for wrong compressed data. RFC 7692 leaves the close code open.
-// Most servers send 1007, which is for data that does not fit the message's type.
+// corrupt returns the ending of invalid compressed data. RFC 7692 names no close code for
+// it. Most servers send 1007.
 func corrupt(cause error) *ending.Error {
 	reason := "compressed data is invalid"
 	if cause == nil {

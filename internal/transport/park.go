@@ -20,14 +20,14 @@ func (c *Conn) Park() bool {
 	in := &c.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	since, heard := c.waiting.Load(), c.received.Load()
+	since, received := c.waiting.Load(), c.received.Load()
 	if err := in.get(atOnce); err != errIdle || in.Inside() || len(in.part) > 0 {
 		return false
 	}
 	if x := c.ext; x != nil {
-		x.out.rest()
+		x.out.park()
 	}
-	if since == 0 || c.received.Load() != heard {
+	if since == 0 || c.received.Load() != received {
 		since = c.now()
 	}
 	c.waiting.Store(since)

@@ -6,11 +6,11 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// headroom is kept free before the data in a read buffer, for a header that is made
-// up there.
+// headroom is the free space before the data in a read buffer. Scanner.Resume writes a
+// header there.
 const headroom = frame.MaxHeader
 
-// A Pool lends buffers of one size.
+// A Pool is a pool of buffers of one size. It may be used concurrently.
 type Pool struct {
 	size int
 	pool sync.Pool
@@ -18,14 +18,13 @@ type Pool struct {
 
 type block struct{ b []byte }
 
-// NewPool returns a pool of buffers for size bytes, or for the least that works
-// where that is more, and a frame's header besides: a message of that size comes and
-// goes in one piece.
+// NewPool returns a pool of buffers for messages of size bytes. A message of that size
+// and its header fit in one buffer. A size under 512 bytes is raised to that.
 func NewPool(size int) *Pool {
 	return &Pool{size: headroom + max(size, minBuffer) + frame.MaxHeader}
 }
 
-// minBuffer holds the largest control frame behind the headroom, and then some.
+// minBuffer is the smallest size. The largest control frame fits in it.
 const minBuffer = 512
 
 func (p *Pool) get() *block {

@@ -16,18 +16,18 @@ type input struct {
 	mu sync.Mutex // held by a Read, so that Hangup does not release its buffer
 	frame.Scanner
 
-	buf   *block // nil: nothing is buffered
-	r     int    // buf.b[r:ready] is scanned and belongs to one frame
-	ready int    // buf.b[ready:w] is not scanned yet
-	w     int
-	more  atomic.Bool // there is such input
+	buf      *block // nil: nothing is buffered
+	r        int    // buf.b[r:ready] is scanned and belongs to one frame
+	ready    int    // buf.b[ready:w] is not scanned yet
+	w        int
+	hasInput atomic.Bool // there is such input
 
-	part   []byte        // of an incomplete frame during a wait; readPlain also reads into it
-	full   bool          // readPlain's last read filled its buffer
-	waited time.Duration // for the message in progress
-	turns  int           // frames since the last wait
+	part      []byte        // of an incomplete frame during a wait; readPlain also reads into it
+	full      bool          // readPlain's last read filled its buffer
+	waited    time.Duration // for the message in progress
+	workUnits int           // work units since the last wait
 
-	allowance allowance // of pings and pongs
+	limiter controlLimiter // of pings and pongs
 
 	err error // of all later reads; scanned input is returned first
 
@@ -116,10 +116,9 @@ func (c *Conn) Whole() int64 {
 	return in.Size
 }
 
-// Announced returns the length of the message that coder is reading. It returns -1 if the
-// length is not known: the header of the last frame has not been read, the message is
-// compressed, or another goroutine is reading. The caller needs it as a hint only, so a
-// failed TryLock is no error.
+// Announced returns the length of the message that coder is reading, or -1 if it is not
+// known: the header of its last frame has not been read, or it is compressed, or another
+// goroutine is reading.
 func (c *Conn) Announced() int64 {
 	in := &c.in
 	if !in.mu.TryLock() {
@@ -136,7 +135,7 @@ func (c *Conn) Announced() int64 {
 func (in *input) get(p waitMode) error {
 	for in.r == in.ready {
 		if in.err == nil && in.w > in.ready {
-			if in.turns++; in.turns >= maxTurns {
+			if in.workUnits++; in.workUnits >= maxWorkUnits {
 				in.yield()
 			}
 			if in.advance() {
@@ -148,15 +147,15 @@ func (in *input) get(p waitMode) error {
 		}
 		// Buffered replies leave before the reader waits and when it ends. An
 		// error of that is no reason to end: the next read finds the cause.
-		in.more.Store(false)
-		in.c.out.flush()
+		in.hasInput.Store(false)
+		in.c.out.flushBatch()
 		if in.err != nil {
 			return in.err
 		}
-		if in.turns >= maxTurns {
-			in.turns = 0
+		if in.workUnits >= maxWorkUnits {
+			in.workUnits = 0
 			in.releaseBuffer()
-			in.c.turn.Yield()
+			in.c.yielder.Yield()
 		}
 		if err := in.fill(p); err != nil {
 			if err == errInterrupted {
@@ -164,24 +163,24 @@ func (in *input) get(p waitMode) error {
 			}
 			return err
 		}
-		in.turns += turnsOf(in.w - in.r) // with what resume has made ready
+		in.workUnits += workUnitsOf(in.w - in.r) // with what resume has made ready
 	}
 	return nil
 }
 
-// maxTurns is how many frames of one connection are handled before it yields. A buffer
+// maxWorkUnits is how many frames of one connection are handled before it yields. A buffer
 // holds thousands of small ones, and the scheduler would run them all first. 4 KiB that
 // were read without a wait, or decompressed, count as one frame.
-const maxTurns = 64
+const maxWorkUnits = 64
 
-func turnsOf(bytes int) int { return 1 + bytes>>12 }
+func workUnitsOf(bytes int) int { return 1 + bytes>>12 }
 
 // yield flushes buffered replies and lets other connections run.
 func (in *input) yield() {
-	in.turns = 0
-	in.more.Store(false)
-	in.c.out.flush()
-	in.c.turn.Yield()
+	in.workUnits = 0
+	in.hasInput.Store(false)
+	in.c.out.flushBatch()
+	in.c.yielder.Yield()
 }
 
 // advance makes the next frame ready and reports whether it got on: false means
@@ -203,13 +202,13 @@ func (in *input) advance() bool {
 	if keep > end { // the header alone: it is remembered, its bytes are done with
 		in.r, in.ready = keep, keep
 	}
-	if more := in.w > in.ready; more != in.more.Load() { // as for held
-		in.more.Store(more)
+	if more := in.w > in.ready; more != in.hasInput.Load() { // a store costs more than a load
+		in.hasInput.Store(more)
 	}
 	if op := in.Control; op != 0 { // coder does not see it
 		in.Control = 0
 		in.r = in.ready
-		err := in.c.heed(op, in.Payload)
+		err := in.c.handleControl(op, in.Payload)
 		in.Payload = nil
 		if err != nil {
 			in.fail(err)

@@ -88,8 +88,8 @@ func (in *input) serveSome(fd uintptr) bool {
 		if !in.handleBuffered() {
 			return true
 		}
-		in.more.Store(false)
-		c.out.flush()
+		in.hasInput.Store(false)
+		c.out.flushBatch()
 		if now = c.now(); short && in.canWait(now) {
 			break
 		}
@@ -118,10 +118,10 @@ func (in *input) serveSome(fd uintptr) bool {
 		in.w += n
 		since = 0
 		short = in.w < len(in.buf.b)
-		in.turns += turnsOf(n)
+		in.workUnits += workUnitsOf(n)
 		c.received.Store(c.now())
 	}
-	in.turns = 0
+	in.workUnits = 0
 	in.releaseBuffer()
 	in.publish()
 	if a.handled {
@@ -171,7 +171,7 @@ func (in *input) handleBuffered() bool {
 		case !in.advance():
 			return false
 		}
-		if in.turns++; in.turns >= maxTurns {
+		if in.workUnits++; in.workUnits >= maxWorkUnits {
 			in.yield()
 		}
 	}

@@ -9,45 +9,45 @@ import (
 	"example.com/wsecho/internal/socket"
 )
 
-// stick notes that a write is about to wait, and sets its deadline.
-func (o *output) stick() {
+// beginStall records that a write is about to wait, and sets its deadline.
+func (o *output) beginStall() {
 	c := o.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stuck.Store(c.now())
+	c.stalledSince.Store(c.now())
 	c.armWrite(c.writeLimit(true))
 	if _, ok := c.base.(*net.TCPConn); !ok || !socket.HaveQueue || c.opts.WriteTimeout <= 0 {
 		return
 	}
 	o.queued = -1
-	first := min(passing, c.opts.WriteTimeout/watches)
-	if o.look == nil {
-		o.look = time.AfterFunc(first, o.watch)
+	first := min(noticeable, c.opts.WriteTimeout/stallChecks)
+	if o.stallTimer == nil {
+		o.stallTimer = time.AfterFunc(first, o.checkStall)
 	} else {
-		o.look.Reset(first)
+		o.stallTimer.Reset(first)
 	}
 }
 
-// unstick notes that no write waits any more.
-func (o *output) unstick() {
+// endStall records that no write waits, and restores the deadline.
+func (o *output) endStall() {
 	c := o.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if o.look != nil {
-		o.look.Stop()
+	if o.stallTimer != nil {
+		o.stallTimer.Stop()
 	}
-	c.stuck.Store(0)
+	c.stalledSince.Store(0)
 	c.armWrite(c.writeLimit(false))
 }
 
-// watch puts off the deadline of a write while the peer takes what the kernel
-// has. The kernel asks for more only when a third of its buffer is free, which on
-// a slow path takes longer than any sensible write timeout.
-func (o *output) watch() {
+// checkStall extends the deadline of a write while the peer acknowledges bytes. The
+// kernel reports a socket as writable only when a third of its buffer is free. On a slow
+// path that takes longer than a reasonable write timeout.
+func (o *output) checkStall() {
 	c := o.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stuck.Load() == 0 {
+	if c.stalledSince.Load() == 0 {
 		return
 	}
 	n := socket.NotAcked(c.base)
@@ -55,18 +55,18 @@ func (o *output) watch() {
 		c.armWrite(c.writeLimit(true))
 	}
 	o.queued = n
-	o.look.Reset(c.opts.WriteTimeout / watches)
+	o.stallTimer.Reset(c.opts.WriteTimeout / stallChecks)
 }
 
-// watches is how often the kernel's queue is looked at within the write timeout,
-// passing how long a write may take that is not called waiting.
 const (
-	watches = 4
-	passing = 20 * time.Millisecond
+	// stallChecks is how often checkStall runs within the write timeout.
+	stallChecks = 4
+	// noticeable is the shortest wait of a write that counts as a stall.
+	noticeable = 20 * time.Millisecond
 )
 
-// writeLimit is the write deadline: the write timeout from now, if a write is
-// about to wait, and never beyond closeBy. c.mu is held.
+// writeLimit returns the write deadline: closeBy, or an earlier end of the write timeout
+// if a write is about to wait. c.mu is held.
 func (c *Conn) writeLimit(wait bool) time.Time {
 	limit := c.closeBy
 	if wait && c.opts.WriteTimeout > 0 {
@@ -80,7 +80,7 @@ func (c *Conn) writeLimit(wait bool) time.Time {
 	return limit
 }
 
-// stalled is the error of a write that the kernel takes nothing of.
-func (c *Conn) stalled() *ending.Error {
-	return &ending.Error{Kind: ending.WriteStalled, Cause: fmt.Errorf("%d bytes could not be written", c.out.pending.Load())}
+// stallError returns the ending of a write that made no progress.
+func (c *Conn) stallError() *ending.Error {
+	return &ending.Error{Kind: ending.WriteStalled, Cause: fmt.Errorf("%d bytes could not be written", c.out.unsent.Load())}
 }

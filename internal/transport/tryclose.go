@@ -14,19 +14,19 @@ import (
 // TryClose sends a close frame if the socket takes all of it at once, and reports
 // whether it did. Buffered replies leave with it. The reason has at most 123 bytes.
 //
-// TryClose does not wait for the peer: where the socket cannot be asked, as under TLS,
-// the write has 20 milliseconds. It returns false while another write is under way or
+// TryClose does not wait for the peer. If the transport has no system calls of its own on
+// the socket, as under TLS, the write may take 20 milliseconds. It returns false while another write is under way or
 // a frame is incomplete. Nothing can be written after a frame that was sent, or of
 // which only a part was sent.
 func (c *Conn) TryClose(code websocket.StatusCode, reason string) bool {
 	o := &c.out
-	// The holder of the lock may wait for a peer that reads nothing. If it does not,
-	// the peer gets no close frame, which TryClose never promises.
+	// TryLock: the holder of the lock may wait for a peer that reads nothing. After a
+	// failed TryLock the peer gets no close frame, and TryClose reports that.
 	if !o.mu.TryLock() {
 		return false
 	}
 	defer o.unlock()
-	if o.err != nil || o.Closing || !o.Whole() {
+	if o.err != nil || o.Closing || !o.AtBoundary() {
 		return false
 	}
 	f := frame.EncodeClose(code, reason)
@@ -37,9 +37,9 @@ func (c *Conn) TryClose(code websocket.StatusCode, reason string) bool {
 	n, err := o.trySend(p)
 	switch {
 	case err == nil && n == len(p):
-		o.Follow(f)
+		o.Track(f)
 		o.n = 0
-		o.leave()
+		o.flush()
 		o.err = net.ErrClosed
 		return true
 	case err != nil:
@@ -50,8 +50,8 @@ func (c *Conn) TryClose(code websocket.StatusCode, reason string) bool {
 	return false
 }
 
-// trySend writes what the socket takes of p at once. A raw socket that takes nothing
-// is no error, since everything can still be written later. o.mu is held.
+// trySend writes as much of p as the socket takes at once. It is no error if a raw socket
+// takes nothing, because all of p can be written later. o.mu is held.
 func (o *output) trySend(p []byte) (n int, err error) {
 	c := o.c
 	c.mu.Lock()
@@ -60,7 +60,7 @@ func (o *output) trySend(p []byte) (n int, err error) {
 		return 0, net.ErrClosed
 	}
 	if c.raw == nil {
-		limit := time.Now().Add(passing)
+		limit := time.Now().Add(noticeable)
 		if !c.closeBy.IsZero() && c.closeBy.Before(limit) {
 			limit = c.closeBy
 		}

@@ -230,7 +230,7 @@ func TestTryClosePart(t *testing.T) {
 	o := options()
 	o.Hold, o.Write = true, NewPool(4<<20)
 	c := New(server, nil, o)
-	c.in.more.Store(true) // replies stay in the buffer
+	c.in.hasInput.Store(true) // replies stay in the buffer
 	reply := cat([]byte("\x82\x7f\x00\x00\x00\x00\x00\x40\x00\x00"), make([]byte, 4<<20))
 	if _, err := c.Write(reply); err != nil {
 		t.Fatal(err)

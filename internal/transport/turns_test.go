@@ -30,8 +30,8 @@ func TestTurnsOfALargeFrame(t *testing.T) {
 	if _, err := io.CopyN(io.Discard, c, size); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := c.in.turns, turnsOf(size)-1; got < want || want >= maxTurns {
-		t.Errorf("%d bytes in buffers of 8 KiB count for %d turns, want %d and more, but fewer than %d", size, got, want, maxTurns)
+	if got, want := c.in.workUnits, workUnitsOf(size)-1; got < want || want >= maxWorkUnits {
+		t.Errorf("%d bytes in buffers of 8 KiB count for %d turns, want %d and more, but fewer than %d", size, got, want, maxWorkUnits)
 	}
 	client.Close()
 	_ = c.Close()
@@ -58,7 +58,7 @@ func TestTurnOfThePolite(t *testing.T) {
 		}
 	})
 	f := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
-	for range 3 * maxTurns {
+	for range 3 * maxWorkUnits {
 		if _, err := peer.Write(f); err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func TestTurnOfThePolite(t *testing.T) {
 		}
 		time.Sleep(4 * anyWait)
 	}
-	if c.turn != (fairness.Yielder{}) {
+	if c.yielder != (fairness.Yielder{}) {
 		t.Errorf("it has had to wait for others")
 	}
 }

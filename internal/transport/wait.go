@@ -47,7 +47,7 @@ func (in *input) fill(p waitMode) error {
 	} else {
 		err = in.readPlain()
 		if c.now()-c.waiting.Load() > int64(anyWait) {
-			in.turns = 0 // it has waited; readSome sees that directly
+			in.workUnits = 0 // it has waited; readSome sees that directly
 		}
 	}
 	c.waiting.Store(0)
@@ -63,9 +63,9 @@ func (in *input) fill(p waitMode) error {
 		return nil
 	}
 	c.received.Store(c.now())
-	if in.Rest > 0 { // the buffer was empty: there is headroom for a header
+	if in.Remaining > 0 { // the buffer was empty: there is headroom for a header
 		in.r, in.ready = in.Resume(in.buf.b, in.ready, in.w)
-		in.more.Store(in.w > in.ready)
+		in.hasInput.Store(in.w > in.ready)
 	}
 	return nil
 }

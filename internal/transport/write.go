@@ -13,32 +13,40 @@ import (
 	"example.com/wsecho/internal/socket"
 )
 
-// output is the writing half. coder writes a frame in pieces; they leave in one
-// write when the frame is whole, or later with others where replies are held.
+// Lock order: in.mu, out.mu, pendingControl.mu, Conn.mu. A goroutine that holds a lock
+// acquires only locks that come later in this order.
+//
+//   - in.mu guards reading. A reader holds it while it flushes replies and sends pongs.
+//   - out.mu guards writing. Its holder may wait for the peer until the write deadline.
+//   - pendingControl.mu guards control frames that wait for out.mu.
+//   - Conn.mu guards the deadlines and the errors. Its holder never waits for the peer.
+
+// output is the write side. coder writes a frame in pieces. output sends a complete frame
+// in one write, or a batch of frames.
 type output struct {
 	c  *Conn
-	mu sync.Mutex // guards all but the atomics
+	mu sync.Mutex // guards the fields that are not atomic
 
-	frame.Follower
-	buf *block // nil while there is nothing in it
-	n   int
-	err error // of a write; final
+	frame.Tracker
+	buf *block // nil: nothing is buffered
+	n   int    // bytes in buf
+	err error  // of all later writes
 
-	ping      bool         // a ping is among what has not left
-	held      atomic.Bool  // whole frames are kept back in buf
-	closeSent bool         // a close frame has left
-	torn      bool         // a write of the plain path has failed in the midst
-	pending   atomic.Int64 // bytes that wait for the kernel
+	pingBuffered bool         // buf contains a ping
+	batching     atomic.Bool  // buf contains complete frames that wait for others
+	closeSent    bool         // the kernel has taken a close frame
+	torn         bool         // a write of sendPlain failed, perhaps inside a TLS record
+	unsent       atomic.Int64 // bytes that wait for the kernel
 
-	owes atomic.Bool // there is something in owed
-	owed owed
+	hasPending atomic.Bool // pending contains a frame
+	pending    pendingControl
 
-	rest []byte             // what writeSome still has to write
-	some func(uintptr) bool // writeSome, made once
-	werr error              // its error
+	remaining []byte             // the bytes that writeSome has to write
+	some      func(uintptr) bool // writeSome, made once
+	errWrite  error              // of writeSome
 
-	look   *time.Timer // calls watch while a write waits; nil until one has
-	queued int         // in the kernel when that last looked, -1 not yet; under c.mu
+	stallTimer *time.Timer // calls checkStall while a write waits; nil: none has waited
+	queued     int         // the kernel's send queue at the last check; -1: not checked; guarded by Conn.mu
 }
 
 func (o *output) init(c *Conn) {
@@ -46,7 +54,7 @@ func (o *output) init(c *Conn) {
 	o.some = o.writeSome
 }
 
-// Write takes a piece of a frame. It waits only while the kernel takes nothing.
+// Write writes a piece of a frame. It blocks only while the kernel takes no bytes.
 func (c *Conn) Write(p []byte) (int, error) {
 	o := &c.out
 	o.mu.Lock()
@@ -55,13 +63,13 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return 0, o.err
 	}
 	if x := c.ext; x != nil {
-		o.pack(&x.out, p)
+		o.compress(&x.out, p)
 	} else {
-		o.Follow(p)
-		o.add(p)
+		o.Track(p)
+		o.buffer(p)
 	}
-	if o.Whole() && !o.hold() {
-		o.leave()
+	if o.AtBoundary() && !o.batch() {
+		o.flush()
 	}
 	if o.err != nil {
 		return 0, o.err
@@ -69,12 +77,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// add puts p into the buffer. When that is full it is sent.
-func (o *output) add(p []byte) {
+// buffer appends p to the buffer. It sends a full buffer.
+func (o *output) buffer(p []byte) {
 	for len(p) > 0 && o.err == nil {
-		if o.buf == nil {
-			o.buf = o.c.opts.Write.get()
-		}
+		o.acquireBuffer()
 		n := copy(o.buf.b[o.n:], p)
 		o.n += n
 		p = p[n:]
@@ -82,39 +88,45 @@ func (o *output) add(p []byte) {
 			return
 		}
 		o.send(o.buf.b[:o.n])
-		if len(p) >= len(o.buf.b) { // no use copying it
+		if len(p) >= len(o.buf.b) { // a copy into the buffer would save no write
 			o.send(p)
 			return
 		}
 	}
 }
 
-// hold reports whether what is in the buffer waits for the reader to go on. The
-// order of held and more matters: the reader sets more and then looks at held.
-func (o *output) hold() bool {
+// batch reports whether the buffered frames wait for others, as they do while input is
+// buffered. The order matters: batch stores batching and then loads in.hasInput. The
+// reader clears in.hasInput and then loads batching. So either batch sees that no input
+// is left, or the reader sees the batch and flushes it.
+func (o *output) batch() bool {
 	if !o.c.opts.Hold || o.Closing {
 		return false
 	}
-	if !o.held.Load() { // a store costs more than this; it changes under o.mu only
-		o.held.Store(true)
+	if !o.batching.Load() { // a store costs more than a load; only holders of o.mu store
+		o.batching.Store(true)
 	}
-	return o.c.in.more.Load()
+	return o.c.in.hasInput.Load()
 }
 
-// flush is the reader's: what is held leaves, with the beginning of a frame
-// behind it whose rest may be long in coming.
-func (o *output) flush() {
-	if !o.held.Load() {
+// flushBatch sends the batch. The reader calls it before it waits. An incomplete frame
+// behind the batch is sent too, because its end may come much later.
+func (o *output) flushBatch() {
+	if !o.batching.Load() {
 		return
 	}
 	o.mu.Lock()
 	defer o.unlock()
 	if o.err == nil {
-		o.leave()
+		o.flush()
 	}
 }
 
-// isTorn reports whether a record of TLS has not left whole, or may still not.
+// isTorn reports whether a TLS record was sent only in part, or may be.
+//
+// TryLock: only Hangup asks, to choose between a close_notify and a plain FIN. A holder of
+// the lock may be inside a record, so true is the safe answer. Hangup then closes the
+// connection beneath TLS, which is correct in any state.
 func (o *output) isTorn() bool {
 	if !o.mu.TryLock() {
 		return true
@@ -123,8 +135,11 @@ func (o *output) isTorn() bool {
 	return o.torn
 }
 
-// end gives the buffer back for good, if it need not wait for a Write for that or
-// is to.
+// end releases the buffers for good. If wait is false, it does nothing while another
+// goroutine writes.
+//
+// TryLock: Hangup calls end(false) to release memory early. It always calls end(true)
+// later, which acquires the lock and does the same.
 func (o *output) end(wait bool) {
 	if !o.mu.TryLock() {
 		if !wait {
@@ -133,7 +148,7 @@ func (o *output) end(wait bool) {
 		o.mu.Lock()
 	}
 	defer o.mu.Unlock()
-	o.free()
+	o.releaseBuffer()
 	if x := o.c.ext; x != nil {
 		x.out.end()
 	}
@@ -142,42 +157,48 @@ func (o *output) end(wait bool) {
 	}
 }
 
-// leave sends the buffer and gives it back.
-func (o *output) leave() {
-	o.held.Store(false)
+// flush sends the buffer and releases it.
+func (o *output) flush() {
+	o.batching.Store(false)
 	if o.n > 0 {
 		o.send(o.buf.b[:o.n])
 	}
-	o.free()
+	o.releaseBuffer()
 	if o.err != nil {
 		return
 	}
 	c := o.c
 	c.count.messagesOut.Store(o.Messages)
 	c.count.bytesOut.Store(o.Bytes)
-	if o.ping {
-		o.ping = false
+	if o.pingBuffered {
+		o.pingBuffered = false
 		c.pinged.Store(c.now())
 	}
 	o.closeSent = o.Closing
 }
 
-func (o *output) free() {
+func (o *output) acquireBuffer() {
+	if o.buf == nil {
+		o.buf = o.c.opts.Write.get()
+	}
+}
+
+func (o *output) releaseBuffer() {
 	if o.buf != nil {
 		o.c.opts.Write.put(o.buf)
 		o.buf, o.n = nil, 0
 	}
 }
 
-// send writes p to the socket, whole or with an error for good. It ends when the
-// kernel has taken no byte for the write timeout.
+// send writes all of p to the socket, or sets o.err. It fails if the write makes no
+// progress for the write timeout.
 func (o *output) send(p []byte) {
 	if o.err != nil {
 		return
 	}
 	c := o.c
 	o.n = 0
-	o.pending.Store(int64(len(p)))
+	o.unsent.Store(int64(len(p)))
 	var err error
 	if c.raw != nil {
 		err = o.sendRaw(p)
@@ -185,13 +206,13 @@ func (o *output) send(p []byte) {
 		err = o.sendPlain(p)
 	}
 	if err == nil {
-		o.pending.Store(0)
+		o.unsent.Store(0)
 		return
 	}
 	o.err = err
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		if errors.Is(err, syscall.ECONNRESET) {
-			reset := err // a copy, so that err itself need not be on the heap
+			reset := err // the address of err would move err to the heap in each call
 			c.pendingReset.Store(&reset)
 		}
 		return
@@ -202,63 +223,65 @@ func (o *output) send(p []byte) {
 		o.err = c.failed
 		return
 	}
-	o.err = c.stalled()
+	o.err = c.stallError()
 	if c.closeBy.IsZero() {
 		c.fail(o.err)
 	}
 }
 
-// sendRaw writes by hand, so that a write that does not wait costs nothing more
-// than itself, and progress is seen.
+// sendRaw writes with system calls of its own. A write that does not wait sets no
+// deadline, and each progress is seen.
 func (o *output) sendRaw(p []byte) error {
 	c := o.c
-	o.rest, o.werr = p, nil
+	o.remaining, o.errWrite = p, nil
 	err := c.raw.Write(o.some)
-	o.rest = nil
-	if c.stuck.Load() != 0 {
-		o.unstick()
+	o.remaining = nil
+	if c.stalledSince.Load() != 0 {
+		o.endStall()
 	}
 	if err == nil {
-		err = o.werr
+		err = o.errWrite
 	}
 	return err
 }
 
+// writeSome is the callback of sendRaw. It returns false to wait until the socket is
+// writable.
 func (o *output) writeSome(fd uintptr) bool {
-	before := len(o.rest)
-	for len(o.rest) > 0 {
-		n, err := socket.Write(fd, o.rest)
+	before := len(o.remaining)
+	for len(o.remaining) > 0 {
+		n, err := socket.Write(fd, o.remaining)
 		if n > 0 {
-			o.rest = o.rest[n:]
-			o.pending.Store(int64(len(o.rest)))
+			o.remaining = o.remaining[n:]
+			o.unsent.Store(int64(len(o.remaining)))
 			continue
 		}
 		if err == socket.ErrAgain {
-			if len(o.rest) < before || o.c.stuck.Load() == 0 {
-				o.stick() // it was here that the kernel took bytes last
+			if len(o.remaining) < before || o.c.stalledSince.Load() == 0 {
+				o.beginStall() // progress restarts the write timeout
 			}
 			return false
 		}
-		o.werr = os.NewSyscallError("write", err)
+		o.errWrite = os.NewSyscallError("write", err)
 		break
 	}
 	return true
 }
 
-// sendPlain writes where progress is seen only between writes: under TLS in
-// whole records.
+// sendPlain writes to a connection that shows progress only between writes. Under TLS
+// each write is one record.
 func (o *output) sendPlain(p []byte) error {
 	c := o.c
-	if c.isClosed() { // TLS would count a record that never leaves
+	if c.isClosed() { // tls.Conn would count a record that is never sent
 		return net.ErrClosed
 	}
-	// TLS writes on its own account too: it must not meet an old deadline.
-	defer o.unstick()
+	// endStall clears the deadline, because tls.Conn also writes without this package.
+	defer o.endStall()
 	for len(p) > 0 {
-		o.stick()
-		n, err := c.sock.Write(p[:min(len(p), plainPiece)])
+		o.beginStall()
+		n, err := c.sock.Write(p[:min(len(p), maxRecord)])
 		p = p[n:]
-		o.pending.Store(int64(len(p)))
+		o.unsent.Store(int64(len(p)))
 		if err != nil && !(n > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
 			o.torn = true
 			return err
@@ -267,5 +290,5 @@ func (o *output) sendPlain(p []byte) error {
 	return nil
 }
 
-// plainPiece is the payload of the largest TLS record.
-const plainPiece = 16 << 10
+// maxRecord is the payload of the largest TLS record.
+const maxRecord = 16 << 10

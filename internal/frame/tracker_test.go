@@ -2,6 +2,8 @@ package frame
 
 import "testing"
 
+// TestFollower gives a Tracker the frames of a server in steps of several sizes. It must
+// know each boundary and the counts there.
 func TestFollower(t *testing.T) {
 	var stream []byte
 	type end struct {
@@ -31,20 +33,20 @@ func TestFollower(t *testing.T) {
 		ends = append(ends, e)
 	}
 	for _, step := range []int{1, 2, 3, 7, 1000, 1 << 20} {
-		var f Follower
+		var tracker Tracker
 		next := 0
 		for at := 0; at < len(stream); {
 			n := min(step, len(stream)-at)
-			f.Follow(stream[at : at+n])
+			tracker.Track(stream[at : at+n])
 			at += n
 			for next < len(ends) && ends[next].at < at {
 				next++
 			}
 			boundary := ends[next].at == at
-			if f.Whole() != boundary {
-				t.Fatalf("steps of %d: at %d: got whole %v", step, at, f.Whole())
+			if tracker.AtBoundary() != boundary {
+				t.Fatalf("steps of %d: at %d: got boundary %v, want %v", step, at, !boundary, boundary)
 			}
-			got := end{at, f.Closing, f.Messages, f.Bytes}
+			got := end{at, tracker.Closing, tracker.Messages, tracker.Bytes}
 			if boundary && got != ends[next] {
 				t.Errorf("steps of %d: got %v, want %v", step, got, ends[next])
 			}
