@@ -7,41 +7,40 @@ import (
 	"unsafe"
 )
 
-// haveRaw says that sockets can be read and written by hand here.
+// haveRaw says that Raw supports this system.
 const haveRaw = true
 
-// ErrAgain is the error of a call that would have to wait.
+// ErrAgain is the error of a call that would block.
 const ErrAgain = syscall.EAGAIN
 
-// ReadsAll says that a read of TCP takes all there is, up to the size of the buffer.
+// ReadsAll says that a Read of TCP that does not fill its buffer has taken all available
+// bytes.
 const ReadsAll = true
 
-// The descriptors do not block, so that the scheduler need not be told of the
-// system call: that is a twentieth of what a small message costs.
+// RawSyscall is correct here, because the descriptors are nonblocking. It saves the call
+// of the scheduler, which is a twentieth of the cost of a small message. recvfrom and
+// sendto are cheaper than read and write, which pass through the kernel's file layer.
 
-// They are those of sockets, and not read and write, which go through the layer of
-// files first.
-
-// Read reads what there is, up to the size of p.
+// Read reads the available bytes, at most len(p).
 func Read(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_RECVFROM, fd, p, 0) }
 
-// Peek is Read, but what it gives is still there to be read.
+// Peek reads as Read does, but leaves the bytes in the socket.
 func Peek(fd uintptr, p []byte) (int, error) {
 	return call(syscall.SYS_RECVFROM, fd, p, syscall.MSG_PEEK)
 }
 
-// Drop reads off what there is, up to the size of p, whose content is no matter. Of
-// TCP nothing is copied.
+// Drop discards the available bytes, at most len(p). For TCP the kernel copies nothing,
+// and otherwise the content of p is undefined afterwards.
 func Drop(fd uintptr, p []byte) (int, error) {
 	return call(syscall.SYS_RECVFROM, fd, p, syscall.MSG_TRUNC)
 }
 
-// Write writes what the kernel takes of p.
+// Write writes the bytes of p that the kernel takes at once.
 func Write(fd uintptr, p []byte) (int, error) {
 	return call(syscall.SYS_SENDTO, fd, p, syscall.MSG_NOSIGNAL)
 }
 
-// Shutdown ends both directions at once, and leaves the descriptor open.
+// Shutdown shuts down both directions. The descriptor stays open.
 func Shutdown(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }
 
 func call(number, fd uintptr, p []byte, flags uintptr) (int, error) {

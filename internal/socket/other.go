@@ -4,16 +4,16 @@ package socket
 
 import "errors"
 
-// haveRaw says that sockets cannot be read and written by hand here.
+// haveRaw says that Raw does not support this system.
 const haveRaw = false
 
-// ErrAgain is the error of a call that would have to wait.
+// ErrAgain is the error of a call that would block.
 var ErrAgain = errors.New("socket: nothing yet")
 
-// ReadsAll says that it is not known how much a read of TCP takes.
+// ReadsAll is false, because Read is not supported.
 const ReadsAll = false
 
-// Who asks Raw does not come to call these.
+// A caller needs a descriptor from Raw for these functions, and Raw returns nil.
 
 func Read(uintptr, []byte) (int, error)  { panic("socket: no raw reads here") }
 func Peek(uintptr, []byte) (int, error)  { panic("socket: no raw reads here") }

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Poller waits for many sockets at once. There is none on this system.
+// Poller is not supported on this system.
 type Poller struct{}
 
 // NewPoller returns errors.ErrUnsupported.

@@ -4,17 +4,16 @@ package socket
 
 import "syscall"
 
-// haveRaw says that sockets can be read and written by hand here.
+// haveRaw says that Raw supports this system.
 const haveRaw = true
 
-// ErrAgain is the error of a call that would have to wait.
+// ErrAgain is the error of a call that would block.
 const ErrAgain = syscall.EAGAIN
 
-// ReadsAll says that a read of TCP may not take all there is, or that it is not known
-// here.
+// ReadsAll says that a Read of TCP that does not fill its buffer may have left bytes.
 const ReadsAll = false
 
-// Read reads what there is, up to the size of p.
+// Read reads the available bytes, at most len(p).
 func Read(fd uintptr, p []byte) (int, error) {
 	for {
 		n, err := syscall.Read(int(fd), p)
@@ -24,7 +23,7 @@ func Read(fd uintptr, p []byte) (int, error) {
 	}
 }
 
-// Peek is Read, but what it gives is still there to be read.
+// Peek reads as Read does, but leaves the bytes in the socket.
 func Peek(fd uintptr, p []byte) (int, error) {
 	for {
 		n, _, err := syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK)
@@ -34,10 +33,11 @@ func Peek(fd uintptr, p []byte) (int, error) {
 	}
 }
 
-// Drop reads off what there is, up to the size of p, whose content is no matter.
+// Drop discards the available bytes, at most len(p). The content of p is undefined
+// afterwards.
 func Drop(fd uintptr, p []byte) (int, error) { return Read(fd, p) }
 
-// Write writes what the kernel takes of p.
+// Write writes the bytes of p that the kernel takes at once.
 func Write(fd uintptr, p []byte) (int, error) {
 	for {
 		n, err := syscall.Write(int(fd), p)
@@ -47,5 +47,5 @@ func Write(fd uintptr, p []byte) (int, error) {
 	}
 }
 
-// Shutdown ends both directions at once, and leaves the descriptor open.
+// Shutdown shuts down both directions. The descriptor stays open.
 func Shutdown(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_RDWR) }

@@ -8,25 +8,25 @@ import (
 	"unsafe"
 )
 
-// HaveQueue says that what the kernel holds is known here.
+// HaveQueue says that the size of the kernel's send queue is known.
 const HaveQueue = true
 
-// NotSent returns the bytes in the socket's send queue that have not been sent
-// once, because the peer's window or the path does not allow it: SIOCOUTQNSD.
-// It is 0 where that is not known.
+// NotSent returns the number of bytes in the socket's send queue that were never sent,
+// because the peer's window or the congestion window is full (SIOCOUTQNSD). It returns 0
+// for a connection that is not TCP.
 func NotSent(sock net.Conn) int { return max(0, queue(sock, 0x894B)) }
 
-// Unread returns the bytes that the kernel has received and nobody has read: SIOCINQ.
-// It is 0 where that is not known.
+// Unread returns the number of bytes in the socket's receive queue (SIOCINQ). It returns 0
+// for a connection that is not TCP.
 func Unread(sock net.Conn) int { return max(0, queue(sock, 0x541B)) }
 
-// NotAcked returns the bytes in the socket's send queue, sent or not: SIOCOUTQ.
-// It is negative where that is not known.
+// NotAcked returns the number of bytes in the socket's send queue, sent or not (SIOCOUTQ).
+// It is negative for a connection that is not TCP.
 func NotAcked(sock net.Conn) int { return queue(sock, 0x5411) }
 
-// Unanswered reports whether the kernel, which has sent something, has had to send
-// it again and has heard nothing of it since: the peer or the path is gone, or may
-// be. A peer that takes nothing does answer, so it is not meant.
+// Unanswered reports whether the kernel has retransmitted bytes and received no
+// acknowledgment since. The peer may be gone, or the path may be broken. A live peer with
+// a full window answers window probes, so it does not count.
 func Unanswered(sock net.Conn) bool {
 	tcp, ok := sock.(*net.TCPConn)
 	if !ok {
@@ -43,7 +43,7 @@ func Unanswered(sock net.Conn) bool {
 		_, _, errno = syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
 			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
 	})
-	// An answer sets both to 0. One probe is on its way now and then.
+	// An answer sets both to 0. One unanswered probe is normal.
 	return err == nil && errno == 0 && (info.retransmits > 0 || info.probes > 1)
 }
 

@@ -4,18 +4,18 @@ package socket
 
 import "net"
 
-// HaveQueue says that what the kernel holds is not known here. That is so but for
-// Linux, where it can be asked without a multiplexed call.
+// HaveQueue says that the size of the kernel's send queue is unknown. Only Linux has a
+// query for it, and on 386 that needs a multiplexed system call.
 const HaveQueue = false
 
-// NotSent returns 0, since it is not known how much the kernel has not sent.
+// NotSent returns 0, because the number is unknown.
 func NotSent(net.Conn) int { return 0 }
 
-// Unread returns 0, since it is not known how much nobody has read.
+// Unread returns 0, because the number is unknown.
 func Unread(net.Conn) int { return 0 }
 
-// NotAcked is negative, since it is not known how much the peer has not confirmed.
+// NotAcked returns a negative number, because the number is unknown.
 func NotAcked(net.Conn) int { return -1 }
 
-// Unanswered reports that the peer is not known to be gone.
+// Unanswered returns false, because the answer is unknown.
 func Unanswered(net.Conn) bool { return false }

@@ -1,16 +1,14 @@
-// Package socket does by hand what package net does for a socket: system calls on its
-// descriptor that return at once, and the questions that only the kernel can answer.
-// It is for those who wait with the socket's own readiness:
+// Package socket makes system calls on a socket: calls that return at once, and queries
+// of the kernel's state. A caller waits with syscall.RawConn:
 //
-//	raw := socket.Raw(conn) // nil: there is no such way, and conn.Read is it
+//	raw := socket.Raw(conn) // nil: not supported, use conn.Read
 //	raw.Read(func(fd uintptr) bool {
 //		n, err = socket.Read(fd, buffer)
 //		return err != socket.ErrAgain
 //	})
 //
-// Nothing in here waits: that and all deadlines are the syscall.RawConn's. It knows
-// nothing of what is in the bytes, and holds no buffer. On a system where sockets are
-// not had by hand, Raw always returns nil, and what takes a descriptor panics.
+// Only [Poller.Wait] blocks. The syscall.RawConn implements waits and deadlines. On a
+// system without these calls, Raw returns nil and the functions on a descriptor panic.
 package socket
 
 import (
@@ -18,8 +16,8 @@ import (
 	"syscall"
 )
 
-// Raw returns the way to do the reads and writes of sock by hand, nil if there
-// is none.
+// Raw returns the syscall.RawConn of a TCP or unix socket. It returns nil for another
+// connection, and on a system without the calls of this package.
 func Raw(sock net.Conn) (raw syscall.RawConn) {
 	if !haveRaw {
 		return nil

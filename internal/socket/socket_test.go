@@ -27,7 +27,8 @@ func loopback(t *testing.T) (server, client net.Conn) {
 	return server, client
 }
 
-// TestRaw: only of the types themselves is it known what their Read does.
+// TestRaw checks that Raw supports exactly net's own types. A type that embeds one of them
+// may have another Read.
 func TestRaw(t *testing.T) {
 	tcp, _ := loopback(t)
 	pipe, _ := net.Pipe()
@@ -44,14 +45,14 @@ func TestRaw(t *testing.T) {
 	}
 }
 
-// TestByHand does each thing once, with bytes in hand and without.
+// TestByHand makes each system call, with available bytes and without.
 func TestByHand(t *testing.T) {
 	sock, peer := loopback(t)
 	raw := socket.Raw(sock)
 	if raw == nil {
-		t.Skip("sockets are not had by hand here")
+		t.Skip("Raw does not support this system")
 	}
-	// wait calls f until that has something.
+	// wait calls f until it returns bytes or an error.
 	wait := func(f func(fd uintptr) (int, error)) (n int, err error) {
 		t.Helper()
 		if err := raw.Read(func(fd uintptr) bool {
@@ -111,7 +112,7 @@ func TestByHand(t *testing.T) {
 	})
 }
 
-// TestQueue: what the peer has confirmed is not in the kernel any more.
+// TestQueue checks that acknowledged bytes leave the send queue.
 func TestQueue(t *testing.T) {
 	sock, _ := loopback(t)
 	if _, err := sock.Write(make([]byte, 1000)); err != nil {
