@@ -116,9 +116,10 @@ func (c *Conn) Whole() int64 {
 	return in.Size
 }
 
-// Announced returns the length of the message that coder is reading, or -1 if it is not
-// known: the header of its last frame has not been read, or it is compressed, or another
-// goroutine is reading.
+// Announced returns the length of the message that coder is reading. It returns -1 if the
+// length is not known: the header of the last frame has not been read, the message is
+// compressed, or another goroutine is reading. The caller needs it as a hint only, so a
+// failed TryLock is no error.
 func (c *Conn) Announced() int64 {
 	in := &c.in
 	if !in.mu.TryLock() {
