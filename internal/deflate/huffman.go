@@ -6,35 +6,34 @@ import (
 )
 
 const (
-	maxLit     = 288 // symbols of literals and lengths
-	maxDist    = 32  // symbols of distances
-	maxBits    = 15  // of a code
+	maxLit     = 288 // number of symbols for literals and lengths
+	maxDist    = 32  // number of symbols for distances
+	maxBits    = 15  // length of the longest code
 	endOfBlock = 256
 
-	fastBits = 10 // codes up to this length are found at once
+	fastBits = 10 // codes up to this length need one table lookup
 	fastSize = 1 << fastBits
 )
 
-// What a code stands for: in bits 0 to 3 the length of the code, in 4 to 7 the
-// extra bits behind it, in 16 to 31 a literal, or what the extra bits are added
-// to. 0 is no code.
+// An entry describes a code. Bits 0 to 3 contain the length of the code, and bits 4 to 7
+// the number of extra bits after it. Bits 16 to 31 contain a literal, or the base to
+// which the extra bits are added. The entry 0 is no code. These are the flags of an entry.
 const (
 	literal = 1 << 8
-	special = 1 << 9 // the end of a block, or a symbol that must not occur
+	special = 1 << 9 // the end of a block, or an invalid symbol
 )
 
-// A huffman finds what a code stands for.
+// A huffman is the decoding table of a Huffman code.
 type huffman struct {
-	fast  [fastSize]uint32 // by the next bits; 0: it takes more of them
-	mask  uint             // of the bits that fast goes by
-	count [maxBits + 1]uint16
-	by    [maxLit]uint32 // by code; without the code's length
+	fast  [fastSize]uint32    // entries by the next bits; 0: the code is longer
+	mask  uint                // of the bits that are an index of fast
+	count [maxBits + 1]uint16 // number of codes by length
+	by    [maxLit]uint32      // entries in the order of codes, without the length
 }
 
-// init makes the code with these lengths of symbols, 0 for none. what is what the
-// symbols stand for. A code that is not complete is refused, save for one of a
-// single bit or none at all where lone is set: a block of literals has no more for
-// its distances.
+// init builds the table from the code length of each symbol, 0 for a symbol without a
+// code. what contains the entry of each symbol. An incomplete code is an error. If lone is
+// true, a single code of one bit or no code is allowed: a block may need no distances.
 func (h *huffman) init(lens []uint8, what []uint32, lone bool) error {
 	h.count = [maxBits + 1]uint16{}
 	for _, n := range lens {
@@ -74,7 +73,7 @@ func (h *huffman) init(lens []uint8, what []uint32, lone bool) error {
 		code <<= 1
 		for range h.count[n] {
 			e := h.by[i] | uint32(n)
-			// The bits of a code come from the highest down.
+			// A code begins with its highest bit, so an index has it reversed.
 			for at := int(bits.Reverse16(uint16(code)) >> (16 - n)); at < len(fast); at += 1 << n {
 				fast[at] = e
 			}
@@ -85,8 +84,8 @@ func (h *huffman) init(lens []uint8, what []uint32, lone bool) error {
 	return nil
 }
 
-// find returns what the code at the start of b stands for, or 0 if there is none
-// such. Of b there may be fewer bits than the code has: those which lack are 0.
+// find returns the entry of the code at the start of b, or 0 if there is no such code. If
+// fewer bits are known than the code has, the unknown ones are 0.
 func (h *huffman) find(b uint64) uint32 {
 	if e := h.fast[uint(b)&h.mask%fastSize]; e != 0 {
 		return e
@@ -106,11 +105,11 @@ func (h *huffman) find(b uint64) uint32 {
 	return 0
 }
 
-// lengthOrder is the order in which the lengths of the code of lengths come.
+// lengthOrder is the order of the lengths of the code length code in a block.
 var lengthOrder = [...]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
-// What the symbols of the three alphabets stand for, RFC 1951, sections 3.2.5 and
-// 3.2.7.
+// These are the entries of the symbols of the three alphabets, RFC 1951, sections 3.2.5
+// and 3.2.7.
 var (
 	litSymbols    = makeLit()
 	distSymbols   = makeDist()
@@ -154,7 +153,7 @@ func makeLengths() (s [len(lengthOrder)]uint32) {
 	return s
 }
 
-// fixed returns the codes of a block that does not bring its own, section 3.2.6.
+// fixed returns the codes of a block with fixed codes, RFC 1951, section 3.2.6.
 var fixed = sync.OnceValues(func() (lit, dist *huffman) {
 	var lens [maxLit]uint8
 	for i := range lens {

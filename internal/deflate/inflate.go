@@ -17,7 +17,7 @@ package deflate
 
 import "cmp"
 
-// An Error says what is wrong with the data. The stream cannot be read after it.
+// An Error describes invalid data. It is final for its stream.
 type Error string
 
 func (e Error) Error() string { return "inflate: " + string(e) }
@@ -35,30 +35,30 @@ const (
 	ErrDistance       = Error("distance beyond what came before")
 )
 
-// An Inflater is the state within one message. It is ready after Reset. It must not be
-// used concurrently.
+// An Inflater decompresses one message. Reset makes it ready. It must not be used
+// concurrently.
 type Inflater struct {
-	// Limit is the farthest that data may refer back, in bytes. 0: WindowSize.
+	// Limit is the largest distance of a reference, in bytes. 0 means WindowSize.
 	Limit int
 
 	win   *Window
 	state state
-	final bool  // the block is marked as the last of its stream
-	err   error // what was found wrong
+	final bool  // the block has the flag of the last block
+	err   error // of the data; final
 
-	bits uint64 // read and not used, from the lowest up
-	nb   uint   // how many
+	bits uint64 // bits that were read and not used; the next one is the lowest
+	nb   uint   // their number
 
-	rest int    // bytes to come of a stored block, or of a copy
-	dist uint64 // of that copy
+	rest int    // remaining bytes of a stored block or of a copy
+	dist uint64 // the distance of the copy
 
-	lit, dst *huffman // codes of the block
+	lit, dst *huffman // the codes of the block
 	own      [2]huffman
 	lens     [maxLit + maxDist]uint8
 	nlit     int
 	ndist    int
 	nclen    int
-	i        int // lens that are there
+	i        int // the number of lens that were read
 }
 
 type state uint8
@@ -74,25 +74,23 @@ const (
 	copying
 )
 
-// Reset begins a message whose data may refer to what is in w.
+// Reset starts a message, which may refer to the data in w.
 func (z *Inflater) Reset(w *Window) {
 	z.win, z.state, z.err, z.bits, z.nb = w, blockHeader, nil, 0, 0
 }
 
-// Whole reports whether a message may end after what was given to Inflate, all of
-// which must have been used.
+// Whole reports whether a message may end here. Inflate must have used all of its input.
 func (z *Inflater) Whole() bool { return z.state == storedHeader && z.nb == 0 && z.err == nil }
 
-// Inflate decompresses from src into dst. n bytes of dst were filled, used bytes
-// of src are done with. Where dst is full there may be more to come of what is
-// used already; else all of src is used. It does no more work than dst asks for.
-// An error comes with the bytes before it, and then stays.
+// Inflate decompresses src into dst. It fills n bytes of dst and uses used bytes of src.
+// If n is len(dst), the used bytes may give more output. Otherwise all of src is used. The
+// work is bounded by len(dst). An error comes with the output before it, and is final.
 func (z *Inflater) Inflate(dst, src []byte) (n, used int, err error) {
 	w := z.win
 	limit := uint64(cmp.Or(z.Limit, WindowSize))
 	for z.err == nil && n < len(dst) {
-		// What is made goes into the window and from there to dst, as much as the
-		// window holds at a time.
+		// The output goes to the window and from there to dst. A step must not make
+		// more than the window holds.
 		room := min(len(dst)-n, WindowSize)
 		at := w.at
 		took, more := z.step(src[used:], room, limit)
@@ -110,7 +108,8 @@ func (z *Inflater) Inflate(dst, src []byte) (n, used int, err error) {
 	return n, used, z.err
 }
 
-// need gets at least n bits, n at most 32, and reports whether there are so many.
+// need reads input until there are n bits, and reports whether there are. n is at most
+// 32.
 func (z *Inflater) need(src []byte, used *int, n uint) bool {
 	for z.nb < n && *used < len(src) {
 		z.bits |= uint64(src[*used]) << z.nb
@@ -120,7 +119,7 @@ func (z *Inflater) need(src []byte, used *int, n uint) bool {
 	return z.nb >= n
 }
 
-// take uses n bits that are there.
+// take uses n bits, which need has read.
 func (z *Inflater) take(n uint) uint {
 	v := uint(z.bits & (1<<n - 1))
 	z.bits >>= n
@@ -128,11 +127,11 @@ func (z *Inflater) take(n uint) uint {
 	return v
 }
 
-// align passes over the rest of a byte.
+// align skips the remaining bits of a byte.
 func (z *Inflater) align() { z.take(z.nb % 8) }
 
-// step makes at most room bytes. more is false where it takes more input, or the
-// data is wrong.
+// step makes at most room bytes of output. more is false if it needs more input or the
+// data is invalid.
 func (z *Inflater) step(src []byte, room int, limit uint64) (used int, more bool) {
 	w := z.win
 	for room > 0 {
@@ -236,7 +235,7 @@ func (z *Inflater) step(src []byte, room int, limit uint64) (used int, more bool
 	return used, true
 }
 
-// end ends a block.
+// end completes a block.
 func (z *Inflater) end() {
 	if z.final {
 		z.align()

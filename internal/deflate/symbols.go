@@ -2,8 +2,8 @@ package deflate
 
 import "encoding/binary"
 
-// readLengths reads the code lengths of a block, RFC 1951, section 3.2.7, and
-// reports whether it got to their end or found them wrong.
+// readLengths reads the code lengths of a block, RFC 1951, section 3.2.7. It returns false
+// if it needs more input. It sets z.err if the lengths are invalid.
 func (z *Inflater) readLengths(src []byte, used *int) bool {
 	for all := z.nlit + z.ndist; z.i < all; {
 		z.need(src, used, 7+7)
@@ -14,7 +14,7 @@ func (z *Inflater) readLengths(src []byte, used *int) bool {
 			return true
 		}
 		value := uint8(e >> 16)
-		if value == 16 && z.i == 0 && n <= z.nb { // whatever comes behind it
+		if value == 16 && z.i == 0 && n <= z.nb { // an error with any extra bits
 			z.err = ErrRepeat
 			return true
 		}
@@ -47,7 +47,7 @@ func (z *Inflater) readLengths(src []byte, used *int) bool {
 	return true
 }
 
-// dynamic makes the codes of the block.
+// dynamic builds the codes of the block.
 func (z *Inflater) dynamic() error {
 	if z.lens[endOfBlock] == 0 {
 		return ErrNoEnd
@@ -59,9 +59,8 @@ func (z *Inflater) dynamic() error {
 	return z.dst.init(z.lens[z.nlit:z.nlit+z.ndist], distSymbols[:], true)
 }
 
-// decode makes at most room bytes from the symbols of a block. It is where the
-// time goes: all it uses is in variables, and bits are got eight bytes at a time
-// where there are so many.
+// decode makes at most room bytes from the symbols of a block. It is the hot loop: it
+// keeps its state in local variables and reads eight bytes of input at a time.
 func (z *Inflater) decode(src []byte, room int, limit uint64) (used, made int) {
 	w, lit, dst := z.win, z.lit, z.dst
 	b := &w.b
@@ -69,7 +68,7 @@ func (z *Inflater) decode(src []byte, room int, limit uint64) (used, made int) {
 	begin := at
 	end := at + uint64(room)
 	for at != end {
-		if nb < 48 { // the most that a length and a distance take
+		if nb < 48 { // a length and a distance have at most 48 bits
 			if len(src)-used >= 8 {
 				bits |= binary.LittleEndian.Uint64(src[used:]) << nb
 				used += int(63-nb) >> 3

@@ -1,13 +1,13 @@
 package deflate
 
-// WindowSize is the farthest that data can refer back, and the bytes in a Window.
+// WindowSize is the size of a Window in bytes, and the largest distance of a reference.
 const WindowSize = 1 << 15
 
-// A Window is the data that came last, which what comes next can refer to. The
-// zero Window is empty. While an Inflater uses it, nobody else may.
+// A Window contains the last output, to which later data can refer. The zero Window is
+// empty. It must not be used concurrently.
 type Window struct {
 	b  [WindowSize]byte // a ring
-	at uint64           // bytes ever put there: the next goes to this, modulo WindowSize
+	at uint64           // the number of bytes ever added; the next index, modulo WindowSize
 }
 
 // Reset empties w.
@@ -18,15 +18,15 @@ func (w *Window) put(c byte) {
 	w.at++
 }
 
-// append puts p, of at most WindowSize bytes, at the end.
+// append adds p, which has at most WindowSize bytes.
 func (w *Window) append(p []byte) {
 	n := copy(w.b[w.at%WindowSize:], p)
 	copy(w.b[:], p[n:])
 	w.at += uint64(len(p))
 }
 
-// repeat puts n bytes, at most WindowSize, from distance back at the end. They may
-// overlap.
+// repeat adds n bytes that start distance bytes before the end. n is at most WindowSize.
+// n may be greater than distance: the bytes repeat then.
 func (w *Window) repeat(distance uint64, n int) {
 	to, from := int(w.at%WindowSize), int((w.at-distance)%WindowSize)
 	w.at += uint64(n)
@@ -38,7 +38,7 @@ func (w *Window) repeat(distance uint64, n int) {
 		}
 	case from >= to || to-from >= n:
 		copy(w.b[to:to+n], w.b[from:from+n])
-	default: // each copy makes the next one longer
+	default: // each copy doubles the length of the next one
 		for end := to + n; to < end; {
 			to += copy(w.b[to:end], w.b[from:to])
 		}
