@@ -18,14 +18,15 @@ import (
 // be parked between two runs: see park.go.
 
 // run serves one connection until it ends or is parked, in one group: the handler and
-// the heartbeat. The first error is the reason for the end.
+// the heartbeat. The member that fails first has recorded the reason for the end: see
+// setReason.
 func (c *Conn) run() {
 	g, _ := c.group()
 	c.after(g.Wait())
 }
 
-// start is run without a goroutine that waits for the group meanwhile, which would take
-// 3 KiB for each connection.
+// start is like run, but no goroutine waits for the group meanwhile. Such a goroutine would
+// take 3 KiB for each connection.
 func (c *Conn) start() {
 	g, gctx := c.group()
 	context.AfterFunc(gctx, func() { c.after(g.Wait()) })
@@ -66,8 +67,8 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 		}
 	}()
 	c.ctx, c.cancel = context.WithCancelCause(parent)
-	c.startTimers()
 	late, tooLate := c.srv.add(c)
+	c.startTimers() // a timer that fires needs c.id
 	c.late = late
 	c.pinned = late // the run waits for the drain, so it cannot end before
 	c.srv.log.Debug("began", "id", c.id, "remote", logged(c.remote), "host", logged(c.host), "uri", logged(c.uri),
