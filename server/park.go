@@ -22,16 +22,17 @@ var errPark = errors.New("server: the connection is idle")
 // parked, if ParkAfter is not shorter.
 const silentTime = time.Second
 
-// idleTime returns how long c must be without a message before it is parked, 0 for ever.
-func (c *Conn) idleTime() time.Duration {
+// idleTimes returns how long c must be without a message before it is parked: the first
+// time from now on, and after a message. 0 is for ever.
+func (c *Conn) idleTimes() (first, after time.Duration) {
 	if c.pinned {
-		return 0
+		return 0, 0
 	}
-	after := c.srv.opts.ParkAfter
+	after = c.srv.opts.ParkAfter
 	if n, _, _, _ := c.tr.Counts(); n == 0 {
-		after = min(after, silentTime)
+		return min(after, silentTime), after
 	}
-	return after
+	return after, after
 }
 
 // A parker owns the parked connections. A parked connection has no goroutine, no reader

@@ -469,3 +469,23 @@ func TestParkedLate(t *testing.T) {
 		})
 	}
 }
+
+// TestParkAfter: a connection that has never sent a message is parked after about a
+// second, and one that has sent a message only after ParkAfter.
+func TestParkAfter(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{ParkAfter: time.Minute, PingInterval: -1})
+	busy, silent := s.dial(t, wstest.DialOptions{}), s.dial(t, wstest.DialOptions{})
+	defer silent.Close()
+	send(t, busy, wstest.TextFrame("hi")) // within its first second
+	recvMessage(t, busy, "hi")
+	eventually(t, "the silent connection is parked", func() bool { return s.Parked() == 1 })
+	late := s.dial(t, wstest.DialOptions{})
+	defer late.Close()
+	// The second silent connection comes a second after the message of the busy one.
+	eventually(t, "the second silent connection is parked", func() bool { return s.Parked() == 2 })
+	time.Sleep(500 * time.Millisecond)
+	if n := s.Parked(); n != 2 {
+		t.Errorf("%d connections are parked, want the two silent ones", n)
+	}
+}

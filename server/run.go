@@ -103,7 +103,8 @@ func (c *Conn) handle() error {
 		return c.srv.handler(c.ctx, c)
 	}
 	for !c.isClosing() {
-		switch c.tr.ServeReady(c.handleReady, c.idleTime()) {
+		first, after := c.idleTimes()
+		switch c.tr.ServeReady(c.handleReady, first, after) {
 		case transport.Idle:
 			return errPark
 		case transport.Done:

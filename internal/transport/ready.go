@@ -25,7 +25,8 @@ const (
 // ServeReady waits for messages. It calls handle whenever a message is buffered
 // completely. handle reads it and those behind it until Wait reports that there is
 // none, and returns whether to go on. So handle never waits for the peer to send.
-// ServeReady returns Idle if no message has come for the time idle; 0 is for ever.
+// ServeReady returns Idle if no message has come for the time first, or for the time
+// idle since the last message; 0 is for ever.
 //
 // All of this happens inside one call of RawConn.Read. A reader that leaves that call
 // between a read and the next wait misses what comes in between, so each wait would
@@ -33,7 +34,7 @@ const (
 // the socket, which Abort ensures, and that others read as in readBeside.
 //
 // One goroutine at a time may call it, and only if CanPark is true.
-func (c *Conn) ServeReady(handle func() (again bool), idle time.Duration) Readiness {
+func (c *Conn) ServeReady(handle func() (again bool), first, idle time.Duration) Readiness {
 	in := &c.in
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -43,7 +44,7 @@ func (c *Conn) ServeReady(handle func() (again bool), idle time.Duration) Readin
 	if len(in.part) > 0 { // a reader waits for the rest of a frame, for a short time
 		return NeedRead
 	}
-	for a.idleAt = c.now() + a.idle; c.waitUntil(a.idleAt); {
+	for a.idleAt = c.now() + int64(cmp.Or(first, forever)); c.waitUntil(a.idleAt); {
 		err := c.raw.Read(a.some)
 		if err == nil {
 			return a.result

@@ -66,7 +66,7 @@ func echoInHand(c *Conn, ws *websocket.Conn) error {
 // serveAll echoes until reading ends, and returns the error of that.
 func serveAll(c *Conn, ws *websocket.Conn) (err error) {
 	for err == nil {
-		if c.ServeReady(func() bool { err = echoInHand(c, ws); return err == nil }, time.Hour) == NeedRead {
+		if c.ServeReady(func() bool { err = echoInHand(c, ws); return err == nil }, time.Hour, time.Hour) == NeedRead {
 			err = echoInHand(c, ws)
 		}
 	}
@@ -165,7 +165,7 @@ func TestServeReadyTogether(t *testing.T) {
 	go func() {
 		var err error
 		for err == nil {
-			if c.ServeReady(func() bool { calls++; err = echoInHand(c, ws); return err == nil }, time.Hour) == NeedRead {
+			if c.ServeReady(func() bool { calls++; err = echoInHand(c, ws); return err == nil }, time.Hour, time.Hour) == NeedRead {
 				err = echoInHand(c, ws)
 			}
 		}
@@ -222,14 +222,14 @@ func TestServeReadyIdle(t *testing.T) {
 		})
 	}
 	send(pong)
-	if why := c.ServeReady(handle, rest); why != Idle {
+	if why := c.ServeReady(handle, rest, rest); why != Idle {
 		t.Errorf("among pongs it returned %d, want %d", why, Idle)
 	}
 	send(text)
 	sending.Go(func() { _, _ = io.Copy(io.Discard, client) })
 	began := time.Now()
 	time.AfterFunc(3*rest, func() { close(stop) })
-	if why := c.ServeReady(handle, rest); why != Idle {
+	if why := c.ServeReady(handle, rest, rest); why != Idle {
 		t.Errorf("after messages it returned %d, want %d", why, Idle)
 	}
 	if d := time.Since(began); d < 3*rest {
@@ -251,7 +251,7 @@ func TestServeReadyPart(t *testing.T) {
 		t.Error("it can be parked, with a part of a header buffered")
 	}
 	why := make(chan Readiness, 1)
-	go func() { why <- c.ServeReady(func() bool { return true }, time.Hour) }()
+	go func() { why <- c.ServeReady(func() bool { return true }, time.Hour, time.Hour) }()
 	select {
 	case got := <-why:
 		if got != NeedRead {
@@ -306,7 +306,7 @@ func TestServeReadyClose(t *testing.T) {
 					time.Sleep(50 * time.Millisecond) // a handler that takes its time
 				}
 				return false
-			}, time.Hour)
+			}, time.Hour, time.Hour)
 			if err := <-closed; err != nil {
 				t.Errorf("closing: %v", err)
 			}
@@ -338,7 +338,7 @@ func TestServeReadyAbort(t *testing.T) {
 			}
 			over <- err
 			return false
-		}, time.Hour)
+		}, time.Hour, time.Hour)
 	}()
 	<-stuck
 	eventually(t, "the write waits", c.Writing)
