@@ -115,6 +115,24 @@ func startTarget(t *testing.T, program, others string, a hostile.Attack) *target
 	return s
 }
 
+// park connects a client that sends nothing, and returns when the server has parked its
+// connection. The first one opens the server's poller, which then stays open.
+func (s *target) park(t *testing.T) *wstest.Peer {
+	t.Helper()
+	var silent *wstest.Peer
+	var err error
+	s.near(func() { silent, err = s.dial() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for start := time.Now(); !s.holds(t).Parks; time.Sleep(20 * time.Millisecond) {
+		if time.Since(start) > waitLimit {
+			t.Fatal("a silent connection is not parked")
+		}
+	}
+	return silent
+}
+
 // near calls f in the server's namespace. f must not end the test.
 func (s *target) near(f func()) {
 	if s.path == nil {
@@ -165,6 +183,9 @@ func (s *target) strike(t *testing.T, spared *target, a hostile.Attack) (f force
 	defer good.Close()
 	defer other.Close()
 	s.near(func() { f.quiet = look(t, s, good, quietTime, true) })
+	if s.tls == nil {
+		defer s.park(t).Close()
+	}
 	f.base = s.holds(t)
 	f.conns = attackers + a.Files
 

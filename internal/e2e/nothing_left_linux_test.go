@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"os"
@@ -39,7 +38,7 @@ func TestNothingIsLeft(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		goroutines, heap = holding()
+		goroutines, heap, _ = holding()
 		return goroutines, use.Files, heap
 	}
 	good, err := wstest.Dial("ws://"+addr+"/", wstest.DialOptions{Timeout: waitLimit})
@@ -49,7 +48,7 @@ func TestNothingIsLeft(t *testing.T) {
 	defer good.Close()
 	// The first connection that is parked starts the goroutines that watch them all.
 	stacks := make([]byte, 1<<20)
-	for start := time.Now(); !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("server.(*parker).watch")); time.Sleep(time.Millisecond) {
+	for start := time.Now(); !watchesParked(stacks); time.Sleep(time.Millisecond) {
 		if time.Since(start) > waitLimit {
 			t.Fatal("the idle connection is not parked")
 		}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"flag"
@@ -34,6 +35,7 @@ type held struct {
 	hostile.Use
 	Goroutines int
 	Heap       int64
+	Parks      bool // a connection has been parked, which opens the server's poller
 }
 
 func (h held) String() string {
@@ -41,12 +43,18 @@ func (h held) String() string {
 }
 
 // holding returns the resources that only this process itself can measure.
-func holding() (goroutines int, heap int64) {
+func holding() (goroutines int, heap int64, parks bool) {
 	runtime.GC()
 	runtime.GC() // the first call only marks the objects in pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return runtime.NumGoroutine(), int64(m.HeapAlloc)
+	return runtime.NumGoroutine(), int64(m.HeapAlloc), watchesParked(make([]byte, 4<<20))
+}
+
+// watchesParked reports whether the server in this process watches parked connections. It
+// uses buf for the stacks of all goroutines.
+func watchesParked(buf []byte) bool {
+	return bytes.Contains(buf[:runtime.Stack(buf, true)], []byte("server.(*parker).watch"))
 }
 
 // reportHolding prints the results of holding to stdout at each SIGUSR1.
@@ -127,7 +135,7 @@ func (o *observation) holds(t *testing.T) (h held) {
 		err = o.stdout.SetReadDeadline(time.Now().Add(waitLimit))
 	}
 	if err == nil {
-		_, err = fmt.Fscanln(o.lines, &h.Goroutines, &h.Heap)
+		_, err = fmt.Fscanln(o.lines, &h.Goroutines, &h.Heap, &h.Parks)
 	}
 	if err == nil {
 		h.Use, err = hostile.UseOf(o.cmd.Process.Pid)
