@@ -212,7 +212,7 @@ var attacks = []row{
 		what: "RST at any time; TLS that ends without close_notify",
 		duty: "a distinct ending; one line in the log",
 		tests: []string{
-			"server.TestEndings/reset/", "server.TestEndings/reset/TLS", "server.TestEndings/cut/",
+			"server.TestEndings/reset/", "server.TestEndings/reset/TLS", "server.TestEndings/truncated/",
 			"internal/transport.TestEnds", "server.TestCloseRaces", "server.TestLogLines",
 			"server.TestResetAnytime",
 			"server.TestBrokenTLS",
