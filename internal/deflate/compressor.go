@@ -91,7 +91,7 @@ func (c *Compressor) Write(p []byte) {
 	}
 }
 
-// End ends the message. What it has written ends with 00 00 ff ff, which must not be
+// End ends the message. The compressed data ends with 00 00 ff ff, which must not be
 // sent (section 7.2.1).
 func (c *Compressor) End() {
 	_ = c.z.Flush()
