@@ -1,8 +1,11 @@
 package load
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
+
+	"example.com/wsecho/internal/number"
 )
 
 // A Spread is one figure of several rounds.
@@ -43,10 +46,10 @@ type Ratio struct {
 	Noise bool `json:"noise"`
 }
 
-// fewestRounds is how many an interval of 95 % takes. Where there is no difference,
-// all of five rounds fall on the same side of 1 in 6 of 100 cases, and all of four in
-// 12.
-const fewestRounds = 5
+// FewestRounds is the number of rounds that an interval of 95 % needs. Without a real
+// difference, all of five rounds fall on the same side of 1 in 6 of 100 cases, and all
+// of four rounds in 12.
+const FewestRounds = 5
 
 // Compare divides the figures of a server by those of the first, round by round, and
 // draws the rounds anew many times to see how the median could have been otherwise (the
@@ -63,7 +66,7 @@ func Compare(a, first []float64) (r Ratio, ok bool) {
 		return Ratio{}, false
 	}
 	r = Ratio{Median: median(ratios), Rounds: len(ratios), Noise: true}
-	if len(ratios) < fewestRounds {
+	if len(ratios) < FewestRounds {
 		return r, true
 	}
 	const draws = 4000
@@ -80,4 +83,21 @@ func Compare(a, first []float64) (r Ratio, ok bool) {
 	r.Low, r.High = medians[draws*25/1000], medians[draws*975/1000-1]
 	r.Noise = r.Low <= 1 && 1 <= r.High
 	return r, true
+}
+
+// RatioLegend explains the mark that [Ratio.Text] adds.
+var RatioLegend = fmt.Sprintf("n.s.: not significant. The interval contains 1, or there were fewer than %d rounds.", FewestRounds)
+
+// Text returns the median with a suffix, marked if it is not significant, and the
+// interval: "0.981× n.s." and "(0.930–1.07)". The interval is empty if there were too
+// few rounds for one.
+func (r Ratio) Text(suffix string) (median, interval string) {
+	median = number.Digits(r.Median) + suffix
+	if r.Noise {
+		median += " n.s."
+	}
+	if r.Rounds >= FewestRounds {
+		interval = fmt.Sprintf("(%s–%s)", number.Digits(r.Low), number.Digits(r.High))
+	}
+	return median, interval
 }

@@ -132,3 +132,18 @@ func TestRecorder(t *testing.T) {
 		t.Errorf("%+v", l)
 	}
 }
+
+// TestRatioText checks that the number is always printed, and marked if it is not
+// significant.
+func TestRatioText(t *testing.T) {
+	for r, want := range map[Ratio][2]string{
+		{Median: 0.234, Low: 0.221, High: 0.25, Rounds: 5}:            {"0.234×", "(0.221–0.250)"},
+		{Median: 0.98, Low: 0.93, High: 1.07, Rounds: 5, Noise: true}: {"0.980× n.s.", "(0.930–1.07)"},
+		{Median: 0.5, Rounds: 4, Noise: true}:                         {"0.500× n.s.", ""},
+		{Rounds: 5}:                                                   {"0×", "(0–0)"},
+	} {
+		if median, interval := r.Text("×"); [2]string{median, interval} != want {
+			t.Errorf("%+v: got %q %q, want %q", r, median, interval, want)
+		}
+	}
+}

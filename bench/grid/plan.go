@@ -10,6 +10,7 @@ import (
 
 	"example.com/wsecho/bench/peers"
 	"example.com/wsecho/bench/result"
+	"example.com/wsecho/internal/number"
 )
 
 // A Plan says what is compared, and how long it may take.
@@ -74,7 +75,7 @@ func Standard() []*result.Cell {
 	for _, share := range []float64{0.25, 0.5, 0.75} {
 		cells = append(cells, &result.Cell{
 			ID: fmt.Sprintf("open-%.0f", 100*share), Kind: result.Open, Size: openSize, Connections: openConnections, Share: share,
-			Title: fmt.Sprintf("%s text, %d connections, open loop at %.0f %% of the server's own maximum", Bytes(openSize), openConnections, 100*share),
+			Title: fmt.Sprintf("%s text, %d connections, open loop at %.0f %% of the server's own maximum", number.Bytes(openSize), openConnections, 100*share),
 		})
 	}
 	cells = append(cells, &result.Cell{
@@ -176,21 +177,10 @@ func findsMaximum(c *result.Cell) bool {
 // WebSocket, echo and echo-pipeline; the third has large messages.
 func echo(size, inFlight, conns int) *result.Cell {
 	c := &result.Cell{
-		ID: fmt.Sprintf("echo-%s-%dx%d", strings.ReplaceAll(Bytes(size), " ", ""), inFlight, conns), Kind: result.Echo,
+		ID: fmt.Sprintf("echo-%s-%dx%d", strings.ReplaceAll(number.Bytes(size), " ", ""), inFlight, conns), Kind: result.Echo,
 		Size: size, InFlight: inFlight, Connections: conns,
-		Title: fmt.Sprintf("%s text, %d in flight, %d connections", Bytes(size), inFlight, conns),
+		Title: fmt.Sprintf("%s text, %d in flight, %d connections", number.Bytes(size), inFlight, conns),
 	}
 	c.Chosen = size == 5 && conns == 512 || size == 64*KiB && inFlight == 1 && conns == 16
 	return c
-}
-
-// Bytes is a size in words: "4 KiB".
-func Bytes(n int) string {
-	switch {
-	case n >= MiB && n%MiB == 0:
-		return fmt.Sprintf("%d MiB", n/MiB)
-	case n >= KiB && n%KiB == 0:
-		return fmt.Sprintf("%d KiB", n/KiB)
-	}
-	return fmt.Sprintf("%d B", n)
 }

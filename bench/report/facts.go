@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"example.com/wsecho/bench/result"
+	"example.com/wsecho/internal/number"
 	"example.com/wsecho/load"
 )
 
@@ -98,9 +99,9 @@ func has(c *result.Cell, name string) bool {
 func brieflyOf(c *result.Cell) string {
 	switch c.Kind {
 	case result.Open:
-		return fmt.Sprintf("%s, open loop at %s", size(c.Size), percent(c.Share))
+		return fmt.Sprintf("%s, open loop at %s", number.Bytes(c.Size), number.Percent(c.Share))
 	case result.Churn:
-		return "connect, " + size(c.Size) + ", close"
+		return "connect, " + number.Bytes(c.Size) + ", close"
 	}
 	return without(c)
 }

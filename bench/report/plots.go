@@ -11,6 +11,8 @@ import (
 
 	"example.com/wsecho/bench/measure"
 	"example.com/wsecho/bench/result"
+	"example.com/wsecho/internal/number"
+	"example.com/wsecho/load"
 )
 
 // A Plot is a drawing.
@@ -95,14 +97,9 @@ func (f *facts) addMain(add addPlot) {
 			if !ok || !x.include(r.Median) {
 				continue
 			}
-			one := bar{point: point{y: r.Median, low: r.Median, high: r.Median}, text: digits(r.Median)}
-			switch {
-			case tooFew(r):
-				one.hollow, one.text = true, digits(r.Median)+" ?"
-			case r.Noise:
-				one.hollow, one.text = true, "="
-			}
-			if !tooFew(r) && x.include(r.Low) && x.include(r.High) {
+			one := bar{point: point{y: r.Median, low: r.Median, high: r.Median}, hollow: r.Noise}
+			one.text, _ = r.Text("")
+			if r.Rounds >= load.FewestRounds && x.include(r.Low) && x.include(r.High) {
 				one.low, one.high = r.Low, r.High
 			}
 			b.of[p.Name] = []bar{one}
@@ -122,7 +119,7 @@ func (f *facts) addMain(add addPlot) {
 	for perRow > 3 {
 		perRow = (perRow + 1) / 2
 	}
-	add(mainPlot, "Server CPU ÷ "+result.Base, "To the left of 1 a server costs less than "+result.Base+", to the right more. Lines are intervals of 95 %. A bar without colour inside is no difference that the rounds show: = where the interval has 1 in it, ? where there were too few rounds.",
+	add(mainPlot, "Server CPU ÷ "+result.Base, "To the left of 1 a server costs less than "+result.Base+", to the right more. Lines are intervals of 95 %. A hollow bar is not significant. "+load.RatioLegend,
 		barCharts(measured, f.looks, panels, perRow))
 }
 
@@ -191,7 +188,7 @@ func (f *facts) addBySize(add addPlot, plotName, title, name, better string) {
 			continue
 		}
 		for _, c := range cells {
-			p.x.ticks = append(p.x.ticks, plot.Tick{Value: float64(c.Size), Label: size(c.Size)})
+			p.x.ticks = append(p.x.ticks, plot.Tick{Value: float64(c.Size), Label: number.Bytes(c.Size)})
 		}
 		p.x.room(0.05)
 		panels = append(panels, p)
@@ -221,12 +218,12 @@ func perSize(cells []*result.Cell) (picked []*result.Cell, connections string) {
 			bySize[c.Size] = c
 		}
 	}
-	connections = plural(usual, "connection")
+	connections = number.Plural(usual, "connection")
 	for _, s := range slices.Sorted(maps.Keys(bySize)) {
 		c := bySize[s]
 		picked = append(picked, c)
 		if c.Connections != usual {
-			connections += fmt.Sprintf(", %d for %s", c.Connections, size(s))
+			connections += fmt.Sprintf(", %d for %s", c.Connections, number.Bytes(s))
 		}
 	}
 	return picked, connections
@@ -271,7 +268,7 @@ func (f *facts) addLatency(add addPlot) {
 				continue
 			}
 			for _, c := range cells {
-				p.x.ticks = append(p.x.ticks, plot.Tick{Value: c.Share, Label: percent(c.Share)})
+				p.x.ticks = append(p.x.ticks, plot.Tick{Value: c.Share, Label: number.Percent(c.Share)})
 			}
 			margin := max(0.08*(p.x.max-p.x.min), 0.01)
 			p.x.min, p.x.max = p.x.min-margin, p.x.max+margin
@@ -340,13 +337,13 @@ func without(c *result.Cell) string {
 			s = append(s, "a heartbeat each "+short(c.Heartbeat))
 		}
 	} else {
-		s = append(s, size(c.Size))
+		s = append(s, number.Bytes(c.Size))
 		if c.InFlight > 0 {
 			s = append(s, fmt.Sprintf("%d in flight", c.InFlight))
 		}
 	}
 	if c.Kind == result.Open {
-		s = append(s, plural(c.Connections, "connection"))
+		s = append(s, number.Plural(c.Connections, "connection"))
 	}
 	if c.Compression {
 		s = append(s, "compressed")
@@ -372,7 +369,7 @@ func (f *facts) addIdle(add addPlot) {
 	for _, cells := range groups {
 		slices.SortStableFunc(cells, func(a, b *result.Cell) int { return cmp.Compare(a.Heartbeat, b.Heartbeat) })
 		b := bars{of: map[string][]bar{}, x: axis{label: heading(figure(name))}}
-		b.title = plural(cells[0].Connections, "connection")
+		b.title = number.Plural(cells[0].Connections, "connection")
 		if cells[0].Compression {
 			b.title += ", compressed"
 		}
@@ -385,7 +382,7 @@ func (f *facts) addIdle(add addPlot) {
 				if !ok {
 					continue
 				}
-				b.of[p.Name] = append(b.of[p.Name], bar{one, digits(one.y), c.Heartbeat == 0})
+				b.of[p.Name] = append(b.of[p.Name], bar{one, number.Digits(one.y), c.Heartbeat == 0})
 				some[p.Name] = true
 			}
 		}

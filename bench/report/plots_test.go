@@ -88,13 +88,13 @@ func TestPlots(t *testing.T) {
 			}
 		}
 	}
-	has(plots[0], "÷ gorilla", "=", "connect, 5\u00a0B, close")
-	has(plots[1], "1 in flight", "16 in flight", "size of a message", "server CPU per message", "4\u00a0KiB", "100 µs")
+	has(plots[0], "÷ gorilla", "1.04 n.s.", "connect, 5 B, close")
+	has(plots[1], "1 in flight", "16 in flight", "size of a message", "server CPU per message", "4 KiB", "100 µs")
 	has(plots[2], "rate, messages/s")
-	has(plots[3], "p50", "p99", "p99.9", "25\u00a0%", "10 ms")
+	has(plots[3], "p50", "p99", "p99.9", "25 %", "10 ms")
 	has(plots[4], "connections", "resident memory, MiB")
 	has(plots[5], "10,000 connections", "resident memory, KiB/connection")
-	if want := "16 in flight: 64 connections, 16 for 1\u00a0MiB."; !strings.Contains(plots[1].Caption, want) {
+	if want := "16 in flight: 64 connections, 16 for 1 MiB."; !strings.Contains(plots[1].Caption, want) {
 		t.Errorf("%q is not in %q", want, plots[1].Caption)
 	}
 }

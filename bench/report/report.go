@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"example.com/wsecho/bench/result"
+	"example.com/wsecho/internal/number"
+	"example.com/wsecho/load"
 )
 
 // documentOf is all there is to say about r.
@@ -73,7 +75,7 @@ func (f *facts) kind(kind string, show func(*result.Cell) []block) (blocks []blo
 // opening says what this is, and what has to be known before anything else.
 func (f *facts) opening() []block {
 	r := f.r
-	s := fmt.Sprintf("%s on %s, %s", plural(f.measured(), "server"), machineOf(r.Machine), plural(r.Rounds, "round"))
+	s := fmt.Sprintf("%s on %s, %s", number.Plural(f.measured(), "server"), machineOf(r.Machine), number.Plural(r.Rounds, "round"))
 	if r.Measured > 0 {
 		s += fmt.Sprintf(" of %s each", short(r.Measured))
 	}
@@ -85,16 +87,13 @@ func (f *facts) opening() []block {
 		blocks = append(blocks, block{Warn: "There are no figures of " + result.Base + ", so nothing is divided by it."})
 	}
 	if n := len(f.faults()); n > 0 {
-		blocks = append(blocks, block{Warn: plural(n, "thing") + " went wrong under load, each said in a sentence below. A figure of a server that does not send back what it got is worth nothing."})
+		blocks = append(blocks, block{Warn: number.Plural(n, "thing") + " went wrong under load, each said in a sentence below. A figure of a server that does not send back what it got is worth nothing."})
 	}
-	if r.Rounds < fewestRounds {
-		blocks = append(blocks, block{Warn: fmt.Sprintf("%s cannot tell a difference from noise: that takes %d.", plural(r.Rounds, "round"), fewestRounds)})
+	if r.Rounds < load.FewestRounds {
+		blocks = append(blocks, block{Warn: fmt.Sprintf("%s cannot tell a difference from noise: that takes %d.", number.Plural(r.Rounds, "round"), load.FewestRounds)})
 	}
 	return blocks
 }
-
-// fewestRounds is how many load.Compare takes for an interval.
-const fewestRounds = 5
 
 func when(r *result.Report) string {
 	if r.Began.IsZero() {
@@ -109,7 +108,7 @@ func machineOf(m result.Machine) string {
 		name = "an unnamed machine"
 	}
 	if m.Processors > 0 {
-		name += " (" + plural(m.Processors, "processor") + ")"
+		name += " (" + number.Plural(m.Processors, "processor") + ")"
 	}
 	return name
 }
@@ -166,11 +165,11 @@ func (f *facts) absent() (lines []string) {
 func (f *facts) reading() []block {
 	shared := "Client and server share the machine"
 	if n := f.r.Machine.Processors; n > 0 {
-		shared = "Client and server share the " + plural(n, "processor") + " of one machine"
+		shared = "Client and server share the " + number.Plural(n, "processor") + " of one machine"
 	}
 	list := []string{
 		shared + ", so a rate is also about the client. The figure to read is server CPU: the time, user and system, that the server's process used for a message.",
-		fmt.Sprintf("÷ %s: all servers take turns in each round, and a figure is divided by %s's of the same round. The number is the median of these ratios. In parentheses is the interval that holds it in 95 %% of draws, when the rounds are drawn anew many times (the bootstrap). An interval with 1 in it is printed as = and is no difference; where there were too few rounds for one there is a ?. Below a figure the same ratio has a ×.", result.Base, result.Base),
+		fmt.Sprintf("÷ %s: all servers take turns in each round, and a figure is divided by %s's of the same round. The number is the median of these ratios. In parentheses is the interval that holds it in 95 %% of draws, when the rounds are drawn anew many times (the bootstrap). %s Below a figure the same ratio has a ×.", result.Base, result.Base, load.RatioLegend),
 		"Any other number is the median of the rounds, with the least and the greatest in parentheses.",
 	}
 	if len(f.ofKind(result.Echo)) > 0 {
@@ -235,7 +234,7 @@ func (f *facts) machine() []block {
 	}
 	say("Processor", machineOf(r.Machine))
 	if r.Machine.Memory > 0 {
-		say("Memory", digits(float64(r.Machine.Memory)/(1<<30))+" GiB")
+		say("Memory", number.Digits(float64(r.Machine.Memory)/(1<<30))+" GiB")
 	}
 	say("System", r.Machine.System)
 	say("Kernel", r.Machine.Kernel)

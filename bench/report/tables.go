@@ -7,6 +7,8 @@ import (
 
 	"example.com/wsecho/bench/measure"
 	"example.com/wsecho/bench/result"
+	"example.com/wsecho/internal/number"
+	"example.com/wsecho/load"
 )
 
 // mainTable has a row for each peer that was measured in a chosen cell; nil if none
@@ -23,7 +25,7 @@ func (f *facts) mainTable() *table {
 		}
 		captions = append(captions, what+". Less is better.")
 		if based {
-			captions = append(captions, "= is a difference that the rounds do not show, ? one of too few rounds.")
+			captions = append(captions, load.RatioLegend)
 		}
 	}
 	for _, c := range f.costs {
@@ -33,7 +35,7 @@ func (f *facts) mainTable() *table {
 		t.Head = append(t.Head, "p99: "+brieflyOf(p99))
 	}
 	if idle != nil {
-		head := fmt.Sprintf("KiB for an idle connection of %s", grouped(fmt.Sprint(idle.Connections)))
+		head := fmt.Sprintf("KiB for an idle connection of %s", number.Count(int64(idle.Connections)))
 		if idle.Heartbeat > 0 {
 			head += ", with a heartbeat"
 		}
@@ -64,11 +66,11 @@ func (f *facts) mainTable() *table {
 			add(p99, f.figureBeside(p99, p.Name, "p99_us", micros))
 		}
 		if idle != nil {
-			add(idle, f.figureBeside(idle, p.Name, "idle_kib", digits))
+			add(idle, f.figureBeside(idle, p.Name, "idle_kib", number.Digits))
 		}
 		wrong := cell{Text: f.tallyOf(p.Name).String(), Wrong: f.tallyOf(p.Name).wrong > 0}
 		if n := f.wrongCells(p.Name); n > 0 {
-			wrong = cell{fmt.Sprintf("%s; under load in %s", wrong.Text, plural(n, "cell")), "", true}
+			wrong = cell{fmt.Sprintf("%s; under load in %s", wrong.Text, number.Plural(n, "cell")), "", true}
 		}
 		t.Rows = append(t.Rows, append(row, wrong))
 	}
@@ -98,8 +100,8 @@ func (f *facts) costCell(c cost, name string) cell {
 	case name == result.Base: // less than the kernel counts
 		return cell{Text: median}
 	case ok:
-		number, interval := ratio(r)
-		return cell{Text: number, Below: interval}
+		median, interval := r.Text("")
+		return cell{Text: median, Below: interval}
 	case f.based():
 		return cell{Text: median, Below: "no ratio"}
 	case len(values) == 1:
@@ -116,7 +118,7 @@ func (f *facts) figureBeside(c *result.Cell, name, figure string, text func(floa
 	}
 	one := cell{Text: text(measure.Sample(values).Median())}
 	if r, ok := f.over(c, name, figure); ok {
-		one.Below, _ = times(r)
+		one.Below, _ = r.Text("×")
 	}
 	return one
 }
@@ -173,8 +175,8 @@ func (f *facts) figureCell(c *result.Cell, o *result.Outcome, one result.Figure)
 		return text
 	}
 	if r, ok := f.over(c, o.Peer, one.Name); ok {
-		number, interval := times(r)
-		text.Below = strings.TrimSpace(number + " " + interval)
+		median, interval := r.Text("×")
+		text.Below = strings.TrimSpace(median + " " + interval)
 	}
 	return text
 }
@@ -223,13 +225,13 @@ func (f *facts) overview(kind, name string) []block {
 			one := cell{Text: "–"}
 			o := c.Of(p.Name)
 			if values := o.Values(name); len(values) > 0 {
-				one = cell{Text: digits(measure.Sample(values).Median()), Wrong: len(o.Wrong) > 0}
+				one = cell{Text: number.Digits(measure.Sample(values).Median()), Wrong: len(o.Wrong) > 0}
 				if one.Wrong {
 					one.Text += " !"
 				}
 				if r, ok := f.over(c, p.Name, name); ok {
-					number, interval := times(r)
-					one.Below = strings.TrimSpace(number + " " + interval)
+					median, interval := r.Text("×")
+					one.Below = strings.TrimSpace(median + " " + interval)
 				}
 			}
 			row = append(row, one)

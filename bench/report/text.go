@@ -63,7 +63,7 @@ func (t *table) text(b *strings.Builder) {
 	for _, row := range t.Rows {
 		var line []string
 		for i, c := range row {
-			if i > 0 && strings.ContainsAny(c.Below, "×=") && !strings.HasPrefix(c.Below, "(") { // a ratio, not an interval
+			if i > 0 && strings.Contains(c.Below, "×") { // a ratio, not an interval
 				c.Text += " (" + c.Below + ")"
 			}
 			line = append(line, c.Text)

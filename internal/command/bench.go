@@ -45,7 +45,7 @@ type benchCommand struct {
 func (*benchCommand) Help() string {
 	return `Every byte of every echo is compared with the message. The exit code is 0 if all echoes were right, 1 if not, 2 for a mistake in the arguments. Ctrl-C stops early and prints the result so far.
 
-Several servers take turns, round by round. Their figures are divided round by round. A difference that the rounds do not show is printed as noise.
+Several servers take turns, round by round. Their figures are divided round by round. A ratio that is not significant is marked n.s.
 
 Each flag has an environment variable: --in-flight is WSECHO_BENCH_IN_FLIGHT.`
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"example.com/wsecho/internal/number"
 	"example.com/wsecho/load"
 )
 
@@ -36,7 +37,7 @@ func isTerminal(w io.Writer) bool {
 
 // show is the Progress of a load.Plan.
 func (p *progress) show(now load.Progress) {
-	text := fmt.Sprintf("round %d of %d  %s  %.0f messages/s  p99 %v", now.Round, now.Rounds, now.URL, now.Rate, roundDuration(now.P99))
+	text := fmt.Sprintf("round %d of %d  %s  %s messages/s  p99 %s", now.Round, now.Rounds, now.URL, number.Digits(now.Rate), number.Duration(float64(now.P99)))
 	if now.Failures > 0 {
 		text += fmt.Sprintf("  %d FAILED", now.Failures)
 	}
@@ -51,15 +52,6 @@ func (p *progress) show(now load.Progress) {
 		fmt.Fprintln(p.w, text)
 		p.lastLine = time.Now()
 	}
-}
-
-// roundDuration rounds d to about three digits.
-func roundDuration(d time.Duration) time.Duration {
-	unit := time.Microsecond
-	for d >= 1000*unit {
-		unit *= 10
-	}
-	return d.Round(unit)
 }
 
 // clear removes the bar.

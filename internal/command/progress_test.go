@@ -23,8 +23,8 @@ func TestProgress(t *testing.T) {
 	now.RoundOver, now.Failures = false, 0
 	p.show(now)
 	p.clear()
-	const want = "round 1 of 2  ws://a/  1234 messages/s  p99 1.23ms  3 FAILED\n" +
-		"round 1 of 2  ws://a/  1234 messages/s  p99 1.23ms\n"
+	const want = "round 1 of 2  ws://a/  1,230 messages/s  p99 1.23 ms  3 FAILED\n" +
+		"round 1 of 2  ws://a/  1,230 messages/s  p99 1.23 ms\n"
 	if lines.String() != want {
 		t.Errorf("got %q, want %q", &lines, want)
 	}
@@ -38,7 +38,7 @@ func TestProgress(t *testing.T) {
 	p.clear()
 	drawn := strings.Split(bar.String(), "\r\x1b[K")
 	if len(drawn) != 4 || drawn[0] != "" || drawn[3] != "" ||
-		drawn[1] != "█████░░░░░░░░░░░░░░░ round 1 of 2  ws://a/  1234 messages/s  p99 1.23ms" ||
+		drawn[1] != "█████░░░░░░░░░░░░░░░ round 1 of 2  ws://a/  1,230 messages/s  p99 1.23 ms" ||
 		utf8.RuneCountInString(drawn[2]) != 79 || !strings.HasPrefix(drawn[2], "████████████████████ round") {
 		t.Errorf("%q", drawn)
 	}

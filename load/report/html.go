@@ -4,7 +4,9 @@ import (
 	_ "embed"
 	"html/template"
 	"io"
+	"time"
 
+	"example.com/wsecho/internal/number"
 	"example.com/wsecho/load"
 )
 
@@ -14,19 +16,9 @@ var page string
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"bar":      func(part float64) float64 { return 300 * part },
 	"width":    func(from, to float64) float64 { return max(300*(to-from), 1) },
-	"number":   number,
-	"duration": func(v any) string { return duration(float(v)) },
+	"digits":   number.Digits,
+	"duration": func(d time.Duration) string { return number.Duration(float64(d)) },
 }).Parse(page))
-
-func float(v any) float64 {
-	switch v := v.(type) {
-	case interface{ Nanoseconds() int64 }:
-		return float64(v.Nanoseconds())
-	case float64:
-		return v
-	}
-	return 0
-}
 
 // HTML writes r as one page that needs nothing else: no script, no other file.
 func HTML(w io.Writer, r *load.Report) error {
@@ -38,11 +30,17 @@ func HTML(w io.Writer, r *load.Report) error {
 	for i, t := range r.Targets {
 		servers = append(servers, server{t, letter(i), outcome(t)})
 	}
+	rows := rowsOf(r)
+	legend := ""
+	if hasNoise(rows) {
+		legend = load.RatioLegend
+	}
 	return pageTemplate.Execute(w, map[string]any{
 		"Report":   r,
 		"Headline": Headline(r),
 		"Servers":  servers,
-		"Rows":     rowsOf(r),
+		"Rows":     rows,
+		"Legend":   legend,
 		"Several":  len(r.Targets) > 1,
 	})
 }

@@ -48,13 +48,15 @@ B  ws://two/?<script>  NOT RIGHT: 12 messages came back right, 3 lost, 64 connec
 
                median (min–max)           ÷ A (95 %)
 messages/s  A  2,000 (1,000–3,000)
-            B  500 (500–500)              0.50 (0.25–0.75)
-p50         A  750 µs (0.90 µs–1.50 ms)
-            B  1.00 ms (1.00 ms–1.00 ms)  1.04 (0.90–1.20), within the noise
+            B  500 (500–500)              0.500 (0.250–0.750)
+p50         A  750 µs (0.900 µs–1.50 ms)
+            B  1.00 ms (1.00 ms–1.00 ms)  1.04 n.s. (0.900–1.20)
 p99         A  1.01 s (20.0 ms–2.00 s)
-            B  1.00 ms (1.00 ms–1.00 ms)  1.50, too few rounds to tell from noise
+            B  1.00 ms (1.00 ms–1.00 ms)  1.50 n.s.
 p99.9       A  10.1 s (200 ms–20.0 s)
-            B  10.0 ms (10.0 ms–10.0 ms)  1.50, too few rounds to tell from noise
+            B  10.0 ms (10.0 ms–10.0 ms)  1.50 n.s.
+
+n.s.: not significant. The interval contains 1, or there were fewer than 5 rounds.
 
 Note: this is <noted>.
 `
@@ -89,7 +91,7 @@ func TestHTML(t *testing.T) {
 	page := b.String()
 	for _, want := range []string{
 		"<title>wsecho bench: 4 KiB text, 64 connections", "2026-05-04 03:02 UTC", "ws://one/", "1,234,567 messages, every byte right",
-		"ws://two/?&lt;script&gt;: fell silent: for &lt;1s&gt;", "3 messages never came back", "within the noise", "this is &lt;noted&gt;.",
+		"ws://two/?&lt;script&gt;: fell silent: for &lt;1s&gt;", "3 messages never came back", "1.04 n.s. (0.900–1.20)", "n.s.: not significant.", "this is &lt;noted&gt;.",
 		`<rect width="200" height="16"`, "<td class=\"n\">60.0 s</td>", "not measured", "</html>",
 	} {
 		if !strings.Contains(page, want) {
@@ -100,6 +102,20 @@ func TestHTML(t *testing.T) {
 		if strings.Contains(page, not) {
 			t.Errorf("there is %q in\n%s", not, page)
 		}
+	}
+}
+
+// TestHTMLOfNothing checks the page of a server that answered no message: it has no
+// NaN.
+func TestHTMLOfNothing(t *testing.T) {
+	r := &load.Report{Plan: load.Plan{Connections: 1, Rounds: 1, Duration: time.Second},
+		Targets: []*load.Target{{URL: "ws://none/", Rounds: []load.Round{{Connections: 1, Measured: time.Second}}}}}
+	var b strings.Builder
+	if err := report.HTML(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	if page := b.String(); strings.Contains(page, "NaN") || !strings.Contains(page, `<rect width="0" height="16"`) {
+		t.Errorf("got %s", page)
 	}
 }
 

@@ -5,12 +5,12 @@ package report
 import (
 	"fmt"
 	"io"
-	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
+	"example.com/wsecho/internal/number"
 	"example.com/wsecho/load"
 )
 
@@ -42,6 +42,9 @@ func Table(w io.Writer, r *load.Report) error {
 			b.WriteString(strings.TrimRight(line, " \n") + "\n")
 		}
 	}
+	if hasNoise(rows) {
+		fmt.Fprintf(&b, "\n%s\n", load.RatioLegend)
+	}
 	for i, note := range r.Notes {
 		if i == 0 {
 			b.WriteString("\n")
@@ -60,36 +63,29 @@ func Headline(r *load.Report) string {
 	if p.Binary {
 		kind = "binary"
 	}
-	s = append(s, size(p.Size)+" "+kind)
+	s = append(s, number.Bytes(p.Size)+" "+kind)
 	if p.Compression {
 		s = append(s, "compressed")
 	}
-	s = append(s, plural(p.Connections, "connection"))
+	s = append(s, number.Plural(p.Connections, "connection"))
 	if p.Rate > 0 {
-		s = append(s, fmt.Sprintf("open loop, %s messages/s", number(p.Rate)))
+		s = append(s, fmt.Sprintf("open loop, %s messages/s", strconv.FormatFloat(p.Rate, 'f', -1, 64)))
 	} else {
 		s = append(s, fmt.Sprintf("closed loop, %d in flight on each", p.InFlight))
 	}
-	return strings.Join(append(s, fmt.Sprintf("%s of %v", plural(p.Rounds, "round"), p.Duration)), ", ")
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return strings.Join(append(s, fmt.Sprintf("%s of %v", number.Plural(p.Rounds, "round"), p.Duration)), ", ")
 }
 
 // outcome is what became of the messages to t.
 func outcome(t *load.Target) string {
 	if t.OK() {
-		return number(float64(t.Messages)) + " messages, every byte right"
+		return number.Count(t.Messages) + " messages, every byte right"
 	}
 	n := 0
 	for _, f := range t.Failures {
 		n += f.Count
 	}
-	return fmt.Sprintf("NOT RIGHT: %s messages came back right, %s lost, %s failed", number(float64(t.Messages)), number(float64(t.Lost)), plural(n, "connection"))
+	return fmt.Sprintf("NOT RIGHT: %s messages came back right, %s lost, %s failed", number.Count(t.Messages), number.Count(t.Lost), number.Plural(n, "connection"))
 }
 
 func letter(i int) string {
@@ -105,6 +101,7 @@ type row struct {
 	Letter           string
 	Median, Min, Max string
 	Ratio            string // empty for the first server
+	Noise            bool   // the ratio is not significant
 
 	// The same for a drawing, as parts of the largest one.
 	At, From, To float64
@@ -116,9 +113,9 @@ var titles = map[string]string{"rate": "messages/s", "p50_ns": "p50", "p99_ns": 
 func rowsOf(r *load.Report) []row {
 	var rows []row
 	for _, figure := range load.Figures {
-		text := duration
+		text := number.Duration
 		if figure == "rate" {
-			text = number
+			text = number.Digits
 		}
 		most, from := 0.0, len(rows)
 		for i, t := range r.Targets {
@@ -131,10 +128,14 @@ func rowsOf(r *load.Report) []row {
 				one.Figure = titles[figure]
 			}
 			if ratio, ok := t.Ratios[figure]; ok {
-				one.Ratio = ratioText(ratio)
+				median, interval := ratio.Text("")
+				one.Ratio, one.Noise = strings.TrimSpace(median+" "+interval), ratio.Noise
 			}
 			rows = append(rows, one)
 			most = max(most, s.Max)
+		}
+		if most == 0 { // nothing came back: the bars have no scale
+			continue
 		}
 		for i := range rows[from:] {
 			one := &rows[from+i]
@@ -144,56 +145,7 @@ func rowsOf(r *load.Report) []row {
 	return rows
 }
 
-func ratioText(r load.Ratio) string {
-	s := fmt.Sprintf("%.2f", r.Median)
-	switch {
-	case r.Low == 0:
-		return s + ", too few rounds to tell from noise"
-	case r.Noise:
-		return fmt.Sprintf("%s (%.2f–%.2f), within the noise", s, r.Low, r.High)
-	}
-	return fmt.Sprintf("%s (%.2f–%.2f)", s, r.Low, r.High)
-}
-
-// number is v in whole numbers, in groups of three digits.
-func number(v float64) string {
-	if v < 100 && v != math.Trunc(v) {
-		return strconv.FormatFloat(v, 'g', 3, 64)
-	}
-	s := strconv.FormatInt(int64(math.Round(v)), 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// duration is v, in nanoseconds, in three digits.
-func duration(v float64) string {
-	d := time.Duration(v)
-	unit, name := float64(time.Microsecond), "µs"
-	switch {
-	case d >= time.Second:
-		unit, name = float64(time.Second), "s"
-	case d >= time.Millisecond:
-		unit, name = float64(time.Millisecond), "ms"
-	}
-	digits := 2
-	switch v /= unit; {
-	case v >= 100:
-		digits = 0
-	case v >= 10:
-		digits = 1
-	}
-	return strconv.FormatFloat(v, 'f', digits, 64) + " " + name
-}
-
-// size is n bytes in the unit that makes it a whole number.
-func size(n int) string {
-	switch {
-	case n > 0 && n%(1<<20) == 0:
-		return fmt.Sprintf("%d MiB", n>>20)
-	case n > 0 && n%(1<<10) == 0:
-		return fmt.Sprintf("%d KiB", n>>10)
-	}
-	return fmt.Sprintf("%d B", n)
+// hasNoise reports whether a ratio of rows has the mark that Legend explains.
+func hasNoise(rows []row) bool {
+	return slices.ContainsFunc(rows, func(r row) bool { return r.Noise })
 }
