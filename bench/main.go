@@ -57,11 +57,12 @@ type serveCommand struct {
 	Server      string        `arg:"" help:"Its name, as list has it."`
 	TLS         bool          `name:"tls" help:"Over TLS, with a certificate that is made for it."`
 	Compression bool          `help:"With permessage-deflate."`
+	Strict      bool          `help:"With the library's options for what RFC 6455 demands, where they are off by default."`
 	Heartbeat   time.Duration `placeholder:"DURATION" help:"With a ping at this interval; negative for none where there would be one."`
 }
 
 func (s *serveCommand) Run() error {
-	o := peers.Options{TLS: s.TLS, Compression: s.Compression, Heartbeat: s.Heartbeat}
+	o := peers.Options{TLS: s.TLS, Compression: s.Compression, Strict: s.Strict, Heartbeat: s.Heartbeat}
 	p, ok := peers.Find(s.Server)
 	if !ok {
 		return usage{fmt.Errorf("there is no server %q; bench list lists them", s.Server)}

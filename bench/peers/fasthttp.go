@@ -7,7 +7,9 @@ import (
 
 var fasthttpPeer = Peer{
 	Name: "fasthttp", Title: "fasthttp/websocket", Language: "Go",
-	Note:    "A fork of gorilla/websocket for valyala/fasthttp, with the same recipe for a heartbeat.",
+	Note: "A fork of gorilla/websocket for valyala/fasthttp. The read limit is 16 MiB; the default is none. " +
+		gorillaHeartbeatNote,
+	Needs:   gorillaPeer.Needs,
 	modules: []string{"github.com/fasthttp/websocket", "github.com/valyala/fasthttp"},
 	program: func(o Options) (*program, error) {
 		upgrader := websocket.FastHTTPUpgrader{
@@ -15,8 +17,9 @@ var fasthttpPeer = Peer{
 			EnableCompression: o.Compression,
 		}
 		s := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
-			_ = upgrader.Upgrade(ctx, func(c *websocket.Conn) { // it has answered
+			_ = upgrader.Upgrade(ctx, func(c *websocket.Conn) { // Upgrade has answered
 				defer c.Close()
+				c.SetReadLimit(readLimit)
 				defer pingOnTicker(c, o.Heartbeat)()
 				for {
 					typ, p, err := c.ReadMessage()

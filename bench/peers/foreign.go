@@ -23,23 +23,41 @@ import (
 
 var nodePeer = Peer{
 	Name: "node-ws", Title: "npm ws", Language: "JavaScript",
-	Note: "One process, which is one thread of JavaScript. Its heartbeat is its README's: one ticker for all, and who has " +
-		"not answered by the next tick is cut.",
+	Note: "One process with one thread of JavaScript, and with bufferutil, which the README recommends for speed. The " +
+		"message limit is lowered from 100 MiB to 16 MiB. The heartbeat is the README's: one ticker for all connections " +
+		"ends those without a pong since the last tick.",
+	Needs:   []string{"heartbeat: ping on a ticker and terminate"},
 	version: nodeVersion,
 	missing: nodeMissing,
 	start: func(ctx context.Context, _ Tools, o Options) (*measure.Process, error) {
 		return startForeign(ctx, o, func(options string) *exec.Cmd {
 			cmd := exec.Command("node", "-e", nodeProgram, options)
-			cmd.Dir = nodeDir() // where it looks for modules
+			cmd.Dir = nodeDir() // for its modules
 			return cmd
+		})
+	},
+}
+
+var bunPeer = Peer{
+	Name: "bun", Title: "Bun's WebSocket server: uWebSockets in C++", Language: "JavaScript",
+	Note: "One process with one thread. It pings by itself and ends connections that are silent for two minutes. With " +
+		"another interval the heartbeat is that of node-ws. A connection may buffer 64 MiB of replies; beyond the " +
+		"default of 16 MiB Bun drops messages.",
+	Needs:   []string{"backpressure: send drops messages beyond backpressureLimit"},
+	version: bunVersion,
+	missing: bunMissing,
+	start: func(ctx context.Context, _ Tools, o Options) (*measure.Process, error) {
+		return startForeign(ctx, o, func(options string) *exec.Cmd {
+			return exec.Command(bunBinary(), "-e", bunProgram, options)
 		})
 	},
 }
 
 var pythonPeer = Peer{
 	Name: "python-websockets", Title: "Python's websockets", Language: "Python",
-	Note: "One process, with the event loop of asyncio. Its limit of 1 MiB a message is raised to 32 MiB, since it is one " +
-		"of the compressed message too. A pong may take as long as the interval, as by default.",
+	Note: "One process with the event loop of asyncio. The message limit is raised from 1 MiB to 16 MiB. It pings every 20 " +
+		"seconds by default. A pong may take as long as the interval, as by default.",
+	Needs:   []string{"read limit for messages over 1 MiB: max_size"},
 	version: pythonVersion,
 	missing: pythonMissing,
 	start: func(ctx context.Context, _ Tools, o Options) (*measure.Process, error) {
@@ -51,6 +69,9 @@ var pythonPeer = Peer{
 
 //go:embed node/echo.js
 var nodeProgram string
+
+//go:embed node/bun.js
+var bunProgram string
 
 //go:embed python/echo.py
 var pythonProgram string
@@ -144,6 +165,27 @@ func nodeVersion() string {
 		return "(unknown)"
 	}
 	return ws + " on Node.js " + node
+}
+
+// bunBinary is the program in the npm package.
+func bunBinary() string {
+	return filepath.Join(nodeDir(), "node_modules", "@oven", "bun-linux-x64", "bin", "bun")
+}
+
+func bunMissing() error {
+	if _, err := said(bunBinary(), "--version"); err != nil {
+		return fmt.Errorf("npm package @oven/bun-linux-x64 does not run: run npm ci in bench/peers/node on an x86-64 "+
+			"processor with AVX2, or name a folder where it was run in WSECHO_BENCH_NODE: %w", err)
+	}
+	return nil
+}
+
+func bunVersion() string {
+	v, err := said(bunBinary(), "--version")
+	if err != nil {
+		return "(unknown)"
+	}
+	return v
 }
 
 func pythonMissing() error {

@@ -55,3 +55,15 @@ func TestLock(t *testing.T) {
 		t.Errorf("run npm install --package-lock-only, and remove the fields that are URLs:\n%s", lock)
 	}
 }
+
+// TestMissingBun: without the package the peer names the command that installs it.
+func TestMissingBun(t *testing.T) {
+	bun, _ := Find("bun")
+	t.Setenv("WSECHO_BENCH_NODE", t.TempDir())
+	if err := bun.Missing(); err == nil || !strings.Contains(err.Error(), "run npm ci in bench/peers/node") {
+		t.Errorf("got %v, want the command", err)
+	}
+	if v := bun.Version(); v != "(unknown)" {
+		t.Errorf("got version %q", v)
+	}
+}

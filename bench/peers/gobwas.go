@@ -9,15 +9,17 @@ import (
 
 var gobwasPeer = Peer{
 	Name: "gobwas", Title: "gobwas/ws", Language: "Go",
-	Note:          "With wsutil, as its README begins.",
+	Note:          "With wsutil, as the first example of its README. The message limit is 16 MiB; the example's is 1 MiB.",
+	Needs:         []string{"read limit: wsutil.SetMaxMessageSize", "heartbeat: pings, deadlines and a lock for writes"},
 	modules:       []string{"github.com/gobwas/ws"},
-	noCompression: "gobwas/ws compresses single frames, and wsutil, which makes messages of them, does not know of it",
-	noHeartbeat:   "gobwas/ws leaves pings to its users, and the lock that a second writer would need",
+	noCompression: "gobwas/ws compresses single frames; wsutil, which assembles messages, does not support that",
+	noHeartbeat:   "gobwas/ws does not ping, and a second goroutine that writes needs a lock of its own",
 	program: func(Options) (*program, error) {
+		wsutil.SetMaxMessageSize(readLimit)
 		return overHTTP(func(w http.ResponseWriter, r *http.Request) {
 			c, _, _, err := ws.UpgradeHTTP(r, w)
 			if err != nil {
-				return // it has answered
+				return // UpgradeHTTP has answered
 			}
 			go func() {
 				defer c.Close()

@@ -7,10 +7,14 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+const gorillaHeartbeatNote = "With a heartbeat, a ticker writes pings and each pong extends the read deadline, as in its chat " +
+	"example. The deadline is two intervals; the example's is 10/9 of one."
+
 var gorillaPeer = Peer{
 	Name: "gorilla", Title: "gorilla/websocket", Language: "Go", Full: true,
-	Note: "With a heartbeat it is the popular recipe: a ping is written on a ticker, and the connection ends when that " +
-		"fails. Nobody waits for pongs.",
+	Note: "ReadMessage and WriteMessage, as in its echo example. The read limit is 16 MiB; the default is none. " +
+		gorillaHeartbeatNote,
+	Needs:   []string{"read limit: SetReadLimit", "heartbeat: a ticker, SetReadDeadline and SetPongHandler"},
 	modules: []string{"github.com/gorilla/websocket"},
 	program: func(o Options) (*program, error) {
 		upgrader := websocket.Upgrader{
@@ -20,9 +24,10 @@ var gorillaPeer = Peer{
 		return overHTTP(func(w http.ResponseWriter, r *http.Request) {
 			c, err := upgrader.Upgrade(w, r, nil)
 			if err != nil {
-				return // it has answered
+				return // Upgrade has answered
 			}
 			defer c.Close()
+			c.SetReadLimit(readLimit)
 			defer pingOnTicker(c, o.Heartbeat)()
 			for {
 				typ, p, err := c.ReadMessage()
@@ -37,18 +42,24 @@ var gorillaPeer = Peer{
 	},
 }
 
-// gorillaConn is a connection of gorilla/websocket or of a fork of it.
+// A gorillaConn is a connection of gorilla/websocket or of a fork of it.
 type gorillaConn interface {
 	WriteControl(typ int, data []byte, deadline time.Time) error
+	SetReadDeadline(time.Time) error
+	SetPongHandler(func(string) error)
 	Close() error
 }
 
-// pingOnTicker writes pings until stop, and closes the connection when that fails.
+// pingOnTicker writes pings until stop is called, and lets each pong extend the read
+// deadline. With no interval it does nothing.
 func pingOnTicker(c gorillaConn, interval time.Duration) (stop func()) {
 	if interval <= 0 {
 		return func() {}
 	}
 	const writeWait = 10 * time.Second
+	pongWait := 2 * interval
+	_ = c.SetReadDeadline(time.Now().Add(pongWait)) // the next read returns the error
+	c.SetPongHandler(func(string) error { return c.SetReadDeadline(time.Now().Add(pongWait)) })
 	done := make(chan struct{})
 	go func() {
 		t := time.NewTicker(interval)

@@ -9,17 +9,20 @@ import (
 
 var gwsPeer = Peer{
 	Name: "gws", Title: "lxzan/gws", Language: "Go", Full: true,
-	Note: "Its README lets the clients ping, and cuts those that have not within three intervals. With a heartbeat the " +
-		"server pings instead, and pongs keep a connection.",
+	Note: "In its README the clients ping, and a deadline ends the connection of a client that does not. With a heartbeat " +
+		"the server pings here, and each pong extends a deadline of three intervals. The check of UTF-8 is off, as by " +
+		"default, except in the checks of correctness.",
+	Needs:   []string{"heartbeat: WritePing on a ticker and SetDeadline", "UTF-8: CheckUtf8Enabled"},
 	modules: []string{"github.com/lxzan/gws"},
 	program: func(o Options) (*program, error) {
 		upgrader := gws.NewUpgrader(gwsEcho{heartbeat: o.Heartbeat}, &gws.ServerOption{
 			PermessageDeflate: gws.PermessageDeflate{Enabled: o.Compression},
+			CheckUtf8Enabled:  o.Strict,
 		})
 		return overHTTP(func(w http.ResponseWriter, r *http.Request) {
 			c, err := upgrader.Upgrade(w, r)
 			if err != nil {
-				return // it has answered
+				return // Upgrade has answered
 			}
 			go c.ReadLoop()
 			if o.Heartbeat > 0 {

@@ -11,12 +11,13 @@ import (
 
 var melodyPeer = Peer{
 	Name: "melody", Title: "olahol/melody", Language: "Go",
-	Note: "Its limit of 512 B a message is raised to 32 MiB. It pings every 54 seconds by itself. With another heartbeat it " +
-		"waits for a pong twice as long as the interval.",
+	Note: "The message limit is raised from 512 B to 16 MiB. It pings every 54 seconds by default. With another interval, " +
+		"a pong may take two intervals.",
+	Needs:   []string{"read limit for messages over 512 B: Config.MaxMessageSize"},
 	modules: []string{"github.com/olahol/melody", "github.com/gorilla/websocket"},
 	program: func(o Options) (*program, error) {
 		m := melody.New()
-		m.Config.MaxMessageSize = 16 << 20
+		m.Config.MaxMessageSize = readLimit
 		interval := o.Heartbeat
 		if interval < 0 {
 			interval = 24 * time.Hour // it cannot be switched off
@@ -25,11 +26,11 @@ var melodyPeer = Peer{
 			m.Config.PingPeriod, m.Config.PongWait = interval, 2*interval
 		}
 		m.Upgrader.EnableCompression = o.Compression
-		// An error is of a session that is closed, which melody knows itself.
+		// An error means that the session is closed, which melody handles.
 		m.HandleMessage(func(s *melody.Session, p []byte) { _ = s.Write(p) })
 		m.HandleMessageBinary(func(s *melody.Session, p []byte) { _ = s.WriteBinary(p) })
 		p := overHTTP(func(w http.ResponseWriter, r *http.Request) {
-			_ = m.HandleRequest(w, r) // it has answered
+			_ = m.HandleRequest(w, r) // melody has answered
 		})
 		shutdown := p.shutdown
 		p.shutdown = func(ctx context.Context) error { return errors.Join(m.Close(), shutdown(ctx)) }

@@ -15,10 +15,11 @@ import (
 
 var nbioPeer = Peer{
 	Name: "nbio", Title: "lesismal/nbio", Language: "Go",
-	Note: "Its engine, with as many pollers as it chooses, in a program of its own: every other server would be the slower " +
-		"for the 1 MiB that it allocates at the start. That it cuts who has been silent for two minutes is switched off. " +
-		"Over TLS it uses a copy of crypto/tls that does not block. Empty messages it drops.",
-	noHeartbeat: "lesismal/nbio leaves pings to its users, and cuts who has been silent for too long",
+	Note: "Its engine with the default number of pollers, in a program of its own, because it allocates 1 MiB at the start. " +
+		"It ends connections that are silent for two minutes, as by default. The message limit is raised from 4 MiB to " +
+		"16 MiB. Over TLS it uses a copy of crypto/tls that does not block. It drops empty messages.",
+	Needs:       []string{"heartbeat for clients that may be silent for two minutes", "read limit for messages over 4 MiB: Upgrader.MessageLengthLimit"},
+	noHeartbeat: "lesismal/nbio does not ping; it ends connections that are silent for two minutes",
 	version: func() string {
 		info, err := buildinfo.ReadFile(nbioBinary())
 		if err != nil {

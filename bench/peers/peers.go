@@ -1,5 +1,5 @@
-// Package peers holds the echo servers that are compared: each the plain echo
-// that its library's README or example shows, in a process of its own.
+// Package peers contains the echo servers of the comparison. Each echoes whole messages
+// as its library documents it, in a process of its own.
 package peers
 
 import (
@@ -19,11 +19,12 @@ import (
 
 // A Peer is an echo server.
 type Peer struct {
-	Name     string // short, without spaces: "gws"
-	Title    string // "lxzan/gws"
-	Language string // "Go"
-	Note     string // sentences on how it differs from the library's README; may be ""
-	Full     bool   // it is one of the few that are measured in everything
+	Name     string   // short, without spaces: "gws"
+	Title    string   // "lxzan/gws"
+	Language string   // "Go"
+	Note     string   // sentences on its program and its differences from the library's example; may be ""
+	Needs    []string // settings and code that a server on the internet needs beside the echo; empty: none
+	Full     bool     // it is one of the few that are measured in every workload
 
 	modules       []string      // the library, and what it builds on
 	version       func() string // nil: that of the modules
@@ -40,6 +41,7 @@ type Peer struct {
 type Options struct {
 	TLS         bool
 	Compression bool          // permessage-deflate, without context takeover where that can be chosen
+	Strict      bool          // with the library's options for what RFC 6455 demands, where they are off by default
 	Heartbeat   time.Duration // interval of pings; 0: as the server does by itself, negative: none
 }
 
@@ -64,8 +66,8 @@ func overHTTP(h http.HandlerFunc) *program {
 // All are the peers in the order of the tables.
 func All() []Peer {
 	return []Peer{
-		rawPeer, wsechoPeer, embeddedPeer, gorillaPeer, coderPeer, errgroupPeer, gwsPeer,
-		gobwasPeer, fasthttpPeer, melodyPeer, xnetPeer, nbioPeer, nodePeer, pythonPeer,
+		rawPeer, wsechoPeer, embeddedPeer, parkPeer, gorillaPeer, coderPeer, coderCopyPeer, errgroupPeer, gwsPeer,
+		gobwasPeer, fasthttpPeer, melodyPeer, xnetPeer, nbioPeer, nodePeer, bunPeer, pythonPeer,
 	}
 }
 
@@ -148,6 +150,9 @@ func (o Options) arguments() (args []string) {
 	if o.Compression {
 		args = append(args, "--compression")
 	}
+	if o.Strict {
+		args = append(args, "--strict")
+	}
 	if o.Heartbeat != 0 {
 		args = append(args, "--heartbeat="+o.Heartbeat.String()) // one word, for it may begin with a minus
 	}
@@ -163,12 +168,13 @@ func parse(args []string) (name string, o Options, err error) {
 	f.SetOutput(io.Discard)
 	f.BoolVar(&o.TLS, "tls", false, "")
 	f.BoolVar(&o.Compression, "compression", false, "")
+	f.BoolVar(&o.Strict, "strict", false, "")
 	f.DurationVar(&o.Heartbeat, "heartbeat", 0, "")
 	if err := f.Parse(args[1:]); err != nil {
-		return "", o, fmt.Errorf("serve %s: %w; there are -tls, -compression and -heartbeat INTERVAL", args[0], err)
+		return "", o, fmt.Errorf("serve %s: %w; there are -tls, -compression, -strict and -heartbeat INTERVAL", args[0], err)
 	}
 	if f.NArg() > 0 {
-		return "", o, fmt.Errorf("serve %s: %q is no flag; there are -tls, -compression and -heartbeat INTERVAL", args[0], f.Arg(0))
+		return "", o, fmt.Errorf("serve %s: %q is no flag; there are -tls, -compression, -strict and -heartbeat INTERVAL", args[0], f.Arg(0))
 	}
 	return args[0], o, nil
 }

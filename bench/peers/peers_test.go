@@ -27,7 +27,7 @@ var combinations = []peers.Options{
 	{TLS: true},
 	{Compression: true},
 	{Heartbeat: time.Second},
-	{TLS: true, Compression: true, Heartbeat: time.Second},
+	{TLS: true, Compression: true, Strict: true, Heartbeat: time.Second},
 	{Heartbeat: -1},
 }
 
@@ -342,8 +342,8 @@ func TestBadInput(t *testing.T) {
 		{"", "serve needs the name of a server"},
 		{"nobody", `there is no server "nobody"`},
 		{"wsecho", "wsecho: it is not a part of this program"},
-		{"gorilla -tsl", "serve gorilla: flag provided but not defined: -tsl; there are -tls, -compression and -heartbeat INTERVAL"},
-		{"gorilla tls", `serve gorilla: "tls" is no flag; there are -tls, -compression and -heartbeat INTERVAL`},
+		{"gorilla -tsl", "serve gorilla: flag provided but not defined: -tsl; there are -tls, -compression, -strict and -heartbeat INTERVAL"},
+		{"gorilla tls", `serve gorilla: "tls" is no flag; there are -tls, -compression, -strict and -heartbeat INTERVAL`},
 		{"xnet -compression", "xnet: golang.org/x/net/websocket has no permessage-deflate"},
 	} {
 		var out strings.Builder

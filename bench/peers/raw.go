@@ -7,7 +7,7 @@ import (
 
 var rawPeer = Peer{
 	Name: "raw", Title: "TCP echo", Language: "Go",
-	Note:          "No WebSocket: bytes go back as they come. It is the floor.",
+	Note:          "TCP without WebSocket: the lower bound.",
 	version:       runtime.Version,
 	noCompression: "raw TCP has no permessage-deflate",
 	noHeartbeat:   "raw TCP has no pings",

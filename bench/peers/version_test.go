@@ -26,7 +26,7 @@ func TestVersion(t *testing.T) {
 			v = moduleVersions(info, p.modules)
 		}
 		switch {
-		case p.Name == "wsecho", p.Name == "embedded":
+		case p.Name == "wsecho", p.Name == "embedded", p.Name == "embedded-park":
 			if v != "(devel)" {
 				t.Errorf("%s: %q", p.Name, v)
 			}

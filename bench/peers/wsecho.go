@@ -16,21 +16,48 @@ import (
 )
 
 var wsechoPeer = Peer{
-	Name: "wsecho", Title: "wsecho", Language: "Go", Full: true,
-	Note:    "The binary, as people run it.",
+	Name: "wsecho", Title: "wsecho, the command", Language: "Go", Full: true,
+	Note:    "The binary with its default flags. It batches replies and parks idle connections.",
 	modules: []string{"example.com/wsecho"},
-	noTLS:   "the wsecho binary leaves TLS to what is in front of it; embedded is the same server with TLS",
+	noTLS:   "the wsecho binary has no TLS; embedded is the same server with TLS",
 	start:   startWsecho,
 }
 
 var embeddedPeer = Peer{
-	Name: "embedded", Title: "wsecho, embedded", Language: "Go",
-	Note:    "The packages of wsecho in a program of one's own, with no limit of connections and no memory budget.",
+	Name: "embedded", Title: "wsecho, embedded, default options", Language: "Go",
+	Note:    "The program of the README with the handler of package echo: default options but no connection limit.",
 	modules: []string{"example.com/wsecho"},
-	program: embedded,
+	program: func(o Options) (*program, error) {
+		s, err := newEmbedded(o, server.Options{})
+		if err != nil {
+			return nil, err
+		}
+		p := overHTTP(s.ServeHTTP)
+		shutdown := p.shutdown
+		p.shutdown = func(ctx context.Context) error { return errors.Join(s.Shutdown(ctx), shutdown(ctx)) }
+		return p, nil
+	},
 }
 
-// startWsecho starts the server on a port that is free.
+var parkPeer = Peer{
+	Name: "embedded-park", Title: "wsecho, embedded, HoldReplies and ParkAfter", Language: "Go",
+	Note: "As embedded, but under Serve, with HoldReplies, which batches replies, and with ParkAfter, which frees the " +
+		"goroutines of idle connections.",
+	modules: []string{"example.com/wsecho"},
+	program: func(o Options) (*program, error) {
+		s, err := newEmbedded(o, server.Options{HoldReplies: true, ParkAfter: 10 * time.Second})
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		return &program{
+			serve:    func(l net.Listener) error { return s.Serve(ctx, l) },
+			shutdown: func(context.Context) error { cancel(); return nil }, // Serve waits for the connections
+		}, nil
+	},
+}
+
+// startWsecho starts the server on a free port.
 func startWsecho(ctx context.Context, t Tools, o Options) (*measure.Process, error) {
 	if t.Wsecho == "" {
 		return nil, errors.New("the path of the wsecho binary is not given")
@@ -61,18 +88,10 @@ func startWsecho(ctx context.Context, t Tools, o Options) (*measure.Process, err
 	return nil, err
 }
 
-func embedded(o Options) (*program, error) {
-	options := server.Options{HoldReplies: true, ParkAfter: 10 * time.Second, MaxConns: -1, PingInterval: o.Heartbeat}
+func newEmbedded(o Options, options server.Options) (*server.Server, error) {
+	options.MaxConns, options.PingInterval = -1, o.Heartbeat
 	if o.Compression {
 		options.Compression = websocket.CompressionNoContextTakeover
 	}
-	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, options)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	return &program{
-		serve:    func(l net.Listener) error { return s.Serve(ctx, l) },
-		shutdown: func(context.Context) error { cancel(); return nil }, // Serve returns when all have gone
-	}, nil
+	return server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, options)
 }

@@ -4,8 +4,10 @@ import "golang.org/x/net/websocket"
 
 var xnetPeer = Peer{
 	Name: "xnet", Title: "golang.org/x/net/websocket", Language: "Go",
-	Note: "Its example copies bytes, and so makes texts of all messages and several of a long one; this is its Codec, " +
-		"with which both kinds stay what they are. A message in several frames comes back as several.",
+	Note: "A Codec, which keeps text and binary apart. Its example copies bytes: every message becomes text, and a long " +
+		"one becomes several. A message in several frames comes back as several messages. The read limit is 32 MiB, " +
+		"the default.",
+	Needs:         []string{"deadlines of your own: it cannot ping"},
 	modules:       []string{"golang.org/x/net"},
 	noCompression: "golang.org/x/net/websocket has no permessage-deflate",
 	noHeartbeat:   "golang.org/x/net/websocket cannot send pings",

@@ -37,7 +37,7 @@ func main() {
 
 func prepare(o peers.Options) (serve func(net.Listener) error, shutdown func(context.Context) error, err error) {
 	upgrader := websocket.NewUpgrader()
-	upgrader.KeepaliveTime = 0
+	upgrader.MessageLengthLimit = 16 << 20
 	upgrader.EnableCompression(o.Compression)
 	upgrader.OnMessage(func(c *websocket.Conn, typ websocket.MessageType, p []byte) {
 		_ = c.WriteMessage(typ, p) // a peer that is gone is closed by the library
@@ -48,7 +48,7 @@ func prepare(o peers.Options) (serve func(net.Listener) error, shutdown func(con
 			Network: "tcp",
 			Listen:  func(string, string) (net.Listener, error) { return l, nil },
 			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_, _ = upgrader.Upgrade(w, r, nil) // it has answered
+				_, _ = upgrader.Upgrade(w, r, nil) // Upgrade has answered
 			}),
 		}
 		if o.TLS {

@@ -1,5 +1,5 @@
 // The echo server of npm's ws, with the heartbeat of its README. It ends when its
-// standard input does, and after SIGTERM when its clients have gone.
+// standard input ends, and after SIGTERM when its clients have closed.
 'use strict';
 
 const fs = require('fs');
@@ -18,6 +18,7 @@ if (options.pem) {
 
 const wss = new WebSocketServer({
   server,
+  maxPayload: 16 << 20,
   perMessageDeflate: options.compression && {
     serverNoContextTakeover: true,
     clientNoContextTakeover: true,

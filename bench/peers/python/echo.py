@@ -1,6 +1,6 @@
 """The echo server of Python's websockets, as its documentation has it.
 
-It ends when its standard input does, and after SIGTERM when its clients have gone.
+It ends when its standard input ends, and after SIGTERM when its clients have closed.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ async def main(options):
         ssl=context,
         compression=None,
         extensions=extensions,
-        max_size=32 << 20,  # a message of 1 MiB may be longer when it is compressed
+        max_size=16 << 20,
         **pings,
     )
     host, port = next(iter(server.sockets)).getsockname()
