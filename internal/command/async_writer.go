@@ -6,16 +6,18 @@ import (
 	"time"
 )
 
-// An asyncWriter writes lines to a writer whose reader may be slow or may have
-// stopped. It keeps the order of the lines and writes each in one call. If the queue
-// is full, writeLine blocks for at most maxWait. After that, lines are dropped until
-// the reader goes on. A notice with the number of dropped lines takes their place.
+// An asyncWriter writes lines to a writer whose reader may be slow, may have stopped or
+// may have exited. It keeps the order of the lines and writes each in one call. If the
+// queue is full, writeLine blocks for at most maxWait. After that, lines are dropped until
+// the reader goes on. A line whose write fails is dropped too. A notice with the number
+// of dropped lines takes their place.
 type asyncWriter struct {
 	w             io.Writer
 	droppedNotice func(lines int64) string
 	queue         chan string
 	stalled       atomic.Bool   // a caller has waited for maxWait, and nothing was written since
 	dropped       atomic.Int64  // since the last notice
+	incomplete    bool          // the last write ended within a line; of run
 	closing       chan struct{} // closed by close
 	done          chan struct{} // closed when run has returned
 }
@@ -57,12 +59,35 @@ func (a *asyncWriter) run() {
 	}
 }
 
+// write writes a line, after the notice about the lines that were lost before it. The
+// line is lost too if that fails. It is "" if only the notice is left.
 func (a *asyncWriter) write(line string) {
-	if n := a.dropped.Swap(0); n > 0 {
-		line = a.droppedNotice(n) + line
+	defer a.stalled.Store(false)
+	if n := a.dropped.Load(); n > 0 {
+		if !a.put(a.droppedNotice(n)) {
+			if line != "" {
+				a.dropped.Add(1)
+			}
+			return
+		}
+		a.dropped.Add(-n)
 	}
-	_, _ = io.WriteString(a.w, line) // an error has no other place to be reported
-	a.stalled.Store(false)
+	if line != "" && !a.put(line) {
+		a.dropped.Add(1)
+	}
+}
+
+// put writes a line and reports whether that succeeded. After an incomplete line, the
+// next one begins a new line.
+func (a *asyncWriter) put(line string) bool {
+	if a.incomplete {
+		line = "\n" + line
+	}
+	n, err := io.WriteString(a.w, line)
+	if n > 0 {
+		a.incomplete = line[n-1] != '\n'
+	}
+	return err == nil
 }
 
 // close waits until all lines are written, at most maxWait. No writeLine may follow.

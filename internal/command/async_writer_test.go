@@ -3,9 +3,11 @@ package command
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/slogtest"
 	"testing/synctest"
@@ -68,4 +70,54 @@ func TestLogReadSlowly(t *testing.T) {
 		<-over
 		l.close()
 	})
+}
+
+// TestLogFails checks that a line whose write fails is counted as lost, and that the
+// line after an incomplete one begins a new line.
+func TestLogFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		takes []int // bytes that each write takes; -1: all
+		want  string
+	}{
+		"no failure":             {[]int{-1, -1, -1}, "one\ntwo\nthree\n"},
+		"one line":               {[]int{-1, 0, -1, -1}, "one\n(1)\nthree\n"},
+		"two lines":              {[]int{0, 0, -1, -1}, "(2)\nthree\n"},
+		"all":                    {[]int{0, 0, 0, 0}, ""},
+		"the last":               {[]int{-1, -1, 0, -1}, "one\ntwo\n(1)\n"},
+		"within a line":          {[]int{2, -1, -1, -1}, "on\n(1)\ntwo\nthree\n"},
+		"within a notice":        {[]int{0, 2, -1, -1}, "(1\n(2)\nthree\n"},
+		"before the line's end":  {[]int{3, -1, -1, -1}, "one\n(1)\ntwo\nthree\n"},
+		"after an unfinished":    {[]int{1, 0, -1, -1}, "o\n(2)\nthree\n"},
+		"within, then only \\n ": {[]int{1, 1, -1, -1}, "o\n(2)\nthree\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := failingWriter{takes: test.takes}
+			l := newAsyncWriter(&w, func(lines int64) string { return fmt.Sprintf("(%d)\n", lines) })
+			for _, line := range []string{"one\n", "two\n", "three\n"} {
+				l.writeLine(line)
+			}
+			l.close()
+			if got := w.taken.String(); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// A failingWriter takes only a part of some writes.
+type failingWriter struct {
+	taken bytes.Buffer
+	takes []int // of the next writes; -1: all
+}
+
+func (w *failingWriter) Write(p []byte) (int, error) {
+	takes := -1
+	if len(w.takes) > 0 {
+		takes, w.takes = w.takes[0], w.takes[1:]
+	}
+	if takes < 0 {
+		return w.taken.Write(p)
+	}
+	n, _ := w.taken.Write(p[:takes])
+	return n, syscall.EPIPE
 }

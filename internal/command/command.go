@@ -35,30 +35,13 @@ func Run(ctx context.Context, release string, args []string, stdout, stderr io.W
 	return exitCode(err)
 }
 
-// untilSignal returns a context that the first signal cancels. The second signal
-// exits the process.
-func untilSignal() context.Context {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		cancel(fmt.Errorf("signal: %v", <-signals))
-		code := 1
-		if number, ok := (<-signals).(syscall.Signal); ok {
-			code = 128 + int(number)
-		}
-		os.Exit(code)
-	}()
-	return ctx
-}
-
 // streams are the outputs of a subcommand.
 type streams struct{ stdout, stderr io.Writer }
 
 // A commandLine holds the parsed flags of all subcommands.
 type commandLine struct {
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
-	Serve   serveCommand     `cmd:"" default:"withargs" help:"Run a WebSocket echo server until SIGINT or SIGTERM."`
+	Serve   serveCommand     `cmd:"" default:"withargs" help:"Run a WebSocket echo server until SIGINT, SIGTERM or SIGHUP."`
 	Bench   benchCommand     `cmd:"" help:"Measure echo servers, verify every byte that they send back, and compare them."`
 	Check   checkCommand     `cmd:"" help:"Check that a server works: connect, handshake, echo, close."`
 }
@@ -95,6 +78,8 @@ func run(ctx context.Context, release string, args []string, out streams) error 
 	case err != nil:
 		return hintError{usageError{err}, helpFor(err)}
 	}
+	// Without this, a write to a closed pipe on stdout or stderr would end the process.
+	signal.Ignore(syscall.SIGPIPE)
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(out)
 }

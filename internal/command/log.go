@@ -25,7 +25,7 @@ func (f logFormat) handler(w io.Writer) slog.Handler {
 
 // droppedNotice returns the log line for dropped lines.
 func (f logFormat) droppedNotice(lines int64) string {
-	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines dropped: the reader of stderr is too slow", 0)
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines lost: stderr was not read in time", 0)
 	r.Add("lines", lines)
 	var b strings.Builder
 	_ = f.handler(&b).Handle(context.Background(), r) // a Builder returns no error

@@ -17,7 +17,7 @@ type messageLog struct{ *asyncWriter }
 
 func newMessageLog(w io.Writer) messageLog {
 	return messageLog{newAsyncWriter(w, func(messages int64) string {
-		return fmt.Sprintf("(%d messages not shown: the reader of stdout is too slow)\n", messages)
+		return fmt.Sprintf("(%d messages not shown: stdout was not read in time)\n", messages)
 	})}
 }
 

@@ -72,7 +72,7 @@ func TestMessagesUnread(t *testing.T) {
 				lines <- s.Text()
 			}
 		}()
-		want := []string{"0", fmt.Sprintf("(%d messages not shown: the reader of stdout is too slow)", extra+1)}
+		want := []string{"0", fmt.Sprintf("(%d messages not shown: stdout was not read in time)", extra+1)}
 		for i := range maxQueued {
 			want = append(want, fmt.Sprint(i+1))
 		}

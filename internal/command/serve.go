@@ -56,7 +56,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams) error {
 	// The line about the signal comes before those of the drain.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() {
-		log.Info("shutting down; a second signal exits immediately", "cause", context.Cause(ctx).Error())
+		log.Info("shutting down; a second signal after half a second exits at once", "cause", context.Cause(ctx).Error())
 		stop()
 	})()
 	var wg sync.WaitGroup

@@ -224,6 +224,7 @@ var attacks = []row{
 		duty: "1001 to each peer within the drain timeout, exit code 0; a second signal exits at once",
 		tests: []string{
 			"internal/e2e.TestDrainMany", "internal/e2e.TestDrainBusy", "internal/e2e.TestScripts/drain", "internal/e2e.TestScripts/second",
+			"internal/e2e.TestRepeatedSignal", "internal/e2e.TestHangup",
 			"server.TestDrain", "server.TestDrainTimeout", "server.TestDrainUnderLoad",
 			"server.TestSilentAtShutdown",
 		},
@@ -235,11 +236,11 @@ var attacks = []row{
 	},
 	28: {
 		what: "peer data that attacks the log or the terminal",
-		duty: "it is quoted, and shortened if it is long",
+		duty: "it is quoted, and shortened if it is long; a reader that stops or exits does not stop the server",
 		tests: []string{
 			"server.TestLogQuotes", "server.TestLogCut", "server.TestLogCutHTTP", "server.TestLogCutRemote", "server.TestLogCutWhere", "internal/e2e.TestScripts/log", "internal/command.TestMessageLine", "internal/command.FuzzMessageLine",
 			"internal/command.TestMessagesUnread",
-			"internal/e2e.TestStdoutUnread",
+			"internal/e2e.TestStdoutUnread", "internal/e2e.TestReaderExits",
 			"internal/e2e.TestFullForce/log_injection",
 			"internal/e2e.TestFullForce/log_injection,_JSON",
 		},
