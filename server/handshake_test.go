@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/coder/websocket"
 
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
@@ -146,6 +149,45 @@ func TestHeaderBytes(t *testing.T) {
 		}
 		if r != nil && tt.status != 101 {
 			_ = r.Body.Close()
+		}
+	}
+}
+
+// TestSpelling checks that the answers spell the fields of the handshake as RFC 6455
+// does.
+func TestSpelling(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{Subprotocols: []string{"a"}, Compression: websocket.CompressionNoContextTakeover})
+	for _, tt := range []struct {
+		path   string
+		header http.Header
+		names  []string
+	}{
+		{"", http.Header{"Sec-WebSocket-Protocol": {"a"}, "Sec-WebSocket-Extensions": {"permessage-deflate"}}, []string{"Accept", "Extensions", "Protocol"}},
+		{"", http.Header{"Sec-WebSocket-Version": {"12"}}, []string{"Version"}},
+		{"x", http.Header{"Upgrade": {}}, []string{"Version"}},
+	} {
+		p := s.raw(t)
+		if err := p.SendRaw(wstest.Request(s.url+tt.path, "", tt.header)); err != nil {
+			t.Fatal(err)
+		}
+		_ = p.NetConn().SetReadDeadline(time.Now().Add(soon))
+		in := bufio.NewReader(p.NetConn())
+		var head strings.Builder
+		for line := ""; line != "\r\n"; {
+			var err error
+			if line, err = in.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			head.WriteString(line)
+		}
+		for _, name := range tt.names {
+			if !strings.Contains(head.String(), "\r\nSec-WebSocket-"+name+": ") {
+				t.Errorf("got no Sec-WebSocket-%s in %q", name, head.String())
+			}
+		}
+		if strings.Contains(head.String(), "Sec-Websocket-") {
+			t.Errorf("got %q", head.String())
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/wsecho/internal/deflate"
+	"example.com/wsecho/internal/handshake"
 	"example.com/wsecho/internal/transport"
 )
 
@@ -95,9 +96,11 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if h.extensions != "" {
 		h.Header().Set("Sec-WebSocket-Extensions", h.extensions)
 	}
+	header := h.Header().Clone() // coder reads the original
+	handshake.Spell(header)
 	var answer bytes.Buffer
 	answer.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	_ = h.Header().Write(&answer) // a bytes.Buffer never fails
+	_ = header.Write(&answer) // a bytes.Buffer never fails
 	answer.WriteString("\r\n")
 	err = sock.SetDeadline(h.by)
 	if err == nil {

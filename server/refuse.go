@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+
+	"example.com/wsecho/internal/handshake"
 )
 
 // A refusal is the answer to a request that does not become a connection.
@@ -41,6 +43,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	if f.retry {
 		h.Set("Retry-After", "1")
 	}
+	handshake.Spell(h)
 	s.opts.Error(w, r, f.status, f.reason)
 }
 

@@ -119,9 +119,11 @@ func (p *Peer) handshake(url string, o DialOptions) error {
 	if err := p.SendRaw(Request(url, key, header)); err != nil {
 		return err
 	}
-	r, err := p.ReadResponse()
+	p.conn.SetReadDeadline(p.deadline())
+	r, err := handshake.ReadResponse(p.br, nil)
 	if err != nil {
 		return fmt.Errorf("reading the answer to the handshake: %w", err)
 	}
+	p.Response = r
 	return checkResponse(r, key)
 }

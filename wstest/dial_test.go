@@ -186,3 +186,19 @@ func TestRawDial(t *testing.T) {
 		t.Errorf("Recv when closed: got %v, want an error", err)
 	}
 }
+
+// TestDialInterim checks that Dial skips interim responses.
+func TestDialInterim(t *testing.T) {
+	url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
+		r, err := p.ReadRequest()
+		if err != nil {
+			return
+		}
+		check(t, p.SendRaw([]byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")))
+		check(t, p.SendRaw(wstest.Response(r.Header.Get("Sec-WebSocket-Key"), nil)))
+		_, _ = p.End(wstest.DefaultTimeout)
+	})
+	if p := dial(t, url, wstest.DialOptions{}); p.Response.StatusCode != http.StatusSwitchingProtocols {
+		t.Errorf("got %s", p.Response.Status)
+	}
+}

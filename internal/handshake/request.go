@@ -28,8 +28,8 @@ type Offer struct {
 	Extensions string
 }
 
-// request returns the request for o, with a random key.
-func (o Offer) request() *http.Request {
+// request returns the request for o, with this key.
+func (o Offer) request(key string) *http.Request {
 	r := &http.Request{Method: http.MethodGet, URL: o.URL, Host: o.URL.Host, Header: http.Header{}}
 	for name, values := range o.Header {
 		name = http.CanonicalHeaderKey(name)
@@ -49,7 +49,7 @@ func (o Offer) request() *http.Request {
 	r.Header.Set("Upgrade", "websocket")
 	r.Header.Set("Connection", "Upgrade")
 	r.Header.Set("Sec-WebSocket-Version", "13")
-	r.Header.Set("Sec-WebSocket-Key", NewKey())
+	r.Header.Set("Sec-WebSocket-Key", key)
 	for name, value := range map[string]string{
 		"Sec-WebSocket-Extensions": o.Extensions,
 		"Sec-WebSocket-Protocol":   strings.Join(o.Subprotocols, ", "),
@@ -59,7 +59,24 @@ func (o Offer) request() *http.Request {
 			r.Header.Set(name, value)
 		}
 	}
+	Spell(r.Header)
 	return r
+}
+
+// fields are the names of the handshake's fields that net/http spells otherwise.
+var fields = []string{"Sec-WebSocket-Accept", "Sec-WebSocket-Extensions", "Sec-WebSocket-Key", "Sec-WebSocket-Protocol", "Sec-WebSocket-Version"}
+
+// Spell renames the fields of the handshake in h to the spelling of RFC 6455, such as
+// Sec-WebSocket-Key. net/http writes Sec-Websocket-Key. Names have no case, but some
+// programs compare it. Get and Set do not find a renamed field.
+func Spell(h http.Header) {
+	for _, name := range fields {
+		canonical := http.CanonicalHeaderKey(name)
+		if values, ok := h[canonical]; ok {
+			delete(h, canonical)
+			h[name] = values
+		}
+	}
 }
 
 // NewKey returns a random Sec-WebSocket-Key.

@@ -37,7 +37,8 @@ func errorf(format string, args ...any) error { return &Error{Text: fmt.Sprintf(
 // [*Error] if the response is wrong, or an error of c. The response is nil if there
 // was none.
 func Open(c net.Conn, o Offer, deadline time.Time) (*bufio.Reader, *http.Response, error) {
-	request := o.request()
+	key := NewKey()
+	request := o.request(key)
 	if err := request.Write(c); err != nil {
 		return nil, nil, err
 	}
@@ -54,14 +55,14 @@ func Open(c net.Conn, o Offer, deadline time.Time) (*bufio.Reader, *http.Respons
 		return nil, response, refusal(response)
 	}
 	limited.N = math.MaxInt64
-	err = Check(response, request.Header.Get("Sec-WebSocket-Key"))
+	err = Check(response, key)
 	if err == nil {
 		err = o.check(response.Header)
 	}
 	return in, response, err
 }
 
-// read reads the response and skips interim ones (RFC 9110, section 15.2).
+// read reads the response. Its errors describe a wrong response.
 func read(in *bufio.Reader, limited *io.LimitedReader, request *http.Request) (*http.Response, error) {
 	first, err := in.Peek(1) // a server that sends nothing does not send bad HTTP
 	if err != nil {
@@ -71,19 +72,27 @@ func read(in *bufio.Reader, limited *io.LimitedReader, request *http.Request) (*
 		first, _ = in.Peek(in.Buffered())
 		return nil, errorf("the answer is not HTTP: %s", Quoted(first))
 	}
+	response, err := ReadResponse(in, request)
+	switch {
+	case err == nil:
+		return response, nil
+	case limited.N == 0:
+		return nil, errorf("the header of the answer is over %d bytes", maxHeader)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, &Error{"it ended the connection inside its answer", err}
+	case errors.As(err, new(net.Error)): // from the connection, not from the parser
+		return nil, err
+	}
+	return nil, &Error{"the answer is not HTTP: " + Quoted([]byte(err.Error())), err}
+}
+
+// ReadResponse reads the response to a request. It skips interim responses, such as 103
+// (RFC 9110, section 15.2). Nil stands for a GET request.
+func ReadResponse(in *bufio.Reader, request *http.Request) (*http.Response, error) {
 	for {
 		response, err := http.ReadResponse(in, request)
-		switch {
-		case err != nil && limited.N == 0:
-			return nil, errorf("the header of the answer is over %d bytes", maxHeader)
-		case errors.Is(err, io.ErrUnexpectedEOF):
-			return nil, &Error{"it ended the connection inside its answer", err}
-		case errors.As(err, new(net.Error)): // from the connection, not from the parser
-			return nil, err
-		case err != nil:
-			return nil, &Error{"the answer is not HTTP: " + Quoted([]byte(err.Error())), err}
-		case response.StatusCode/100 != 1 || response.StatusCode == http.StatusSwitchingProtocols:
-			return response, nil
+		if err != nil || response.StatusCode/100 != 1 || response.StatusCode == http.StatusSwitchingProtocols {
+			return response, err
 		}
 	}
 }
@@ -125,6 +134,8 @@ func (o Offer) check(h http.Header) error {
 	chosen := h.Values("Sec-WebSocket-Protocol")
 	extensions := h.Values("Sec-WebSocket-Extensions")
 	switch {
+	case slices.Contains(extensions, ""): // the field is a list of at least one (RFC 6455, section 9.1)
+		return errorf("the answer has an empty Sec-WebSocket-Extensions")
 	case len(extensions) > 0 && o.Extensions == "":
 		return errorf("it chose the extension %s, which was not offered", Quoted([]byte(strings.Join(extensions, ", "))))
 	case len(chosen) > 1, len(chosen) == 1 && !slices.Contains(o.Subprotocols, chosen[0]):
