@@ -211,6 +211,61 @@ func TestErrorHook(t *testing.T) {
 	}
 }
 
+// TestOnRefuse: OnRefuse gets each refusal once, with the status and the reason of the
+// answer, and no request that is answered.
+func TestOnRefuse(t *testing.T) {
+	t.Parallel()
+	type refusal struct {
+		path   string
+		status int
+		reason string
+	}
+	got := make(chan refusal, 10)
+	s := serve(t, echoes, server.Options{
+		MaxConns: 1,
+		Hosts:    []string{"127.0.0.1"},
+		Admit: func(r *http.Request) (any, error) {
+			if r.URL.Path == "/denied" {
+				return nil, errors.New("no ticket")
+			}
+			return nil, nil
+		},
+		OnRefuse: func(r *http.Request, status int, reason error) {
+			got <- refusal{r.URL.Path, status, reason.Error()}
+		},
+	})
+	upgrade := func(path string, header http.Header) string { return string(wstest.Request(s.url+path, "", header)) }
+	for _, tt := range []struct {
+		request string
+		status  int // 0: OnRefuse is not called
+		path    string
+	}{
+		{"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 0, ""},
+		{"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", 426, "/ws"},
+		{upgrade("a", http.Header{"Origin": {"http://elsewhere.example"}}), 403, "/a"},
+		{upgrade("b", http.Header{"Sec-WebSocket-Version": {"8"}}), 400, "/b"},
+		{upgrade("c", http.Header{"Content-Length": {"3"}}), 400, "/c"},
+		{upgrade("d", http.Header{"Host": {"elsewhere.example"}}), 421, "/d"},
+		{upgrade("denied", nil), 403, "/denied"},
+		{upgrade("good", nil), 0, ""},
+		{upgrade("late", nil), 503, "/late"}, // the only slot is in use
+	} {
+		r, body := roundTrip(t, s.raw(t), tt.request)
+		if tt.status == 0 {
+			if len(got) > 0 {
+				t.Errorf("%.40q: got %+v for a request with the answer %d", tt.request, <-got, r.StatusCode)
+			}
+			continue
+		}
+		want := refusal{tt.path, tt.status, strings.TrimSuffix(body, "\n")}
+		if len(got) != 1 {
+			t.Errorf("%.40q: got %d calls, want 1", tt.request, len(got))
+		} else if g := <-got; g != want || r.StatusCode != tt.status {
+			t.Errorf("%.40q: got %+v and the answer %d, want %+v", tt.request, g, r.StatusCode, want)
+		}
+	}
+}
+
 // TestSlowHandshake sends part of a request, or nothing, and waits.
 func TestSlowHandshake(t *testing.T) {
 	const timeout = time.Second

@@ -140,6 +140,12 @@ type Options struct {
 	// OnEnd is called once for each connection when it has ended, on a goroutine of that
 	// connection. It delays only the return of Serve and Shutdown. Nil: not called.
 	OnEnd func(Outcome)
+	// OnRefuse is called for each request that the server refuses, before the answer. It
+	// gets the status and the reason, which is one sentence and may contain text of the
+	// client. Status 0 means that no answer can be written. It runs on the request's
+	// goroutine, may be called concurrently, and delays the answer. net/http refuses some
+	// requests itself, such as malformed ones; it is not called for those. Nil: not called.
+	OnRefuse func(r *http.Request, status int, reason error)
 	// Logger gets a line at level info for each connection that has ended, at debug for
 	// each that has begun, and at error for a handler that panicked. A string that a peer
 	// may have chosen is truncated to 256 bytes. Nil: nothing is logged.

@@ -25,10 +25,11 @@ func busy(reason string) *refusal {
 	return &refusal{http.StatusServiceUnavailable, errors.New(reason), true}
 }
 
-// refuse logs the refusal and writes it as the response.
+// refuse reports the refusal and writes it as the response. Every refusal of this package
+// passes through it.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	yield()
-	s.log.Debug("refused", "remote", logged(r.RemoteAddr), "status", f.status, "reason", logged(f.reason.Error()))
+	s.reportRefusal(r, f)
 	h := w.Header()
 	switch f.status {
 	case 0:
@@ -45,6 +46,14 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	}
 	handshake.Spell(h)
 	s.opts.Error(w, r, f.status, f.reason)
+}
+
+// reportRefusal logs a refusal and passes it to Options.OnRefuse.
+func (s *Server) reportRefusal(r *http.Request, f *refusal) {
+	s.log.Debug("refused", "remote", logged(r.RemoteAddr), "status", f.status, "reason", logged(f.reason.Error()))
+	if s.opts.OnRefuse != nil {
+		s.opts.OnRefuse(r, f.status, f.reason)
+	}
 }
 
 // acquireSlot reserves a slot for a connection from ip. It returns a refusal if no slot
