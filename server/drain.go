@@ -63,7 +63,7 @@ func (s *Server) delay(ctx context.Context) {
 	if s.opts.DrainDelay == 0 || over {
 		return
 	}
-	s.log.Info("draining soon", "delay", s.opts.DrainDelay)
+	s.log.Info("draining soon", seconds("delay_seconds", s.opts.DrainDelay, time.Millisecond))
 	t := time.NewTimer(s.opts.DrainDelay)
 	defer t.Stop()
 	select {
@@ -85,7 +85,7 @@ func (s *Server) drain(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	conns := s.snapshot()
-	s.log.Info("draining", "connections", len(conns), "timeout", s.opts.DrainTimeout)
+	s.log.Info("draining", "connections", len(conns), seconds("timeout_seconds", s.opts.DrainTimeout, time.Millisecond))
 
 	var group errgroup.Group
 	s.closeAll(ctx, conns, &group)

@@ -36,7 +36,9 @@ func (s *logBuffer) String() string {
 	return s.b.String()
 }
 
-func (s *logBuffer) logger() *slog.Logger { return slog.New(slog.NewTextHandler(s, nil)) }
+func (s *logBuffer) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{ReplaceAttr: noDuration}))
+}
 
 // TestDrain drains peers that answer, peers that do not, and peers that cannot receive
 // the close frame.

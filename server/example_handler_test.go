@@ -33,7 +33,7 @@ func Example_handler() {
 	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			switch a.Key {
-			case "time", "remote", "age", "silent", "rtt", "connections": // they differ from run to run
+			case "time", "remote", "age_seconds", "silent_seconds", "connections": // they differ from run to run
 				return slog.Attr{}
 			}
 			return a
@@ -77,7 +77,7 @@ func Example_handler() {
 	// HELLO <nil>
 	// level=INFO msg=ended kind=normal by=peer gone=false code=1000 reason=bye sent=1000 received=1000 id=1 uri="/room?n=1" messages_in=1 messages_out=1 bytes_in=5 bytes_out=5
 	// OnEnd: normal by peer 1000 bye
-	// level=INFO msg=draining timeout=15s
+	// level=INFO msg=draining timeout_seconds=15
 	// level=INFO msg=drained acknowledged=0 unacknowledged=0 unwritable=0
 	// Serve: <nil>
 }

@@ -3,11 +3,13 @@ package server_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
@@ -21,11 +23,72 @@ const hostile = "a\n\x1b[31m\u202eb"
 // logFormats lists the formats of the log, at level debug.
 var logFormats = map[string]func(io.Writer) slog.Handler{
 	"text": func(w io.Writer) slog.Handler {
-		return slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})
+		return slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noDuration})
 	},
 	"JSON": func(w io.Writer) slog.Handler {
-		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})
+		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: noDuration})
 	},
+}
+
+// noDuration panics if a line of the log has a Duration, which slog prints in JSON as
+// nanoseconds without a unit.
+func noDuration(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		panic(fmt.Sprintf("the log has the duration %v: write it in seconds, with the unit in the key", a))
+	}
+	return a
+}
+
+// TestLogSeconds checks that durations are in seconds.
+func TestLogSeconds(t *testing.T) {
+	t.Parallel()
+	var log logBuffer
+	s := serve(t, echoes, server.Options{Logger: slog.New(logFormats["JSON"](&log)), PingInterval: 20 * time.Millisecond, DrainTimeout: 1500 * time.Millisecond})
+	began := time.Now()
+	p := s.dial(t, wstest.DialOptions{})
+	for n := 0; n < 3; { // pings
+		f, err := p.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Opcode == wstest.Ping {
+			n++
+			send(t, p, wstest.PongFrame(string(f.Payload)))
+		}
+	}
+	least := 20 * time.Millisecond // between two of them
+	done(t, p, 1000, wstest.CloseFrame(1000, ""))
+	s.end(t)
+	_ = s.stop()
+	most := time.Since(began)
+	found := 0
+	for line := range strings.Lines(log.String()) {
+		var fields struct {
+			Msg     string
+			Age     float64 `json:"age_seconds"`
+			Silent  float64 `json:"silent_seconds"`
+			RTT     float64 `json:"rtt_seconds"`
+			Timeout float64 `json:"timeout_seconds"`
+		}
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Fatal(err)
+		}
+		switch fields.Msg {
+		case "ended":
+			found++
+			if fields.Age < least.Seconds() || fields.Age > most.Seconds()+0.001 || fields.Silent > fields.Age || fields.RTT <= 0 || fields.RTT > fields.Age {
+				t.Errorf("the connection lasted between %v and %v: %s", least, most, line)
+			}
+		case "draining":
+			found++
+			if fields.Timeout != 1.5 {
+				t.Errorf("want timeout_seconds of 1.5: %s", line)
+			}
+		}
+	}
+	if found != 2 {
+		t.Errorf("want lines for ended and draining: %s", log.String())
+	}
 }
 
 // TestLogQuotes sends data that could break or forge a line of the log.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -38,6 +39,12 @@ func logged(s string) string {
 
 // unprintable reports whether r needs an escape. RuneError stands for invalid UTF-8.
 func unprintable(r rune) bool { return r == utf8.RuneError || !strconv.IsPrint(r) }
+
+// seconds returns an attribute of a log line: d in seconds, rounded to the unit. The JSON
+// handler of slog would print a Duration in nanoseconds, without a unit.
+func seconds(key string, d, unit time.Duration) slog.Attr {
+	return slog.Float64(key, float64(d.Round(unit)/unit)/float64(time.Second/unit))
+}
 
 // httpLog returns the log of net/http, at level debug. An error of TLS may contain names
 // from the peer, and so may a panic of a function of the Options. net/http logs such a

@@ -95,15 +95,15 @@ func (s *Server) logEnd(o Outcome) {
 		slog.Uint64("id", o.ID),
 		slog.String("remote", logged(o.RemoteAddr)),
 		slog.String("uri", logged(o.URI)),
-		slog.Duration("age", o.Ended.Sub(o.Since).Round(time.Millisecond)),
-		slog.Duration("silent", max(0, o.Ended.Sub(o.LastReceived)).Round(time.Millisecond)),
+		seconds("age_seconds", o.Ended.Sub(o.Since), time.Millisecond),
+		seconds("silent_seconds", max(0, o.Ended.Sub(o.LastReceived)), time.Millisecond),
 		slog.Int64("messages_in", o.MessagesIn),
 		slog.Int64("messages_out", o.MessagesOut),
 		slog.Int64("bytes_in", o.BytesIn),
 		slog.Int64("bytes_out", o.BytesOut),
 	}
 	if o.Heartbeat.Answered > 0 {
-		attrs = append(attrs, slog.Duration("rtt", o.Heartbeat.RTT.Last))
+		attrs = append(attrs, seconds("rtt_seconds", o.Heartbeat.RTT.Last, time.Microsecond))
 	}
 	if o.Cause != nil && (o.By != ending.Peer || o.Received == 0) { // a close frame says all itself
 		attrs = append(attrs, slog.String("cause", logged(o.Cause.Error())))

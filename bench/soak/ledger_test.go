@@ -116,7 +116,7 @@ func TestLog(t *testing.T) {
 	s := &Server{Name: "it", addr: make(chan string, 1)}
 	s.Open("1.2.3.4:5")(Want{What: "w", Kind: "no pong", By: "local", Code: 1001, Sent: 1001, BytesIn: 7})
 	s.listen(strings.NewReader(`{"time":"2026-11-22T14:53:39Z","level":"INFO","msg":"listening","addr":"127.0.0.1:80","url":"ws://localhost/"}
-{"level":"INFO","msg":"ended","kind":"no pong","by":"local","code":1001,"reason":"","sent":1001,"received":0,"id":1,"remote":"1.2.3.4:5","uri":"/","age":936,"silent":0,"messages_in":0,"messages_out":0,"bytes_in":7,"bytes_out":0}
+{"level":"INFO","msg":"ended","kind":"no pong","by":"local","code":1001,"reason":"","sent":1001,"received":0,"id":1,"remote":"1.2.3.4:5","uri":"/","age_seconds":0.936,"silent_seconds":0,"messages_in":0,"messages_out":0,"bytes_in":7,"bytes_out":0}
 {"level":"INFO","msg":"draining","connections":3}
 `))
 	s.Balance(0)

@@ -50,7 +50,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams) error {
 	}
 	if f.oneLargeMessage() {
 		log.Warn("the longest message takes the whole memory budget, and other messages over 16 KiB then wait or are refused",
-			"flag", "--memory-budget", "budget", int64(f.MemoryBudget), "read-limit", int64(f.ReadLimit))
+			"flag", "--memory-budget", "budget_bytes", int64(f.MemoryBudget), "read_limit_bytes", int64(f.ReadLimit))
 	}
 	log.Info("listening", "addr", l.Addr().String(), "url", clientURL(l.Addr()))
 	// The line about the signal comes before those of the drain.

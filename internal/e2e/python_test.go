@@ -41,7 +41,7 @@ func TestPython(t *testing.T) {
 		{"large", []string{"--compression=context-takeover"}, "messages_out=2"},
 		{"pipelined", nil, "messages_in=1000 messages_out=1000"},
 		{"fragmented", nil, "messages_in=2 messages_out=2"},
-		{"pinged", []string{"--ping-interval=100ms", "--ping-timeout=100ms", "--max-missed=100"}, "messages_out=1 .* rtt="},
+		{"pinged", []string{"--ping-interval=100ms", "--ping-timeout=100ms", "--max-missed=100"}, "messages_out=1 .* rtt_seconds="},
 		{"closing", nil, `kind="peer code" by=peer gone=false code=4999`},
 		{"refused", []string{"--read-limit=1MiB"}, "sent=1002"},
 	} {

@@ -72,7 +72,7 @@ func (o *outage) end() {
 	if o.began.IsZero() || time.Since(o.last) < quietTime {
 		return // another failure came while the timer fired
 	}
-	o.log.Warn("accepting connections again", "after", o.last.Sub(o.began).Round(time.Millisecond), "failures", o.failures)
+	o.log.Warn("accepting connections again", "after_seconds", float64(o.last.Sub(o.began).Milliseconds())/1000, "failures", o.failures)
 	o.began, o.failures = time.Time{}, 0
 }
 
