@@ -182,6 +182,7 @@ var differing = []struct {
 	{regexp.MustCompile(`time=\S+`), "time=T"},
 	{regexp.MustCompile(`remote=\S+`), "remote=R"},
 	{regexp.MustCompile(`(127\.0\.0\.1|\[::1\]):`), "LOOPBACK:"},
+	{regexp.MustCompile(`_seconds=\d+(\.\d+)?`), "_seconds=S"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? ?(ns|µs|ms|s)\b`), "DURATION"},
 	{regexp.MustCompile(`bytes_(in|out)=\d+`), "bytes_$1=N"},
 	{regexp.MustCompile(`; O\w*"…`), `; O"…`}, // cut at a length that includes the port

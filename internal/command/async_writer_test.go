@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -18,7 +19,7 @@ import (
 func TestAsyncHandler(t *testing.T) {
 	var b bytes.Buffer
 	l := newAsyncWriter(&b, func(int64) string { return "" })
-	h := asyncHandler{l, func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) }}
+	h := logFormat{json: true}.asyncHandler(l)
 	err := slogtest.TestHandler(h, func() (all []map[string]any) {
 		l.close()
 		for d := json.NewDecoder(&b); d.More(); {
@@ -35,6 +36,21 @@ func TestAsyncHandler(t *testing.T) {
 	}
 }
 
+// TestLogLevel checks that a line below the level costs no allocation.
+func TestLogLevel(t *testing.T) {
+	var b bytes.Buffer
+	l := newAsyncWriter(&b, func(int64) string { return "" })
+	log := slog.New(logFormat{level: slog.LevelWarn}.asyncHandler(l))
+	if n := testing.AllocsPerRun(100, func() { log.Info("no") }); n != 0 {
+		t.Errorf("a line below the level allocates %v times", n)
+	}
+	log.Warn("yes")
+	l.close()
+	if got := b.String(); strings.Contains(got, "no") || strings.Count(got, "msg=yes") != 1 {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestLogReadSlowly checks that with a slow reader all callers wait at the same time,
 // not one after the other.
 func TestLogReadSlowly(t *testing.T) {
@@ -42,7 +58,7 @@ func TestLogReadSlowly(t *testing.T) {
 		r, w := io.Pipe()
 		f := logFormat{}
 		l := newAsyncWriter(w, f.droppedNotice)
-		log := slog.New(asyncHandler{l, f.handler})
+		log := slog.New(f.asyncHandler(l))
 		for range maxQueued + 1 {
 			log.Info("ended")
 			synctest.Wait() // until the writer holds the first line

@@ -25,8 +25,13 @@ func (f logFormat) handler(w io.Writer) slog.Handler {
 
 // droppedNotice returns the log line for dropped lines.
 func (f logFormat) droppedNotice(lines int64) string {
-	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines lost: stderr was not read in time", 0)
-	r.Add("lines", lines)
+	return f.line(slog.LevelWarn, "log lines lost: stderr was not read in time", slog.Int64("lines", lines))
+}
+
+// line returns a line of the log, whatever the lowest level is.
+func (f logFormat) line(level slog.Level, msg string, attrs ...slog.Attr) string {
+	r := slog.NewRecord(time.Now(), level, msg, 0)
+	r.AddAttrs(attrs...)
 	var b strings.Builder
 	_ = f.handler(&b).Handle(context.Background(), r) // a Builder returns no error
 	return b.String()
@@ -37,12 +42,15 @@ func (f logFormat) droppedNotice(lines int64) string {
 // write would block all callers in turn.
 type asyncHandler struct {
 	w      *asyncWriter
+	level  slog.Level
 	format func(io.Writer) slog.Handler
 }
 
-func (h asyncHandler) Enabled(ctx context.Context, level slog.Level) bool {
-	return h.format(io.Discard).Enabled(ctx, level)
+func (f logFormat) asyncHandler(w *asyncWriter) asyncHandler {
+	return asyncHandler{w, f.level, f.handler}
 }
+
+func (h asyncHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
 
 func (h asyncHandler) Handle(ctx context.Context, r slog.Record) error {
 	var b strings.Builder
@@ -54,9 +62,9 @@ func (h asyncHandler) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func (h asyncHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return asyncHandler{h.w, func(w io.Writer) slog.Handler { return h.format(w).WithAttrs(attrs) }}
+	return asyncHandler{h.w, h.level, func(w io.Writer) slog.Handler { return h.format(w).WithAttrs(attrs) }}
 }
 
 func (h asyncHandler) WithGroup(name string) slog.Handler {
-	return asyncHandler{h.w, func(w io.Writer) slog.Handler { return h.format(w).WithGroup(name) }}
+	return asyncHandler{h.w, h.level, func(w io.Writer) slog.Handler { return h.format(w).WithGroup(name) }}
 }

@@ -1,9 +1,13 @@
 package command
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
+	"log/slog"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
@@ -12,38 +16,57 @@ import (
 	"example.com/wsecho/server"
 )
 
-// A messageLog prints received messages, one line each.
-type messageLog struct{ *asyncWriter }
+// A messageLog prints received messages, one line each, in the format of the log.
+type messageLog struct {
+	*asyncWriter
+	json bool
+}
 
-func newMessageLog(w io.Writer) messageLog {
+func newMessageLog(w io.Writer, json bool) messageLog {
 	return messageLog{newAsyncWriter(w, func(messages int64) string {
+		if json {
+			return jsonLine(slog.LevelWarn, "messages not shown: stdout was not read in time", slog.Int64("messages", messages))
+		}
 		return fmt.Sprintf("(%d messages not shown: stdout was not read in time)\n", messages)
-	})}
+	}), json}
 }
 
 // print is the OnMessage of an echo.Echo.
 func (l messageLog) print(c echo.Conn, typ websocket.MessageType, p []byte) {
-	l.writeLine(messageLine(c.(*server.Conn).RemoteAddr(), typ, p))
+	line := messageLine
+	if l.json {
+		line = messageJSON
+	}
+	l.writeLine(line(c.(*server.Conn).RemoteAddr(), typ, p))
 }
 
 // maxPrinted is the number of bytes that are printed of a message.
 const maxPrinted = 256
 
+// shortened returns at most maxPrinted bytes of a message. A text is not cut within a
+// rune.
+func shortened(typ websocket.MessageType, p []byte) []byte {
+	if len(p) <= maxPrinted {
+		return p
+	}
+	p = p[:maxPrinted]
+	for range utf8.UTFMax - 1 {
+		if r, n := utf8.DecodeLastRune(p); r != utf8.RuneError || n != 1 || typ != websocket.MessageText {
+			break
+		}
+		p = p[:len(p)-1]
+	}
+	return p
+}
+
 // messageLine returns one line of printable text for any message.
 func messageLine(from string, typ websocket.MessageType, p []byte) string {
 	var notes []string
-	shown := p
 	if typ == websocket.MessageBinary {
 		notes = append(notes, "binary")
 	}
-	if len(p) > maxPrinted {
-		shown = p[:maxPrinted]
-		for range utf8.UTFMax - 1 { // remove a part of a rune at the end
-			if r, n := utf8.DecodeLastRune(shown); r != utf8.RuneError || n != 1 || typ != websocket.MessageText {
-				break
-			}
-			shown = shown[:len(shown)-1]
-		}
+	shown := shortened(typ, p)
+	if len(shown) < len(p) {
 		notes = append(notes, fmt.Sprintf("%d of %d bytes", len(shown), len(p)))
 	}
 	note := ""
@@ -51,4 +74,36 @@ func messageLine(from string, typ websocket.MessageType, p []byte) string {
 		note = " (" + strings.Join(notes, ", ") + ")"
 	}
 	return fmt.Sprintf("%s sent: %q%s\n", from, shown, note)
+}
+
+// messageJSON returns one line of JSON for any message. The field bytes is the length of
+// the whole message. The field text has the beginning of a text, and the field base64
+// that of a binary message.
+func messageJSON(from string, typ websocket.MessageType, p []byte) string {
+	payload := slog.String("text", string(shortened(typ, p)))
+	if typ == websocket.MessageBinary {
+		payload = slog.String("base64", base64.StdEncoding.EncodeToString(shortened(typ, p)))
+	}
+	return jsonLine(slog.LevelInfo, "message", slog.String("remote", from), slog.Int("bytes", len(p)), payload)
+}
+
+// jsonLine returns a line in the JSON format of the log. Unprintable characters are
+// escaped as in JSON, so that a decoder returns them unchanged.
+func jsonLine(level slog.Level, msg string, attrs ...slog.Attr) string {
+	line := []byte(logFormat{json: true}.line(level, msg, attrs...))
+	escaped := make([]byte, 0, len(line))
+	for len(line) > 0 {
+		r, n := utf8.DecodeRune(line)
+		switch {
+		case r == '\n', strconv.IsPrint(r):
+			escaped = append(escaped, line[:n]...)
+		case r >= 0x10000:
+			high, low := utf16.EncodeRune(r)
+			escaped = fmt.Appendf(escaped, `\u%04x\u%04x`, high, low)
+		default:
+			escaped = fmt.Appendf(escaped, `\u%04x`, r)
+		}
+		line = line[n:]
+	}
+	return string(escaped)
 }

@@ -2,8 +2,11 @@ package command
 
 import (
 	"bufio"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,12 +44,48 @@ func TestMessageLine(t *testing.T) {
 	}
 }
 
+// TestMessageJSON checks that a line of JSON has the message exactly, in printable text.
+func TestMessageJSON(t *testing.T) {
+	for _, test := range messageLines {
+		line := messageJSON("192.0.2.1:5000", test.typ, []byte(test.p))
+		text, ok := strings.CutSuffix(line, "\n")
+		if !ok || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("got %q, want one line of printable text", line)
+		}
+		got := map[string]any{}
+		if err := json.Unmarshal([]byte(line), &got); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		if _, err := time.Parse(time.RFC3339Nano, fmt.Sprint(got["time"])); err != nil {
+			t.Error(err)
+		}
+		delete(got, "time")
+		want := map[string]any{"level": "INFO", "msg": "message", "remote": "192.0.2.1:5000", "bytes": float64(len(test.p))}
+		shown := test.p[:min(len(test.p), 256)]
+		if test.typ == websocket.MessageBinary {
+			want["base64"] = base64.StdEncoding.EncodeToString([]byte(shown))
+		} else {
+			want["text"] = strings.ToValidUTF8(shown, "") // not a part of a rune
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+	const most = 6*maxPrinted + 200 // \u0000 for each byte
+	if line := messageJSON("192.0.2.1:5000", websocket.MessageText, make([]byte, 10_000)); len(line) > most {
+		t.Errorf("the line has %d bytes, want at most %d", len(line), most)
+	}
+	if line := messageJSON("192.0.2.1:5000", websocket.MessageText, []byte("\U000e0001\u202e")); !strings.Contains(line, `"text":"\udb40\udc01\u202e"`) {
+		t.Errorf("unprintable characters are %s", line)
+	}
+}
+
 // TestMessagesUnread prints messages without a reader. All callers together wait for one
 // second. A later reader gets the number of dropped messages.
 func TestMessagesUnread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
-		l := newMessageLog(w)
+		l := newMessageLog(w, false)
 		start := time.Now()
 		const extra = 50
 		var wg sync.WaitGroup
@@ -100,7 +139,7 @@ func TestMessagesUnread(t *testing.T) {
 func TestMessagesStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe()
-		l := newMessageLog(w)
+		l := newMessageLog(w, false)
 		l.writeLine("x\n")
 		start := time.Now()
 		l.close()

@@ -22,7 +22,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams) error {
 	format := f.logFormat()
 	logWriter := newAsyncWriter(out.stderr, format.droppedNotice)
 	defer logWriter.close()
-	log := slog.New(asyncHandler{logWriter, format.handler})
+	log := slog.New(format.asyncHandler(logWriter))
 	e := new(echo.Echo)
 	if f.MemoryBudget != off {
 		var err error
@@ -41,7 +41,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams) error {
 		return err
 	}
 	if f.LogMessages {
-		messages := newMessageLog(out.stdout)
+		messages := newMessageLog(out.stdout, format.json)
 		defer messages.close()
 		e.OnMessage = messages.print
 	}

@@ -59,9 +59,9 @@ type serveCommand struct {
 	DrainDelay   duration `group:"shutdown" default:"0s" zero:"" help:"Time after the signal in which the server still accepts connections and /readyz is 503."`
 	DrainTimeout duration `group:"shutdown" default:"15s" help:"Longest drain after that delay. Connections that are left are cut."`
 
-	LogFormat   string `group:"log" default:"text" enum:"text,json" help:"Format: text or json."`
+	LogFormat   string `group:"log" default:"text" enum:"text,json" help:"Format: text or json. Durations are in seconds."`
 	LogLevel    string `group:"log" default:"info" enum:"debug,info,warn,error" help:"Lowest level to log: debug, info, warn or error."`
-	LogMessages bool   `group:"log" help:"Print each message to stdout, quoted, 256 bytes at most."`
+	LogMessages bool   `group:"log" help:"Print each message to stdout, quoted, 256 bytes at most. With --log-format=json, a line of JSON."`
 }
 
 // Help returns the part of the help between its first line and the flags.
