@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -61,12 +62,12 @@ func kindOf(err error) Kind {
 		return TooBig
 	case errors.Is(err, context.Canceled), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
 		return Closed
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
+	case IsReset(err), isAny(err, syscall.EPIPE):
 		return Reset
 	// The kernel's ETIMEDOUT comes before this side's deadlines, because its Timeout
 	// returns true as well.
-	case errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, syscall.EHOSTUNREACH),
-		errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.ENETDOWN):
+	case isAny(err, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETDOWN,
+		wsaETIMEDOUT, wsaEHOSTUNREACH, wsaENETUNREACH, wsaENETDOWN, wsaENETRESET, wsaEHOSTDOWN):
 		return Lost
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return Closed
@@ -78,6 +79,31 @@ func kindOf(err error) Kind {
 		return Protocol
 	}
 	return Unknown
+}
+
+// The errors of Windows Sockets. On Windows, ECONNRESET and the like of package syscall
+// are invented values, which no call returns. Other systems have no errors of these
+// numbers.
+const (
+	wsaENETDOWN     = syscall.Errno(10050)
+	wsaENETUNREACH  = syscall.Errno(10051)
+	wsaENETRESET    = syscall.Errno(10052) // keep-alive found the path broken
+	wsaECONNABORTED = syscall.Errno(10053)
+	wsaECONNRESET   = syscall.Errno(10054)
+	wsaETIMEDOUT    = syscall.Errno(10060)
+	wsaEHOSTDOWN    = syscall.Errno(10064)
+	wsaEHOSTUNREACH = syscall.Errno(10065)
+)
+
+// IsReset reports whether err, an error of a read or a write, says that the connection
+// was reset or aborted (ECONNRESET, ECONNABORTED, and those of Windows). EPIPE does not
+// count: it also follows a shutdown by this side.
+func IsReset(err error) bool {
+	return isAny(err, syscall.ECONNRESET, syscall.ECONNABORTED, wsaECONNRESET, wsaECONNABORTED)
+}
+
+func isAny(err error, errnos ...syscall.Errno) bool {
+	return slices.ContainsFunc(errnos, func(e syscall.Errno) bool { return errors.Is(err, e) })
 }
 
 // isTLS reports whether err comes from crypto/tls. Most of its errors about a record or

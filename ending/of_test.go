@@ -54,6 +54,17 @@ func TestOf(t *testing.T) {
 		{"broken pipe", system(syscall.EPIPE), ending.Reset, 0, ending.Peer, false},
 		{"timed out", system(syscall.ETIMEDOUT), ending.Lost, 0, ending.Network, false},
 		{"no route", system(syscall.EHOSTUNREACH), ending.Lost, 0, ending.Network, false},
+		{"aborted", system(syscall.ECONNABORTED), ending.Reset, 0, ending.Peer, false},
+		{"network down", system(syscall.ENETDOWN), ending.Lost, 0, ending.Network, false},
+		{"no network", system(syscall.ENETUNREACH), ending.Lost, 0, ending.Network, false},
+		{"WSAENETDOWN", system(10050), ending.Lost, 0, ending.Network, false},
+		{"WSAENETUNREACH", system(10051), ending.Lost, 0, ending.Network, false},
+		{"WSAENETRESET", system(10052), ending.Lost, 0, ending.Network, false},
+		{"WSAECONNABORTED", system(10053), ending.Reset, 0, ending.Peer, false},
+		{"WSAECONNRESET", system(10054), ending.Reset, 0, ending.Peer, false},
+		{"WSAETIMEDOUT", system(10060), ending.Lost, 0, ending.Network, false},
+		{"WSAEHOSTDOWN", system(10064), ending.Lost, 0, ending.Network, false},
+		{"WSAEHOSTUNREACH", system(10065), ending.Lost, 0, ending.Network, false},
 		{"cancelled", context.Canceled, ending.Closed, 0, ending.Local, false},
 		{"context's deadline", context.DeadlineExceeded, ending.Closed, 0, ending.Local, false},
 		{"socket's deadline", os.ErrDeadlineExceeded, ending.Closed, 0, ending.Local, false},
@@ -79,6 +90,19 @@ func TestOf(t *testing.T) {
 			if got := ending.Gone(err); got != test.gone {
 				t.Errorf("%s: Gone(%v) = %v, want %v", test.name, err, got, test.gone)
 			}
+		}
+	}
+}
+
+func TestIsReset(t *testing.T) {
+	for _, err := range []syscall.Errno{syscall.ECONNRESET, syscall.ECONNABORTED, 10053, 10054} {
+		if !ending.IsReset(wrapped(system(err))) {
+			t.Errorf("%d: got false", err)
+		}
+	}
+	for _, err := range []error{nil, io.EOF, system(syscall.EPIPE), system(syscall.ETIMEDOUT), system(10060)} {
+		if ending.IsReset(err) {
+			t.Errorf("%v: got true", err)
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/wsecho/ending"
 	"example.com/wsecho/internal/frame"
-	"example.com/wsecho/internal/handshake"
 )
 
 // A conn is one connection in a run. One goroutine reads, counts and, in a closed
@@ -120,7 +120,7 @@ func (c *conn) reason(err error) error {
 		return *f
 	}
 	failed := c.failed.Load()
-	if failed != nil && (handshake.IsReset(*failed) && errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)) {
+	if failed != nil && (ending.IsReset(*failed) && errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)) {
 		return faultOf(*failed) // a reset is told once, to whoever asks first
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {

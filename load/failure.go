@@ -8,6 +8,7 @@ import (
 	"slices"
 	"syscall"
 
+	"example.com/wsecho/ending"
 	"example.com/wsecho/internal/handshake"
 )
 
@@ -62,7 +63,7 @@ func faultOf(err error) fault {
 		return f
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
 		return fault{ended, ""}
-	case handshake.IsReset(err):
+	case ending.IsReset(err):
 		return fault{reset, ""}
 	}
 	return fault{broken, handshake.Innermost(err)}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"example.com/wsecho/ending"
 	"example.com/wsecho/internal/handshake"
 )
 
@@ -82,7 +83,7 @@ func (p *probing) reason(s Step, err error) string {
 		return dns.Name + ": " + dns.Err
 	case s == Connect && errors.As(err, &op) && op.Addr != nil:
 		return op.Addr.String() + ": " + handshake.Innermost(err)
-	case handshake.IsReset(err):
+	case ending.IsReset(err):
 		return "it reset the connection"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
 		if s > Handshake {

@@ -5,7 +5,7 @@ import (
 	"net"
 	"sync"
 
-	"example.com/wsecho/internal/handshake"
+	"example.com/wsecho/ending"
 )
 
 // wire is the TCP connection, beneath TLS if there is any. It remembers how the
@@ -25,7 +25,7 @@ func (w *wire) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := w.Conn.Read(b)
-	if err == io.EOF || handshake.IsReset(err) {
+	if err == io.EOF || ending.IsReset(err) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.reset != nil {
@@ -40,7 +40,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	n, err := w.Conn.Write(b)
 	// What had arrived before the reset can still be read, so this is not yet
 	// the end. EPIPE does not count: it also follows a FIN of our own.
-	if handshake.IsReset(err) {
+	if ending.IsReset(err) {
 		w.mu.Lock()
 		w.reset = err
 		w.mu.Unlock()

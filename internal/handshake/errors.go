@@ -5,16 +5,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"syscall"
 	"unicode"
 	"unicode/utf8"
 )
-
-// IsReset reports whether err says that the other side sent RST.
-func IsReset(err error) bool {
-	const wsaeconnaborted, wsaeconnreset = syscall.Errno(10053), syscall.Errno(10054) // Windows; no errno elsewhere
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, wsaeconnreset) || errors.Is(err, wsaeconnaborted)
-}
 
 // Innermost returns the text of the innermost error that err wraps. It has no
 // addresses, which package net puts before it.

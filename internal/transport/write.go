@@ -6,9 +6,9 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
+	"example.com/wsecho/ending"
 	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/internal/socket"
 )
@@ -211,7 +211,7 @@ func (o *output) send(p []byte) {
 	}
 	o.err = err
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		if errors.Is(err, syscall.ECONNRESET) {
+		if ending.IsReset(err) {
 			reset := err // the address of err would move err to the heap in each call
 			c.pendingReset.Store(&reset)
 		}
