@@ -1,13 +1,13 @@
 // Command bench compares WebSocket servers.
 //
-//	go run . run                  # the comparison, in less than half an hour
-//	go run . run --quick          # less of it, in about two minutes
-//	go run . report results.json  # what it has found, as Markdown and HTML
+//	go run . run                  # the comparison, in about 25 minutes
+//	go run . run --quick          # a part, in about 7 minutes
+//	go run . report results.json  # the results as Markdown and HTML
 //	go run . list                 # the servers and the workloads
 //	go run . serve gws            # one of the servers, until standard input ends
 //
-// The exit code is 0 where every message came back as it was sent, 1 where not, and
-// 2 where it was used wrongly.
+// The exit code is 0 if every message came back correctly, 1 if not, and 2 for a usage
+// error.
 package main
 
 import (
@@ -25,13 +25,13 @@ import (
 )
 
 type commandLine struct {
-	Run    runCommand    `cmd:"" help:"Measure all servers in all workloads, and write what was found to a file."`
-	Report reportCommand `cmd:"" help:"Make Markdown, HTML and plots of such a file."`
+	Run    runCommand    `cmd:"" help:"Measure the servers and write the results to a file."`
+	Report reportCommand `cmd:"" help:"Make Markdown, HTML and plots of that file."`
 	List   listCommand   `cmd:"" help:"List the servers and the workloads."`
-	Serve  serveCommand  `cmd:"" help:"Be one of the servers, until standard input ends."`
+	Serve  serveCommand  `cmd:"" help:"Run one of the servers until standard input ends."`
 }
 
-// A usage error is the user's: the exit code is 2.
+// A usage error ends the program with exit code 2.
 type usage struct{ error }
 
 func main() {
@@ -55,10 +55,10 @@ func main() {
 
 type serveCommand struct {
 	Server      string        `arg:"" help:"Its name, as list has it."`
-	TLS         bool          `name:"tls" help:"Over TLS, with a certificate that is made for it."`
+	TLS         bool          `name:"tls" help:"Over TLS, with a certificate made for the run."`
 	Compression bool          `help:"With permessage-deflate."`
 	Strict      bool          `help:"With the library's options for what RFC 6455 demands, where they are off by default."`
-	Heartbeat   time.Duration `placeholder:"DURATION" help:"With a ping at this interval; negative for none where there would be one."`
+	Heartbeat   time.Duration `placeholder:"DURATION" help:"Interval of pings; negative for none from a server that pings by default."`
 }
 
 func (s *serveCommand) Run() error {
@@ -73,8 +73,8 @@ func (s *serveCommand) Run() error {
 	return peers.Serve(s.Server, o, os.Stdin, os.Stdout)
 }
 
-// untilTerminated is a context that SIGTERM ends, too: a run that is told to end
-// takes its servers along.
+// untilTerminated returns a context that SIGTERM cancels too, so that a terminated run
+// stops its servers.
 func untilTerminated(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, syscall.SIGTERM)
 }

@@ -20,17 +20,18 @@ import (
 )
 
 type runCommand struct {
-	Quick    bool           `xor:"extent" help:"All servers, the workloads that were chosen for all, short turns: in about two minutes."`
-	Smoke    bool           `xor:"extent" help:"The echoes of these in one round, and the checks of correctness, for the sake of the payloads: in about 20 seconds. The figures are worth nothing."`
-	Peers    []string       `placeholder:"NAME" help:"These servers alone; without gorilla nothing is divided."`
-	Cells    []string       `placeholder:"NAME" help:"These workloads alone, or those whose names contain this, for all these servers, and no checks of correctness."`
-	Rounds   *int           `placeholder:"N" help:"Rounds; servers take turns in each. 5 unless set; fewer are too few to tell a difference from noise."`
-	Duration *time.Duration `placeholder:"DURATION" help:"How long a turn measures. 600ms unless set. Processor time is counted in steps of 10ms."`
+	Whole    bool           `xor:"extent" help:"All workloads, in about 50 minutes. Unless set: those of the main table for all servers and a few more, in about 25 minutes."`
+	Quick    bool           `xor:"extent" help:"The workloads of the main table, measured for a short time, in about 7 minutes."`
+	Smoke    bool           `xor:"extent" help:"The echoes of the main table in one round, and the checks of correctness, in about 30 seconds. It verifies payloads; its figures have no meaning."`
+	Peers    []string       `placeholder:"NAME" help:"Only these servers. Without gorilla there are no ratios."`
+	Cells    []string       `placeholder:"NAME" help:"Only these workloads, or those whose names contain this, for all these servers, without the checks of correctness."`
+	Rounds   *int           `placeholder:"N" help:"Number of rounds, 5 unless set. Fewer cannot show a significant difference."`
+	Duration *time.Duration `placeholder:"DURATION" help:"Measured time of each measurement, 600ms unless set. Processor time is counted in steps of 10ms."`
 	Out      string         `default:"results.json" help:"The file that is written."`
-	Wsecho   string         `placeholder:"FILE" help:"The binary of wsecho. It is built unless set."`
+	Wsecho   string         `placeholder:"FILE" help:"The binary of wsecho; built unless set."`
 }
 
-// Run measures, and says what it has found.
+// Run measures, writes the results and prints the main table.
 func (f *runCommand) Run(ctx context.Context) error {
 	ctx, stop := untilTerminated(ctx)
 	defer stop()
@@ -77,7 +78,7 @@ func (f *runCommand) Run(ctx context.Context) error {
 			fmt.Fprintf(os.Stderr, "bench: building nbio: %v\n", err) // it is listed as skipped then
 		}
 	}
-	at := commit() // before somebody changes it
+	at := commit() // before the run, because the working tree may change meanwhile
 	p := newProgress(os.Stderr)
 	plan.Say = p.say
 	found, err := grid.Run(ctx, plan)
@@ -87,6 +88,11 @@ func (f *runCommand) Run(ctx context.Context) error {
 	}
 	found.Command = "go run . " + strings.Join(os.Args[1:], " ")
 	found.Commit = at
+	for i, p := range found.Peers {
+		if p.Version == peers.Unreleased && at != "" {
+			found.Peers[i].Version = "commit " + at
+		}
+	}
 	if found.Interrupted && nothing(found) {
 		return fmt.Errorf("interrupted before there was a result; nothing was written to %s", f.Out)
 	}
@@ -100,18 +106,18 @@ func (f *runCommand) Run(ctx context.Context) error {
 	if err := report.Text(os.Stdout, found); err != nil {
 		return err
 	}
-	fmt.Printf("\nAll of it is in %s; go run . report %s makes pages of it.\n", f.Out, f.Out)
+	fmt.Printf("\nAll results are in %s. go run . report %s makes pages of them.\n", f.Out, f.Out)
 	return right(found)
 }
 
-// nothing reports whether nothing at all was found.
+// nothing reports whether there is no result at all.
 func nothing(r *result.Report) bool {
 	return len(r.Checks) == 0 && !slices.ContainsFunc(r.Cells, func(c *result.Cell) bool {
 		return slices.ContainsFunc(c.Outcomes, func(o *result.Outcome) bool { return len(o.Rounds) > 0 || len(o.Wrong) > 0 })
 	})
 }
 
-// right is an error where a payload was not.
+// right returns an error if a payload came back wrong.
 func right(r *result.Report) error {
 	n, first, outcomes := 0, "", 0
 	for _, c := range r.Cells {
@@ -132,15 +138,17 @@ func right(r *result.Report) error {
 	return nil
 }
 
-// shortest is a tick of the kernel's.
+// shortest is a tick of the kernel.
 const shortest = 10 * time.Millisecond
 
 func (f *runCommand) plan() (grid.Plan, error) {
 	p := grid.Plan{
-		Peers: peers.All(), Cells: grid.Standard(), Rounds: 5, Duration: 600 * time.Millisecond, Warmup: 200 * time.Millisecond,
+		Peers: peers.All(), Cells: grid.Main(), Rounds: 5, Duration: 600 * time.Millisecond, Warmup: 200 * time.Millisecond,
 		IdleFor: 12 * time.Second, Correctness: true, SystemCalls: true,
 	}
 	switch {
+	case f.Whole || len(f.Cells) > 0:
+		p.Cells = grid.Standard()
 	case f.Quick:
 		p.Cells, p.Duration, p.Warmup, p.SystemCalls = grid.Chosen(), 160*time.Millisecond, 80*time.Millisecond, false
 	case f.Smoke:
@@ -148,7 +156,7 @@ func (f *runCommand) plan() (grid.Plan, error) {
 		p.Rounds, p.Duration, p.Warmup, p.SystemCalls = 1, 100*time.Millisecond, 50*time.Millisecond, false
 	}
 	if f.Peers != nil && len(f.Peers) == 0 || f.Cells != nil && len(f.Cells) == 0 {
-		return p, errors.New("--peers and --cells need a name; without them all is measured")
+		return p, errors.New("--peers and --cells need a name; without these flags, all are measured")
 	}
 	if f.Rounds != nil {
 		if p.Rounds = *f.Rounds; p.Rounds < 1 {
@@ -194,7 +202,7 @@ func (f *runCommand) plan() (grid.Plan, error) {
 	return p, nil
 }
 
-// build makes the server's binary as anyone would.
+// build builds the binary of wsecho with the default flags.
 func build(ctx context.Context, dir string) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "example.com/wsecho").Output()
 	if err != nil {
@@ -210,7 +218,7 @@ func build(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// nbio is the variable that says where the program of this server is.
+// nbio is the variable with the path of this server's program.
 const nbio = "WSECHO_BENCH_NBIO"
 
 func buildNbio(ctx context.Context, binary string) error {
@@ -222,7 +230,7 @@ func buildNbio(ctx context.Context, binary string) error {
 	return os.Setenv(nbio, binary)
 }
 
-// commit is that of the working tree; "" where there is none.
+// commit returns the commit of the working tree, or "" if there is none.
 func commit() string {
 	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12").Output()
 	if err != nil {

@@ -1,9 +1,9 @@
-// Package checks finds out what an echo server does wrong: it says to it what
-// RFC 6455 forbids or demands, frame by frame, and judges what comes back.
+// Package checks finds violations of RFC 6455 and RFC 7692 by an echo server. It sends
+// what the RFCs forbid or demand, frame by frame, and judges the answers.
 //
-// It judges by what the RFC says must be. Where the RFC leaves a choice, each
-// choice is right, and Got tells which one it was. A section in parentheses is
-// one of RFC 6455.
+// If an RFC leaves a choice, each choice is right, and Got says which one the server
+// made. A section without the number of an RFC is one of RFC 6455. Checks without a
+// section test limits that no RFC demands.
 package checks
 
 import (
@@ -19,7 +19,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// Options say what the server is.
+// Options describe the server.
 type Options struct {
 	TLS         *tls.Config // for wss; nil: ws
 	Compression bool        // it accepts permessage-deflate, and is checked for that too
@@ -62,11 +62,12 @@ func Run(ctx context.Context, addr string, o Options) []result.Check {
 	s := newTarget(ctx, addr, o)
 	rows := slices.DeleteFunc(table(), func(c check) bool { return c.deflated && !o.Compression })
 	found := make([]result.Check, len(rows))
-	// Who does not even accept one is not asked a hundred times.
+	// Without this, a server that does not answer would be tried a hundred times.
 	first, err := s.dial(wstest.Dial, "")
 	if err != nil {
 		for i, c := range rows {
-			found[i] = result.Check{Name: c.name, Title: c.title, Want: c.want, Error: err.Error()}
+			found[i] = c.unknown()
+			found[i].Error = err.Error()
 		}
 		return found
 	}
@@ -114,7 +115,8 @@ func (c check) run(s *target) result.Check {
 		}
 	}
 	running.Wait()
-	found := result.Check{Name: c.name, Title: c.title, Want: c.want, Right: true}
+	found := c.unknown()
+	found.Right = true
 	for i, v := range verdicts {
 		if errs[i] != nil && found.Error == "" {
 			found.Error = c.trials[i].label() + errs[i].Error()
@@ -123,6 +125,12 @@ func (c check) run(s *target) result.Check {
 	}
 	found.Got = c.summary(verdicts, errs, found.Right)
 	return found
+}
+
+// unknown is the check without a result.
+func (c check) unknown() result.Check {
+	rule := rules[c.name]
+	return result.Check{Name: c.name, Title: c.title, Rule: rule.name, Section: rule.section, Want: c.want}
 }
 
 func (t trial) label() string {

@@ -72,6 +72,9 @@ func TestRight(t *testing.T) {
 			t.Parallel()
 			found := Run(t.Context(), serve(t, test.server, test.config), test.options)
 			for _, c := range found {
+				if c.Rule == "" {
+					t.Errorf("%s has no rule", c.Name)
+				}
 				if !c.Right || c.Error != "" || c.Got == "" || c.Want == "" || c.Title == "" {
 					t.Errorf("%s: %s: want %s, got %s %s", c.Name, c.Title, c.Want, c.Got, c.Error)
 				}
@@ -360,5 +363,31 @@ func TestBomb(t *testing.T) {
 	r := flate.NewReader(io.MultiReader(bytes.NewReader(b), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff")))
 	if n, err := io.Copy(io.Discard, r); n != bomb || err != nil || len(b) > 160<<10 {
 		t.Errorf("%d bytes inflate to %d, %v, want %d", len(b), n, err, bomb)
+	}
+}
+
+// TestRules checks that each check belongs to a rule, that a rule has one section, and
+// that the checks of UTF-8 are one rule.
+func TestRules(t *testing.T) {
+	sections := map[string]string{}
+	utf8Checks := 0
+	for _, c := range table() {
+		r, ok := rules[c.name]
+		if !ok {
+			t.Errorf("%s has no rule", c.name)
+		}
+		if before, ok := sections[r.name]; ok && before != r.section {
+			t.Errorf("the rule %q has the sections %q and %q", r.name, before, r.section)
+		}
+		sections[r.name] = r.section
+		if r == utf8Text {
+			utf8Checks++
+		}
+	}
+	if len(rules) != len(table()) {
+		t.Errorf("got rules of %d checks, want %d", len(rules), len(table()))
+	}
+	if utf8Checks != 4 || sections["limit on messages"] != "" || sections["RSV1"] != "RFC 7692, 6" {
+		t.Errorf("got %d checks of UTF-8 and the sections %q", utf8Checks, sections)
 	}
 }

@@ -23,8 +23,9 @@ func handshakes() []check {
 		{name: "bad-key", title: "a Sec-WebSocket-Key that is not 16 bytes in base64", want: "answered with 400 or the like, or accepted as it is", trials: []trial{
 			badKey("short", "AAAA"), badKey("no base64", "!!!!!!!!!!!!!!!!!!!!!!=="),
 		}},
-		// Section 4.2.2: an error of HTTP, such as 426, with the version that there is.
-		{name: "version", title: "a handshake of version 12", want: "answered with 426 or the like, and Sec-WebSocket-Version: 13", trials: []trial{
+		// Section 4.2.2: an error of HTTP, such as 426, and the header with the version
+		// that the server speaks. The status is free; the header is what the rule is about.
+		{name: "version", title: "a handshake of version 12", want: "an error such as 400 or 426, with Sec-WebSocket-Version: 13", trials: []trial{
 			asked("", http.Header{"Sec-WebSocket-Version": {"12"}}, func(r *http.Response) bool {
 				return r.StatusCode/100 == 4 && strings.Contains(r.Header.Get("Sec-WebSocket-Version"), "13")
 			}),
@@ -63,7 +64,7 @@ func asked(name string, header http.Header, right func(*http.Response) bool) tri
 		_ = r.Body.Close()
 		got := fmt.Sprintf("answered with %d", r.StatusCode)
 		if v := r.Header.Get("Sec-WebSocket-Version"); v != "" {
-			got += ", and Sec-WebSocket-Version: " + v
+			got += ", with Sec-WebSocket-Version: " + v
 		}
 		return verdict{got, right(r)}, nil
 	}}

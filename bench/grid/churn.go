@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"example.com/wsecho/bench/client"
+	"example.com/wsecho/bench/measure"
 	"example.com/wsecho/bench/peers"
 	"example.com/wsecho/bench/result"
 )
 
-// churn is clients that connect, have one message echoed and say goodbye, over and
-// over.
+// churn measures clients that connect, echo one message and close, repeatedly.
 func (r *run) churn(ctx context.Context, c *result.Cell, p peers.Peer) (map[string]float64, []string, error) {
 	proc, err := r.start(ctx, c, p)
 	if err != nil {
@@ -66,7 +66,7 @@ func (r *run) churn(ctx context.Context, c *result.Cell, p peers.Peer) (map[stri
 	return f, nil, nil
 }
 
-// idle is connections that say nothing, and answer pings.
+// idle measures connections that only answer pings.
 func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[string]float64, []string, error) {
 	proc, err := r.start(ctx, c, p)
 	if err != nil {
@@ -74,17 +74,13 @@ func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 	}
 	defer proc.Stop()
 	w := windowOn(proc)
-	before, err := proc.Resident()
-	if err != nil {
-		return nil, nil, err
-	}
-	l, err := client.Open(ctx, urlOf(c, p, proc), c.Connections)
+	before, l, err := r.open(ctx, proc, urlOf(c, p, proc), c.Connections)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer l.Close()
-	defer context.AfterFunc(ctx, l.Close)() // it waits for seconds
-	// Most of the time is for what connecting has left behind.
+	defer context.AfterFunc(ctx, l.Close)() // AnswerPings takes seconds
+	// Most of the time is for the garbage of the handshakes.
 	if _, err := l.AnswerPings(time.Now().Add(r.IdleFor * 3 / 4)); err != nil {
 		return nil, nil, err
 	}
@@ -111,4 +107,16 @@ func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 		"alive":       float64(alive) / float64(c.Connections),
 	}
 	return f, wrong, nil
+}
+
+// open returns the resident memory of a server and then n connections to it. It opens
+// those of one server at a time, so that the burst does not depend on other servers.
+func (r *run) open(ctx context.Context, proc *measure.Process, url string, n int) (before int64, l *client.Pool, err error) {
+	r.connecting.Lock()
+	defer r.connecting.Unlock()
+	if before, err = proc.Resident(); err != nil {
+		return 0, nil, err
+	}
+	l, err = client.Open(ctx, url, n)
+	return before, l, err
 }

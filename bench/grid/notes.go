@@ -7,14 +7,14 @@ import (
 )
 
 const (
-	// busy is the share of the processors above which the client may have been what
-	// was measured.
+	// busy is the share of the processors above which the client may have been the
+	// bottleneck.
 	busy = 0.85
 	// lateShare is the same for messages of an open loop that left late.
 	lateShare = 0.01
 )
 
-// addNotes says what the figures are worth.
+// addNotes adds what limits the figures.
 func (r *run) addNotes() {
 	for _, c := range r.Cells {
 		for _, o := range c.Outcomes {
@@ -22,7 +22,7 @@ func (r *run) addNotes() {
 				o.Notes = append(o.Notes, fmt.Sprintf("the client was the bottleneck: it used %.0f %% of the processors", 100*s))
 			}
 			if s := measure.Sample(o.Values("late_share")).Median(); s > lateShare {
-				o.Notes = append(o.Notes, fmt.Sprintf("%.1f %% of the messages left more than a millisecond late, because of the client or the machine, and their latency contains that", 100*s))
+				o.Notes = append(o.Notes, fmt.Sprintf("%.1f %% of the messages left more than a millisecond late, because of the client or the machine; their latency includes that", 100*s))
 			}
 		}
 	}

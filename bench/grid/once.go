@@ -16,27 +16,27 @@ import (
 	"example.com/wsecho/load"
 )
 
-// checkedAtOnce is few enough that nobody is late for want of the processor.
+// checkedAtOnce is low, so that no server is late because the processors are busy.
 const checkedAtOnce = 4
 
 // correctness runs the checks against each peer, with compression where it has that.
 func (r *run) correctness(ctx context.Context) {
-	r.say("what each does wrong")
+	r.say("checks of correctness")
 	found := make([][]result.Check, len(r.peers))
 	r.each(checkedAtOnce, func(i int, p peers.Peer) {
 		if p.Name == rawPeer {
 			return
 		}
-		c := &result.Cell{Compression: p.Supports(peers.Options{Compression: true}) == nil}
-		proc, err := r.start(ctx, c, p)
+		o := peers.Options{Strict: true, Compression: p.Supports(peers.Options{Compression: true}) == nil}
+		proc, err := r.startWith(ctx, p, o)
 		if err != nil {
 			found[i] = []result.Check{{Name: "start", Title: "starting", Error: err.Error()}}
 			return
 		}
 		defer func() { proc.Stop() }()
-		found[i] = checks.Run(ctx, proc.Addr, checks.Options{Compression: c.Compression, Again: func(ctx context.Context) (string, error) {
+		found[i] = checks.Run(ctx, proc.Addr, checks.Options{Compression: o.Compression, Again: func(ctx context.Context) (string, error) {
 			proc.Stop()
-			again, err := r.start(ctx, c, p)
+			again, err := r.startWith(ctx, p, o)
 			if err != nil {
 				return "", err
 			}
@@ -47,7 +47,7 @@ func (r *run) correctness(ctx context.Context) {
 	for i, p := range r.peers {
 		for _, c := range found[i] {
 			if c.Error != "" && ctx.Err() != nil {
-				continue // it was cut short
+				continue // it was interrupted
 			}
 			c.Peer = p.Name
 			r.report.Checks = append(r.report.Checks, c)
@@ -55,8 +55,8 @@ func (r *run) correctness(ctx context.Context) {
 	}
 }
 
-// deadPeers finds out what becomes of dead clients and of a server that is told to end.
-// Nearly all of it is waiting, so all of it happens at once.
+// deadPeers measures whether servers notice dead clients, and how they shut down. Nearly
+// all of it is waiting, so it happens at the same time.
 func (r *run) deadPeers(ctx context.Context) {
 	var all errgroup.Group
 	for _, c := range r.Cells {
@@ -71,17 +71,17 @@ func (r *run) deadPeers(ctx context.Context) {
 		default:
 			find = silent
 		}
-		r.say("what becomes of clients that are gone, and of the server's own when it ends")
+		r.say("dead clients and graceful shutdown")
 		all.Go(func() error {
-			r.fate(ctx, c, find)
+			r.once(ctx, c, find)
 			return nil
 		})
 	}
 	_ = all.Wait() // they return none
 }
 
-// fate fills in one of these cells.
-func (r *run) fate(ctx context.Context, c *result.Cell, find finder) {
+// once measures all peers in one of these cells.
+func (r *run) once(ctx context.Context, c *result.Cell, find finder) {
 	outcomes := make([]*result.Outcome, len(r.peers))
 	r.each(len(r.peers), func(i int, p peers.Peer) {
 		if p.Name == rawPeer {
@@ -110,7 +110,7 @@ func (r *run) fate(ctx context.Context, c *result.Cell, find finder) {
 		outcomes[i] = o
 	})
 	if ctx.Err() != nil {
-		return // what has been cut short is not what they do
+		return // it was interrupted
 	}
 	for _, o := range outcomes {
 		if o != nil {
@@ -132,13 +132,13 @@ func (r *run) each(atOnce int, f func(i int, p peers.Peer)) {
 	_ = all.Wait() // they return none
 }
 
-// A starter starts the server whose fate it is.
+// A starter starts the server.
 type starter = func() (*measure.Process, error)
 
-// A finder finds out what becomes of it, and what it says.
+// A finder returns the figures of a server, and the last words of its connections.
 type finder = func(ctx context.Context, start starter) (map[string]float64, string, error)
 
-// silent is a client that lives and says nothing.
+// silent is a client whose kernel answers and which sends nothing.
 func silent(ctx context.Context, start starter) (map[string]float64, string, error) {
 	proc, err := start()
 	if err != nil {
@@ -149,7 +149,7 @@ func silent(ctx context.Context, start starter) (map[string]float64, string, err
 	return notice(noticed), said, err
 }
 
-// cut is a client to whom there is no path any more.
+// cut is a client whose network path is cut.
 func cut(ctx context.Context, start starter) (map[string]float64, string, error) {
 	noticed, err := deadpeer.DeadPath(ctx, start, deadBound)
 	return notice(noticed), "", err
@@ -176,12 +176,12 @@ func drain(ctx context.Context, start starter) (map[string]float64, string, erro
 	return f, said, err
 }
 
-// systemCalls counts them in turns of their own, for counting them slows a server
-// down.
+// systemCalls counts the system calls of small echoes, in measurements of their own,
+// because counting slows a server down.
 func (r *run) systemCalls(ctx context.Context) {
 	var why error
 	for _, c := range r.Cells {
-		if c.Kind != result.Echo || !c.Chosen {
+		if c.Kind != result.Echo || !c.Chosen || c.Size > openSize {
 			continue
 		}
 		for _, p := range r.peers {
@@ -206,7 +206,7 @@ func (r *run) systemCalls(ctx context.Context) {
 	}
 }
 
-// callsOf returns how many a message takes; cannot is why none can be counted here.
+// callsOf returns the system calls per message. cannot says why this machine cannot count them.
 func (r *run) callsOf(ctx context.Context, c *result.Cell, p peers.Peer) (n float64, cannot, err error) {
 	proc, err := r.start(ctx, c, p)
 	if err != nil {

@@ -13,23 +13,24 @@ import (
 	"example.com/wsecho/internal/number"
 )
 
-// A Plan says what is compared, and how long it may take.
+// A Plan says what Run compares.
 type Plan struct {
 	Peers  []peers.Peer
 	Tools  peers.Tools
 	Cells  []*result.Cell
 	Rounds int
 
-	// Duration is how long a turn measures, and Warmup how long it runs before.
+	// Duration is the measured time of each measurement. Warmup is the time before it.
 	Duration, Warmup time.Duration
 
-	// IdleFor is how long idle connections are watched.
+	// IdleFor is the time that idle connections are open.
 	IdleFor time.Duration
 
-	// Correctness and SystemCalls are found out besides, once and not in rounds.
+	// Correctness and SystemCalls are measured once, not in rounds.
 	Correctness, SystemCalls bool
 
-	// Say is told what is being done, in a line, and how much of all is.
+	// Say is called before each step, with a line and the share that is done. Calls do
+	// not overlap.
 	Say func(what string, done float64)
 }
 
@@ -38,18 +39,18 @@ const (
 	KiB = 1 << 10
 	MiB = 1 << 20
 
-	idleConnections  = 10_000
+	idleConnections  = 5_000 // of each of idleAtOnce servers; a process may open 20,000 files
 	drainConnections = 100
 	deadHeartbeat    = time.Second
 	deadBound        = 10 * time.Second
 	idleHeartbeat    = 2 * time.Second
 
-	// mostInFlight is how many bytes may be on their way at once. What is over it
-	// measures how a machine copes with a lack of memory.
+	// mostInFlight is the largest number of bytes in flight. A workload over it would
+	// measure how a machine runs out of memory.
 	mostInFlight = 256 * MiB
 )
 
-// Standard are the cells of a standard run.
+// Standard are the cells of a whole run.
 func Standard() []*result.Cell {
 	var cells []*result.Cell
 	for _, size := range []int{5, 125, 4 * KiB, 64 * KiB, MiB} {
@@ -80,13 +81,13 @@ func Standard() []*result.Cell {
 	}
 	cells = append(cells, &result.Cell{
 		ID: "churn", Kind: result.Churn, Size: 5, Connections: 16,
-		Title: "16 clients that connect, have one message echoed and close, over and over",
+		Title: "16 clients that connect, echo one message of 5 B and close, repeatedly", Chosen: true,
 	})
 	for _, heartbeat := range []time.Duration{0, idleHeartbeat} {
 		c := &result.Cell{ID: "idle", Kind: result.Idle, Connections: idleConnections, Heartbeat: heartbeat,
-			Title: fmt.Sprintf("%d idle connections, no heartbeat", idleConnections)}
+			Title: fmt.Sprintf("%d idle connections, no heartbeat", idleConnections), Chosen: true}
 		if heartbeat > 0 {
-			c.ID, c.Title = "idle-heartbeat", fmt.Sprintf("%d idle connections, a ping every %v", idleConnections, heartbeat)
+			c.ID, c.Chosen, c.Title = "idle-heartbeat", false, fmt.Sprintf("%d idle connections, a ping every %v", idleConnections, heartbeat)
 		}
 		cells = append(cells, c)
 	}
@@ -101,7 +102,7 @@ const (
 
 const deadPath = "dead-path"
 
-// endOfLife is what becomes of connections whose peer, or whose server, ends.
+// endOfLife are the cells in which a client or the server ends.
 func endOfLife() []*result.Cell {
 	return []*result.Cell{
 		{ID: "dead", Kind: result.Dead, Connections: 1, Heartbeat: deadHeartbeat, Chosen: true,
@@ -113,15 +114,19 @@ func endOfLife() []*result.Cell {
 	}
 }
 
-// Chosen are the cells that every peer runs.
+// Chosen are the cells of the main table, which every peer runs.
 func Chosen() []*result.Cell {
-	var cells []*result.Cell
-	for _, c := range Standard() {
-		if c.Chosen {
-			cells = append(cells, c)
-		}
+	return slices.DeleteFunc(Standard(), func(c *result.Cell) bool { return !c.Chosen })
+}
+
+// Main are the chosen cells, and for the peers that are measured in every workload: the
+// other sizes, an open loop, TLS and compression.
+func Main() []*result.Cell {
+	more := []string{
+		"echo-5B-16x16", "echo-4KiB-1x16", "echo-4KiB-16x16", "echo-64KiB-16x16",
+		"echo-125B-1x16", "open-50", "echo-4KiB-1x16-deflate", "echo-4KiB-1x16-tls",
 	}
-	return cells
+	return slices.DeleteFunc(Standard(), func(c *result.Cell) bool { return !c.Chosen && !slices.Contains(more, c.ID) })
 }
 
 // Select are the cells of which one of parts is the ID; or a part of it, where it is the
@@ -173,14 +178,14 @@ func findsMaximum(c *result.Cell) bool {
 	return c.Kind == result.Echo && c.Size == openSize && c.InFlight == 1 && c.Connections == openConnections && !c.TLS && !c.Compression
 }
 
-// echo is a closed loop. Two of the chosen ones are HttpArena's profiles of
-// WebSocket, echo and echo-pipeline; the third has large messages.
+// echo is a closed loop. Two of the chosen ones are HttpArena's profiles of WebSocket,
+// echo and echo-pipeline. The others have few connections and large messages.
 func echo(size, inFlight, conns int) *result.Cell {
 	c := &result.Cell{
 		ID: fmt.Sprintf("echo-%s-%dx%d", strings.ReplaceAll(number.Bytes(size), " ", ""), inFlight, conns), Kind: result.Echo,
 		Size: size, InFlight: inFlight, Connections: conns,
 		Title: fmt.Sprintf("%s text, %d in flight, %d connections", number.Bytes(size), inFlight, conns),
 	}
-	c.Chosen = size == 5 && conns == 512 || size == 64*KiB && inFlight == 1 && conns == 16
+	c.Chosen = size == 5 && conns == 512 || (size == 5 || size >= 64*KiB) && inFlight == 1 && conns == 16
 	return c
 }

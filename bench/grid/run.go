@@ -3,29 +3,41 @@ package grid
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"example.com/wsecho/bench/measure"
 	"example.com/wsecho/bench/peers"
 	"example.com/wsecho/bench/result"
 )
 
-// A run is one that goes on.
+// A run is the state of Run.
 type run struct {
 	Plan
 	report *result.Report
-	peers  []peers.Peer // that are there
-	steps  int          // of all
+	peers  []peers.Peer // those that start on this machine
+	steps  int          // measurements in total
+
+	connecting sync.Mutex // held while a client opens its idle connections
+
+	mu     sync.Mutex // protects done, failed and the outcomes of cells
 	done   int
-	failed map[string]int // rounds in a row, by cell and peer
+	failed map[string]int // consecutive rounds without figures, by cell and peer
 }
 
-// giveUp is after how many rounds in a row that went wrong a cell is left to the
-// others.
+// giveUp is the number of consecutive rounds without figures after which a peer is no
+// longer measured in a cell.
 const giveUp = 2
 
-// Run measures until all is done or ctx is over. What goes wrong with a peer is in
-// the report; an error is for what keeps the comparison from being made.
+// idleAtOnce is the number of servers that have idle connections at the same time.
+// Their memory and their CPU time are read per process, and waiting takes nearly all
+// the time of these measurements.
+const idleAtOnce = 3
+
+// Run measures until it has finished or ctx ends. The report contains the errors of
+// peers. Run returns an error if there is no report.
 func Run(ctx context.Context, p Plan) (*result.Report, error) {
 	machine, err := thisMachine()
 	if err != nil {
@@ -42,18 +54,26 @@ func Run(ctx context.Context, p Plan) (*result.Report, error) {
 	r.deadPeers(ctx)
 	for round := range p.Rounds {
 		for _, c := range p.Cells {
-			turn := r.turnOf(c.Kind)
-			if turn == nil {
+			measure := r.measurementOf(c.Kind)
+			if measure == nil {
 				continue
 			}
-			for i := range r.peers {
-				if ctx.Err() != nil {
-					break
-				}
-				peer := r.peers[(i+round)%len(r.peers)]
-				r.say(fmt.Sprintf("round %d of %d  %s  %s", round+1, p.Rounds, c.ID, peer.Name))
-				r.round(ctx, round, c, peer, turn)
+			var all errgroup.Group
+			all.SetLimit(1)
+			if c.Kind == result.Idle {
+				all.SetLimit(idleAtOnce)
 			}
+			for i := range r.peers {
+				peer := r.peers[(i+round)%len(r.peers)]
+				all.Go(func() error {
+					if ctx.Err() == nil {
+						r.say(fmt.Sprintf("round %d of %d  %s  %s", round+1, p.Rounds, c.ID, peer.Name))
+						r.round(ctx, round, c, peer, measure)
+					}
+					return nil
+				})
+			}
+			_ = all.Wait() // they return none
 		}
 	}
 	if p.SystemCalls {
@@ -65,10 +85,12 @@ func Run(ctx context.Context, p Plan) (*result.Report, error) {
 	return r.report, nil
 }
 
-// A turn is a peer's in a round: its figures, and what went wrong.
-type turn = func(ctx context.Context, c *result.Cell, p peers.Peer) (figures map[string]float64, wrong []string, err error)
+// A measurement measures a peer in a cell once. It returns the figures, and a sentence
+// for each fault.
+type measurement = func(ctx context.Context, c *result.Cell, p peers.Peer) (figures map[string]float64, wrong []string, err error)
 
-func (r *run) turnOf(kind string) turn {
+// measurementOf returns nil for the kinds that are not measured in rounds.
+func (r *run) measurementOf(kind string) measurement {
 	switch kind {
 	case result.Echo, result.Open:
 		return r.echo
@@ -77,13 +99,13 @@ func (r *run) turnOf(kind string) turn {
 	case result.Idle:
 		return r.idle
 	}
-	return nil // once, not in rounds
+	return nil
 }
 
-// admit sorts out who can be started.
+// admit sets r.peers to the peers that start.
 func (r *run) admit() {
 	for _, p := range r.Peers {
-		known := result.Peer{Name: p.Name, Title: p.Title, Version: p.Version(), Language: p.Language, Note: p.Note, Full: p.Full}
+		known := result.Peer{Name: p.Name, Title: p.Title, Version: p.Version(), Language: p.Language, Note: p.Note, Needs: p.Needs, Full: p.Full}
 		if err := p.Missing(); err != nil {
 			known.Skipped = err.Error()
 		} else if err := r.startsAtAll(p); err != nil {
@@ -106,7 +128,7 @@ func (r *run) startsAtAll(p peers.Peer) error {
 	return nil
 }
 
-// startTime is how long a server may take to listen.
+// startTime is the longest time that a server may take to listen.
 const startTime = 15 * time.Second
 
 // takesPart reports whether a peer runs a cell.
@@ -115,8 +137,8 @@ func takesPart(c *result.Cell, p peers.Peer) bool {
 }
 
 const (
-	rawPeer      = "raw"      // speaks no WebSocket
-	embeddedPeer = "embedded" // takes the place of wsecho over TLS, which that leaves to others
+	rawPeer      = "raw"      // not a WebSocket server
+	embeddedPeer = "embedded" // replaces wsecho, which has no TLS, in workloads with TLS
 )
 
 func optionsOf(c *result.Cell) peers.Options {
@@ -131,7 +153,7 @@ func optionsOf(c *result.Cell) peers.Options {
 func (r *run) count() {
 	for _, c := range r.Cells {
 		for _, p := range r.peers {
-			if takesPart(c, p) && r.turnOf(c.Kind) != nil {
+			if takesPart(c, p) && r.measurementOf(c.Kind) != nil {
 				r.steps += r.Rounds
 			}
 		}
@@ -140,30 +162,37 @@ func (r *run) count() {
 
 func (r *run) say(what string) {
 	if r.Say != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.Say(what, min(1, float64(r.done)/float64(max(r.steps, 1))))
 	}
 }
 
-// round is one peer's turn in one cell.
-func (r *run) round(ctx context.Context, round int, c *result.Cell, p peers.Peer, t turn) {
+// round measures a peer in a cell once.
+func (r *run) round(ctx context.Context, round int, c *result.Cell, p peers.Peer, measure measurement) {
 	if !takesPart(c, p) {
 		return
 	}
+	key := c.ID + " " + p.Name
+	r.mu.Lock()
 	r.done++
 	o := outcome(c, p)
-	key := c.ID + " " + p.Name
-	if r.failed[key] >= giveUp {
+	given := r.failed[key] >= giveUp
+	r.mu.Unlock()
+	if given {
 		return
 	}
-	figures, wrong, err := t(ctx, c, p)
+	figures, wrong, err := measure(ctx, c, p)
 	if ctx.Err() != nil {
-		return // half a turn is none
+		return // it was interrupted
 	}
 	if err != nil {
 		wrong = append(wrong, err.Error())
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for len(o.Rounds) < round {
-		o.Rounds = append(o.Rounds, nil) // one that went wrong
+		o.Rounds = append(o.Rounds, nil) // a round without figures
 	}
 	r.failed[key]++
 	if len(figures) > 0 {
@@ -174,11 +203,11 @@ func (r *run) round(ctx context.Context, round int, c *result.Cell, p peers.Peer
 		o.Wrong = append(o.Wrong, fmt.Sprintf("round %d: %s", round+1, w))
 	}
 	if r.failed[key] == giveUp {
-		o.Notes = append(o.Notes, fmt.Sprintf("after round %d it was not measured here any more", round+1))
+		o.Notes = append(o.Notes, fmt.Sprintf("after round %d it was no longer measured here", round+1))
 	}
 }
 
-// outcome is that of a peer, new or not.
+// outcome returns the outcome of a peer in c, and adds it if there is none.
 func outcome(c *result.Cell, p peers.Peer) *result.Outcome {
 	if o := c.Of(p.Name); o != nil {
 		return o
@@ -190,7 +219,11 @@ func outcome(c *result.Cell, p peers.Peer) *result.Outcome {
 
 // start starts a peer's process for a cell.
 func (r *run) start(ctx context.Context, c *result.Cell, p peers.Peer) (*measure.Process, error) {
+	return r.startWith(ctx, p, optionsOf(c))
+}
+
+func (r *run) startWith(ctx context.Context, p peers.Peer, o peers.Options) (*measure.Process, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	return p.Start(ctx, r.Tools, optionsOf(c))
+	return p.Start(ctx, r.Tools, o)
 }

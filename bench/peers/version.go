@@ -19,6 +19,9 @@ func moduleVersions(info *debug.BuildInfo, modules []string) string {
 	return s.String()
 }
 
+// Unreleased is the version of a module that is built from a folder.
+const Unreleased = "(devel)"
+
 func moduleVersion(info *debug.BuildInfo, module string) string {
 	for _, m := range info.Deps {
 		if m.Path != module {
@@ -28,7 +31,7 @@ func moduleVersion(info *debug.BuildInfo, module string) string {
 			m = m.Replace
 		}
 		if m.Version == "" { // a folder
-			return "(devel)"
+			return Unreleased
 		}
 		return m.Version
 	}

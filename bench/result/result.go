@@ -1,5 +1,5 @@
-// Package result is what a comparison of servers has found, as it is kept in a file of
-// JSON: whoever measures writes it, whoever reports reads it.
+// Package result contains the results of a comparison of servers, and stores them in a
+// file of JSON. Package grid writes it, package report reads it.
 package result
 
 import (
@@ -14,7 +14,7 @@ import (
 )
 
 // Version is that of the format. A file with another one is not read.
-const Version = 1
+const Version = 2
 
 // A Report is one run of the comparison.
 type Report struct {
@@ -25,12 +25,12 @@ type Report struct {
 	Commit      string        `json:"commit"`  // of this repository; "" if not known
 	Machine     Machine       `json:"machine"`
 	Rounds      int           `json:"rounds"`      // that were asked for
-	Measured    time.Duration `json:"measured_ns"` // in each turn
-	Interrupted bool          `json:"interrupted"` // by whoever started it
+	Measured    time.Duration `json:"measured_ns"` // by each measurement
+	Interrupted bool          `json:"interrupted"` // by a signal
 	Peers       []Peer        `json:"peers"`       // in the order of the tables
 	Cells       []*Cell       `json:"cells"`       // in the order in which they were measured
 	Checks      []Check       `json:"checks"`      // correctness
-	Notes       []string      `json:"notes"`       // sentences on what the figures are worth
+	Notes       []string      `json:"notes"`       // sentences on what limits the figures
 }
 
 // A Machine is where it ran.
@@ -48,13 +48,14 @@ const Base = "gorilla"
 
 // A Peer is a server that was to be compared.
 type Peer struct {
-	Name     string `json:"name"`  // short, without spaces: "gws"
-	Title    string `json:"title"` // "lxzan/gws"
-	Version  string `json:"version"`
-	Language string `json:"language"` // "Go"
-	Note     string `json:"note,omitempty"`
-	Full     bool   `json:"full"`              // measured in all cells, not in the chosen ones alone
-	Skipped  string `json:"skipped,omitempty"` // why it was not measured; "" if it was
+	Name     string   `json:"name"`  // short, without spaces: "gws"
+	Title    string   `json:"title"` // "lxzan/gws"
+	Version  string   `json:"version"`
+	Language string   `json:"language"` // "Go"
+	Note     string   `json:"note,omitempty"`
+	Needs    []string `json:"needs,omitempty"`   // settings and code that a server on the internet needs beside the echo
+	Full     bool     `json:"full"`              // measured in all cells, not in the chosen ones alone
+	Skipped  string   `json:"skipped,omitempty"` // why it was not measured; "" if it was
 }
 
 // The kinds of cells.
@@ -62,12 +63,12 @@ const (
 	Echo  = "echo"  // closed loop
 	Open  = "open"  // open loop, at a share of the server's own maximum
 	Churn = "churn" // connect, one message, close
-	Idle  = "idle"  // connections that say nothing
+	Idle  = "idle"  // connections without messages
 	Dead  = "dead"  // a peer that no longer answers
 	Drain = "drain" // the server is told to end
 )
 
-// A Cell is one workload, and what each peer made of it.
+// A Cell is one workload, and the results of each peer in it.
 type Cell struct {
 	ID          string        `json:"id"`    // "echo-5B-16x512"
 	Kind        string        `json:"kind"`  // Echo, …
@@ -83,7 +84,7 @@ type Cell struct {
 	Outcomes    []*Outcome    `json:"outcomes"`               // of the peers that were measured
 }
 
-// An Outcome is what a peer made of a cell.
+// An Outcome is the result of a peer in a cell.
 type Outcome struct {
 	Peer   string               `json:"peer"`
 	Rounds []map[string]float64 `json:"rounds"`          // by figure; a figure that could not be read is absent
@@ -92,7 +93,7 @@ type Outcome struct {
 	Notes  []string             `json:"notes,omitempty"` // the client was the bottleneck, …
 }
 
-// A Figure is something that is measured.
+// A Figure is a measured quantity.
 type Figure struct {
 	Name  string // in JSON
 	Title string
@@ -114,27 +115,33 @@ var Figures = []Figure{
 	{"syscalls", "system calls", "per message", false},
 	{"client_us", "the client's CPU", "µs/message", false},
 	{"client_share", "the client's share of all processors", "", false},
-	{"late_share", "share of messages that left late", "", false},   // with Open
-	{"cpu_us_conn", "server CPU", "µs/connection", false},           // with Churn
-	{"connects", "connections", "per second", true},                 // with Churn
-	{"idle_kib", "resident memory", "KiB/connection", false},        // with Idle
-	{"idle_cpu_ms", "server CPU of all", "ms/s", false},             // with Idle
-	{"pings", "pings", "per second", true},                          // with Idle
-	{"alive", "share of connections alive at the end", "", true},    // with Idle
-	{"notice_s", "time until noticed", "s", false},                  // with Dead; absent: never
-	{"told", "share of clients that heard a close frame", "", true}, // with Drain
-	{"end_s", "time until the process ended", "s", false},           // with Drain
+	{"late_share", "share of messages that left late", "", false},      // with Open
+	{"cpu_us_conn", "server CPU", "µs/connection", false},              // with Churn
+	{"connects", "connections", "per second", true},                    // with Churn
+	{"idle_kib", "resident memory", "KiB/connection", false},           // with Idle
+	{"idle_cpu_ms", "server CPU of all", "ms/s", false},                // with Idle
+	{"pings", "pings", "per second", true},                             // with Idle
+	{"alive", "share of connections alive at the end", "", true},       // with Idle
+	{"notice_s", "time until noticed", "s", false},                     // with Dead; absent: never
+	{"told", "share of clients that received a close frame", "", true}, // with Drain
+	{"end_s", "time until the process ended", "s", false},              // with Drain
 }
 
-// A Check is whether a peer does one thing right.
+// A Check says whether a peer does one thing right.
 type Check struct {
 	Peer  string `json:"peer"`
-	Name  string `json:"name"`            // "invalid-utf8"
-	Title string `json:"title"`           // "text that is not UTF-8"
+	Name  string `json:"name"`  // "invalid-utf8"
+	Title string `json:"title"` // "text that is not UTF-8"
+
+	// Rule is what the check is about: "UTF-8". A rule has several checks. Section is
+	// the section of the RFC that demands it, or empty if no RFC does.
+	Rule    string `json:"rule"`
+	Section string `json:"section,omitempty"`
+
 	Want  string `json:"want"`            // "closed with 1007"
 	Got   string `json:"got"`             // "echoed"
 	Right bool   `json:"right"`           //
-	Error string `json:"error,omitempty"` // why it could not be found out; then Right is false
+	Error string `json:"error,omitempty"` // why there is no result; then Right is false
 }
 
 // Of returns the outcome of a peer, or nil.
@@ -207,7 +214,7 @@ func Read(from io.Reader) (*Report, error) {
 	return &r, nil
 }
 
-// whole says what is missing without which nothing can be said.
+// whole returns an error if something is missing that every report needs.
 func (r *Report) whole() error {
 	for i, p := range r.Peers {
 		if p.Name == "" {
