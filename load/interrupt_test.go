@@ -2,6 +2,7 @@ package load_test
 
 import (
 	"context"
+	"math"
 	"testing"
 	"time"
 
@@ -97,20 +98,25 @@ func TestNonsense(t *testing.T) {
 		url  string
 		want string
 	}{
-		{load.Plan{Connections: -1}, url, "load: Connections -1 is not from 1 to 1048576"},
-		{load.Plan{InFlight: 1 << 20}, url, "load: InFlight 1048576 is not from 1 to 65536"},
-		{load.Plan{Rounds: -1}, url, "load: Rounds -1 is not from 1 to 10000"},
-		{load.Plan{Size: 1 << 30}, url, "load: Size 1073741824 is over 67108864 bytes"},
-		{load.Plan{Rate: -1}, url, "load: Rate -1 is not from 0 to 100000000"},
-		{load.Plan{Rate: 1, InFlight: 1}, url, "load: InFlight has no meaning with a Rate: messages are sent when they are due"},
-		{load.Plan{Duration: -1}, url, "load: Duration -1ns is negative"},
-		{load.Plan{Timeout: -1}, url, "load: Timeout -1ns is negative"},
+		{load.Plan{Connections: -1}, url, "load: Connections: -1 is not from 1 to 1048576"},
+		{load.Plan{InFlight: 1 << 20}, url, "load: InFlight: 1048576 is not from 1 to 65536"},
+		{load.Plan{Rounds: -1}, url, "load: Rounds: -1 is not from 1 to 10000"},
+		{load.Plan{Size: 1 << 30}, url, "load: Size: 1073741824 is over 67108864 bytes"},
+		{load.Plan{Rate: -1}, url, "load: Rate: -1 is not from 0 to 100000000"},
+		{load.Plan{Rate: 1, InFlight: 1}, url, "load: InFlight: it has no meaning in an open loop, which sends messages when they are due; see Rate"},
+		{load.Plan{Duration: -1}, url, "load: Duration: -1ns is not from 1ms to 1000h0m0s"},
+		{load.Plan{Duration: 1}, url, "load: Duration: 1ns is not from 1ms to 1000h0m0s"},
+		{load.Plan{Duration: math.MaxInt64}, url, "load: Duration: 2562047h47m16.854775807s is not from 1ms to 1000h0m0s"},
+		{load.Plan{Warmup: math.MaxInt64}, url, "load: Warmup: 2562047h47m16.854775807s is longer than 1000h0m0s"},
+		{load.Plan{Timeout: -1}, url, "load: Timeout: -1ns is not from 1ms to 1000h0m0s"},
+		{load.Plan{Timeout: 1}, url, "load: Timeout: 1ns is not from 1ms to 1000h0m0s"},
 		{load.Plan{Subprotocols: []string{"two words"}}, url, `load: Subprotocols: "two words" is not a token of HTTP`},
 		{load.Plan{Header: map[string][]string{"A B": {""}}}, url, `load: Header: "A B" is not a name of HTTP`},
 		{load.Plan{Header: map[string][]string{"A": {"b\r\nc: d"}}}, url, "load: Header: the value of A has a control character"},
 		{load.Plan{}, "http://127.0.0.1/", `load: "http://127.0.0.1/" does not begin with ws:// or wss://`},
 		{load.Plan{}, "ws://", `load: "ws://" names no host`},
 		{load.Plan{}, "ws://a/#b", `load: "ws://a/#b" has a fragment, which a WebSocket's URL must not`},
+		{load.Plan{}, "ws://a:99999/", `load: "ws://a:99999/" has a port that is not from 1 to 65535`},
 		{load.Plan{}, "ws://a:b/", `load: "ws://a:b/" is not a URL: invalid port ":b" after host`},
 	} {
 		r, err := load.Run(t.Context(), test.plan, test.url)

@@ -29,6 +29,8 @@ const (
 	maxInFlight    = 1 << 16
 	maxRounds      = 10_000
 	maxRate        = 1e8
+	minDuration    = time.Millisecond
+	maxDuration    = 1000 * time.Hour
 )
 
 // A Plan says what is done to each server. The zero value is good.
@@ -107,7 +109,8 @@ type Progress struct {
 // populated returns p with its defaults, or what makes no sense in it.
 func (p Plan) populated() (Plan, error) {
 	if p.Rate != 0 && p.InFlight != 0 {
-		return p, errors.New("load: InFlight has no meaning with a Rate: messages are sent when they are due")
+		return p, fmt.Errorf("load: %w", &handshake.FieldError{Field: "InFlight", See: "Rate",
+			Err: errors.New("it has no meaning in an open loop, which sends messages when they are due")})
 	}
 	p.Connections = cmp.Or(p.Connections, DefaultConnections)
 	p.Size = max(cmp.Or(p.Size, DefaultSize), 0)
@@ -125,18 +128,28 @@ func (p Plan) populated() (Plan, error) {
 		{"Rounds", p.Rounds, maxRounds},
 	} {
 		if o.value < 1 || o.value > o.most {
-			return p, fmt.Errorf("load: %s %d is not from 1 to %d", o.name, o.value, o.most)
+			return p, wrongField(o.name, "%d is not from 1 to %d", o.value, o.most)
 		}
 	}
 	switch {
 	case p.Size > maxSize:
-		return p, fmt.Errorf("load: Size %d is over %d bytes", p.Size, maxSize)
+		return p, wrongField("Size", "%d is over %d bytes", p.Size, maxSize)
 	case math.IsNaN(p.Rate) || p.Rate < 0 || p.Rate > maxRate:
-		return p, fmt.Errorf("load: Rate %v is not from 0 to %.0f", p.Rate, float64(maxRate))
-	case p.Duration < 0:
-		return p, fmt.Errorf("load: Duration %v is negative", p.Duration)
-	case p.Timeout < 0:
-		return p, fmt.Errorf("load: Timeout %v is negative", p.Timeout)
+		return p, wrongField("Rate", "%v is not from 0 to %.0f", p.Rate, float64(maxRate))
+	}
+	for _, o := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"Duration", p.Duration},
+		{"Timeout", p.Timeout},
+	} {
+		if o.value < minDuration || o.value > maxDuration {
+			return p, wrongField(o.name, "%v is not from %v to %v", o.value, minDuration, maxDuration)
+		}
+	}
+	if p.Warmup > maxDuration {
+		return p, wrongField("Warmup", "%v is longer than %v", p.Warmup, maxDuration)
 	}
 	if err := handshake.CheckFields(p.Subprotocols, p.Header); err != nil {
 		return p, fmt.Errorf("load: %w", err)
@@ -145,4 +158,9 @@ func (p Plan) populated() (Plan, error) {
 		p.InFlight = 0
 	}
 	return p, nil
+}
+
+// wrongField returns the error for a field of a Plan.
+func wrongField(field, format string, args ...any) error {
+	return fmt.Errorf("load: %w", handshake.WrongField(field, format, args...))
 }

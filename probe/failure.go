@@ -61,7 +61,7 @@ func (p *probing) failure(ctx context.Context, s Step, err error, limit time.Dur
 		e.what = fmt.Sprintf("interrupted (at the step %v)", s)
 		e.Err = interrupted{context.Cause(ctx)}
 	default:
-		e.Err = late{fmt.Sprintf("no whole answer within the %v of the probe", limit.Round(time.Millisecond)) + p.note}
+		e.Err = late{fmt.Sprintf("no whole answer within the %v of the probe", roundLimit(limit)) + p.note}
 	}
 	return e
 }
@@ -96,4 +96,12 @@ func (p *probing) reason(s Step, err error) string {
 		return handshake.Printable(strings.TrimPrefix(err.Error(), "tls: "))
 	}
 	return handshake.Printable(handshake.Innermost(err))
+}
+
+// roundLimit rounds a time limit for a message. The result is 0 only if no time was left.
+func roundLimit(d time.Duration) time.Duration {
+	if d >= time.Millisecond {
+		return d.Round(time.Millisecond)
+	}
+	return max(0, d)
 }

@@ -15,10 +15,16 @@ import (
 // DefaultTimeout is what a zero Options.Timeout means.
 const DefaultTimeout = 5 * time.Second
 
+// A Timeout that is shorter or longer is a mistake.
+const (
+	minTimeout = time.Millisecond
+	maxTimeout = 1000 * time.Hour
+)
+
 // Options say what is asked. The zero Options are ready to use.
 type Options struct {
-	// Timeout is the time for all steps together. Zero means DefaultTimeout; a
-	// negative one is refused. A deadline of the context that comes sooner counts
+	// Timeout is the time for all steps together. Zero means DefaultTimeout; less than
+	// a millisecond or more than 1000 hours is refused. A deadline of the context that comes sooner counts
 	// in its place.
 	Timeout time.Duration
 
@@ -140,8 +146,8 @@ func (p *probing) run(ctx context.Context, limit time.Duration) error {
 
 // check says what makes no sense.
 func (o *Options) check() error {
-	if o.Timeout < 0 {
-		return fmt.Errorf("probe: Timeout %v is negative", o.Timeout)
+	if o.Timeout < minTimeout || o.Timeout > maxTimeout {
+		return fmt.Errorf("probe: %w", handshake.WrongField("Timeout", "%v is not from %v to %v", o.Timeout, minTimeout, maxTimeout))
 	}
 	if err := handshake.CheckFields(o.Subprotocols, o.Header); err != nil {
 		return fmt.Errorf("probe: %w", err)

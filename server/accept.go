@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"path"
 	"strings"
 	"time"
 
@@ -86,7 +84,7 @@ func (s *Server) checkOrigin(r *http.Request) (*http.Request, *refusal) {
 		return r, nil
 	}
 	u, err := url.Parse(origins[0])
-	if err != nil || u.Host == "" { // such as "null", which coder matches with patterns
+	if err != nil || u.Host == "" && !s.allowsHostless(origins[0]) { // such as "null", which coder matches with patterns
 		return nil, s.refuseOrigin(r)
 	}
 	normal := *r
@@ -108,7 +106,7 @@ func (s *Server) refuseOrigin(r *http.Request) *refusal {
 	switch {
 	case s.opts.CheckOrigin != nil:
 		remedy = "CheckOrigin refused it"
-	case err != nil || u.Host == "":
+	case err != nil || u.Host == "" && !isHostless(strings.ToLower(origin)):
 		remedy = "only AllowAnyOrigin (--any-origin) allows an origin without a host"
 	}
 	return refuse(http.StatusForbidden, "%s may not connect to host %q; %s", who, r.Host, remedy)
@@ -145,77 +143,6 @@ func ipv6(host string) (string, bool) {
 	}
 	addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
 	return "[" + addr.String() + "]", err == nil && addr.Is6()
-}
-
-// normalPatterns returns the patterns for coder's check, which compares them with
-// normalised origins. It escapes the brackets of an IPv6 address. It removes a port from
-// the pattern of a scheme whose default port it is.
-func normalPatterns(patterns []string) (normal []string) {
-	for _, p := range patterns {
-		scheme, hostport, ok := strings.Cut(strings.ToLower(p), "://")
-		if !ok {
-			scheme, hostport = "", scheme
-		}
-		host, port := splitPort(hostport)
-		if literal, ok := ipv6(host); ok {
-			host = strings.NewReplacer("[", `\[`, "]", `\]`).Replace(literal)
-		}
-		host = strings.TrimSuffix(host, ".")
-		prefix := ""
-		if ok {
-			prefix = scheme + "://"
-		}
-		switch {
-		case port == ":*": // any port is the default port too
-			normal = append(normal, prefix+host)
-		case port != "":
-			for s, number := range defaultPorts {
-				if match, _ := path.Match(scheme, s); port == number && (!ok || match) {
-					normal = append(normal, s+"://"+host)
-				}
-			}
-		}
-		normal = append(normal, prefix+host+port)
-	}
-	return normal
-}
-
-// checkPattern returns an error if p is no pattern for an origin.
-func checkPattern(p string) error {
-	_, host, hasScheme := strings.Cut(p, "://")
-	if !hasScheme {
-		host = p
-	}
-	for _, n := range normalPatterns([]string{p}) {
-		if _, err := path.Match(n, ""); err != nil {
-			return optionError("OriginPatterns", "%q is not a pattern: %w", p, err)
-		}
-	}
-	switch {
-	case strings.Trim(host, "*?.:") == "":
-		return optionError("OriginPatterns", "%q matches every host; use AllowAnyOrigin to allow any origin", p)
-	case strings.Contains(host, "/"):
-		return optionError("OriginPatterns", "%q has a path; an origin is a host such as example.com or https://*.example.com", p)
-	}
-	return nil
-}
-
-// checkHost refuses a Host header that Options.Hosts does not list.
-func (s *Server) checkHost(host string) *refusal {
-	if len(s.opts.Hosts) == 0 {
-		return nil
-	}
-	bare := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		bare = h
-	}
-	bare = strings.Trim(bare, "[]")
-	for _, h := range s.opts.Hosts {
-		if strings.EqualFold(h, host) || strings.EqualFold(strings.Trim(h, "[]"), bare) {
-			return nil
-		}
-	}
-	return refuse(http.StatusMisdirectedRequest, "host %q is not served here; Hosts (--host) lists the hosts that are", host)
 }
 
 // newConn returns the connection of a request, before its handshake.

@@ -1,5 +1,7 @@
 package server
 
+import "time"
+
 // Parked returns the number of parked connections.
 func (s *Server) Parked() int {
 	p := s.parker.Load()
@@ -10,6 +12,10 @@ func (s *Server) Parked() int {
 	defer p.mu.Unlock()
 	return len(p.conns)
 }
+
+// SetDrainTimeout sets a drain timeout that may be shorter than the DrainNotice. It must
+// be called before the server has a connection.
+func (s *Server) SetDrainTimeout(d time.Duration) { s.opts.DrainTimeout = d }
 
 // Draining reports whether a drain has begun.
 func (s *Server) Draining() bool {

@@ -63,7 +63,8 @@ var causes = []func(p *plan, r *rand.Rand){
 	},
 	func(p *plan, r *rand.Rand) {
 		// A connection that waits for its handler ends without a close frame.
-		p.opts.DrainNotice, p.opts.DrainTimeout = time.Hour, time.Duration(1+r.IntN(10))*time.Millisecond
+		p.opts.DrainNotice, p.opts.DrainTimeout = time.Hour, time.Hour
+		p.cutAfter = time.Duration(1+r.IntN(10)) * time.Millisecond
 		w := from(&ending.Error{Kind: ending.Drained, Reason: "cut at the end of the drain"})
 		w.wire, w.rst = 0, true
 		p.cause("cut", w, func(l *life) { l.drain() })

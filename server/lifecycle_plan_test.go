@@ -26,6 +26,7 @@ type plan struct {
 	chatty     bool // there are pings between fragments
 	rcvBuf     int
 	opts       server.Options
+	cutAfter   time.Duration // the drain timeout, shorter than opts may have it; 0: as in opts
 
 	steps   []step
 	last    *finale  // how the peer leaves; nil: it stays connected
@@ -72,7 +73,7 @@ func from(e *ending.Error) want {
 	return want{kind: end.Kind, code: end.Code, reason: end.Reason, wire: uint16(end.Code)}
 }
 
-func (p *plan) cuts() bool { return p.opts.DrainNotice > 0 }
+func (p *plan) cuts() bool { return p.cutAfter > 0 }
 
 // abrupt reports whether one of the possible endings has no FIN.
 func (p *plan) abrupt() bool {

@@ -176,6 +176,9 @@ func (l *life) play() error {
 	if l.srv, err = server.New(l.handler(conns), o); err != nil {
 		return err
 	}
+	if l.plan.cuts() {
+		l.srv.SetDrainTimeout(l.plan.cutAfter)
+	}
 	url, stop, err := l.listen()
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,13 +20,18 @@ import (
 // and detects dead peers.
 //
 // The comment of each field ends with the meaning of 0, which is the default, and of a
-// negative value, which mostly means off. New refuses a wrong value.
+// negative value, which mostly means off. New refuses a wrong value. A duration of less
+// than a millisecond or more than a hundred years is wrong.
 type Options struct {
 	// OriginPatterns are the origins whose pages may connect, besides the server's own
 	// host. [path.Match] matches a pattern, ignoring case, against the host and port of
 	// the Origin header. It matches a pattern with "://" against scheme, host and port.
+	// An IPv6 address in brackets stands for itself. The default port of a scheme and the
+	// dot at the end of a host make no difference. A host is in ASCII, as in the header:
+	// "xn--bcher-kva.example". "file://" is the origin of some pages that are files.
 	// A request without an Origin header does not come from a page and is accepted. The
-	// origin "null" is refused. None: only the server's own host.
+	// origin "null" is refused. New refuses a pattern that no origin of a browser can
+	// match. None: only the server's own host.
 	OriginPatterns []string
 	// AllowAnyOrigin lets any page of the web connect with its user's cookies for this
 	// host. False: OriginPatterns or CheckOrigin decide.
@@ -35,7 +41,8 @@ type Options struct {
 	// used with OriginPatterns or AllowAnyOrigin. Nil: the patterns decide.
 	CheckOrigin func(*http.Request) bool
 	// Hosts are the accepted values of the Host header, as a defence against DNS
-	// rebinding. A host without a port matches any port. None: any host.
+	// rebinding. A host without a port matches any port. The ports 80 and 443 also match
+	// a header without a port. A host is in ASCII. None: any host.
 	Hosts []string
 	// Subprotocols are the supported ones in order of preference. The server chooses the
 	// first one that the client requests (RFC 6455, section 1.9). None: no subprotocol.
@@ -67,7 +74,7 @@ type Options struct {
 	ReadLimit int64
 	// ReadBufferSize and WriteBufferSize are the sizes of the pooled buffers in bytes. A
 	// connection holds one only while it contains something.
-	// 0: 64 KiB; negative is refused.
+	// 0: 64 KiB; less than 512 bytes or more than 64 MiB is refused.
 	ReadBufferSize, WriteBufferSize int
 	// HoldReplies buffers replies while more input of the same connection is buffered, so
 	// that many replies leave in one write. It is for handlers that read again at once,
@@ -131,7 +138,7 @@ type Options struct {
 	// requested, while /readyz answers 503. 0: not at all.
 	DrainDelay time.Duration
 	// DrainNotice is the time from [Conn.Draining] to the close frame, in which a handler
-	// can finish. 0: none.
+	// can finish. It is at most DrainTimeout. 0: none; negative is refused.
 	DrainNotice time.Duration
 	// DrainTimeout bounds a drain, from the end of the delay. The connections that are left
 	// then are cut off. 0: 15 s; negative is refused.
@@ -166,6 +173,14 @@ const (
 
 	// MaxCloseTimeout is the longest that CloseTimeout may be.
 	MaxCloseTimeout = 5 * time.Second
+
+	// MinBufferSize and MaxBufferSize bound the sizes of the buffers.
+	MinBufferSize = 512
+	MaxBufferSize = 64 << 20
+
+	// MinTimeout and MaxTimeout bound each duration that is not 0 and not off.
+	MinTimeout = time.Millisecond
+	MaxTimeout = 100 * 365 * 24 * time.Hour
 )
 
 // withDefaults returns o with the default for each 0. The error is that of check.
@@ -198,17 +213,24 @@ func (o Options) withDefaults() (Options, error) {
 // An OptionError is New's error for a wrong option.
 type OptionError struct {
 	Field string // of Options
+	See   string // another field that the reader may want; "": none
 	Err   error  // what is wrong and what would be right
 }
 
-// Error returns the field and what is wrong with it.
-func (e *OptionError) Error() string { return "server: " + e.Field + ": " + e.Err.Error() }
+// Error returns the field, what is wrong with it, and the other field.
+func (e *OptionError) Error() string {
+	text := "server: " + e.Field + ": " + e.Err.Error()
+	if e.See != "" {
+		text += "; see " + e.See
+	}
+	return text
+}
 
 // Unwrap returns Err.
 func (e *OptionError) Unwrap() error { return e.Err }
 
 func optionError(field, format string, args ...any) error {
-	return &OptionError{field, fmt.Errorf(format, args...)}
+	return &OptionError{Field: field, Err: fmt.Errorf(format, args...)}
 }
 
 // check returns an *OptionError for the first wrong option.
@@ -219,14 +241,18 @@ func (o Options) check() error {
 		}
 	}
 	if o.AllowAnyOrigin && (len(o.OriginPatterns) > 0 || o.CheckOrigin != nil) {
-		return optionError("AllowAnyOrigin", "it leaves OriginPatterns and CheckOrigin nothing to decide; use one of them")
+		see := "OriginPatterns"
+		if o.CheckOrigin != nil {
+			see = "CheckOrigin"
+		}
+		return &OptionError{"AllowAnyOrigin", see, errors.New("it allows what the other would refuse; use one of them")}
 	}
 	if o.CheckOrigin != nil && len(o.OriginPatterns) > 0 {
-		return optionError("CheckOrigin", "it decides alone and leaves OriginPatterns nothing to decide; use one of them")
+		return &OptionError{"CheckOrigin", "OriginPatterns", errors.New("it decides alone; use one of them")}
 	}
 	for _, h := range o.Hosts {
-		if h == "" || strings.ContainsAny(h, "/*?@ \t") {
-			return optionError("Hosts", "%q is not a host as in a Host header, such as example.com or example.com:8080", h)
+		if err := checkHostPort(withBrackets(h), ""); err != nil {
+			return optionError("Hosts", "%q is not a host as in a Host header, such as example.com or example.com:8080: %w", h, err)
 		}
 	}
 	for _, s := range o.Subprotocols {
@@ -239,30 +265,67 @@ func (o Options) check() error {
 	default:
 		return optionError("Compression", "mode %d does not exist", o.Compression)
 	}
-	for _, f := range []struct {
-		name  string
-		value int64
-	}{
-		{"ReadBufferSize", int64(o.ReadBufferSize)},
-		{"WriteBufferSize", int64(o.WriteBufferSize)},
-		{"CloseTimeout", int64(o.CloseTimeout)},
-		{"PingTimeout", int64(o.PingTimeout)},
-		{"DrainDelay", int64(o.DrainDelay)},
-		{"DrainNotice", int64(o.DrainNotice)},
-		{"DrainTimeout", int64(o.DrainTimeout)},
-	} {
-		if f.value < 0 {
-			return optionError(f.name, "it is negative, and it cannot be off")
-		}
+	if err := o.checkBounds(); err != nil {
+		return err
 	}
 	if o.CloseTimeout > MaxCloseTimeout {
 		return optionError("CloseTimeout", "%v is longer than %v, the longest wait for a close frame", o.CloseTimeout, MaxCloseTimeout)
 	}
 	if interval := cmp.Or(o.PingInterval, DefaultPingInterval); interval > 0 && o.PingTimeout > interval {
-		return optionError("PingTimeout", "%v is longer than PingInterval %v", o.PingTimeout, interval)
+		return &OptionError{"PingTimeout", "PingInterval", fmt.Errorf("%v is longer than the interval of %v", o.PingTimeout, interval)}
+	}
+	if limit := cmp.Or(o.DrainTimeout, DefaultDrainTimeout); o.DrainNotice > limit {
+		return &OptionError{"DrainNotice", "DrainTimeout", fmt.Errorf("%v is longer than the drain timeout of %v", o.DrainNotice, limit)}
 	}
 	if _, err := o.monitor(); err != nil {
 		return optionError("PingInterval", "%w", err)
+	}
+	return nil
+}
+
+// checkBounds returns an *OptionError for the first size or duration that is negative
+// and cannot be off, or that makes no sense.
+func (o Options) checkBounds() error {
+	for _, f := range []struct {
+		name  string
+		bytes int
+	}{
+		{"ReadBufferSize", o.ReadBufferSize},
+		{"WriteBufferSize", o.WriteBufferSize},
+	} {
+		switch {
+		case f.bytes < 0:
+			return optionError(f.name, "it is negative, and it cannot be off")
+		case f.bytes != 0 && f.bytes < MinBufferSize, f.bytes > MaxBufferSize:
+			return optionError(f.name, "%d bytes are not from %d bytes to %d MiB", f.bytes, MinBufferSize, MaxBufferSize>>20)
+		}
+	}
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+		off   bool // negative is off
+	}{
+		{"HandshakeTimeout", o.HandshakeTimeout, true},
+		{"MessageTimeout", o.MessageTimeout, true},
+		{"WriteTimeout", o.WriteTimeout, true},
+		{"IdleTimeout", o.IdleTimeout, true},
+		{"MaxAge", o.MaxAge, true},
+		{"CloseTimeout", o.CloseTimeout, false},
+		{"PingInterval", o.PingInterval, true},
+		{"PingTimeout", o.PingTimeout, false},
+		{"ParkAfter", o.ParkAfter, true},
+		{"DrainDelay", o.DrainDelay, false},
+		{"DrainNotice", o.DrainNotice, false},
+		{"DrainTimeout", o.DrainTimeout, false},
+	} {
+		switch {
+		case f.value < 0 && !f.off:
+			return optionError(f.name, "it is negative, and it cannot be off")
+		case f.value > 0 && f.value < MinTimeout:
+			return optionError(f.name, "%v is shorter than %v", f.value, MinTimeout)
+		case f.value > MaxTimeout:
+			return optionError(f.name, "%v is longer than a hundred years", f.value)
+		}
 	}
 	return nil
 }

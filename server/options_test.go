@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +15,10 @@ import (
 	"example.com/wsecho/wstest"
 )
 
+func origins(pattern string) server.Options {
+	return server.Options{OriginPatterns: []string{pattern}}
+}
+
 func TestNewRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		names string
@@ -24,15 +29,57 @@ func TestNewRefuses(t *testing.T) {
 		{"OriginPatterns", server.Options{OriginPatterns: []string{"**"}}},
 		{"OriginPatterns", server.Options{OriginPatterns: []string{"?*"}}},
 		{"OriginPatterns", server.Options{OriginPatterns: []string{"*:*"}}},
-		{"OriginPatterns", server.Options{OriginPatterns: []string{""}}},
+		{"OriginPatterns", origins("")},
 		{"OriginPatterns", server.Options{OriginPatterns: []string{"a[b"}}},
-		{"OriginPatterns", server.Options{OriginPatterns: []string{"https://example.com/"}}},
+		{"OriginPatterns", origins("https://example.com/")},
+		{"OriginPatterns", origins("wss://example.com")},
+		{"OriginPatterns", origins("ws://example.com")},
+		{"OriginPatterns", origins("https://user@example.com")},
+		{"OriginPatterns", origins("user@example.com")},
+		{"OriginPatterns", origins("null")},
+		{"OriginPatterns", origins("NULL")},
+		{"OriginPatterns", origins("://x")},
+		{"OriginPatterns", origins("https://")},
+		{"OriginPatterns", origins("https://:8080")},
+		{"OriginPatterns", origins("*://")},
+		{"OriginPatterns", origins("//example.com")},
+		{"OriginPatterns", origins("file:///")},
+		{"OriginPatterns", origins("file://*")},
+		{"OriginPatterns", origins("https:example.com")},
+		{"OriginPatterns", origins("ht tp://example.com")},
+		{"OriginPatterns", origins("https://bücher.example")},
+		{"OriginPatterns", origins(" example.com")},
+		{"OriginPatterns", origins("example.com\r")},
+		{"OriginPatterns", origins(`"https://example.com"`)},
+		{"OriginPatterns", origins("a.example,b.example")},
+		{"OriginPatterns", origins("https://example.com#x")},
+		{"OriginPatterns", origins("https://example.com:99999")},
+		{"OriginPatterns", origins("https://example.com:0443")},
+		{"OriginPatterns", origins("https://example.com:")},
+		{"OriginPatterns", origins("https://example.com:http")},
+		{"OriginPatterns", origins("::1")},
+		{"OriginPatterns", origins("https://::1")},
+		{"OriginPatterns", origins("https://[::1x]")},
+		{"OriginPatterns", origins("https://[fe80::1%25eth0]")},
+		{"OriginPatterns", origins("https://[fe80::1%eth0]:80")},
+		{"OriginPatterns", origins("https://127.1")},
+		{"OriginPatterns", origins("https://127.0.0.256")},
 		{"AllowAnyOrigin", server.Options{AllowAnyOrigin: true, OriginPatterns: []string{"example.com"}}},
 		{"CheckOrigin", server.Options{OriginPatterns: []string{"a.com"}, CheckOrigin: func(*http.Request) bool { return true }}},
 		{"AllowAnyOrigin", server.Options{AllowAnyOrigin: true, CheckOrigin: func(*http.Request) bool { return true }}},
 		{"Hosts", server.Options{Hosts: []string{""}}},
 		{"Hosts", server.Options{Hosts: []string{"http://example.com"}}},
 		{"Hosts", server.Options{Hosts: []string{"*.example.com"}}},
+		{"Hosts", server.Options{Hosts: []string{"bücher.example"}}},
+		{"Hosts", server.Options{Hosts: []string{"user@example.com"}}},
+		{"Hosts", server.Options{Hosts: []string{"example.com:99999"}}},
+		{"Hosts", server.Options{Hosts: []string{"example.com:"}}},
+		{"Hosts", server.Options{Hosts: []string{":8080"}}},
+		{"Hosts", server.Options{Hosts: []string{"[::1]x"}}},
+		{"Hosts", server.Options{Hosts: []string{"[fe80::1%eth0]"}}},
+		{"Hosts", server.Options{Hosts: []string{"fe80::1%eth0"}}},
+		{"Hosts", server.Options{Hosts: []string{"example.com "}}},
+		{"Hosts", server.Options{Hosts: []string{"example.com\r"}}},
 		{"Subprotocols", server.Options{Subprotocols: []string{"a,b"}}},
 		{"Subprotocols", server.Options{Subprotocols: []string{""}}},
 		{"Subprotocols", server.Options{Subprotocols: []string{"caf\u00e9"}}},
@@ -40,6 +87,26 @@ func TestNewRefuses(t *testing.T) {
 		{"Compression", server.Options{Compression: -1}},
 		{"ReadBufferSize", server.Options{ReadBufferSize: -1}},
 		{"WriteBufferSize", server.Options{WriteBufferSize: -1}},
+		{"ReadBufferSize", server.Options{ReadBufferSize: 1}},
+		{"WriteBufferSize", server.Options{WriteBufferSize: 1}},
+		{"ReadBufferSize", server.Options{ReadBufferSize: server.MinBufferSize - 1}},
+		{"WriteBufferSize", server.Options{WriteBufferSize: server.MaxBufferSize + 1}},
+		{"ReadBufferSize", server.Options{ReadBufferSize: math.MaxInt}},
+		{"HandshakeTimeout", server.Options{HandshakeTimeout: 1}},
+		{"MessageTimeout", server.Options{MessageTimeout: 1}},
+		{"WriteTimeout", server.Options{WriteTimeout: 1}},
+		{"IdleTimeout", server.Options{IdleTimeout: 1}},
+		{"MaxAge", server.Options{MaxAge: 1}},
+		{"MaxAge", server.Options{MaxAge: math.MaxInt64}}, // 110 % of it would be negative
+		{"CloseTimeout", server.Options{CloseTimeout: 1}},
+		{"PingInterval", server.Options{PingInterval: 1}},
+		{"PingTimeout", server.Options{PingTimeout: 1}},
+		{"ParkAfter", server.Options{ParkAfter: 1}},
+		{"DrainDelay", server.Options{DrainDelay: 1}},
+		{"DrainNotice", server.Options{DrainNotice: 1}},
+		{"DrainTimeout", server.Options{DrainTimeout: 1}},
+		{"DrainNotice", server.Options{DrainNotice: server.DefaultDrainTimeout + 1}},
+		{"DrainNotice", server.Options{DrainNotice: 2 * time.Second, DrainTimeout: time.Second}},
 		{"CloseTimeout", server.Options{CloseTimeout: -1}},
 		{"CloseTimeout", server.Options{CloseTimeout: server.MaxCloseTimeout + 1}},
 		{"PingTimeout", server.Options{PingTimeout: -1}},
@@ -69,6 +136,9 @@ func TestNewAccepts(t *testing.T) {
 		{PingInterval: -1, PingTimeout: time.Hour},
 		{PingInterval: time.Second, PingTimeout: time.Second},
 		{OriginPatterns: []string{"example.com", "*.example.com:*", "https://*.example.com", "[ab].example.com"}},
+		{OriginPatterns: []string{"file://", "chrome-extension://abcdefgh", "capacitor://localhost", "*://example.com", "https://xn--bcher-kva.example", "127.0.0.1:8080", "https://[::1]:*", "my_host:80?0", "EXAMPLE.com."}},
+		{Hosts: []string{"xn--bcher-kva.example.", "127.0.0.1", "my_host", "EXAMPLE.com:443"}},
+		{ReadBufferSize: server.MinBufferSize, WriteBufferSize: server.MaxBufferSize, DrainNotice: server.DefaultDrainTimeout, MaxAge: server.MaxTimeout, IdleTimeout: server.MinTimeout},
 		{Hosts: []string{"example.com", "example.com:8080", "[::1]:80", "::1"}},
 		{Compression: websocket.CompressionContextTakeover},
 	} {
@@ -78,11 +148,10 @@ func TestNewAccepts(t *testing.T) {
 	}
 }
 
-// TestBufferSizes echoes with small buffers, also below the minimum, which the server
-// raises.
+// TestBufferSizes echoes with small and large buffers.
 func TestBufferSizes(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{1, 2, 13, 14, 100, 511, 512, 513, 4096, 1 << 20} {
+	for _, size := range []int{server.MinBufferSize, 513, 4096, 1 << 20} {
 		s := serve(t, echoes, server.Options{ReadBufferSize: size, WriteBufferSize: size})
 		p := s.dial(t, wstest.DialOptions{})
 		for _, n := range []int{0, 1, 125, 126, 65535, 65536, 300_000} {

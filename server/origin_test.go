@@ -148,6 +148,14 @@ func TestNormalOrigins(t *testing.T) {
 		{"own.example", "[::1]", "http://1", false},
 		{"own.example", "[::1]:*", "http://[::1]:3000", true},
 		{"own.example", "https://[0:0::1]:443", "https://[::1]", true},
+
+		{"own.example", "file://", "file://", true},
+		{"own.example", "FILE://", "file://", true},
+		{"own.example", "", "file://", false},
+		{"own.example", "file://", "file://evil.example", false},
+		{"own.example", "file://", "content://", false},
+		{"own.example", "file://", "null", false},
+		{"own.example", "file://", "https://", false},
 	} {
 		s := serve(t, echoes, server.Options{OriginPatterns: strings.Fields(tt.patterns)})
 		got, body := s.status(t, http.Header{"Host": {tt.host}, "Origin": {tt.origin}})
@@ -271,6 +279,16 @@ func TestHosts(t *testing.T) {
 		{"::1", "[::1]:8080", 101},
 		{"::1", "[::1]", 101},
 		{"::1", "[::2]", 421},
+		{"0:0::1", "[::1]", 101},
+		{"[::1]:443", "[::1]", 101},
+		{"site.example:443", "site.example", 101}, // behind a proxy with TLS
+		{"site.example:80", "site.example", 101},
+		{"site.example:443", "site.example:80", 421},
+		{"site.example:443", "SITE.example.:443", 101},
+		{"site.example.", "site.example", 101},
+		{"site.example", "site.example.", 101},
+		{"site.example", "site.example.:8080", 101},
+		{"site.example:8080", "site.example", 421},
 	} {
 		s := serve(t, echoes, server.Options{Hosts: strings.Fields(tt.hosts)})
 		if got, body := s.status(t, http.Header{"Host": {tt.host}}); got != tt.want {

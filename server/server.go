@@ -55,6 +55,7 @@ type Server struct {
 	write   *transport.Pool
 
 	originPatterns []string // normalised, for coder's check
+	hosts          []string // Options.Hosts, normalised
 
 	parker    atomic.Pointer[parker] // nil until a connection is parked, and after a drain
 	noParking bool                   // the system has no poller, or a drain is over; under mu
@@ -91,6 +92,7 @@ func New(h Handler, o Options) (*Server, error) {
 		empty:   make(chan struct{}),
 
 		originPatterns: normalPatterns(o.OriginPatterns),
+		hosts:          normalHosts(o.Hosts),
 	}
 	return s, nil
 }

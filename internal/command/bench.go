@@ -17,13 +17,13 @@ import (
 type benchCommand struct {
 	URLs []string `arg:"" name:"url" help:"ws:// or wss:// URL of any echo server. The others are compared with the first."`
 
-	Connections count   `group:"load" env:"WSECHO_BENCH_CONNECTIONS" default:"64" help:"Connections at once."`
-	Size        size    `group:"load" env:"WSECHO_BENCH_SIZE" default:"64" zero:"" help:"Length of a message."`
-	InFlight    count   `group:"load" env:"WSECHO_BENCH_IN_FLIGHT" placeholder:"N" help:"Messages in flight on each connection; 1 unless set. Not with --rate."`
-	Rate        float64 `group:"load" env:"WSECHO_BENCH_RATE" placeholder:"N" help:"Messages per second, on all connections together (open loop). Latency counts from the time at which a message is due. Unless set, each echo allows the next message (closed loop)."`
-	Text        bool    `group:"load" env:"WSECHO_BENCH_TEXT" xor:"type" help:"Text messages, made of words. This is the default."`
-	Binary      bool    `group:"load" env:"WSECHO_BENCH_BINARY" xor:"type" help:"Binary messages, made of random bytes."`
-	Compression bool    `group:"load" env:"WSECHO_BENCH_COMPRESSION" help:"Compressed messages. The server must support permessage-deflate."`
+	Connections count `group:"load" env:"WSECHO_BENCH_CONNECTIONS" default:"64" help:"Connections at once."`
+	Size        size  `group:"load" env:"WSECHO_BENCH_SIZE" default:"64" zero:"" help:"Length of a message."`
+	InFlight    count `group:"load" env:"WSECHO_BENCH_IN_FLIGHT" placeholder:"N" help:"Messages in flight on each connection; 1 unless set. Not with --rate."`
+	Rate        rate  `group:"load" env:"WSECHO_BENCH_RATE" placeholder:"N" help:"Messages per second, on all connections together (open loop). Latency counts from the time at which a message is due. Unless set, each echo allows the next message (closed loop)."`
+	Text        bool  `group:"load" env:"WSECHO_BENCH_TEXT" xor:"type" help:"Text messages, made of words. This is the default."`
+	Binary      bool  `group:"load" env:"WSECHO_BENCH_BINARY" xor:"type" help:"Binary messages, made of random bytes."`
+	Compression bool  `group:"load" env:"WSECHO_BENCH_COMPRESSION" help:"Compressed messages. The server must support permessage-deflate."`
 
 	Duration duration `group:"time" env:"WSECHO_BENCH_DURATION" default:"2s" help:"Measured time of each server in each round."`
 	Warmup   duration `group:"time" env:"WSECHO_BENCH_WARMUP" default:"500ms" off:"" help:"Time before that in which nothing is measured, or off."`
@@ -51,7 +51,13 @@ Each flag has an environment variable: --in-flight is WSECHO_BENCH_IN_FLIGHT.`
 }
 
 // Run measures the servers and prints the result.
-func (f *benchCommand) Run(ctx context.Context, out streams) error {
+func (f *benchCommand) Run(ctx context.Context, out streams, w warnings) error {
+	var err error
+	for i, u := range f.URLs {
+		if f.URLs[i], err = asciiURL(u); err != nil {
+			return err
+		}
+	}
 	plan, err := f.plan()
 	if err != nil {
 		return err
@@ -62,10 +68,11 @@ func (f *benchCommand) Run(ctx context.Context, out streams) error {
 	var page *os.File
 	if f.HTML != "" { // created first, so that a wrong path fails at once
 		if page, err = os.Create(f.HTML); err != nil {
-			return fmt.Errorf("--html: %w", err)
+			return usageError{fmt.Errorf("--html: %w", err)}
 		}
 		defer page.Close()
 	}
+	w.print(out)
 	p := newProgress(out.stderr)
 	if !f.Quiet {
 		plan.Progress = p.show
@@ -112,7 +119,7 @@ func (f *benchCommand) plan() (load.Plan, error) {
 		Connections:  int(f.Connections),
 		Size:         int(f.Size),
 		InFlight:     int(f.InFlight),
-		Rate:         f.Rate,
+		Rate:         float64(f.Rate),
 		Binary:       f.Binary,
 		Compression:  f.Compression,
 		Duration:     time.Duration(f.Duration),

@@ -19,15 +19,7 @@ import (
 // parsedBench returns the flags of wsecho bench for one URL.
 func parsedBench(t *testing.T, args ...string) *benchCommand {
 	t.Helper()
-	var line commandLine
-	parser, err := kong.New(&line)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := parser.Parse(append(append([]string{"bench"}, args...), "ws://127.0.0.1/")); err != nil {
-		t.Fatal(err)
-	}
-	return &line.Bench
+	return &parse(t, append(append([]string{"bench"}, args...), "ws://127.0.0.1/")...).Bench
 }
 
 func planOf(t *testing.T, args ...string) load.Plan {
@@ -108,7 +100,7 @@ func TestCommandVariables(t *testing.T) {
 	}
 	commands := 0
 	for _, command := range parser.Model.Children {
-		if command == parser.Model.DefaultCmd {
+		if command == parser.Model.DefaultCmd || len(command.Flags) == 0 {
 			continue
 		}
 		commands++

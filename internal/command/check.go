@@ -44,12 +44,17 @@ Proxies are not used and redirects are not followed. Each flag has an environmen
 }
 
 // Run checks the server and prints the steps.
-func (f *checkCommand) Run(ctx context.Context, out streams) error {
+func (f *checkCommand) Run(ctx context.Context, out streams, w warnings) error {
 	o, err := f.probeOptions()
 	if err != nil {
 		return err
 	}
-	r, err := probe.Run(ctx, f.URL, o)
+	address, err := asciiURL(f.URL)
+	if err != nil {
+		return err
+	}
+	w.print(out)
+	r, err := probe.Run(ctx, address, o)
 	failure := (*probe.Error)(nil)
 	if err != nil && !errors.As(err, &failure) {
 		return flagError(err, checkFlags)

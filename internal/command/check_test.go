@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"example.com/wsecho/probe"
 	"example.com/wsecho/wstest"
 )
@@ -23,15 +21,7 @@ import (
 // checkOptions returns the options for the flags of wsecho check.
 func checkOptions(t *testing.T, args ...string) probe.Options {
 	t.Helper()
-	var line commandLine
-	parser, err := kong.New(&line)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := parser.Parse(append(append([]string{"check"}, args...), "ws://127.0.0.1/")); err != nil {
-		t.Fatal(err)
-	}
-	o, err := line.Check.probeOptions()
+	o, err := parse(t, append(append([]string{"check"}, args...), "ws://127.0.0.1/")...).Check.probeOptions()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,11 @@ func parseHeader(fields []string, origin string) (http.Header, error) {
 		header.Add(name, strings.TrimSpace(value))
 	}
 	if origin != "" {
-		header.Set("Origin", origin)
+		ascii, err := asciiOrigins("--origin", []string{origin})
+		if err != nil {
+			return nil, err
+		}
+		header["Origin"] = ascii
 	}
 	return header, nil
 }

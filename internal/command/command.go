@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -40,10 +42,39 @@ type streams struct{ stdout, stderr io.Writer }
 
 // A commandLine holds the parsed flags of all subcommands.
 type commandLine struct {
-	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
-	Serve   serveCommand     `cmd:"" default:"withargs" help:"Run a WebSocket echo server until SIGINT, SIGTERM or SIGHUP."`
-	Bench   benchCommand     `cmd:"" help:"Measure echo servers, verify every byte that they send back, and compare them."`
-	Check   checkCommand     `cmd:"" help:"Check that a server works: connect, handshake, echo, close."`
+	VersionFlag kong.VersionFlag `name:"version" help:"Print the version and exit." env:"-"`
+	Serve       serveCommand     `cmd:"" default:"withargs" help:"Run a WebSocket echo server until SIGINT, SIGTERM or SIGHUP."`
+	Bench       benchCommand     `cmd:"" help:"Measure echo servers, verify every byte that they send back, and compare them."`
+	Check       checkCommand     `cmd:"" help:"Check that a server works: connect, handshake, echo, close."`
+	Help        helpCommand      `cmd:"" help:"Print the help of a command."`
+	Version     versionCommand   `cmd:"" help:"Print the version."`
+}
+
+// A helpCommand is wsecho help.
+type helpCommand struct {
+	Command string `arg:"" optional:"" help:"Command to explain."`
+}
+
+// Run prints the help.
+func (h *helpCommand) Run(c *kong.Context) error {
+	args := []string{"--help"}
+	if h.Command != "" {
+		if !slices.ContainsFunc(c.Model.Children, func(n *kong.Node) bool { return n.Name == h.Command }) {
+			return hintError{usageError{fmt.Errorf("there is no command %q", h.Command)}, "wsecho --help lists the commands"}
+		}
+		args = []string{h.Command, "--help"}
+	}
+	_, err := c.Kong.Parse(args)
+	return err
+}
+
+// A versionCommand is wsecho version.
+type versionCommand struct{}
+
+// Run prints the version.
+func (versionCommand) Run(c *kong.Context) error {
+	_, err := c.Kong.Parse([]string{"--version"})
+	return err
 }
 
 // newParser returns the parser of the command line. Its exit function is called
@@ -57,12 +88,14 @@ func newParser(line *commandLine, release string, out streams, exit func(int)) (
 		kong.Exit(exit),
 		kong.ExplicitGroups(groups),
 		kong.Help(printHelp),
+		kong.KindMapper(reflect.String, kong.MapperFunc(decodeText)),
+		kong.KindMapper(reflect.Slice, kong.MapperFunc(decodeList)),
 		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // without the variable: Help explains it once
 	)
 }
 
 func run(ctx context.Context, release string, args []string, out streams) error {
-	if err := unsetEmpty(os.Environ()); err != nil {
+	if err := cleanVariables(os.Environ()); err != nil {
 		return err
 	}
 	var line commandLine
@@ -81,7 +114,21 @@ func run(ctx context.Context, release string, args []string, out streams) error 
 	// Without this, a write to a closed pipe on stdout or stderr would end the process.
 	signal.Ignore(syscall.SIGPIPE)
 	command.BindTo(ctx, (*context.Context)(nil))
-	return command.Run(out)
+	command.Bind(warnings(unknownVariables(os.Environ(), parser.Model)))
+	if err := command.Run(out); !exited { // help and version parse again, and kong goes on after it has printed
+		return err
+	}
+	return nil
+}
+
+// warnings are sentences that a subcommand prints before its work.
+type warnings []string
+
+// print prints the warnings on stderr.
+func (w warnings) print(out streams) {
+	for _, sentence := range w {
+		fmt.Fprintf(out.stderr, "wsecho: warning: %s\n", sentence)
+	}
 }
 
 // helpFor returns a hint that names the help of the subcommand that err is about.
@@ -94,25 +141,25 @@ func helpFor(err error) string {
 			}
 		}
 	}
+	if command == "wsecho" {
+		return "wsecho --help lists the commands and flags"
+	}
 	return command + " --help lists the flags"
 }
 
-// unsetEmpty unsets every variable of wsecho that is empty. Some environments can
-// set a variable but not unset it.
-func unsetEmpty(environ []string) error {
-	for _, v := range environ {
-		if name, value, _ := strings.Cut(v, "="); value == "" && strings.HasPrefix(name, "WSECHO_") {
-			if err := os.Unsetenv(name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// printHelp prints the help of the selected subcommand, of serve if none is selected.
+// printHelp prints the help of the selected subcommand. If none is selected, it prints
+// the list of commands and the help of serve.
 func printHelp(options kong.HelpOptions, command *kong.Context) error {
 	if command.Selected() == nil {
+		var b strings.Builder
+		b.WriteString("Usage: wsecho [<command>] [flags]\n\nCommands:\n")
+		for _, c := range command.Model.Children {
+			fmt.Fprintf(&b, "  %-9s %s\n", c.Name, c.Help)
+		}
+		b.WriteString("\nwsecho <command> --help explains a command. Without a command, wsecho runs serve:\n\n")
+		if _, err := io.WriteString(command.Stdout, b.String()); err != nil {
+			return err
+		}
 		command.Path = append(command.Path, &kong.Path{Command: command.Model.DefaultCmd})
 	}
 	return kong.DefaultHelpPrinter(options, command)

@@ -3,8 +3,9 @@ package command
 import (
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
+
+	"example.com/wsecho/internal/handshake"
+	"example.com/wsecho/server"
 )
 
 // Exit codes of all subcommands. wsecho check has further ones.
@@ -45,17 +46,22 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// word matches a quoted string, which is the user's text, or a word.
-var word = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\w+`)
-
-// flagError returns the usage error for an error of a package. It replaces the names
-// of the package's options by those of their flags, and leaves quoted text alone.
+// flagError returns the usage error for an error of a package about its options. It
+// names the flag of the field.
 func flagError(err error, flags map[string]string) error {
-	_, text, _ := strings.Cut(err.Error(), ": ") // without the name of the package
-	return usageError{fmt.Errorf("%s", word.ReplaceAllStringFunc(text, func(w string) string {
-		if flag, ok := flags[w]; ok {
-			return flag
-		}
-		return w
-	}))}
+	var field, see string
+	if e := (*server.OptionError)(nil); errors.As(err, &e) {
+		field, see, err = e.Field, e.See, e.Err
+	} else if e := (*handshake.FieldError)(nil); errors.As(err, &e) {
+		field, see, err = e.Field, e.See, e.Err
+	} else if inner := errors.Unwrap(err); inner != nil {
+		err = inner // without the name of the package
+	}
+	if flag := flags[field]; flag != "" {
+		err = fmt.Errorf("%s: %w", flag, err)
+	}
+	if flag := flags[see]; flag != "" {
+		err = fmt.Errorf("%w; see %s", err, flag)
+	}
+	return usageError{err}
 }

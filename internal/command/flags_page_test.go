@@ -48,7 +48,10 @@ This page is generated from the help:
 A flag overrides its environment variable. An empty variable counts as not set.
 ` + "`wsecho --version` prints the version, and `--help` works for each subcommand.\n")
 	for _, c := range app.Children {
-		fmt.Fprintf(&b, "\n## wsecho %s\n\n    wsecho %s\n\n%s\n\n%s\n", c.Name, c.Summary(), c.Help, c.Detail)
+		fmt.Fprintf(&b, "\n## wsecho %s\n\n    wsecho %s\n\n%s\n", c.Name, c.Summary(), c.Help)
+		if c.Detail != "" {
+			fmt.Fprintf(&b, "\n%s\n", c.Detail)
+		}
 		if c == app.DefaultCmd {
 			fmt.Fprintf(&b, "\nThe word `%s` can be left out.\n", c.Name)
 		}
@@ -57,6 +60,9 @@ A flag overrides its environment variable. An empty variable counts as not set.
 		}
 		group := ""
 		for _, f := range c.Flags {
+			if f.Hidden {
+				continue
+			}
 			if f.Group.Key != group {
 				group = f.Group.Key
 				fmt.Fprintf(&b, "\n### %s\n\n| flag | variable | default | meaning |\n|---|---|---|---|\n", strings.TrimSuffix(f.Group.Title, ":"))

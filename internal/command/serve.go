@@ -5,18 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
+	"net/netip"
+	"net/url"
 	"sync"
 	"syscall"
 	"time"
 
 	"example.com/wsecho/echo"
+	"example.com/wsecho/internal/listener"
 	"example.com/wsecho/server"
 )
 
 // Run serves until ctx ends and every connection has ended.
-func (f *serveCommand) Run(ctx context.Context, out streams) error {
-	if err := f.validate(); err != nil {
+func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
+	if err := f.convert(); err != nil {
 		return err
 	}
 	format := f.logFormat()
@@ -25,6 +29,9 @@ func (f *serveCommand) Run(ctx context.Context, out streams) error {
 	log := slog.New(format.asyncHandler(logWriter))
 	e := new(echo.Echo)
 	if f.MemoryBudget != off {
+		if f.MemoryBudget < smallestBudget {
+			return usageError{errors.New("--memory-budget: less than 64KiB is too little for messages over 16KiB")}
+		}
 		var err error
 		if e.Budget, err = echo.NewBudget(int64(f.MemoryBudget), int64(f.ReadLimit), time.Duration(f.MemoryWait)); err != nil {
 			return usageError{fmt.Errorf("--memory-budget: %w", err)}
@@ -44,6 +51,12 @@ func (f *serveCommand) Run(ctx context.Context, out streams) error {
 		messages := newMessageLog(out.stdout, format.json)
 		defer messages.close()
 		e.OnMessage = messages.print
+	}
+	for _, sentence := range w {
+		log.Warn(sentence)
+	}
+	if limit := listener.MaxConns(math.MaxInt); int(f.MaxConns) > limit {
+		log.Warn("there are not enough file descriptors for as many connections", "flag", "--max-conns", "value", int(f.MaxConns), "enough-for", limit)
 	}
 	if f.AnyOrigin {
 		log.Warn("pages of any origin may connect from every browser that can reach this server", "flag", "--any-origin")
@@ -97,8 +110,9 @@ func clientURL(addr net.Addr) string {
 	if err != nil {
 		return ""
 	}
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+	if ip, err := netip.ParseAddr(host); err != nil || ip.WithZone("").IsUnspecified() {
 		host = "localhost"
 	}
-	return "ws://" + net.JoinHostPort(host, port) + "/"
+	u := url.URL{Scheme: "ws", Host: net.JoinHostPort(host, port), Path: "/"} // escapes the zone of an address
+	return u.String()
 }

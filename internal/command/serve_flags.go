@@ -1,8 +1,9 @@
 package command
 
 import (
-	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -30,6 +31,7 @@ var groups = []kong.Group{
 // that the help shows them. TestDefaults compares them with those of package server.
 type serveCommand struct {
 	Addr        string   `group:"access" default:":8080" help:"Address to listen on. Port 0 is any free port."`
+	Port        noPort   `hidden:"" env:"-"`
 	Origin      []string `group:"access" placeholder:"PATTERN" help:"Origin whose pages may connect, besides the server's own: example.com, *.example.com:8443, https://*.example.com. Repeatable."`
 	AnyOrigin   bool     `group:"access" help:"Allow pages of any origin to connect."`
 	Host        []string `group:"access" placeholder:"HOST" help:"Host header to accept; any host unless set. Repeatable."`
@@ -56,7 +58,7 @@ type serveCommand struct {
 	MemoryWait    duration `group:"limits" default:"5s" off:"" help:"Longest time that a message waits for that memory. After that, its connection is closed with 1013."`
 
 	CloseTimeout duration `group:"shutdown" default:"3s" help:"Longest closing handshake; at most 5s."`
-	DrainDelay   duration `group:"shutdown" default:"0s" zero:"" help:"Time after the signal in which the server still accepts connections and /readyz is 503."`
+	DrainDelay   duration `group:"shutdown" default:"0s" zero:"" off:"" help:"Time after the signal in which the server still accepts connections and /readyz is 503, or off."`
 	DrainTimeout duration `group:"shutdown" default:"15s" help:"Longest drain after that delay. Connections that are left are cut."`
 
 	LogFormat   string `group:"log" default:"text" enum:"text,json" help:"Format: text or json. Durations are in seconds."`
@@ -72,30 +74,26 @@ Sizes look like 512, 64KiB or 1MB. Durations look like 500ms, 20s or 1h30m.
 
 GET /healthz returns 200 while the process runs. GET /readyz returns 200 until shutdown begins.
 
-wsecho bench measures echo servers. wsecho check checks that one works. See wsecho bench --help and wsecho check --help.`
+wsecho --help lists the other commands.`
 }
 
-// largestBuffer bounds the buffers of a connection. More would be a mistake.
-const largestBuffer = 64 << 20
-
-// validate checks what package server cannot check.
-func (f *serveCommand) validate() error {
-	switch {
-	case f.AnyOrigin && len(f.Origin) > 0:
-		return usageError{errors.New("--any-origin leaves --origin nothing to decide: use one of them")}
-	case f.ReadBuffer > largestBuffer:
-		return usageError{errors.New("--read-buffer: it is more than 64MiB")}
-	case f.WriteBuffer > largestBuffer:
-		return usageError{errors.New("--write-buffer: it is more than 64MiB")}
+// convert replaces the hosts that are not ASCII by the form that a header has.
+func (f *serveCommand) convert() (err error) {
+	if f.Origin, err = asciiOrigins("--origin", f.Origin); err != nil {
+		return err
 	}
-	return nil
+	f.Host, err = asciiOrigins("--host", f.Host)
+	return err
 }
+
+// smallestBudget is the least memory in which two messages over 16 KiB fit.
+const smallestBudget = 64 << 10
 
 // oneLargeMessage reports whether a message of the read limit leaves no memory for
 // another large one.
 func (f *serveCommand) oneLargeMessage() bool {
-	const free, smallest = 16 << 10, 64 << 10
-	return f.MemoryBudget != off && f.ReadLimit > free && f.MemoryBudget-f.ReadLimit < smallest
+	const free = 16 << 10
+	return f.MemoryBudget != off && f.ReadLimit > free && f.MemoryBudget-f.ReadLimit < smallestBudget
 }
 
 // logFormat returns the format that the flags ask for.
@@ -136,7 +134,7 @@ func (f *serveCommand) serverOptions() server.Options {
 		MaxMissed:        int(f.MaxMissed),
 		MaxConns:         int(f.MaxConns),
 		MaxConnsPerIP:    int(f.MaxConnsPerIP),
-		DrainDelay:       time.Duration(f.DrainDelay),
+		DrainDelay:       time.Duration(max(0, f.DrainDelay)), // off is no delay
 		DrainTimeout:     time.Duration(f.DrainTimeout),
 	}
 	if f.MaxMissed == 0 {
@@ -168,4 +166,15 @@ var serveFlags = map[string]string{
 	"MaxConnsPerIP":    "--max-conns-per-ip",
 	"DrainDelay":       "--drain-delay",
 	"DrainTimeout":     "--drain-timeout",
+}
+
+// noPort is a flag that does not exist. Its error names the one that does.
+type noPort struct{}
+
+func (*noPort) Decode(ctx *kong.DecodeContext) error {
+	port, err := popText(ctx.Scan)
+	if err != nil {
+		port = "8080"
+	}
+	return fmt.Errorf("there is no such flag; use --addr=:%s", strings.TrimPrefix(port, ":"))
 }

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"example.com/wsecho/server"
 )
 
 // Types of flags. Negative numbers are refused. The tag off:"" of a flag allows the
@@ -27,8 +30,8 @@ func (d *duration) Decode(ctx *kong.DecodeContext) error { return decode(ctx, d,
 func (c *count) Decode(ctx *kong.DecodeContext) error    { return decode(ctx, c, parseCount) }
 
 func decode[T ~int64 | ~int](ctx *kong.DecodeContext, into *T, parse func(string) (T, error)) error {
-	var text string
-	if err := ctx.Scan.PopValueInto("value", &text); err != nil {
+	text, err := popText(ctx.Scan)
+	if err != nil {
 		return err
 	}
 	v, err := parseValue(text, ctx.Value.Tag.Has("off"), ctx.Value.Tag.Has("zero"), parse)
@@ -36,6 +39,72 @@ func decode[T ~int64 | ~int](ctx *kong.DecodeContext, into *T, parse func(string
 		*into = v
 	}
 	return err
+}
+
+// popText returns the value of a flag or an argument.
+func popText(scan *kong.Scanner) (string, error) {
+	switch t := scan.Pop(); {
+	case t.IsEOL():
+		return "", errors.New("it needs a value")
+	case !t.IsValue():
+		return "", fmt.Errorf("it needs a value, and %v begins like a flag", t)
+	default:
+		return fmt.Sprint(t.Value), nil
+	}
+}
+
+// decodeText is the mapper of strings.
+func decodeText(ctx *kong.DecodeContext, target reflect.Value) error {
+	text, err := popText(ctx.Scan)
+	if err == nil {
+		target.SetString(text)
+	}
+	return err
+}
+
+// decodeList is the mapper of lists of strings. The value of a flag is split at commas,
+// unless its tag says sep:"none". White space and quotes around an element are removed.
+func decodeList(ctx *kong.DecodeContext, target reflect.Value) error {
+	if ctx.Value.Flag == nil { // the last arguments
+		for ctx.Scan.Peek().IsValue() {
+			target.Set(reflect.Append(target, reflect.ValueOf(fmt.Sprint(ctx.Scan.Pop().Value))))
+		}
+		return nil
+	}
+	text, err := popText(ctx.Scan)
+	if err != nil {
+		return err
+	}
+	elements := []string{text}
+	if ctx.Value.Tag.Sep != -1 {
+		elements = strings.Split(text, string(ctx.Value.Tag.Sep))
+		for i, e := range elements {
+			elements[i] = strings.Trim(e, " \t\r\n\"'")
+		}
+	}
+	for _, e := range elements {
+		target.Set(reflect.Append(target, reflect.ValueOf(e)))
+	}
+	return nil
+}
+
+// A rate is a number of messages per second.
+type rate float64
+
+func (r *rate) Decode(ctx *kong.DecodeContext) error {
+	text, err := popText(ctx.Scan)
+	if err != nil {
+		return err
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is not a number", text)
+	case !(v > 0):
+		return fmt.Errorf("%s is not more than 0", text)
+	}
+	*r = rate(v)
+	return nil
 }
 
 func parseValue[T ~int64 | ~int](text string, offAllowed, zeroAllowed bool, parse func(string) (T, error)) (T, error) {
@@ -85,6 +154,9 @@ func parseDuration(text string) (duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil {
 		return 0, fmt.Errorf("%q is not a duration, such as 500ms, 20s or 1h30m", text)
+	}
+	if d > 0 && d < server.MinTimeout {
+		return 0, fmt.Errorf("%s is shorter than %v", text, server.MinTimeout)
 	}
 	return duration(d), nil
 }

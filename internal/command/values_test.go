@@ -43,6 +43,9 @@ func TestValue(t *testing.T) {
 		{"-1s", true, true, 0, "-1s is negative; use off to disable it"},
 		{"-1s", false, true, 0, "-1s is negative"},
 		{"-1ns", true, false, 0, "-1ns is negative; use off to disable it"}, // off has this value, but only off may set it
+		{"1ns", true, true, 0, "1ns is shorter than 1ms"},
+		{"1ms", false, false, time.Millisecond, ""},
+		{"off", true, true, -1, ""},
 		{"OFF", true, false, 0, `"OFF" is not a duration, such as 500ms, 20s or 1h30m`},
 		{"20", true, false, 0, `"20" is not a duration, such as 500ms, 20s or 1h30m`},
 		{"", true, false, 0, `"" is not a duration, such as 500ms, 20s or 1h30m`},

@@ -9,6 +9,30 @@ import (
 	"unicode/utf8"
 )
 
+// A FieldError is a wrong value of a caller's option.
+type FieldError struct {
+	Field string // the option
+	See   string // another option that the reader may want; "": none
+	Err   error  // what is wrong
+}
+
+// Error returns the field, what is wrong with it, and the other field.
+func (e *FieldError) Error() string {
+	text := e.Field + ": " + e.Err.Error()
+	if e.See != "" {
+		text += "; see " + e.See
+	}
+	return text
+}
+
+// Unwrap returns Err.
+func (e *FieldError) Unwrap() error { return e.Err }
+
+// WrongField returns a *FieldError with a formatted text.
+func WrongField(field, format string, args ...any) error {
+	return &FieldError{Field: field, Err: fmt.Errorf(format, args...)}
+}
+
 // Innermost returns the text of the innermost error that err wraps. It has no
 // addresses, which package net puts before it.
 func Innermost(err error) string {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 )
 
 // ParseURL parses the URL of a WebSocket (RFC 6455, section 3).
@@ -23,10 +24,18 @@ func ParseURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("%q does not begin with ws:// or wss://", s)
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("%q names no host", s)
+	case u.Port() != "" && !isPort(u.Port()):
+		return nil, fmt.Errorf("%q has a port that is not from 1 to 65535", s)
 	case u.Fragment != "":
 		return nil, fmt.Errorf("%q has a fragment, which a WebSocket's URL must not", s)
 	}
 	return u, nil
+}
+
+// isPort reports whether the port of a parsed URL, which has only digits, can exist.
+func isPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
 }
 
 // Address returns the host and the port of a WebSocket's URL.
@@ -52,22 +61,22 @@ func TLSConfig(config *tls.Config, u *url.URL) *tls.Config {
 	return config
 }
 
-// CheckFields returns an error if a handshake cannot contain these values. The error
-// calls them Subprotocols and Header.
+// CheckFields returns a *FieldError if a handshake cannot contain these values. Its field
+// is Subprotocols or Header.
 func CheckFields(subprotocols []string, header http.Header) error {
 	for _, s := range subprotocols {
 		if !isToken(s) {
-			return fmt.Errorf("Subprotocols: %q is not a token of HTTP", s)
+			return WrongField("Subprotocols", "%q is not a token of HTTP", s)
 		}
 	}
 	for name, values := range header {
 		if !isToken(name) {
-			return fmt.Errorf("Header: %q is not a name of HTTP", name)
+			return WrongField("Header", "%q is not a name of HTTP", name)
 		}
 		for _, v := range values {
 			for _, c := range []byte(v) {
 				if c < ' ' && c != '\t' || c == 0x7f {
-					return fmt.Errorf("Header: the value of %s has a control character", name)
+					return WrongField("Header", "the value of %s has a control character", name)
 				}
 			}
 		}
