@@ -66,6 +66,8 @@ func TestRunAndReport(t *testing.T) {
 	}
 	if out, said, code = bench(t, dir, "report", "found.json", "--out=pages"); code != 0 {
 		t.Fatalf("exit code %d\n%s\n%s", code, out, said)
+	} else if want := "pages/README.md has the report, and pages/report.html is the same as a page\n"; out != want {
+		t.Errorf("report prints %q, want %q", out, want)
 	}
 	for _, name := range []string{"README.md", "report.html", "results.json"} {
 		b, err := os.ReadFile(filepath.Join(dir, "pages", name))
@@ -74,6 +76,9 @@ func TestRunAndReport(t *testing.T) {
 		} else if !bytes.Contains(b, []byte("embedded")) {
 			t.Errorf("%s does not have a server that was measured", name)
 		}
+	}
+	if out, said, code = bench(t, dir, "report", "found.json", "--out=found.json/pages"); code != 2 || !strings.Contains(said, "--out: ") {
+		t.Errorf("a folder that cannot be made: exit code %d\n%s\n%s", code, out, said)
 	}
 	if out, said, code = bench(t, dir, "report", "pages/results.json", "--out=pages2"); code != 0 {
 		t.Errorf("the copy of the results: exit code %d\n%s\n%s", code, out, said)

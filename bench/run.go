@@ -285,7 +285,7 @@ func (f *reportCommand) Run() error {
 		return usage{fmt.Errorf("%s: %w", f.Results, err)}
 	}
 	if err := os.MkdirAll(f.Out, 0o777); err != nil {
-		return err
+		return usage{fmt.Errorf("--out: %w", err)}
 	}
 	plots, err := report.Plots(found)
 	if err != nil {
@@ -307,6 +307,7 @@ func (f *reportCommand) Run() error {
 			return err
 		}
 	}
+	fmt.Printf("%s has the report, and %s is the same as a page\n", filepath.Join(f.Out, "README.md"), filepath.Join(f.Out, "report.html"))
 	return nil
 }
 
