@@ -2,7 +2,7 @@
 //
 //	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
 //		return echo.Serve(ctx, c)
-//	}, server.Options{HoldReplies: true})
+//	}, server.Options{})
 //
 // The handler reads a message to its end before it writes it back. So a client may
 // send a whole message before it reads anything. The connection's read limit bounds

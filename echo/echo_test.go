@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,15 +68,21 @@ func random(n int) []byte {
 }
 
 // TestSizes echoes messages of about the buffers' sizes, in one frame and in fragments,
-// with batching and without.
+// with batching and without. A connection batches its replies after a burst.
 func TestSizes(t *testing.T) {
-	for _, hold := range []bool{false, true} {
+	for _, burst := range []int{0, 1000} {
 		budget, err := echo.NewBudget(64<<20, 16<<20, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		url, _ := start(t, &echo.Echo{Budget: budget}, server.Options{HoldReplies: hold})
+		url, _ := start(t, &echo.Echo{Budget: budget}, server.Options{})
 		p := dial(t, url, wstest.DialOptions{})
+		go p.Send(slices.Repeat([]wstest.Frame{wstest.TextFrame("x")}, burst)...)
+		for range burst {
+			if _, got, err := p.RecvMessage(); string(got) != "x" {
+				t.Fatalf("got %q, %v", got, err)
+			}
+		}
 		for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536, 16<<10 - 1, 16 << 10, 16<<10 + 1, 64 << 10, 64<<10 + 1, 1 << 20, 4<<20 + 1} {
 			want := random(n)
 			sent := make(chan error, 1)
@@ -124,7 +131,7 @@ func TestSendsAllFirst(t *testing.T) {
 
 // TestPipelined: many small messages that were sent at once are echoed in order.
 func TestPipelined(t *testing.T) {
-	url, _ := start(t, new(echo.Echo), server.Options{HoldReplies: true, ReadBufferSize: 600, WriteBufferSize: 600})
+	url, _ := start(t, new(echo.Echo), server.Options{ReadBufferSize: 600, WriteBufferSize: 600})
 	p := dial(t, url, wstest.DialOptions{})
 	var frames []wstest.Frame
 	for i := range 2000 {
@@ -214,3 +221,40 @@ func (s *script) Reader(context.Context) (websocket.MessageType, io.Reader, erro
 }
 
 func (s *script) Write(context.Context, websocket.MessageType, []byte) error { return s.write }
+
+// TestNoMemoryAfterEcho: a connection whose next message waits for memory still echoes the
+// message before it at once.
+func TestNoMemoryAfterEcho(t *testing.T) {
+	const wait = 10 * time.Minute // longer than the test
+	budget, err := echo.NewBudget(64<<10, 64<<10, wait)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, _ := start(t, &echo.Echo{Budget: budget}, server.Options{})
+	first := dial(t, url, wstest.DialOptions{})
+	large := wstest.BinaryFrame(random(60 << 10))
+	large.Masked = true
+	if err := first.SendRaw(large.Append(nil)[:30<<10]); err != nil { // takes the whole budget, and stops
+		t.Fatal(err)
+	}
+	for began := time.Now(); budget.Used() < 64<<10; time.Sleep(time.Millisecond) {
+		if time.Since(began) > soon {
+			t.Fatalf("%d bytes of the budget are acquired, want all", budget.Used())
+		}
+	}
+	p := dial(t, url, wstest.DialOptions{})
+	const n = 200
+	want := random(40 << 10)
+	if err := p.Send(append(slices.Repeat([]wstest.Frame{wstest.TextFrame("x")}, n), wstest.BinaryFrame(want))...); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if _, got, err := p.RecvMessage(); string(got) != "x" {
+			t.Fatalf("message %d: got %q, %v", i, got, err)
+		}
+	}
+	first.Close()
+	if _, got, err := p.RecvMessage(); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %d bytes, %v, want the large message", len(got), err)
+	}
+}

@@ -16,7 +16,7 @@ import (
 // The race detector makes sync.Pool drop values, so this file is not built with it.
 func TestNoAllocations(t *testing.T) {
 	for _, parkAfter := range []time.Duration{0, shortParkAfter} {
-		s := serve(t, echoes, server.Options{HoldReplies: true, PingInterval: -1, ParkAfter: parkAfter})
+		s := serve(t, echoes, server.Options{PingInterval: -1, ParkAfter: parkAfter})
 		p := s.dial(t, wstest.DialOptions{})
 		tcp := p.NetConn()
 		for _, size := range []int{5, 125, 4 << 10} {

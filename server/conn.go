@@ -111,6 +111,11 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 
 // Write sends a message. An error means that the message was not sent completely. The
 // next Read reports the cause.
+//
+// When Write returns, the kernel may not have the message yet: while more input of the
+// connection is buffered, the messages of a handler that reads again at once are sent
+// together. A message waits for the next read of the handler, a Ping or the end of the
+// connection, but only about a millisecond. See docs/limits.md.
 func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
 	defer c.bind(ctx)()
 	return c.wrote(c.ws.Write(context.Background(), typ, p))

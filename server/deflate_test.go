@@ -178,7 +178,7 @@ var forms = []struct{ name, payload, text string }{
 func TestDeflateForms(t *testing.T) {
 	t.Parallel()
 	for name, mode := range modes {
-		s := serve(t, echoes, server.Options{Compression: mode, PingInterval: -1, HoldReplies: mode == websocket.CompressionContextTakeover})
+		s := serve(t, echoes, server.Options{Compression: mode, PingInterval: -1})
 		for _, form := range forms {
 			t.Run(name+"/"+form.name, func(t *testing.T) {
 				c := s.zip(t, "permessage-deflate")
@@ -302,7 +302,7 @@ func TestDeflateTraffic(t *testing.T) {
 				t.Parallel()
 				rng := rand.New(rand.NewPCG(seed, 0))
 				s := serve(t, echoes, server.Options{Compression: mode, PingInterval: -1,
-					HoldReplies: rng.IntN(2) == 0, ReadBufferSize: 512 << rng.IntN(8), WriteBufferSize: 512 << rng.IntN(8)})
+					ReadBufferSize: 512 << rng.IntN(8), WriteBufferSize: 512 << rng.IntN(8)})
 				c := s.zip(t, offer)
 				sizes := []int{0, 1, 127, 128, 129, 511, 512, 513, 4095, 4096, 4097, 32767, 32768, 32769, 100_000}
 				wire, size := 0, 0

@@ -37,7 +37,6 @@ func ExampleServer_Serve() {
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
 		return echo.Serve(ctx, c)
 	}, server.Options{
-		HoldReplies: true,
 		OnEnd: func(o server.Outcome) {
 			fmt.Printf("%s by %s, %d %q, %d messages in\n", o.Kind, o.By, o.Code, o.Reason, o.MessagesIn)
 		},

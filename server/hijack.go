@@ -123,7 +123,7 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		Deflate:        h.deflate,
 		MessageTimeout: within(s.opts.MessageTimeout),
 		WriteTimeout:   within(s.opts.WriteTimeout),
-		Hold:           s.opts.HoldReplies,
+		Flusher:        &s.flusher,
 		ServeReady:     h.parks,
 		OnClose:        c.onPeerClose,
 		OnPing:         c.onPing,

@@ -89,8 +89,8 @@ func (p *plan) more() (n int) {
 }
 
 func (p *plan) String() string {
-	s := fmt.Sprintf("tls %v, mux %v, hold %v, direct %v, parks %v, alone %v, await %v, answers %v, silent %v, notReading %v:",
-		p.tls, p.mux, p.opts.HoldReplies, p.direct, p.parks, p.alone, p.await, p.answers, p.silent, p.notReading)
+	s := fmt.Sprintf("tls %v, mux %v, direct %v, parks %v, alone %v, await %v, answers %v, silent %v, notReading %v:",
+		p.tls, p.mux, p.direct, p.parks, p.alone, p.await, p.answers, p.silent, p.notReading)
 	for _, x := range p.steps {
 		s += fmt.Sprintf(" %s (%v)", x.name, x.after)
 	}
@@ -122,7 +122,7 @@ func draw(seed uint64, r *rand.Rand) *plan {
 	flip := func() bool { return r.IntN(2) == 0 }
 	p := &plan{tls: flip(), mux: flip(), direct: flip(), answers: r.IntN(4) > 0, chatty: flip()}
 	p.opts = server.Options{
-		HoldReplies: flip(), ReadLimit: lifeLimit, PingInterval: -1,
+		ReadLimit: lifeLimit, PingInterval: -1,
 		ReadBufferSize: 1 << (9 + r.IntN(8)), WriteBufferSize: 1 << (9 + r.IntN(8)),
 		CloseTimeout: 20 * time.Millisecond, DrainTimeout: soon,
 	}

@@ -76,11 +76,6 @@ type Options struct {
 	// connection holds one only while it contains something.
 	// 0: 64 KiB; less than 512 bytes or more than 64 MiB is refused.
 	ReadBufferSize, WriteBufferSize int
-	// HoldReplies buffers replies while more input of the same connection is buffered, so
-	// that many replies leave in one write. It is for handlers that read again at once,
-	// such as an echo. A handler that pauses between a write and the next read would delay
-	// its replies. False: each reply leaves at once.
-	HoldReplies bool
 
 	// ParkAfter is for a Handler that keeps no state between messages. A connection
 	// without a message for this long is parked: it keeps no goroutine, about a third

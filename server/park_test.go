@@ -149,7 +149,7 @@ func TestNeverParked(t *testing.T) {
 func TestParkRace(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
-	s := serve(t, counted(&calls), server.Options{ParkAfter: shortParkAfter, HoldReplies: true})
+	s := serve(t, counted(&calls), server.Options{ParkAfter: shortParkAfter})
 	var wg sync.WaitGroup
 	for range 8 {
 		p := s.dial(t, wstest.DialOptions{})

@@ -77,9 +77,8 @@ func TestCloseRaces(t *testing.T) {
 			when = append(when, time.Duration(r.IntN(1000))*time.Microsecond)
 		}
 		mode := websocket.CompressionMode(r.IntN(2))
-		hold := r.IntN(2) == 0
 		o := server.Options{
-			Compression: mode, HoldReplies: hold, CloseTimeout: 20 * time.Millisecond, DrainTimeout: time.Second,
+			Compression: mode, CloseTimeout: 20 * time.Millisecond, DrainTimeout: time.Second,
 			PingInterval: time.Duration(1+r.IntN(50)) * time.Millisecond, WriteTimeout: 100 * time.Millisecond,
 		}
 		t.Run(strings.Join(chosen, ", "), func(t *testing.T) {

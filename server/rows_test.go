@@ -23,7 +23,7 @@ var ways = []way{{"tcp", serveOn}, {"tls", serveTLSOn}, {"attended", serveParked
 
 // serveParkedOn is serveOn with parked idle connections, as in the command.
 func serveParkedOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *testServer {
-	o.ParkAfter, o.HoldReplies = shortParkAfter, true
+	o.ParkAfter = shortParkAfter
 	return serveOn(tb, l, h, o)
 }
 

@@ -53,6 +53,7 @@ type Server struct {
 	log     *slog.Logger
 	read    *transport.Pool
 	write   *transport.Pool
+	flusher transport.Flusher
 
 	originPatterns []string // normalised, for coder's check
 	hosts          []string // Options.Hosts, normalised

@@ -64,7 +64,7 @@ func TestRight(t *testing.T) {
 		server  server.Options
 		checks  int
 	}{
-		{"plain", Options{}, nil, server.Options{HoldReplies: true}, len(table()) - len(deflated())},
+		{"plain", Options{}, nil, server.Options{}, len(table()) - len(deflated())},
 		{"TLS", Options{TLS: theirs}, mine, server.Options{}, len(table()) - len(deflated())},
 		{"compression", Options{Compression: true}, nil, server.Options{Compression: websocket.CompressionContextTakeover}, len(table())},
 	} {

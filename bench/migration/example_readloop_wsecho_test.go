@@ -39,7 +39,7 @@ func Example_readLoop_wsecho() {
 func Example_echo_wsecho() {
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
 		return echo.Serve(ctx, c)
-	}, server.Options{ReadLimit: 64, HoldReplies: true})
+	}, server.Options{ReadLimit: 64})
 	if err != nil {
 		log.Fatal(err)
 	}

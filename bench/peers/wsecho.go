@@ -25,7 +25,7 @@ var wsechoPeer = Peer{
 
 var embeddedPeer = Peer{
 	Name: "embedded", Title: "wsecho, embedded, default options", Language: "Go",
-	Note:    "The program of the README with the handler of package echo: default options but no connection limit.",
+	Note:    "The program of the README with the handler of package echo: default options but no connection limit. It batches replies.",
 	modules: []string{"example.com/wsecho"},
 	program: func(o Options) (*program, error) {
 		s, err := newEmbedded(o, server.Options{})
@@ -40,12 +40,11 @@ var embeddedPeer = Peer{
 }
 
 var parkPeer = Peer{
-	Name: "embedded-park", Title: "wsecho, embedded, HoldReplies and ParkAfter", Language: "Go",
-	Note: "As embedded, but under Serve, with HoldReplies, which batches replies, and with ParkAfter, which frees the " +
-		"goroutines of idle connections.",
+	Name: "embedded-park", Title: "wsecho, embedded, ParkAfter", Language: "Go",
+	Note:    "As embedded, but under Serve and with ParkAfter, which frees the goroutines of idle connections.",
 	modules: []string{"example.com/wsecho"},
 	program: func(o Options) (*program, error) {
-		s, err := newEmbedded(o, server.Options{HoldReplies: true, ParkAfter: 10 * time.Second})
+		s, err := newEmbedded(o, server.Options{ParkAfter: 10 * time.Second})
 		if err != nil {
 			return nil, err
 		}

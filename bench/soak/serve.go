@@ -31,7 +31,7 @@ func ServeTLS(ctx context.Context, compression string) error {
 		"context-takeover":    websocket.CompressionContextTakeover,
 	}
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, server.Options{
-		Compression: modes[compression], HoldReplies: true, ReadLimit: readLimit, MessageTimeout: messageTimeout,
+		Compression: modes[compression], ReadLimit: readLimit, MessageTimeout: messageTimeout,
 		WriteTimeout: writeTimeout, CloseTimeout: closeTimeout,
 		PingInterval: pingInterval, PingTimeout: pingTimeout, MaxMissed: maxMissed, Logger: log,
 	})

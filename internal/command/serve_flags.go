@@ -121,7 +121,6 @@ func (f *serveCommand) serverOptions() server.Options {
 		ReadLimit:        int64(f.ReadLimit),
 		ReadBufferSize:   int(f.ReadBuffer),
 		WriteBufferSize:  int(f.WriteBuffer),
-		HoldReplies:      true,             // the echo handler reads again at once
 		ParkAfter:        10 * time.Second, // it keeps nothing between messages
 		HandshakeTimeout: time.Duration(f.HandshakeTimeout),
 		MessageTimeout:   time.Duration(f.MessageTimeout),

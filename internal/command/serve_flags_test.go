@@ -43,7 +43,6 @@ func TestDefaults(t *testing.T) {
 	got := parsed(t).serverOptions()
 	want := server.Options{
 		About:            got.About,
-		HoldReplies:      true,
 		ParkAfter:        10 * time.Second,
 		ReadLimit:        server.DefaultReadLimit,
 		ReadBufferSize:   server.DefaultBufferSize,
@@ -74,7 +73,7 @@ func TestOptions(t *testing.T) {
 		"--max-age": "7s", "--close-timeout": "4s", "--ping-interval": "7s", "--ping-timeout": "4s",
 		"--max-missed": "7", "--max-conns": "7", "--max-conns-per-ip": "7", "--drain-delay": "7s", "--drain-timeout": "7s",
 	}
-	without := []string{"CheckOrigin", "Error", "Admit", "About", "HoldReplies", "ParkAfter", "DrainNotice", "OnEnd", "OnRefuse", "Logger"}
+	without := []string{"CheckOrigin", "Error", "Admit", "About", "ParkAfter", "DrainNotice", "OnEnd", "OnRefuse", "Logger"}
 	defaults := reflect.ValueOf(parsed(t).serverOptions())
 	for i := range defaults.NumField() {
 		option := defaults.Type().Field(i).Name

@@ -37,7 +37,7 @@ const soon = time.Minute
 // the binary. It returns the URL.
 func serve(tb testing.TB, o server.Options) string {
 	tb.Helper()
-	o.HoldReplies, o.ParkAfter = true, 10*time.Second
+	o.ParkAfter = 10 * time.Second
 	budget, err := echo.NewBudget(256<<20, 16<<20, 0)
 	if err != nil {
 		tb.Fatal(err)

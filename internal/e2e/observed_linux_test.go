@@ -87,7 +87,7 @@ func serveTLSUntil(ctx context.Context, args []string) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) },
-		server.Options{Logger: log, HoldReplies: true, ParkAfter: 10 * time.Second})
+		server.Options{Logger: log, ParkAfter: 10 * time.Second})
 	if err != nil {
 		return err
 	}

@@ -6,14 +6,15 @@
 //   - Bounds. Each wait for the peer inside a message, each write and each close has a
 //     deadline. A violation of the protocol is found before coder sees it, so that a
 //     close frame with a code answers it.
-//   - Economy. A connection that waits holds no buffer. Replies leave together. With
-//     ServeReady a message takes two system calls.
+//   - Economy. A connection that waits holds no buffer. Replies leave together if the
+//     reader comes back at once. With ServeReady a message takes two system calls.
 //   - State for the heartbeat: when the last byte came, whether a read waits, whether
 //     the ping has left, how many bytes the kernel still holds.
 //
 // read.go passes input to coder and from_socket.go reads it. wait.go and ready.go wait for
 // it, and park.go prepares a connection for a wait without a goroutine. write.go sends
-// output, stall.go bounds a write that makes no progress, and control.go inserts pings
+// output, flusher.go decides whether replies are batched and sends a batch that waits for
+// too long, stall.go bounds a write that makes no progress, and control.go inserts pings
 // and pongs. tryclose.go and hangup.go are the end. compress.go and decompress.go apply
 // permessage-deflate between those and coder. Packages frame, socket, deflate and
 // fairness know frames, system calls, compressed messages and yielding.
@@ -43,7 +44,7 @@ type Options struct {
 	MessageTimeout time.Duration   // of the waits for the rest of a message
 	WriteTimeout   time.Duration   // of a write that makes no progress
 	ServeReady     bool            // ServeReady waits for messages, and Wait does not; ignored if CanPark is false
-	Hold           bool            // buffer replies while more input is buffered
+	Flusher        *Flusher        // of the server; nil: each reply leaves at once
 
 	// The reader calls these for each ping, which is answered, for each pong, and for
 	// the peer's close frame before coder sees it. Nil: not called.
@@ -174,6 +175,7 @@ func (c *Conn) CloseBy(t time.Time) {
 // Close is called by coder. It ends reads and writes. Hangup closes the socket later:
 // a close with unread input would destroy a close frame that is in transit.
 func (c *Conn) Close() error {
+	c.out.sendBatch()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stalledFor(time.Second) {

@@ -40,12 +40,16 @@ func (c *Conn) Ping(payload []byte) {
 }
 
 // pendingControl contains the control frames that are sent after the frame in progress:
-// the newest ping and the newest pong. RFC 6455, section 5.5.3, permits to answer only
-// the newest ping.
+// the newest ping, and the pongs. If those exceed maxPongs, only the newest one is kept,
+// which RFC 6455, section 5.5.3, permits.
 type pendingControl struct {
-	mu         sync.Mutex
-	ping, pong []byte // encoded; nil: none
+	mu          sync.Mutex
+	ping, pongs []byte // encoded; nil: none
 }
+
+// maxPongs is the most bytes of pending pongs. The Flusher may write for a moment while
+// the reader answers pings, and a peer may count the answers.
+const maxPongs = 2 << 10
 
 // sendControl sends a control frame, or makes it pending while a frame is in progress.
 //
@@ -62,24 +66,28 @@ func (o *output) sendControl(op byte, payload []byte) {
 	}
 	w := &o.pending
 	w.mu.Lock()
-	slot := &w.pong
-	if op == frame.Ping {
-		slot = &w.ping
+	switch f := frame.Encode(op, payload); {
+	case op == frame.Ping:
+		w.ping = f
+	case len(w.pongs)+len(f) > maxPongs:
+		w.pongs = f
+	default:
+		w.pongs = append(w.pongs, f...)
 	}
-	*slot = frame.Encode(op, payload)
 	o.hasPending.Store(true)
 	w.mu.Unlock()
 	o.flushPending()
 }
 
-// insert writes a control frame between two frames. o.mu is held.
+// insert writes a ping, or pongs, between two frames. o.mu is held.
 func (o *output) insert(f []byte) {
 	if len(f) == 0 || o.err != nil || o.Closing {
 		return
 	}
-	o.pingBuffered = o.pingBuffered || f[0] == frame.Fin|frame.Ping
+	isPing := f[0] == frame.Fin|frame.Ping
+	o.pingBuffered = o.pingBuffered || isPing
 	o.buffer(f)
-	if !o.batch() {
+	if isPing || !o.batch() { // the peer's answer to a ping is timed
 		o.flush()
 	}
 }
@@ -105,10 +113,10 @@ func (o *output) flushPending() {
 		w := &o.pending
 		w.mu.Lock()
 		o.hasPending.Store(false)
-		pong, ping := w.pong, w.ping
-		w.pong, w.ping = nil, nil
+		pongs, ping := w.pongs, w.ping
+		w.pongs, w.ping = nil, nil
 		w.mu.Unlock()
-		o.insert(pong)
+		o.insert(pongs)
 		o.insert(ping)
 		o.mu.Unlock()
 	}

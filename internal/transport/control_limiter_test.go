@@ -108,8 +108,8 @@ func TestControlFlood(t *testing.T) {
 func BenchmarkPings(b *testing.B) {
 	server, client := over(b, "tcp")
 	o := options()
-	o.Read, o.Write, o.Hold = NewPool(64<<10), NewPool(64<<10), true
-	c := New(server, nil, o)
+	o.Read, o.Write = NewPool(64<<10), NewPool(64<<10)
+	c := trusted(server, nil, o, false)
 	ws := accept(b, c)
 	done := make(chan error, 1)
 	go func() { done <- echo(ws) }()

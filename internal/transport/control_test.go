@@ -30,7 +30,7 @@ func decoded(tb testing.TB, b []byte) (all []wstest.Frame) {
 
 // TestControlUnderWrite has pings come and go while a frame is being written to
 // a peer that takes nothing. They must neither wait for it nor break into it, and
-// of the pings that came, the newest is answered.
+// of more pings than are kept, the newest is answered.
 func TestControlUnderWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
@@ -47,12 +47,16 @@ func TestControlUnderWrite(t *testing.T) {
 		go func() { _, _, err := ws.Read(context.Background()); read <- err }()
 		synctest.Wait()
 
-		if _, err := client.Write(cat(masked(frame.Fin|frame.Ping, []byte("old")), masked(frame.Fin|frame.Ping, []byte("new")), masked(frame.Fin|frame.Pong, nil))); err != nil {
+		const many = maxPongs / (2 + 125)
+		old := masked(frame.Fin|frame.Ping, bytes.Repeat([]byte("o"), 125))
+		in := cat(bytes.Repeat(old, many), masked(frame.Fin|frame.Ping, bytes.Repeat([]byte("n"), 124)),
+			masked(frame.Fin|frame.Ping, []byte("newer")), masked(frame.Fin|frame.Pong, nil))
+		if _, err := client.Write(in); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait() // nothing waits for the write but the write
-		if pings != 2 || pongs != 1 {
-			t.Fatalf("got %d pings and %d pongs while a write waits, want 2 and 1", pings, pongs)
+		if pings != many+2 || pongs != 1 {
+			t.Fatalf("got %d pings and %d pongs while a write waits, want %d and 1", pings, pongs, many+2)
 		}
 		c.Ping([]byte("ours"))
 		if !c.PingSent().IsZero() {
@@ -75,9 +79,9 @@ func TestControlUnderWrite(t *testing.T) {
 		c.base = nopCloser{server}
 		c.Hangup()
 		got := decoded(t, <-all)
-		if len(got) != 3 || !bytes.Equal(got[0].Payload, payload) ||
-			got[1].Opcode != frame.Pong || string(got[1].Payload) != "new" || got[2].Opcode != frame.Ping || string(got[2].Payload) != "ours" {
-			t.Errorf("got %v, want the message, the pong of the newest ping, and the ping", got)
+		if len(got) != 4 || !bytes.Equal(got[0].Payload, payload) || got[1].Opcode != frame.Pong || len(got[1].Payload) != 124 ||
+			got[2].Opcode != frame.Pong || string(got[2].Payload) != "newer" || got[3].Opcode != frame.Ping || string(got[3].Payload) != "ours" {
+			t.Errorf("got %v, want the message, the pongs of the newest pings, and the ping", got)
 		}
 	})
 }

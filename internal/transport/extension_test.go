@@ -162,13 +162,17 @@ func playDeflated(t *testing.T, rng *rand.Rand, kind string, keep bool, most int
 
 	server, client := over(t, kind)
 	o := options()
-	o.Read, o.Write, o.Hold = NewPool(512<<rng.IntN(8)), NewPool(512<<rng.IntN(8)), rng.IntN(2) == 0
+	o.Read, o.Write = NewPool(512<<rng.IntN(8)), NewPool(512<<rng.IntN(8))
+	if rng.IntN(2) == 0 {
+		o.Flusher = new(Flusher)
+	}
 	o.ReadLimit = []int64{-1, 200_010}[rng.IntN(2)]
 	o.Deflate = &deflate.Params{ClientTakeover: keep, ServerTakeover: keep, ServerBits: 15}
 	if !keep {
 		o.Deflate.ServerBits = 8 + rng.IntN(8)
 	}
 	c := New(server, nil, o)
+	c.out.trusted.Store(o.Flusher != nil)
 	ws := accept(t, c)
 	got := drained(client)
 	pieces := chunks(rng, in, most)

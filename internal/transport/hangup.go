@@ -46,10 +46,12 @@ func (c *Conn) Hangup() {
 	discard(c.base, c.opts.Read, limit)
 }
 
-// Abort ends the connection at once. Reads and writes in progress return. Hangup must
-// still be called.
+// Abort ends the connection at once. It sends buffered replies as far as the socket takes
+// them without a wait; under TLS that may take 20 milliseconds. Reads and writes in
+// progress return. Hangup must still be called.
 func (c *Conn) Abort() {
 	c.Fail(net.ErrClosed)
+	c.out.sendBatch()
 	if c.raw == nil || c.raw.Control(socket.Shutdown) != nil {
 		c.base.Close()
 	}

@@ -71,6 +71,17 @@ func options() Options {
 	return Options{Read: NewPool(0), Write: NewPool(0), ReadLimit: -1}
 }
 
+// trusted returns a Conn whose reader is trusted, so that replies are batched. With patient
+// the Flusher leaves them alone.
+func trusted(sock net.Conn, first []byte, o Options, patient bool) *Conn {
+	if o.Flusher = new(Flusher); patient {
+		o.Flusher.outputs = make([]*output, 1) // only the first one arms the timer
+	}
+	c := New(sock, first, o)
+	c.out.trusted.Store(true)
+	return c
+}
+
 // accept puts coder over c as package server does.
 func accept(tb testing.TB, c *Conn) *websocket.Conn {
 	tb.Helper()

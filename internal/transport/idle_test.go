@@ -137,8 +137,8 @@ func bench(b *testing.B, kind string, size, flight int) {
 	server, client := over(b, kind)
 	o := options()
 	o.Read, o.Write = NewPool(64<<10+headroom), NewPool(64<<10+headroom)
-	o.Hold, o.MessageTimeout, o.WriteTimeout = true, 30*time.Second, 10*time.Second
-	c := New(server, nil, o)
+	o.MessageTimeout, o.WriteTimeout = 30*time.Second, 10*time.Second
+	c := trusted(server, nil, o, false)
 	ws := accept(b, c)
 	done := make(chan error, 1)
 	go func() { done <- echo(ws) }()
@@ -187,8 +187,8 @@ func TestNoAllocations(t *testing.T) {
 			server, client := over(t, kind)
 			o := options()
 			o.Read, o.Write = NewPool(64<<10), NewPool(64<<10)
-			o.Hold, o.MessageTimeout, o.WriteTimeout = true, 30*time.Second, 10*time.Second
-			c := New(server, nil, o)
+			o.MessageTimeout, o.WriteTimeout = 30*time.Second, 10*time.Second
+			c := trusted(server, nil, o, false)
 			in := masked(frame.Fin|frame.Binary, make([]byte, size))
 			back := wstest.BinaryFrame(make([]byte, size)).Append(nil)
 			b := make([]byte, len(in))

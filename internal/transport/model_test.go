@@ -125,6 +125,7 @@ func play(t *testing.T, rng *rand.Rand, kind string, tr traffic, most int, o Opt
 		first, pieces = bytes.Clone(pieces[0]), pieces[1:]
 	}
 	c := New(server, first, o)
+	c.out.trusted.Store(o.Flusher != nil)
 	ws := accept(t, c)
 	got := drained(client)
 	pause := rng.IntN(4) == 0
@@ -193,7 +194,9 @@ func TestModel(t *testing.T) {
 							ReadLimit:      -1 + int64(rng.IntN(2))<<30,
 							MessageTimeout: time.Duration(rng.IntN(2)) * time.Hour,
 							WriteTimeout:   time.Duration(rng.IntN(2)) * time.Hour,
-							Hold:           hold,
+						}
+						if hold {
+							o.Flusher = new(Flusher)
 						}
 						play(t, rng, kind, random(rng, test.least, test.large), test.most, o)
 					}
@@ -210,7 +213,10 @@ func FuzzChunks(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, most, size uint16, hold bool, kind byte) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		o := options()
-		o.Read, o.Write, o.Hold = NewPool(int(size)), NewPool(int(size)), hold
+		o.Read, o.Write = NewPool(int(size)), NewPool(int(size))
+		if hold {
+			o.Flusher = new(Flusher)
+		}
 		// TLS is left to the model test: its handshake takes most of the time.
 		play(t, rng, kinds[kind%2], random(rng, 3000, seed%8 == 0), max(1, int(most)), o)
 	})

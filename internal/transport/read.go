@@ -26,6 +26,7 @@ type input struct {
 	full      bool          // readPlain's last read filled its buffer
 	waited    time.Duration // for the message in progress
 	workUnits int           // work units since the last wait
+	prompt    int           // how often the reader has come back soon, in a row
 
 	limiter controlLimiter // of pings and pongs
 
@@ -136,6 +137,7 @@ func (c *Conn) Announced() int64 {
 func (in *input) get(p waitMode) error {
 	for in.r == in.ready {
 		if in.err == nil && in.w > in.ready {
+			in.cameBack()
 			if in.workUnits++; in.workUnits >= maxWorkUnits {
 				in.yield()
 			}

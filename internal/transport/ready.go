@@ -167,6 +167,7 @@ func (in *input) handleBuffered() bool {
 				a.result = Done
 				return false
 			}
+			in.cameBack()
 		case in.w == in.ready:
 			return !in.Inside() // or it was the header alone of a frame
 		case !in.advance():

@@ -27,8 +27,8 @@ func servedReady(tb testing.TB) (*Conn, *websocket.Conn, *net.TCPConn) {
 		tb.Fatal(err)
 	}
 	o := options()
-	o.Hold, o.ServeReady = true, true
-	c := New(sock, nil, o)
+	o.ServeReady = true
+	c := trusted(sock, nil, o, false)
 	if !c.CanPark() {
 		c.Abort()
 		c.Hangup()

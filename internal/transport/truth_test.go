@@ -321,9 +321,7 @@ func TestLikeServer(t *testing.T) {
 		for _, ours := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/ours=%v", kind, ours), func(t *testing.T) {
 				server, client := over(t, kind)
-				o := options()
-				o.Hold = true
-				c := New(server, nil, o)
+				c := trusted(server, nil, options(), false)
 				ws := accept(t, c)
 				done := make(chan error, 1)
 				go func() { done <- echo(ws) }()

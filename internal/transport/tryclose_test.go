@@ -72,9 +72,7 @@ func TestTryClose(t *testing.T) {
 // TestTryCloseBehindReplies sends buffered replies and the close frame in one write.
 func TestTryCloseBehindReplies(t *testing.T) {
 	r := newRecorder(cat(text("a"), text("b")))
-	o := options()
-	o.Hold = true
-	c := New(r, nil, o)
+	c := trusted(r, nil, options(), true)
 	ws := accept(t, c)
 	if _, err := message(ws); err != nil {
 		t.Fatal(err)
@@ -228,8 +226,8 @@ func TestTryClosePart(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := options()
-	o.Hold, o.Write = true, NewPool(4<<20)
-	c := New(server, nil, o)
+	o.Write = NewPool(4 << 20)
+	c := trusted(server, nil, o, true)
 	c.in.hasInput.Store(true) // replies stay in the buffer
 	reply := cat([]byte("\x82\x7f\x00\x00\x00\x00\x00\x40\x00\x00"), make([]byte, 4<<20))
 	if _, err := c.Write(reply); err != nil {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"os"
@@ -33,10 +34,15 @@ type output struct {
 	err error  // of all later writes
 
 	pingBuffered bool         // buf contains a ping
-	batching     atomic.Bool  // buf contains complete frames that wait for others
 	closeSent    bool         // the kernel has taken a close frame
 	torn         bool         // a write of sendPlain failed, perhaps inside a TLS record
 	unsent       atomic.Int64 // bytes that wait for the kernel
+
+	trusted atomic.Bool   // the reader comes back soon, so replies may wait in buf
+	wroteAt atomic.Int64  // when a reply was sent early, as Conn.received; 0: none, or the reader has come back
+	batches atomic.Uint32 // odd: buf contains complete frames that wait for others; only holders of mu change it
+	listed  atomic.Bool   // the Flusher watches the batch
+	watched uint32        // batches at its last tick; guarded by Flusher.mu
 
 	hasPending atomic.Bool // pending contains a frame
 	pending    pendingControl
@@ -70,6 +76,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 	if o.AtBoundary() && !o.batch() {
 		o.flush()
+		o.wroteEarly()
 	}
 	if o.err != nil {
 		return 0, o.err
@@ -96,30 +103,65 @@ func (o *output) buffer(p []byte) {
 }
 
 // batch reports whether the buffered frames wait for others, as they do while input is
-// buffered. The order matters: batch stores batching and then loads in.hasInput. The
-// reader clears in.hasInput and then loads batching. So either batch sees that no input
-// is left, or the reader sees the batch and flushes it.
+// buffered and the reader is trusted. The order matters: batch makes batches odd and then
+// loads in.hasInput. The reader clears in.hasInput and then loads batches. So either batch
+// sees that no input is left, or the reader sees the batch and flushes it.
 func (o *output) batch() bool {
-	if !o.c.opts.Hold || o.Closing {
+	if !o.trusted.Load() || o.Closing {
 		return false
 	}
-	if !o.batching.Load() { // a store costs more than a load; only holders of o.mu store
-		o.batching.Store(true)
+	if o.batches.Load()&1 == 0 { // a store costs more than a load
+		o.batches.Add(1)
 	}
-	return o.c.in.hasInput.Load()
+	if !o.c.in.hasInput.Load() {
+		return false
+	}
+	o.c.opts.Flusher.add(o)
+	return true
 }
+
+// endBatch records that the buffered frames do not wait any more.
+func (o *output) endBatch() {
+	if o.batches.Load()&1 != 0 {
+		o.batches.Add(1)
+	}
+}
+
+// batching reports whether complete frames wait in the buffer and nobody is sending them.
+func (o *output) batching() bool { return o.batches.Load()&1 != 0 }
 
 // flushBatch sends the batch. The reader calls it before it waits. An incomplete frame
 // behind the batch is sent too, because its end may come much later.
 func (o *output) flushBatch() {
-	if !o.batching.Load() {
+	if !o.batching() {
 		return
 	}
 	o.mu.Lock()
 	defer o.unlock()
-	if o.err == nil {
+	if o.err == nil && o.batching() {
 		o.flush()
 	}
+}
+
+// sendBatch sends the batch of a connection that ends, as far as the socket takes it at
+// once. Nothing can be written afterwards.
+func (o *output) sendBatch() {
+	if !o.batching() {
+		return
+	}
+	// A holder of the lock may begin to wait for the peer now.
+	o.c.CloseBy(time.Now().Add(noticeable))
+	o.mu.Lock()
+	defer o.unlock()
+	if o.err != nil || !o.batching() {
+		return
+	}
+	n, err := o.trySend(o.buf.b[:o.n])
+	if err == nil && n == o.n {
+		o.n = 0
+		o.flush()
+	}
+	o.err = cmp.Or(err, net.ErrClosed)
 }
 
 // isTorn reports whether a TLS record was sent only in part, or may be.
@@ -159,7 +201,7 @@ func (o *output) end(wait bool) {
 
 // flush sends the buffer and releases it.
 func (o *output) flush() {
-	o.batching.Store(false)
+	o.endBatch()
 	if o.n > 0 {
 		o.send(o.buf.b[:o.n])
 	}
@@ -197,6 +239,7 @@ func (o *output) send(p []byte) {
 		return
 	}
 	c := o.c
+	o.endBatch()
 	o.n = 0
 	o.unsent.Store(int64(len(p)))
 	var err error

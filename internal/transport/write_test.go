@@ -139,8 +139,10 @@ func TestHold(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRecorder(test.input...)
 			o := options()
-			o.Hold = test.hold
 			c := New(r, nil, o)
+			if test.hold {
+				c = trusted(r, nil, o, true)
+			}
 			ws := accept(t, c)
 			done := make(chan error, 1)
 			go func() { done <- echo(ws) }()
@@ -169,9 +171,7 @@ func (nopCloser) Close() error { return nil }
 // must find all replies as soon as it finds one.
 func TestHoldRaw(t *testing.T) {
 	server, client := over(t, "tcp")
-	o := options()
-	o.Hold = true
-	c := New(server, bytes.Repeat(text("x"), 50), o) // of one read
+	c := trusted(server, bytes.Repeat(text("x"), 50), options(), true) // of one read
 	ws := accept(t, c)
 	done := make(chan error, 1)
 	go func() { done <- echo(ws) }()
@@ -190,9 +190,7 @@ func TestHoldRaw(t *testing.T) {
 // of which a reply was held.
 func TestHeldBehindPart(t *testing.T) {
 	r := newRecorder(cat(text("a"), text("b")))
-	o := options()
-	o.Hold = true
-	c := New(r, nil, o)
+	c := trusted(r, nil, options(), true)
 	ws := accept(t, c)
 	if _, err := message(ws); err != nil {
 		t.Fatal(err)
@@ -238,9 +236,7 @@ func TestHeldBehindPart(t *testing.T) {
 func TestNotHeldForLong(t *testing.T) {
 	for range 300 {
 		r := newRecorder(cat(text("a"), text("b")))
-		o := options()
-		o.Hold = true
-		c := New(r, nil, o)
+		c := trusted(r, nil, options(), true)
 		go func() {
 			b := make([]byte, 100)
 			for {

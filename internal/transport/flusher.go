@@ -1,0 +1,108 @@
+package transport
+
+import (
+	"sync"
+	"time"
+)
+
+// A Flusher sends batches whose reader has not come back. One Flusher serves all
+// connections of a server. The zero Flusher is ready to use. It may be used concurrently.
+// It has no goroutine, and its timer is armed only while a batch waits.
+type Flusher struct {
+	mu      sync.Mutex // a leaf: nothing is locked under it
+	outputs []*output  // each of which is listed
+	timer   *time.Timer
+}
+
+// flushInterval is the time between two ticks. The second tick that finds the same batch
+// sends it, so a batch waits for one to two intervals. On an idle process Go's timers may
+// be a millisecond late.
+const flushInterval = 250 * time.Microsecond
+
+// add makes the Flusher watch the batch of o, unless it does.
+//
+// The order matters: batch makes o.batches odd and then calls add. A tick clears o.listed
+// and then loads o.batches. So either add lists o, or the tick sees the batch.
+func (f *Flusher) add(o *output) {
+	if o.listed.Load() || !o.listed.CompareAndSwap(false, true) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o.watched = 0 // even: no batch
+	f.outputs = append(f.outputs, o)
+	switch {
+	case len(f.outputs) > 1: // the timer is armed
+	case f.timer == nil:
+		f.timer = time.AfterFunc(flushInterval, f.tick)
+	default:
+		f.timer.Reset(flushInterval)
+	}
+}
+
+// tick sends the batches that the tick before has seen too.
+func (f *Flusher) tick() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	kept := f.outputs[:0]
+	for _, o := range f.outputs {
+		b := o.batches.Load()
+		if b&1 != 0 && b == o.watched {
+			go o.flushLate() // the write may block
+			continue
+		}
+		if b&1 == 0 {
+			o.listed.Store(false)
+			if b = o.batches.Load(); b&1 == 0 || !o.listed.CompareAndSwap(false, true) {
+				continue
+			}
+		}
+		o.watched = b
+		kept = append(kept, o)
+	}
+	clear(f.outputs[len(kept):])
+	if f.outputs = kept; len(kept) > 0 {
+		f.timer.Reset(flushInterval)
+	}
+}
+
+// flushLate sends the batch of a reader that has not come back, and takes the trust away.
+func (o *output) flushLate() {
+	o.trusted.Store(false)
+	o.listed.Store(false)
+	o.flushBatch()
+}
+
+// A reader is trusted if it has come back within promptTime after each of promptReads
+// replies, while more input was buffered.
+const (
+	promptTime  = 50 * time.Microsecond
+	promptReads = 8
+)
+
+// wroteEarly records that a reply was sent although more input is buffered, because the
+// reader is not trusted.
+func (o *output) wroteEarly() {
+	if o.c.opts.Flusher != nil && !o.Closing && o.c.in.hasInput.Load() {
+		o.wroteAt.Store(o.c.now())
+	}
+}
+
+// cameBack decides whether the reader is trusted. The reader calls it when it wants the
+// next input.
+func (in *input) cameBack() {
+	o := &in.c.out
+	at := o.wroteAt.Load()
+	if at == 0 {
+		return
+	}
+	o.wroteAt.Store(0)
+	if in.c.now()-at > int64(promptTime) {
+		in.prompt = 0
+		return
+	}
+	if in.prompt++; in.prompt == promptReads {
+		in.prompt = 0
+		o.trusted.Store(true)
+	}
+}

@@ -1,0 +1,229 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/internal/frame"
+)
+
+// TestTrust: a reader is trusted when it has come back soon, promptReads times in a row,
+// while more input was buffered. The clock of the bubble stands still unless all wait.
+func TestTrust(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		pauses  []time.Duration // after each reply
+		flusher bool
+		want    []string
+	}{
+		{"soon", make([]time.Duration, promptReads+5), true, []string{"read", "8 times write 3", "write 15", "wait"}},
+		{"a pause", append(append(make([]time.Duration, promptReads-1), 51*time.Microsecond), make([]time.Duration, promptReads+3)...), true,
+			[]string{"read", "16 times write 3", "write 9", "wait"}},
+		{"just soon enough", append([]time.Duration{50 * time.Microsecond}, make([]time.Duration, promptReads+1)...), true,
+			[]string{"read", "8 times write 3", "write 6", "wait"}},
+		{"no Flusher", make([]time.Duration, promptReads+5), false, []string{"read", "13 times write 3", "wait"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRecorder(bytes.Repeat(text("x"), len(test.pauses)))
+				o := options()
+				if test.flusher {
+					o.Flusher = new(Flusher)
+				}
+				c := New(r, nil, o)
+				ws := accept(t, c)
+				done := make(chan bool)
+				go func() {
+					defer close(done)
+					for i := 0; ; i++ {
+						if _, err := message(ws); err != nil {
+							return
+						}
+						_ = ws.Write(context.Background(), websocket.MessageText, []byte("x"))
+						time.Sleep(test.pauses[i])
+					}
+				}()
+				<-r.parked
+				if got := compact(r.seen()); fmt.Sprint(got) != fmt.Sprint(test.want) {
+					t.Errorf("got %v, want %v", got, test.want)
+				}
+				c.Abort()
+				<-done
+				_ = ws.CloseNow()
+				c.base = nopCloser{r}
+				c.Hangup()
+			})
+		})
+	}
+}
+
+// compact replaces equal neighbours by one.
+func compact(log []string) (out []string) {
+	for i := 0; i < len(log); {
+		n := 1
+		for i+n < len(log) && log[i+n] == log[i] {
+			n++
+		}
+		if n == 1 {
+			out = append(out, log[i])
+		} else {
+			out = append(out, fmt.Sprintf("%d times %s", n, log[i]))
+		}
+		i += n
+	}
+	return out
+}
+
+// TestFlusher: a handler that becomes slow in the middle of a batch delays its reply by one
+// or two intervals of the Flusher, and is not trusted any more.
+func TestFlusher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(bytes.Repeat(text("x"), 4))
+		c := trusted(r, nil, options(), false)
+		ws := accept(t, c)
+		reply := func(want ...string) {
+			t.Helper()
+			if _, err := message(ws); err != nil {
+				t.Fatal(err)
+			}
+			if err := ws.Write(context.Background(), websocket.MessageText, []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			if got := compact(r.seen()); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		}
+		reply("read")
+		reply("read") // two wait
+		time.Sleep(2*flushInterval + time.Nanosecond)
+		synctest.Wait()
+		if got := r.seen(); fmt.Sprint(got) != "[read write 6]" {
+			t.Errorf("after two intervals: got %v, want the replies sent", got)
+		}
+		reply("read", "write 6", "write 3")
+		f := c.opts.Flusher
+		f.mu.Lock()
+		if len(f.outputs) > 0 || f.timer.Stop() {
+			t.Errorf("the timer is armed, %d listed, and nothing waits", len(f.outputs))
+		}
+		f.mu.Unlock()
+		c.Abort()
+		_ = ws.CloseNow()
+		c.base = nopCloser{r}
+		c.Hangup()
+	})
+}
+
+// TestFlusherRaces: many connections share a Flusher. Their handlers pause now and then
+// until the peer has all replies so far, which only the Flusher can send.
+func TestFlusherRaces(t *testing.T) {
+	f := new(Flusher)
+	var all sync.WaitGroup
+	for _, kind := range []string{"tcp", "tls", "tcp", "tls"} {
+		server, client := over(t, kind)
+		o := options()
+		o.Flusher = f
+		c := New(server, nil, o)
+		ws := accept(t, c)
+		const n = 2000
+		var got, want int
+		arrived := make(chan int, n)
+		all.Go(func() {
+			defer client.Close()
+			if _, err := client.Write(bytes.Repeat(text("x"), n)); err != nil {
+				t.Error(err)
+			}
+			b := make([]byte, 3)
+			for i := range n {
+				if _, err := io.ReadFull(client, b); err != nil {
+					t.Error(err)
+					return
+				}
+				arrived <- i + 1
+			}
+		})
+		all.Go(func() {
+			defer c.Hangup()
+			defer ws.CloseNow()
+			for {
+				if _, err := message(ws); err != nil {
+					break
+				}
+				if err := ws.Write(context.Background(), websocket.MessageText, []byte("x")); err != nil {
+					t.Error(err)
+					break
+				}
+				for want++; want%(2*promptReads+3) == 0 && got < want; {
+					got = within(t, arrived)
+				}
+			}
+			if want != n {
+				t.Errorf("got %d messages, want %d", want, n)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestPingNotBatched: a ping leaves at once, with the replies before it.
+func TestPingNotBatched(t *testing.T) {
+	r := newRecorder(cat(text("a"), text("b")))
+	c := trusted(r, nil, options(), true)
+	ws := accept(t, c)
+	if _, err := message(ws); err != nil {
+		t.Fatal(err)
+	}
+	if err := ws.Write(context.Background(), websocket.MessageText, []byte("a")); err != nil {
+		t.Fatal(err)
+	}
+	c.Ping([]byte("p"))
+	if len(r.writes) != 1 || string(r.writes[0]) != "\x81\x01a\x89\x01p" || c.PingSent().IsZero() {
+		t.Errorf("got writes %q, ping sent %v, want the reply and the ping in one", r.writes, c.PingSent())
+	}
+	c.Abort()
+	_ = ws.CloseNow()
+	c.base = nopCloser{r}
+	c.Hangup()
+}
+
+// TestBatchAtEnd: replies that wait are sent before the connection is cut.
+func TestBatchAtEnd(t *testing.T) {
+	for _, kind := range []string{"tcp", "tls"} {
+		for _, end := range []string{"Abort", "Close"} {
+			t.Run(kind+"/"+end, func(t *testing.T) {
+				server, client := over(t, kind)
+				c := trusted(server, cat(text("a"), text("b"), text("c")), options(), true)
+				ws := accept(t, c)
+				for _, want := range []string{"a", "b"} {
+					if got, err := message(ws); err != nil || string(got) != want {
+						t.Fatalf("got %q, %v", got, err)
+					}
+					if err := ws.Write(context.Background(), websocket.MessageText, []byte(want)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				all := drained(client)
+				if end == "Abort" {
+					c.Abort()
+				}
+				_ = ws.CloseNow()
+				c.Hangup()
+				got := decoded(t, within(t, all))
+				if len(got) != 2 || string(got[0].Payload) != "a" || string(got[1].Payload) != "b" || got[1].Opcode != frame.Text {
+					t.Errorf("got %v, want both replies", got)
+				}
+				if _, _, m, n := c.Counts(); m != 2 || n != 2 {
+					t.Errorf("got %d messages of %d bytes out, want 2 of 2", m, n)
+				}
+			})
+		}
+	}
+}
