@@ -29,7 +29,10 @@ func (c *Conn) run() {
 // take 3 KiB for each connection.
 func (c *Conn) start() {
 	g, gctx := c.group()
-	context.AfterFunc(gctx, func() { c.after(g.Wait()) })
+	context.AfterFunc(gctx, func() {
+		growStack()
+		c.after(g.Wait())
+	})
 }
 
 // group starts the handler and the heartbeat. Its context ends with the first error, so
@@ -47,6 +50,18 @@ func (c *Conn) group() (*errgroup.Group, context.Context) {
 	}
 	return g, gctx
 }
+
+// growStack makes the stack of a new goroutine large enough for what follows. A stack
+// that grows inside coder or the logger is copied twice, with many frames. That takes
+// several microseconds.
+//
+//go:noinline
+func growStack() byte {
+	var frame [4 << 10]byte
+	return frame[len(runtimeStack)]
+}
+
+var runtimeStack string // empty; the compiler cannot know it
 
 // after decides what follows the group that has ended with err.
 func (c *Conn) after(err error) {
@@ -82,6 +97,7 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 // read calls the handler until it has ended the connection, or returns errPark. A
 // handler may call runtime.Goexit, so the end is recorded by a deferred function.
 func (c *Conn) read() (err error) {
+	growStack()
 	returned := false
 	defer func() {
 		if !returned {
