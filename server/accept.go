@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -102,12 +103,14 @@ func (s *Server) refuseOrigin(r *http.Request) *refusal {
 		who = "a request without an Origin header"
 	}
 	u, err := url.Parse(origin)
-	remedy := "OriginPatterns (--origin) can allow it"
+	var remedy string
 	switch {
 	case s.opts.CheckOrigin != nil:
 		remedy = "CheckOrigin refused it"
 	case err != nil || u.Host == "" && !isHostless(strings.ToLower(origin)):
 		remedy = "only AllowAnyOrigin (--any-origin) allows an origin without a host"
+	default:
+		remedy = "OriginPatterns (" + flagFor("--origin", cmp.Or(u.Host, origin)) + ") can allow it"
 	}
 	return refuse(http.StatusForbidden, "%s may not connect to host %q; %s", who, r.Host, remedy)
 }

@@ -104,6 +104,7 @@ func (s *Server) drain(ctx context.Context) error {
 		}
 	}
 	_ = group.Wait()
+	s.warnings.flush()
 	s.mu.Lock()
 	t := s.tally
 	s.mu.Unlock()
@@ -171,6 +172,7 @@ func (s *Server) closeInterval(n int) time.Duration {
 // l. After a drain it returns [http.ErrServerClosed] at once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	pending := listener.New(l, s.log, listener.MaxPending(s.opts.MaxConns))
+	pending.OnMisdirected = s.reportMisdirected
 	hs := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: within(s.opts.HandshakeTimeout),

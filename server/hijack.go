@@ -11,6 +11,7 @@ import (
 
 	"example.com/wsecho/internal/deflate"
 	"example.com/wsecho/internal/handshake"
+	"example.com/wsecho/internal/listener"
 	"example.com/wsecho/internal/transport"
 )
 
@@ -90,6 +91,7 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	sock = listener.Unwrap(sock)
 	h.taken = true
 	// net/http must not write the answer. It would continue to read, and it would not
 	// report a failed write or a disconnected client.

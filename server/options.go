@@ -149,8 +149,10 @@ type Options struct {
 	// requests itself, such as malformed ones; it is not called for those. Nil: not called.
 	OnRefuse func(r *http.Request, status int, reason error)
 	// Logger gets a line at level info for each connection that has ended, at debug for
-	// each that has begun, and at error for a handler that panicked. A string that a peer
-	// may have chosen is truncated to 256 bytes. Nil: nothing is logged.
+	// each that has begun, and at error for a handler that panicked. A refused handshake
+	// is logged at warn. For each kind of refusal five lines are logged at once and then
+	// one per 10 s, with the number suppressed; the others are logged at debug. A string
+	// that a peer may have chosen is truncated to 256 bytes. Nil: nothing is logged.
 	Logger *slog.Logger
 }
 

@@ -175,5 +175,5 @@ func (s *Server) checkHost(hostport string) *refusal {
 			return nil
 		}
 	}
-	return refuse(http.StatusMisdirectedRequest, "host %q is not served here; Hosts (--host) lists the hosts that are", hostport)
+	return refuse(http.StatusMisdirectedRequest, "host %q is not served here; Hosts (%s) lists the hosts that are", hostport, flagFor("--host", hostport))
 }

@@ -1,28 +1,34 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"example.com/wsecho/internal/handshake"
+	"example.com/wsecho/internal/listener"
 )
 
 // A refusal is the answer to a request that does not become a connection.
 type refusal struct {
 	status int // 0: no answer can be written any more
 	reason error
-	retry  bool // the client may try again soon
+	retry  bool   // the client may try again soon
+	kind   string // limits the warnings; the same for all reasons of one call of refuse
 }
 
 func refuse(status int, format string, args ...any) *refusal {
-	return &refusal{status: status, reason: fmt.Errorf(format, args...)}
+	return &refusal{status: status, reason: fmt.Errorf(format, args...), kind: format}
 }
 
 // busy is a refusal for lack of a free slot.
 func busy(reason string) *refusal {
-	return &refusal{http.StatusServiceUnavailable, errors.New(reason), true}
+	return &refusal{http.StatusServiceUnavailable, errors.New(reason), true, reason}
 }
 
 // refuse reports the refusal and writes it as the response. Every refusal of this package
@@ -48,12 +54,44 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	s.opts.Error(w, r, f.status, f.reason)
 }
 
-// reportRefusal logs a refusal and passes it to Options.OnRefuse.
+// reportRefusal logs a refusal and passes it to Options.OnRefuse. The line is at level
+// warn if the request was meant as a handshake and is answered.
 func (s *Server) reportRefusal(r *http.Request, f *refusal) {
-	s.log.Debug("refused", "remote", logged(r.RemoteAddr), "status", f.status, "reason", logged(f.reason.Error()))
+	attrs := []slog.Attr{slog.String("remote", logged(r.RemoteAddr)), slog.Int("status", f.status), slog.String("reason", logged(f.reason.Error()))}
+	if f.status != 0 && isHandshake(r) {
+		s.warnings.warn(strconv.Itoa(f.status)+" "+f.kind, "refused", attrs...)
+	} else {
+		s.log.LogAttrs(context.Background(), slog.LevelDebug, "refused", attrs...)
+	}
 	if s.opts.OnRefuse != nil {
 		s.opts.OnRefuse(r, f.status, f.reason)
 	}
+}
+
+// isHandshake reports whether r was meant as a handshake, though a proxy may have removed
+// a part of it.
+func isHandshake(r *http.Request) bool {
+	return isUpgrade(r) || r.Header["Sec-Websocket-Key"] != nil || r.Header["Sec-Websocket-Version"] != nil
+}
+
+// flagFor returns the flag that would allow a host, or an origin such as file://, that a
+// client has sent. It has no value if a shell or the flag itself could read it otherwise.
+func flagFor(flag, host string) string {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]/"
+	if host == "" || strings.Trim(host, letters) != "" {
+		return flag
+	}
+	return flag + "=" + host
+}
+
+// reportMisdirected logs that a client has begun with another protocol than HTTP.
+// net/http answers 400.
+func (s *Server) reportMisdirected(remote net.Addr, p listener.Protocol) {
+	reason := "the client began a TLS handshake, and this port has no TLS; is it wss:// for ws://?"
+	if p == listener.PROXY {
+		reason = "a proxy sent the header of the PROXY protocol, which is not supported; switch it off at the proxy"
+	}
+	s.warnings.warn(reason, "refused", slog.String("remote", remote.String()), slog.Int("status", http.StatusBadRequest), slog.String("reason", reason))
 }
 
 // acquireSlot reserves a slot for a connection from ip. It returns a refusal if no slot

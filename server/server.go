@@ -48,12 +48,13 @@ type Handler func(ctx context.Context, c *Conn) error
 // A Server accepts WebSockets for one Handler. Make it with [New]. Its methods may be
 // called concurrently.
 type Server struct {
-	handler Handler
-	opts    Options
-	log     *slog.Logger
-	read    *transport.Pool
-	write   *transport.Pool
-	flusher transport.Flusher
+	handler  Handler
+	opts     Options
+	log      *slog.Logger
+	warnings warnings
+	read     *transport.Pool
+	write    *transport.Pool
+	flusher  transport.Flusher
 
 	originPatterns []string // normalised, for coder's check
 	hosts          []string // Options.Hosts, normalised
@@ -83,14 +84,15 @@ func New(h Handler, o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		handler: h,
-		opts:    o,
-		log:     o.Logger,
-		read:    transport.NewPool(o.ReadBufferSize),
-		write:   transport.NewPool(o.WriteBufferSize),
-		conns:   make(map[*Conn]struct{}),
-		perIP:   make(map[string]int),
-		empty:   make(chan struct{}),
+		handler:  h,
+		opts:     o,
+		log:      o.Logger,
+		warnings: warnings{log: o.Logger, kinds: make(map[string]*warningBucket)},
+		read:     transport.NewPool(o.ReadBufferSize),
+		write:    transport.NewPool(o.WriteBufferSize),
+		conns:    make(map[*Conn]struct{}),
+		perIP:    make(map[string]int),
+		empty:    make(chan struct{}),
 
 		originPatterns: normalPatterns(o.OriginPatterns),
 		hosts:          normalHosts(o.Hosts),

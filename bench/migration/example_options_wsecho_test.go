@@ -42,7 +42,7 @@ func Example_options_wsecho() {
 	// "": 101 chat.v2 permessage-deflate
 	// "http://chat.example.org": 101 chat.v2 permessage-deflate
 	// "https://www.example.com": 101 chat.v2 permessage-deflate
-	// "http://www.example.com": 403 refused: origin "http://www.example.com" may not connect to host "chat.example.org"; OriginPatterns (--origin) can allow it
+	// "http://www.example.com": 403 refused: origin "http://www.example.com" may not connect to host "chat.example.org"; OriginPatterns (--origin=www.example.com) can allow it
 	// "null": 403 refused: origin "null" may not connect to host "chat.example.org"; only AllowAnyOrigin (--any-origin) allows an origin without a host
 }
 

@@ -18,13 +18,16 @@ import (
 
 // logKeys lists the keys of the log's lines.
 var logKeys = strings.Fields(`time level msg addr url cause id remote host uri subprotocol status reason kind by gone code sent received
-	age_seconds silent_seconds messages_in messages_out bytes_in bytes_out rtt_seconds after_seconds failures connections timeout_seconds acknowledged unacknowledged unwritable`)
+	age_seconds silent_seconds messages_in messages_out bytes_in bytes_out rtt_seconds after_seconds failures connections timeout_seconds acknowledged unacknowledged unwritable suppressed`)
 
 const (
 	// perConn is the maximum number of lines per connection with --log-level=debug.
 	perConn = 3
 	// ownLines is the maximum number of lines of the server itself.
 	ownLines = 10
+	// mostRefused is the maximum number of warnings of refused requests: five of each of
+	// some kinds, and one more for each ten seconds.
+	mostRefused = 60
 	// longestLine is the maximum length of a line that a peer can cause, in bytes.
 	longestLine = 2 << 10
 )
@@ -59,6 +62,10 @@ func (s *target) checkLog(t *testing.T, a hostile.Attack) {
 			complain("%v: %.1000q", err, line)
 			continue
 		}
+		if fields["msg"] == "refused" && fields["level"] == "WARN" {
+			counts["refused"]++
+			continue
+		}
 		counts[fields["level"]]++
 		if fields["msg"] == "ended" {
 			counts["ended"]++
@@ -69,6 +76,9 @@ func (s *target) checkLog(t *testing.T, a hostile.Attack) {
 	conns := s.attackers + s.peers
 	if n := counts["INFO"] + counts["WARN"] + counts["ERROR"]; n > conns+ownLines || n+counts["DEBUG"] > perConn*conns+ownLines {
 		complain("too many lines: %v", counts)
+	}
+	if n := counts["refused"]; n > mostRefused {
+		complain("%d lines of refused requests, want at most %d", n, mostRefused)
 	}
 	if longest > longestLine {
 		complain("a line of %d bytes, want %d at most", longest, longestLine)

@@ -27,6 +27,10 @@ import (
 // gets one line at the beginning of such an outage and one at its end.
 type Listener struct {
 	net.Listener
+	// OnMisdirected is called if a client begins with another protocol than HTTP, once
+	// for a connection and before the answer. Set it before Accept. Nil: not called.
+	OnMisdirected func(remote net.Addr, p Protocol)
+
 	log *slog.Logger
 	max int
 
@@ -65,7 +69,8 @@ func New(inner net.Listener, log *slog.Logger, max int) *Listener {
 	}
 }
 
-// Accept blocks until there is a connection and the limit allows it.
+// Accept blocks until there is a connection and the limit allows it. After a hijack, use
+// Unwrap.
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.acceptRetry()
 	if err != nil {
@@ -74,6 +79,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		wait := l.makeRoom()
 		if wait == 0 {
+			if tcp, ok := c.(*net.TCPConn); ok && l.OnMisdirected != nil {
+				c = &firstRead{TCPConn: tcp, l: l}
+			}
 			return c, nil
 		}
 		if l.sleep(wait, l.freed) {
