@@ -252,3 +252,18 @@ func TestReaderOfTheHandlers(t *testing.T) {
 		})
 	}
 }
+
+// TestMessagesAfterClose checks that messages which arrive after this side's close frame
+// count, as the documentation of the log says.
+func TestMessagesAfterClose(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(context.Context, *server.Conn) error { return nil }, server.Options{CloseTimeout: server.MaxCloseTimeout})
+	p := s.dial(t, wstest.DialOptions{})
+	if code, _, err := p.Await(soon); err != nil || code != 1000 {
+		t.Fatalf("got the close code %d, %v", code, err)
+	}
+	send(t, p, wstest.TextFrame("late"), wstest.TextFrame("later"), wstest.CloseFrame(1000, ""))
+	if o := s.end(t); o.MessagesIn != 2 || o.BytesIn != 9 || o.Received != 1000 {
+		t.Errorf("got %d messages of %d bytes, and the close code %d", o.MessagesIn, o.BytesIn, o.Received)
+	}
+}

@@ -24,8 +24,9 @@ type Info struct {
 	Since        time.Time // the end of the handshake
 	LastReceived time.Time // when the last byte came from the peer
 
-	// Complete data messages and the bytes of their payload on the wire. Out counts
-	// those that the kernel has taken.
+	// Complete data messages and the bytes of their payload on the wire. In also counts
+	// messages that arrive after this side's close frame, which no handler reads. Out
+	// counts those that the kernel has taken.
 	MessagesIn, MessagesOut int64
 	BytesIn, BytesOut       int64
 
