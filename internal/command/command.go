@@ -88,6 +88,7 @@ func newParser(line *commandLine, release string, out streams, exit func(int)) (
 		kong.Exit(exit),
 		kong.ExplicitGroups(groups),
 		kong.Help(printHelp),
+		kong.KindMapper(reflect.Bool, switchMapper{}),
 		kong.KindMapper(reflect.String, kong.MapperFunc(decodeText)),
 		kong.KindMapper(reflect.Slice, kong.MapperFunc(decodeList)),
 		kong.ValueFormatter(func(v *kong.Value) string { return v.Help }), // without the variable: Help explains it once

@@ -56,7 +56,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 		log.Warn(sentence)
 	}
 	if limit := listener.MaxConns(math.MaxInt); int(f.MaxConns) > limit {
-		log.Warn("there are not enough file descriptors for as many connections", "flag", "--max-conns", "value", int(f.MaxConns), "enough-for", limit)
+		log.Warn("there are not enough file descriptors for as many connections", "flag", "--max-conns", "value", int(f.MaxConns), "enough_for", limit)
 	}
 	if f.AnyOrigin {
 		log.Warn("pages of any origin may connect from every browser that can reach this server", "flag", "--any-origin")

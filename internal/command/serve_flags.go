@@ -70,7 +70,7 @@ type serveCommand struct {
 func (*serveCommand) Help() string {
 	return `Each flag has an environment variable: --ping-interval is WSECHO_PING_INTERVAL. A flag overrides its variable. An empty variable counts as not set. Repeatable flags also take values separated by commas.
 
-Sizes look like 512, 64KiB or 1MB. Durations look like 500ms, 20s or 1h30m.
+Sizes look like 512, 64KiB or 1MB. Durations look like 500ms, 20s or 1h30m. A flag without a value in this list is a switch: --any-origin is the same as --any-origin=on.
 
 GET /healthz returns 200 while the process runs. GET /readyz returns 200 until shutdown begins.
 

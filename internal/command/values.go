@@ -88,6 +88,27 @@ func decodeList(ctx *kong.DecodeContext, target reflect.Value) error {
 	return nil
 }
 
+// A switchMapper is the mapper of flags that are on or off. A flag without a value is on.
+type switchMapper struct{}
+
+func (switchMapper) IsBool() bool { return true }
+
+func (switchMapper) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+	text := "on"
+	if ctx.Scan.Peek().Type == kong.FlagValueToken {
+		text = fmt.Sprint(ctx.Scan.Pop().Value)
+	}
+	switch strings.ToLower(text) {
+	case "on", "true", "yes", "1":
+		target.SetBool(true)
+	case "off", "false", "no", "0":
+		target.SetBool(false)
+	default:
+		return fmt.Errorf("%q is neither on nor off", text)
+	}
+	return nil
+}
+
 // A rate is a number of messages per second.
 type rate float64
 
