@@ -56,7 +56,7 @@ func TestBytes(t *testing.T) {
 			b[len(b)-1] ^= 1
 			_, _ = c.Write(b)
 		}, "did not come back as it was sent: byte "},
-		"more": {func(c net.Conn, b []byte) { _, _ = c.Write(append(b, 'x')) }, "sent a message that nobody had asked for: 1 bytes or more"},
+		"more": {func(c net.Conn, b []byte) { _, _ = c.Write(append(b, 'x')) }, "sent a message that is no echo: 1 bytes or more"},
 		"less": {func(c net.Conn, b []byte) { _, _ = c.Write(b[1:]) }, "did not come back as it was sent: byte 1 "},
 		"ends": {func(net.Conn, []byte) {}, "ended the stream"},
 	} {

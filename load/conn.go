@@ -11,43 +11,43 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// A conn is one connection in a run. One goroutine reads, counts and, in a closed
-// loop of small messages, writes. Otherwise a second one writes: it must not be kept
-// from that by what is still to be read, or two peers that both write would wait for
-// each other for ever.
+// A conn is one connection of a run. One goroutine reads. In a closed loop of small
+// messages it writes too. Otherwise a second goroutine writes: a reader that waits in a
+// write, for a server that waits in a write too, would wait for ever.
 type conn struct {
 	*opened
 	owner *run
 	id    int
-	first int // its first message among the messages; others begin elsewhere
+	first int // the index of its first message; it differs between connections
 	part  *part
 
-	due      atomic.Int64 // messages that may be sent, since the beginning
-	received atomic.Int64 // messages that have come back; the reader's to change
-	moved    atomic.Int64 // counts what moves inside of messages, for the watch
+	due      atomic.Int64 // messages that may be sent, since the start
+	received atomic.Int64 // messages that have come back; only the reader writes it
+	moved    atomic.Int64 // counts progress inside messages, for watch
 
-	in      incoming
-	at      []int64       // closed loop: when each message in flight could be sent
-	inline  bool          // the reader writes
-	leaving bool          // there is no writer any more, and nothing is said but goodbye
-	wake    chan struct{} // there is something for the writer
-	quit    chan struct{} // there will be nothing more; whoever has rouse may still call it
-	pong    atomic.Pointer[[]byte]
-	failed  atomic.Pointer[error] // of a write
-	cut     atomic.Pointer[fault] // why the watch has cut it
-	late    lateness              // the writer's
+	in       incoming
+	greeting error                  // of skipGreeting
+	readyAt  []int64                // closed loop: when each message in flight could be sent
+	inline   bool                   // the reader writes
+	closing  bool                   // the close frame was sent, and nothing may follow it
+	wake     chan struct{}          // the writer has something to send
+	quit     chan struct{}          // the writer ends
+	pong     atomic.Pointer[[]byte] // to be sent by the writer
+	writeErr atomic.Pointer[error]
+	aborted  atomic.Pointer[fault] // why watch has ended it
+	late     lateness              // of the writer
 }
 
-// inlineBytes is how much may be in flight so that a write never waits for a read of
-// ours, whatever the server holds back: systems receive 64 KiB unread, and take 16 to
-// send.
+// inlineBytes is the largest number of bytes in flight for which no write of the reader
+// can wait, even if the server sends nothing back. Systems buffer 64 KiB of received
+// data and 16 KiB to send.
 const inlineBytes = 72 << 10
 
 func newConn(t *run, o *opened, id int) *conn {
 	c := &conn{opened: o, owner: t, id: id, first: id * 37 % t.messages.n, part: t.recorder.part(id)}
 	p := t.plan
 	if p.Rate == 0 {
-		c.at = make([]int64, p.InFlight)
+		c.readyAt = make([]int64, p.InFlight)
 		c.inline = p.InFlight*len(t.messages.out)/t.messages.n <= inlineBytes
 	}
 	if !c.inline {
@@ -58,7 +58,39 @@ func newConn(t *run, o *opened, id int) *conn {
 	return c
 }
 
-// run is the life of c, until everything it has sent is back and no more is due.
+// greetingTime is the time for a message that a server sends unasked, after the
+// handshakes of all connections. skipGreetingTime is that time for Plan.SkipGreeting.
+const (
+	greetingTime     = 10 * time.Millisecond
+	skipGreetingTime = time.Second
+)
+
+// skipGreeting ignores the messages of Plan.SkipGreeting. A further message before
+// anything was sent is an error, which it stores.
+func (c *conn) skipGreeting() {
+	if c.in.skip > 0 {
+		c.greeting = c.readFor(skipGreetingTime, func() bool { return c.in.skip == 0 })
+	}
+	if c.greeting == nil {
+		c.greeting = c.readFor(greetingTime, func() bool { return false })
+	}
+	_ = c.SetReadDeadline(time.Time{})
+}
+
+// readFor reads for a time, or until done.
+func (c *conn) readFor(d time.Duration, done func() bool) error {
+	_ = c.SetReadDeadline(time.Now().Add(d))
+	for !done() {
+		if err := c.in.read(); errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil
+		} else if err != nil {
+			return faultOf(err)
+		}
+	}
+	return nil
+}
+
+// run measures with c until each message that was due has come back and no more are due.
 func (c *conn) run() {
 	written := make(chan struct{})
 	if c.inline {
@@ -69,18 +101,22 @@ func (c *conn) run() {
 			c.write()
 		}()
 	}
-	err := c.read()
+	err := c.greeting
+	if err == nil {
+		err = c.read()
+	}
 	if err != nil {
-		c.Close() // the writer may be in the midst of it
+		c.Close() // the writer may wait in a write
 	}
 	if !c.inline {
 		close(c.quit)
 	}
 	<-written
 	if err == nil {
-		err = c.goodbye()
+		err = c.closingHandshake()
 	}
 	c.Close()
+	c.in.inflate.Release()
 	if err != nil {
 		c.owner.fail(c, err)
 	}
@@ -89,8 +125,8 @@ func (c *conn) run() {
 // read is the reader.
 func (c *conn) read() error {
 	t := c.owner
-	if t.plan.Rate == 0 { // whatever the time is: each has at least these
-		c.release(t.plan.InFlight, t.now())
+	if t.plan.Rate == 0 { // each connection sends at least these, even after the end of the time
+		c.allow(t.plan.InFlight, t.now())
 	}
 	for {
 		before := c.received.Load()
@@ -99,11 +135,11 @@ func (c *conn) read() error {
 		}
 		err := c.in.read()
 		now := t.now()
-		if n := int(c.in.done - before); n > 0 {
-			c.account(before, n, now)
-			c.received.Store(c.in.done)
+		if n := int(c.in.echoed - before); n > 0 {
+			c.record(before, n, now)
+			c.received.Store(c.in.echoed)
 			if err == nil && t.plan.Rate == 0 && !t.over(now) {
-				c.release(n, now)
+				c.allow(n, now)
 			}
 		}
 		if err != nil {
@@ -114,42 +150,42 @@ func (c *conn) read() error {
 	}
 }
 
-// reason is why reading has failed; nil if it should go on.
+// reason returns the fault for an error of reading, nil if the reader must continue.
 func (c *conn) reason(err error) error {
-	if f := c.cut.Load(); f != nil {
+	if f := c.aborted.Load(); f != nil {
 		return *f
 	}
-	failed := c.failed.Load()
-	if failed != nil && (ending.IsReset(*failed) && errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)) {
-		return faultOf(*failed) // a reset is told once, to whoever asks first
+	writeErr := c.writeErr.Load()
+	if writeErr != nil && (ending.IsReset(*writeErr) && errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)) {
+		return faultOf(*writeErr) // the system reports a reset once, here to the writer
 	}
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return faultOf(err)
 	}
-	// The run has ended and woke this read.
+	// stop has interrupted this read.
 	_ = c.SetReadDeadline(time.Time{})
-	if c.cut.Load() != nil || c.failed.Load() != nil {
-		_ = c.SetReadDeadline(time.Unix(1, 0)) // which may have been undone just now
+	if c.aborted.Load() != nil || c.writeErr.Load() != nil {
+		_ = c.SetReadDeadline(time.Unix(1, 0)) // the call above may have removed that deadline
 	}
 	return nil
 }
 
-// release lets n more messages go, in a closed loop.
-func (c *conn) release(n int, now time.Duration) {
+// allow lets n more messages be sent, in a closed loop.
+func (c *conn) allow(n int, now time.Duration) {
 	from := c.due.Load()
 	for i := range int64(n) {
-		c.at[(from+i)%int64(len(c.at))] = int64(now)
+		c.readyAt[(from+i)%int64(len(c.readyAt))] = int64(now)
 	}
 	c.due.Add(int64(n))
 	if !c.inline {
-		c.rouse()
+		c.wakeWriter()
 		return
 	}
 	c.send(int(from), n)
 }
 
-// rouse tells the writer that there is something.
-func (c *conn) rouse() {
+// wakeWriter tells the writer that there is something to send.
+func (c *conn) wakeWriter() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -170,7 +206,7 @@ func (c *conn) write() {
 				c.put(*p)
 			}
 			due := c.due.Load()
-			if sent == due || c.failed.Load() != nil {
+			if sent == due || c.writeErr.Load() != nil {
 				break
 			}
 			n := int(min(due-sent, maxBatch))
@@ -186,10 +222,10 @@ func (c *conn) write() {
 	}
 }
 
-// maxBatch is how many messages are sent before looking at what else there is.
+// maxBatch is the largest number of messages that are sent between two checks for a pong.
 const maxBatch = 64
 
-// send writes n messages from the given one on.
+// send writes n messages, beginning with message from.
 func (c *conn) send(from, n int) {
 	for n > 0 {
 		b, k := c.owner.messages.frames(c.first+from, n)
@@ -198,24 +234,24 @@ func (c *conn) send(from, n int) {
 	}
 }
 
-// put writes b. An error is for the reader, which may yet read why.
+// put writes b. It leaves an error to the reader, which may still read the cause.
 func (c *conn) put(b []byte) {
-	const most = 256 << 10 // so that what moves is seen to move
-	for len(b) > 0 && c.failed.Load() == nil {
+	const most = 256 << 10 // small enough that watch sees progress
+	for len(b) > 0 && c.writeErr.Load() == nil {
 		n, err := c.Write(b[:min(len(b), most)])
 		if b = b[n:]; len(b) > 0 {
 			c.moved.Add(1)
 		}
 		if err != nil {
-			c.failed.Store(&err)
+			c.writeErr.Store(&err)
 			_ = c.SetReadDeadline(time.Now().Add(time.Second))
 		}
 	}
 }
 
-// answer answers a ping with the payload p.
-func (c *conn) answer(p []byte) {
-	if c.leaving {
+// answerPing answers a ping with the payload p.
+func (c *conn) answerPing(p []byte) {
+	if c.closing {
 		return
 	}
 	b := frame.AppendMasked(nil, frame.Fin|frame.Pong, [4]byte{}, p)
@@ -223,17 +259,17 @@ func (c *conn) answer(p []byte) {
 		c.put(b)
 		return
 	}
-	c.pong.Store(&b) // the newest alone is enough: section 5.5.3
-	c.rouse()
+	c.pong.Store(&b) // the newest pong alone is enough (RFC 6455, section 5.5.3)
+	c.wakeWriter()
 }
 
-// goodbye closes with 1000, and waits a moment for the answer, so that the server has
-// a good end of it and the next run a quiet machine. What else comes is a fault.
-func (c *conn) goodbye() error {
+// closingHandshake sends a close frame with 1000 and waits up to a second for the answer.
+// The next run then finds an idle server. A message in place of the answer is an error.
+func (c *conn) closingHandshake() error {
 	if c.owner.messages.bytes {
 		return nil
 	}
-	c.leaving = true
+	c.closing = true
 	_ = c.SetDeadline(time.Now().Add(time.Second))
 	c.put(frame.AppendMasked(nil, frame.Fin|frame.Close, [4]byte{}, []byte{1000 >> 8, 1000 & 0xff}))
 	for {
@@ -245,7 +281,7 @@ func (c *conn) goodbye() error {
 			break
 		}
 	}
-	// The server is the one to close first (section 7.1.1).
+	// The server closes TCP first (section 7.1.1).
 	var b [1]byte
 	_, _ = c.Read(b[:])
 	return nil

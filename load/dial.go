@@ -10,13 +10,14 @@ import (
 	"os"
 	"time"
 
+	"example.com/wsecho/internal/deflate"
 	"example.com/wsecho/internal/handshake"
 )
 
-// An opened connection has completed its handshake.
+// An opened is a connection whose opening handshake is complete.
 type opened struct {
 	net.Conn
-	early    []byte // arrived behind the handshake
+	early    []byte // arrived behind the response
 	takeover bool   // the server's compressed messages refer to earlier ones
 }
 
@@ -93,8 +94,8 @@ func (o *opened) handshake(p *Plan, u *url.URL, deadline time.Time) error {
 		return err
 	}
 	if p.Compression {
-		if o.takeover, err = agreed(response.Header.Values("Sec-WebSocket-Extensions")); err != nil {
-			return err
+		if o.takeover, err = deflate.Agreed(response.Header.Values("Sec-WebSocket-Extensions")); err != nil {
+			return fault{noWebSocket, err.Error()}
 		}
 	}
 	o.early, err = in.Peek(in.Buffered())

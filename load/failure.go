@@ -12,14 +12,14 @@ import (
 	"example.com/wsecho/internal/handshake"
 )
 
-// A Failure is one way in which connections to a server went wrong.
+// A Failure is one kind of failure of the connections to a server.
 type Failure struct {
 	What  string `json:"what"`  // one of a small set: "cannot connect"
-	First string `json:"first"` // the details of the first: "connection refused"
-	Count int    `json:"count"` // how many connections
+	First string `json:"first"` // the details of the first one: "connection refused"
+	Count int    `json:"count"` // the number of connections
 }
 
-// String is a sentence without its subject.
+// String returns a sentence without its subject.
 func (f Failure) String() string {
 	s := f.What
 	if f.First != "" {
@@ -31,22 +31,23 @@ func (f Failure) String() string {
 	return s
 }
 
-// What can go wrong with a connection.
+// The kinds of failures.
 const (
 	cannotConnect = "cannot connect"
 	badTLS        = "TLS failed"
 	noWebSocket   = "did not open a WebSocket"
 	wrongEcho     = "a message did not come back as it was sent"
-	unasked       = "sent a message that nobody had asked for"
+	greeting      = "sent a message before any was sent to it"
+	unsolicited   = "sent a message that is no echo"
 	closed        = "closed the connection"
 	ended         = "ended the stream without a close frame"
 	reset         = "reset the connection"
-	silent        = "fell silent"
+	silent        = "sent no echo"
 	brokeProtocol = "broke the protocol"
 	broken        = "the connection broke"
 )
 
-// A fault is the end of a connection that should have gone on.
+// A fault is the reason why a connection failed.
 type fault struct{ what, detail string }
 
 func (f fault) Error() string { return f.what + ": " + f.detail }
@@ -55,7 +56,7 @@ func faultf(what, format string, args ...any) error {
 	return fault{what, fmt.Sprintf(format, args...)}
 }
 
-// faultOf puts an error of a read or a write into one of the set.
+// faultOf returns the fault for an error of a read or a write.
 func faultOf(err error) fault {
 	var f fault
 	switch {
@@ -69,7 +70,7 @@ func faultOf(err error) fault {
 	return fault{broken, handshake.Innermost(err)}
 }
 
-// failures counts.
+// failures are the failures of one server, one for each kind.
 type failures []Failure
 
 func (fs *failures) add(f fault) { fs.merge(Failure{f.what, f.detail, 1}) }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -121,43 +122,56 @@ func TestPlainAnswers(t *testing.T) {
 	}
 }
 
-// TestTakeover: a server may refer to its earlier messages, though it was asked not to.
+// TestTakeover checks a server whose messages refer back to earlier ones, though it was
+// asked not to. The earlier ones include a greeting that is ignored.
 func TestTakeover(t *testing.T) {
-	url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
-		if err := p.Accept(http.Header{"Sec-WebSocket-Extensions": {"permessage-deflate; server_max_window_bits=15"}}); err != nil {
-			t.Error(err)
-			return
-		}
-		var packed bytes.Buffer
-		w, err := flate.NewWriter(&packed, flate.BestCompression)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		before := ""
-		for {
-			f, err := p.Recv()
-			if err != nil || f.Opcode == wstest.Close {
-				return
+	for name, greeting := range map[string]string{"": "", "greeting": strings.Repeat("ba ce di fo gu ka le mi no pu ra se ti vo zu an ", 50)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
+				if err := p.Accept(http.Header{"Sec-WebSocket-Extensions": {"permessage-deflate; server_max_window_bits=15"}}); err != nil {
+					t.Error(err)
+					return
+				}
+				var compressed bytes.Buffer
+				w, err := flate.NewWriter(&compressed, flate.BestCompression)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				first := true
+				send := func(text string) {
+					compressed.Reset()
+					_, _ = w.Write([]byte(text))
+					_ = w.Flush()
+					payload := bytes.TrimSuffix(compressed.Bytes(), []byte{0, 0, 0xff, 0xff})
+					if alone, err := inflate(payload); !first && err == nil && alone == text {
+						t.Error("the message does not refer to those before")
+					}
+					first = false
+					_ = p.Send(wstest.Frame{Fin: true, Rsv: wstest.RSV1, Opcode: wstest.Text, Payload: payload})
+				}
+				if greeting != "" {
+					send(greeting)
+				}
+				for {
+					f, err := p.Recv()
+					if err != nil || f.Opcode == wstest.Close {
+						return
+					}
+					plain, err := inflate(f.Payload)
+					if err != nil {
+						t.Error(err)
+					}
+					send(plain)
+				}
+			})
+			// Together the messages are longer than the window.
+			plan := load.Plan{Compression: true, Size: 3000, Connections: 1, Duration: time.Second, SkipGreeting: min(len(greeting), 1)}
+			if r := run(t, plan, url); !r.OK() || r.Targets[0].Messages < 12 {
+				t.Error(r.Targets[0].Messages, r.Targets[0].Problems())
 			}
-			plain, err := inflate(f.Payload)
-			if err != nil {
-				t.Error(err)
-			}
-			packed.Reset()
-			_, _ = w.Write([]byte(plain))
-			_ = w.Flush()
-			payload := bytes.TrimSuffix(packed.Bytes(), []byte{0, 0, 0xff, 0xff})
-			if alone, err := inflate(payload); before != "" && err == nil && alone == plain {
-				t.Error("the message does not refer to those before")
-			}
-			before = plain
-			_ = p.Send(wstest.Frame{Fin: true, Rsv: wstest.RSV1, Opcode: wstest.Text, Payload: payload})
-		}
-	})
-	// So that what is referred to goes beyond the window, too.
-	if r := run(t, load.Plan{Compression: true, Size: 3000, Connections: 1, Duration: time.Second}, url); !r.OK() || r.Targets[0].Messages < 12 {
-		t.Error(r.Targets[0].Messages, r.Targets[0].Problems())
+		})
 	}
 }
 

@@ -4,98 +4,106 @@ import (
 	"bytes"
 	"fmt"
 
+	"example.com/wsecho/internal/deflate"
 	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/internal/handshake"
 )
 
-// incoming checks what comes back on a connection.
+// An incoming compares the messages that a connection receives with those it sent.
 type incoming struct {
-	c    *conn
-	buf  []byte
-	kept int   // bytes at the start of buf that are part of a header
-	done int64 // messages that were right, since the beginning
+	c       *conn
+	buf     []byte
+	partial int   // bytes at the start of buf: an incomplete header
+	echoed  int64 // messages that came back unchanged
+	skip    int   // messages to ignore before the first one is sent
 
 	frame struct {
 		frame.Header
-		begun bool
-		left  uint64 // bytes of its payload that have not arrived
+		open      bool   // a part of its payload has not arrived
+		remaining uint64 // bytes of that part
 	}
 	control []byte // the payload of a control frame so far
 
 	message struct {
-		begun  bool
-		packed bool // it is compressed
-		size   int  // bytes that have come and were right
+		open       bool // a part of it has not arrived
+		compressed bool
+		skipped    bool
+		wire       int // bytes of payload that arrived
+		size       int // bytes that arrived, after decompression; all were right
 	}
-	packed  []byte // a compressed message so far
-	inflate inflater
+	inflate deflate.Decompressor
+	plain   []byte // the output of inflate
 }
 
 func (in *incoming) init(c *conn, size int) {
 	in.c = c
 	in.buf = make([]byte, max(size, len(c.early)))
-	in.inflate.takeover = c.takeover
+	in.skip = c.owner.plan.SkipGreeting
+	in.inflate.Takeover = c.takeover
 }
 
-// read reads once and checks what came. The error is a fault, or that of the read.
+// read reads once and checks the bytes. The error is a fault, or that of the read.
 func (in *incoming) read() error {
 	var n int
 	var err error
 	if len(in.c.early) > 0 {
 		n, in.c.early = copy(in.buf, in.c.early), nil
 	} else {
-		n, err = in.c.Read(in.buf[in.kept:])
+		n, err = in.c.Read(in.buf[in.partial:])
 	}
 	if n > 0 {
-		rest, wrong := in.check(in.buf[:in.kept+n])
-		if wrong != nil {
-			return wrong
+		rest, fault := in.check(in.buf[:in.partial+n])
+		if fault != nil {
+			return fault
 		}
-		in.kept = copy(in.buf, rest)
+		in.partial = copy(in.buf, rest)
 	}
 	return err
 }
 
-// check goes through b and returns the part of a header at its end.
+// check checks b. It returns the incomplete header at the end of b.
 func (in *incoming) check(b []byte) ([]byte, error) {
 	for {
-		if !in.frame.begun && !in.message.begun {
-			// Nearly always this is all.
+		if !in.frame.open && !in.message.open {
+			// Nearly every message takes this path.
 			for {
-				n := in.c.owner.messages.matches(in.next(), in.room(), b)
+				n := in.c.owner.messages.matches(in.next(), in.awaited(), b)
 				if n == 0 {
 					break
 				}
-				in.done += int64(n)
+				in.echoed += int64(n)
 				b = b[n*in.c.owner.messages.inOne:]
 			}
 		}
-		if !in.frame.begun {
+		if !in.frame.open {
 			n, err := in.header(b)
-			if !in.frame.begun || err != nil {
+			if !in.frame.open || err != nil {
 				return b, err
 			}
 			b = b[n:]
 		}
-		n := int(min(uint64(len(b)), in.frame.left))
+		n := int(min(uint64(len(b)), in.frame.remaining))
 		if err := in.payload(b[:n]); err != nil {
 			return nil, err
 		}
 		b = b[n:]
-		in.frame.left -= uint64(n)
-		if in.frame.left > 0 {
+		in.frame.remaining -= uint64(n)
+		if in.frame.remaining > 0 {
 			return nil, nil
 		}
-		in.frame.begun = false
-		if err := in.frameEnds(); err != nil {
+		in.frame.open = false
+		if err := in.endFrame(); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// next is the number of the message that is to come, and room how many may.
-func (in *incoming) next() int { return in.c.first + int(in.done) }
-func (in *incoming) room() int { return int(in.c.due.Load() - in.done) }
+// next returns the index of the message that the next echo must equal.
+func (in *incoming) next() int { return in.c.first + int(in.echoed) }
+
+// awaited returns the number of messages that were sent, or may be, and have not come
+// back.
+func (in *incoming) awaited() int { return int(in.c.due.Load() - in.echoed) }
 
 // header begins a frame. It returns the length of the header, 0 if a part is missing.
 func (in *incoming) header(b []byte) (int, error) {
@@ -103,46 +111,75 @@ func (in *incoming) header(b []byte) (int, error) {
 		if len(b) == 0 {
 			return 0, nil
 		}
-		if in.room() == 0 {
-			return 0, faultf(unasked, "%d bytes or more", len(b))
+		if in.awaited() == 0 {
+			return 0, in.unexpected(fmt.Sprintf("%d bytes or more", len(b)))
 		}
-		in.frame.Header, in.frame.left = frame.Header{First: frame.Fin | m.opcode}, uint64(m.size)
-		in.frame.begun, in.message.begun, in.message.size = true, true, 0
+		in.frame.Header, in.frame.remaining = frame.Header{First: frame.Fin | m.opcode}, uint64(m.size)
+		in.frame.open, in.message.open, in.message.size = true, true, 0
 		return 0, nil
 	}
 	h, n := frame.ParseHeader(b)
 	if len(b) < n {
 		return 0, nil
 	}
-	if err := h.CheckServer(in.message.begun, in.c.owner.plan.Compression); err != nil {
+	if err := h.CheckServer(in.message.open, in.c.owner.plan.Compression); err != nil {
 		return 0, fault{brokeProtocol, err.Error()}
 	}
 	op := h.Opcode()
-	in.frame.begun, in.frame.Header, in.frame.left = true, h, h.Length
+	in.frame.open, in.frame.Header, in.frame.remaining = true, h, h.Length
 	if op >= frame.Close {
 		in.control = in.control[:0]
 		return n, nil
 	}
-	m := in.c.owner.messages
 	if op != frame.Continuation {
-		if in.room() == 0 {
-			return 0, faultf(unasked, "%s of %d bytes or more", kindOf(op), h.Length)
+		if err := in.beginMessage(h); err != nil {
+			return 0, err
 		}
-		if op != m.opcode {
-			return 0, faultf(wrongEcho, "%s came back as %s", kindOf(m.opcode), kindOf(op))
-		}
-		in.message.begun, in.message.packed, in.message.size = true, h.First&frame.RSV1 != 0, 0
-		in.packed = in.packed[:0]
 	}
-	have, most := in.message.size, m.size
-	if in.message.packed {
-		// No compression makes a message longer than this.
-		have, most = len(in.packed), 2*m.size+1024
+	size := in.c.owner.messages.size
+	most := size
+	if in.message.compressed {
+		most = 2*size + 1024 // no compressor makes a message longer than this
 	}
-	if h.Length > uint64(most-have) {
-		return 0, faultf(wrongEcho, "it came back longer than the %d bytes that were sent", m.size)
+	if !in.message.skipped && h.Length > uint64(most-in.message.wire) {
+		return 0, tooLong(size)
 	}
 	return n, nil
+}
+
+// beginMessage begins a message with its first header.
+func (in *incoming) beginMessage(h frame.Header) error {
+	in.message.open, in.message.wire, in.message.size = true, 0, 0
+	in.message.compressed = h.First&frame.RSV1 != 0
+	if in.message.compressed {
+		in.inflate.Begin()
+		if in.plain == nil {
+			in.plain = make([]byte, 16<<10)
+		}
+	}
+	in.message.skipped = in.awaited() == 0 && in.skip > 0
+	if in.message.skipped {
+		return nil
+	}
+	if in.awaited() == 0 {
+		return in.unexpected(fmt.Sprintf("%s of %d bytes or more", kindOf(h.Opcode()), h.Length))
+	}
+	if sent := in.c.owner.messages.opcode; h.Opcode() != sent {
+		return faultf(wrongEcho, "%s came back as %s", kindOf(sent), kindOf(h.Opcode()))
+	}
+	return nil
+}
+
+// unexpected returns the fault for a message that is no echo.
+func (in *incoming) unexpected(message string) error {
+	if in.c.due.Load() == 0 {
+		return fault{greeting, message + "; SkipGreeting (--skip-greeting) ignores it"}
+	}
+	return fault{unsolicited, message}
+}
+
+func tooLong(size int) error {
+	return faultf(wrongEcho, "it came back longer than the %d bytes that were sent", size)
 }
 
 func kindOf(opcode byte) string {
@@ -154,43 +191,59 @@ func kindOf(opcode byte) string {
 
 // payload checks a part of a frame.
 func (in *incoming) payload(b []byte) error {
-	switch {
-	case in.frame.Opcode() >= frame.Close:
+	if in.frame.Opcode() >= frame.Close {
 		in.control = append(in.control, b...)
 		return nil
-	case in.message.packed:
-		in.packed = append(in.packed, b...)
-	default:
-		if err := in.compare(b, in.message.size); err != nil {
-			return err
-		}
-		in.message.size += len(b)
 	}
-	if len(b) > 0 {
-		in.c.moved.Add(1)
-	}
-	return nil
-}
-
-// compare compares a part of the message, from a byte of it on.
-func (in *incoming) compare(b []byte, from int) error {
-	want := in.c.owner.messages.at(in.next())[from:]
-	if bytes.Equal(b, want[:len(b)]) {
+	if len(b) == 0 {
 		return nil
 	}
-	for i := range b {
-		if b[i] != want[i] {
-			return faultf(wrongEcho, "byte %d of %d is %#02x instead of %#02x; it has %s", from+i+1, from+len(want), b[i], want[i], handshake.Quoted(b[i:]))
-		}
+	in.c.moved.Add(1)
+	in.message.wire += len(b)
+	if !in.message.compressed {
+		return in.compare(b)
 	}
+	for {
+		n, used, err := in.inflate.Inflate(in.plain, b)
+		if err := in.compare(in.plain[:n]); err != nil {
+			return err
+		}
+		if err != nil {
+			return fault{wrongEcho, err.Error()}
+		}
+		if n < len(in.plain) {
+			return nil
+		}
+		b = b[used:]
+	}
+}
+
+// compare compares the next bytes of the message.
+func (in *incoming) compare(b []byte) error {
+	if in.message.skipped {
+		return nil
+	}
+	message, from := in.c.owner.messages.at(in.next()), in.message.size
+	want := message[from:]
+	if len(b) > len(want) {
+		return tooLong(len(message))
+	}
+	if !bytes.Equal(b, want[:len(b)]) {
+		i := 0
+		for b[i] == want[i] {
+			i++
+		}
+		return faultf(wrongEcho, "byte %d of %d is %#02x instead of %#02x; it has %s", from+i+1, len(message), b[i], want[i], handshake.Quoted(b[i:]))
+	}
+	in.message.size += len(b)
 	return nil
 }
 
-// frameEnds is after the last byte of a frame.
-func (in *incoming) frameEnds() error {
+// endFrame ends a frame whose payload is complete.
+func (in *incoming) endFrame() error {
 	switch in.frame.Opcode() {
 	case frame.Ping:
-		in.c.answer(in.control)
+		in.c.answerPing(in.control)
 		return nil
 	case frame.Pong:
 		return nil
@@ -200,23 +253,18 @@ func (in *incoming) frameEnds() error {
 	if !in.frame.Fin() {
 		return nil
 	}
-	in.message.begun = false
-	size := in.message.size
-	if in.message.packed {
-		most := in.c.owner.messages.size
-		plain, err := in.inflate.inflate(in.packed, most)
-		if err != nil {
-			return faultf(wrongEcho, "inflating it: %v", err)
-		}
-		if err := in.compare(plain, 0); err != nil {
-			return err
-		}
-		size = len(plain)
+	in.message.open = false
+	if in.message.compressed && !in.inflate.End() {
+		return fault{wrongEcho, "its compressed data is incomplete"}
 	}
-	if want := in.c.owner.messages.size; size != want {
+	if in.message.skipped {
+		in.skip--
+		return nil
+	}
+	if size, want := in.message.size, in.c.owner.messages.size; size != want {
 		return faultf(wrongEcho, "%d of %d bytes came back", size, want)
 	}
-	in.done++
+	in.echoed++
 	return nil
 }
 

@@ -54,7 +54,7 @@ func FuzzIncoming(f *testing.F) {
 					t.Fatalf("%d bytes are kept", len(kept))
 				}
 			}
-			return c.in.done, len(c.wake), err
+			return c.in.echoed, len(c.wake), err
 		}
 		whole, pongs, err := judge(len(b) + 1)
 		parts, pongsOfParts, errOfParts := judge(1 + int(cut))

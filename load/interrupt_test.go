@@ -102,6 +102,7 @@ func TestNonsense(t *testing.T) {
 		{load.Plan{InFlight: 1 << 20}, url, "load: InFlight: 1048576 is not from 1 to 65536"},
 		{load.Plan{Rounds: -1}, url, "load: Rounds: -1 is not from 1 to 10000"},
 		{load.Plan{Size: 1 << 30}, url, "load: Size: 1073741824 is over 67108864 bytes"},
+		{load.Plan{SkipGreeting: -1}, url, "load: SkipGreeting: -1 is not from 0 to 65536"},
 		{load.Plan{Rate: -1}, url, "load: Rate: -1 is not from 0 to 100000000"},
 		{load.Plan{Rate: 1, InFlight: 1}, url, "load: InFlight: it has no meaning in an open loop, which sends messages when they are due; see Rate"},
 		{load.Plan{Duration: -1}, url, "load: Duration: -1ns is not from 1ms to 1000h0m0s"},

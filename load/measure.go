@@ -22,34 +22,34 @@ type run struct {
 	progress func(rate float64, p99 time.Duration, failures int)
 
 	began    time.Time
-	from, to time.Duration // what is measured, since it began
-	stopped  atomic.Bool   // nothing is sent any more
+	from, to time.Duration // the measured time, since it began
+	stopped  atomic.Bool   // no more messages are sent
 
 	mu       sync.Mutex
 	failures failures
-	right    int64 // messages that came back, in the warm-up too
+	echoed   int64 // messages that came back, in the warm-up too
 	lost     int64 // messages on connections that have failed
 	local    bool  // the server is on this machine
 
-	begun    bool             // to measure
-	cpu      [2]time.Duration // of this process, at from and when it stopped
-	measured time.Duration    // how long from is past when it stopped, 0 if not reached
+	begun    bool             // Plan.Measuring was called
+	cpu      [2]time.Duration // processor time of this process, at from and at the end
+	measured time.Duration    // 0: the run ended before from
 }
 
 // now returns the time since the run began.
 func (t *run) now() time.Duration { return time.Since(t.began) }
 
-// over reports whether nothing more is to be sent at the time now.
+// over reports whether no more messages are sent at the time now.
 func (t *run) over(now time.Duration) bool { return now >= t.to || t.stopped.Load() }
 
-// dueAt is when message i of a connection is due, with a rate.
+// dueAt returns when message i of a connection is due, in an open loop.
 func (t *run) dueAt(conn int, i int64) time.Duration {
 	n := float64(conn) + float64(i)*float64(len(t.conns))
 	return time.Duration(n / t.plan.Rate * float64(time.Second))
 }
 
-// account is for n messages, from the given one on, that came back.
-func (c *conn) account(from int64, n int, now time.Duration) {
+// record records n messages that came back, beginning with message from.
+func (c *conn) record(from int64, n int, now time.Duration) {
 	t, p := c.owner, c.part
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -62,8 +62,8 @@ func (c *conn) account(from int64, n int, now time.Duration) {
 		if t.plan.Rate > 0 {
 			since = t.dueAt(c.id, i)
 		} else {
-			at := c.at[i%int64(len(c.at))]
-			for i+k < from+int64(n) && c.at[(i+k)%int64(len(c.at))] == at {
+			at := c.readyAt[i%int64(len(c.readyAt))]
+			for i+k < from+int64(n) && c.readyAt[(i+k)%int64(len(c.readyAt))] == at {
 				k++
 			}
 			since = time.Duration(at)
@@ -75,20 +75,20 @@ func (c *conn) account(from int64, n int, now time.Duration) {
 	}
 }
 
-// fail is for a connection that has ended before its time.
+// fail records a connection that ended too early.
 func (t *run) fail(c *conn, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := faultOf(err)
 	if f.what == "" {
-		return // nobody waited any longer
+		return // watch has ended it after an interruption
 	}
 	t.failures.add(f)
 	t.lost += c.due.Load() - c.received.Load()
 }
 
-// open makes the connections. One that fails does not stop the others, except for the
-// first: then there is no server.
+// open opens the connections. If the first one fails, there is no server, and open does
+// not try the others.
 func (t *run) open(ctx context.Context) {
 	addr := handshake.Address(t.url)
 	try := func() *opened {
@@ -104,7 +104,7 @@ func (t *run) open(ctx context.Context) {
 	if o == nil {
 		return
 	}
-	addr = o.RemoteAddr().String() // a name may have several, and they are not asked for again
+	addr = o.RemoteAddr().String() // all connections go to one address, and the name is looked up once
 	t.local = isLocal(o.RemoteAddr())
 	all := []*opened{o}
 	next := make(chan struct{})
@@ -130,7 +130,9 @@ func (t *run) open(ctx context.Context) {
 	wg.Wait()
 	for id, o := range all {
 		t.conns = append(t.conns, newConn(t, o, id))
+		wg.Go(t.conns[id].skipGreeting)
 	}
+	wg.Wait()
 }
 
 // run measures. It returns when all connections have ended.
@@ -142,29 +144,30 @@ func (t *run) run(ctx context.Context) {
 	t.from = t.plan.Warmup
 	t.to = t.from + t.plan.Duration
 	t.began = time.Now()
-	var lives sync.WaitGroup
+	var running sync.WaitGroup
 	for _, c := range t.conns {
-		lives.Go(c.run)
+		running.Go(c.run)
 	}
-	gone, fed := make(chan struct{}), make(chan struct{})
+	ended, sent := make(chan struct{}), make(chan struct{})
 	go func() {
-		lives.Wait()
-		close(gone)
+		running.Wait()
+		close(ended)
 	}()
 	go func() {
-		defer close(fed)
-		t.feed(ctx, gone)
+		defer close(sent)
+		t.feed(ctx, ended)
 	}()
-	t.watch(ctx, gone, fed)
+	t.watch(ctx, ended, sent)
 	for _, c := range t.conns {
-		t.right += c.received.Load()
+		t.echoed += c.received.Load()
 	}
 }
 
-// feed returns when nothing more is to be sent. With a rate it says when each is.
-func (t *run) feed(ctx context.Context, gone <-chan struct{}) {
+// feed returns when no more messages are due. In an open loop it makes each one due at its
+// time.
+func (t *run) feed(ctx context.Context, ended <-chan struct{}) {
 	if t.plan.Rate > 0 {
-		t.pace(ctx, gone)
+		t.pace(ctx, ended)
 		return
 	}
 	end := time.NewTimer(t.to - t.now())
@@ -172,11 +175,11 @@ func (t *run) feed(ctx context.Context, gone <-chan struct{}) {
 	select {
 	case <-end.C:
 	case <-ctx.Done():
-	case <-gone:
+	case <-ended:
 	}
 }
 
-// stop is when nothing more is to be sent.
+// stop ends the sending. The messages in flight can still come back.
 func (t *run) stop() {
 	if now := min(t.now(), t.to); now > t.from {
 		t.measured = now - t.from
@@ -184,11 +187,11 @@ func (t *run) stop() {
 	}
 	t.stopped.Store(true)
 	for _, c := range t.conns {
-		_ = c.SetReadDeadline(time.Unix(1, 0)) // it may wait for what will not come
+		_ = c.SetReadDeadline(time.Unix(1, 0)) // the reader checks whether it must wait
 	}
 }
 
-// measuring is called at from, and when it is over.
+// measuring is called when the measured time begins and when it ends.
 func (t *run) measuring(begins bool) {
 	at := 1
 	if begins {
@@ -200,18 +203,19 @@ func (t *run) measuring(begins bool) {
 	t.cpu[at] = processorTime()
 }
 
-// patience is how long those that have been interrupted may take to end well.
-const patience = time.Second
+// interruptGrace is the time for messages in flight to come back after an interruption.
+const interruptGrace = time.Second
 
-// watch looks after the connections until all are gone.
-func (t *run) watch(ctx context.Context, gone, fed <-chan struct{}) {
-	const telling = 500 * time.Millisecond
+// watch ends connections without progress and reports progress, until all connections
+// have ended. sent is closed when no more messages are due.
+func (t *run) watch(ctx context.Context, ended, sent <-chan struct{}) {
+	const reportInterval = 500 * time.Millisecond
 	warm := time.NewTimer(t.from)
 	defer warm.Stop()
-	tick := time.NewTicker(min(max(t.plan.Timeout/8, time.Millisecond), telling))
+	tick := time.NewTicker(min(max(t.plan.Timeout/8, time.Millisecond), reportInterval))
 	defer tick.Stop()
-	var told, interrupted time.Duration
-	marks := make([]mark, len(t.conns))
+	var reported, interrupted time.Duration
+	watched := make([]progress, len(t.conns))
 	for {
 		select {
 		case <-warm.C:
@@ -219,13 +223,13 @@ func (t *run) watch(ctx context.Context, gone, fed <-chan struct{}) {
 				t.measuring(true)
 			}
 			continue
-		case <-fed:
-			fed = nil
+		case <-sent:
+			sent = nil
 			t.stop()
 			continue
-		case <-gone:
-			if fed != nil {
-				<-fed
+		case <-ended:
+			if sent != nil {
+				<-sent
 				t.stop()
 			}
 			return
@@ -236,42 +240,42 @@ func (t *run) watch(ctx context.Context, gone, fed <-chan struct{}) {
 			interrupted = now
 		}
 		for i, c := range t.conns {
-			marks[i].look(c, now, interrupted > 0 && now-interrupted > patience)
+			watched[i].check(c, now, interrupted > 0 && now-interrupted > interruptGrace)
 		}
-		if now-told >= telling {
-			fresh := t.recorder.take()
+		if now-reported >= reportInterval {
+			fresh := t.recorder.collect()
 			t.mu.Lock()
 			n := t.failures.count()
 			t.mu.Unlock()
-			t.progress(float64(fresh.TotalCount())/(now-told).Seconds(), time.Duration(fresh.ValueAtQuantile(99)), n)
-			told = now
+			t.progress(float64(fresh.TotalCount())/(now-reported).Seconds(), time.Duration(fresh.ValueAtQuantile(99)), n)
+			reported = now
 		}
 	}
 }
 
-// A mark is when a connection was last seen to move.
-type mark struct {
+// A progress is the last known progress of a connection.
+type progress struct {
 	at              time.Duration
 	received, moved int64
 }
 
-// look cuts c if it should have moved, and has not for the timeout; or if it has to
-// end now.
-func (m *mark) look(c *conn, now time.Duration, end bool) {
+// check ends c if messages are due and none made progress for Plan.Timeout, or if end is
+// true.
+func (p *progress) check(c *conn, now time.Duration, end bool) {
 	received, moved := c.received.Load(), c.moved.Load()
 	missing := c.due.Load() - received
-	if missing == 0 || received != m.received || moved != m.moved {
-		m.at, m.received, m.moved = now, received, moved
+	if missing == 0 || received != p.received || moved != p.moved {
+		p.at, p.received, p.moved = now, received, moved
 	}
 	var f fault
 	switch {
 	case end:
-	case now-m.at > c.owner.plan.Timeout:
-		f = fault{silent, fmt.Sprintf("for %v, with %d messages to come", c.owner.plan.Timeout, missing)}
+	case now-p.at > c.owner.plan.Timeout:
+		f = fault{silent, fmt.Sprintf("for %v, with %d messages in flight", c.owner.plan.Timeout, missing)}
 	default:
 		return
 	}
-	c.cut.Store(&f)
+	c.aborted.Store(&f)
 	_ = c.SetDeadline(time.Unix(1, 0))
 }
 
@@ -282,7 +286,7 @@ func isLocal(a net.Addr) bool {
 	if err != nil || ip == nil {
 		return false
 	}
-	own, _ := net.InterfaceAddrs() // without them, loopback is what there is
+	own, _ := net.InterfaceAddrs() // without them, only loopback is local
 	for _, o := range own {
 		if n, ok := o.(*net.IPNet); ok && n.IP.Equal(ip) {
 			return true

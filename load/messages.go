@@ -9,40 +9,40 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// messages are the messages of a run, made once and sent in turn, again and again by
-// all connections. They differ, so that one in the place of another is noticed.
+// messages are the messages of a run. All connections send them in turn, again and
+// again. They differ, so that a swapped echo is noticed.
 type messages struct {
 	n      int
 	size   int
 	opcode byte
 
-	out   []byte // the frames as they are sent
-	outAt []int  // where each begins in out, and where the last one ends
+	out   []byte // the frames to send
+	outAt []int  // the start of each frame in out, and the end of the last one
 
-	// in has the frames as most servers send them back; with compression, which
-	// every server does in its own way, the payloads alone, and framed is false.
+	// in has the frames that most servers send back. With compression each server has its
+	// own: then in has the payloads only, and framed is false.
 	in     []byte
 	inOne  int // the length of one of them
 	framed bool
-	bytes  bool // the server has no frames and sends back out itself
+	bytes  bool // the server echoes the bytes of out, without WebSocket
 }
 
 const (
-	// fewest and most are how many different messages there are.
-	fewest, most = 2, 256
-	// cacheBytes is what they may take where they are small, so that they stay in a
-	// processor's cache; ringBytes where it takes more for those in flight to differ.
-	cacheBytes, ringBytes = 256 << 10, 8 << 20
+	// minMessages and maxMessages limit the number of different messages.
+	minMessages, maxMessages = 2, 256
+	// The messages together take cacheBytes, which stay in a processor's cache, or up to
+	// maxBytes if that is needed for all messages in flight to differ.
+	cacheBytes, maxBytes = 256 << 10, 8 << 20
 )
 
-// howMany is how many different messages there are.
-func howMany(p Plan) int {
-	n := max(cacheBytes/(p.Size+1), min(2*p.InFlight, ringBytes/(p.Size+1)))
-	return min(max(n, fewest), most)
+// countFor returns the number of different messages.
+func countFor(p Plan) int {
+	n := max(cacheBytes/(p.Size+1), min(2*p.InFlight, maxBytes/(p.Size+1)))
+	return min(max(n, minMessages), maxMessages)
 }
 
 func newMessages(p Plan) (*messages, error) {
-	m := &messages{size: p.Size, opcode: frame.Text, n: howMany(p)}
+	m := &messages{size: p.Size, opcode: frame.Text, n: countFor(p)}
 	if p.Binary {
 		m.opcode = frame.Binary
 	}
@@ -75,27 +75,27 @@ func newMessages(p Plan) (*messages, error) {
 	return m, nil
 }
 
-// asBytes returns the messages for a server that echoes bytes and knows no frames.
+// asBytes returns the messages for a server that echoes bytes, without WebSocket.
 func (m *messages) asBytes() *messages {
 	n := len(m.out) / m.n
 	return &messages{n: m.n, size: n, opcode: m.opcode, out: m.out, outAt: m.outAt, in: m.out, inOne: n, framed: true, bytes: true}
 }
 
-// at is the payload of message i.
+// at returns the payload of message i.
 func (m *messages) at(i int) []byte {
 	end := (i%m.n + 1) * m.inOne
 	return m.in[end-m.size : end]
 }
 
-// frames are up to k frames from message i on, as they are sent, and how many.
+// frames returns up to k frames to send, beginning with message i, and their number.
 func (m *messages) frames(i, k int) ([]byte, int) {
 	i %= m.n
 	k = min(k, m.n-i)
 	return m.out[m.outAt[i]:m.outAt[i+k]], k
 }
 
-// matches is with how many whole frames of messages from i on b begins, at most k,
-// if they came back as most servers send them.
+// matches returns the number of whole frames at the start of b that equal those of
+// messages i, i+1 and so on, at most k.
 func (m *messages) matches(i, k int, b []byte) int {
 	if !m.framed {
 		return 0
@@ -114,7 +114,7 @@ func fillBytes(b []byte, random *rand.Rand) {
 	}
 }
 
-// fillWords fills b with made-up words, which deflate brings to about half.
+// fillWords fills b with invented words. DEFLATE compresses them to about half.
 func fillWords(b []byte, random *rand.Rand) {
 	syllables := []string{"ba", "ce", "di", "fo", "gu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu", "an"}
 	for i := 0; i < len(b); {
@@ -128,7 +128,7 @@ func fillWords(b []byte, random *rand.Rand) {
 	}
 }
 
-// deflated is p as the payload of a compressed message (RFC 7692, section 7.2.1).
+// deflated returns p as the payload of a compressed message (RFC 7692, section 7.2.1).
 func deflated(p []byte) ([]byte, error) {
 	var b bytes.Buffer
 	w, err := flate.NewWriter(&b, flate.DefaultCompression)

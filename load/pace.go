@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// pace lets each message go when it is due, until the run is over.
-func (t *run) pace(ctx context.Context, gone <-chan struct{}) {
+// pace makes each message due at its time, until the run is over.
+func (t *run) pace(ctx context.Context, ended <-chan struct{}) {
 	interval := float64(time.Second) / t.plan.Rate
 	for next := int64(0); ; {
 		now := t.now()
@@ -16,16 +16,16 @@ func (t *run) pace(ctx context.Context, gone <-chan struct{}) {
 			}
 			c := t.conns[next%int64(len(t.conns))]
 			c.due.Add(1)
-			c.rouse()
+			c.wakeWriter()
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-gone:
+		case <-ended:
 			return
 		default:
 		}
-		// Not longer, so that an end is seen.
+		// sleep returns after a tenth of a second, so that the loop sees an end.
 		sleep(min(time.Duration(float64(next)*interval), t.to) - t.now())
 		if now >= t.to {
 			return
@@ -33,17 +33,16 @@ func (t *run) pace(ctx context.Context, gone <-chan struct{}) {
 	}
 }
 
-// lateBy is how late a message may leave before the client is at fault.
+// lateBy is the largest delay of a message that does not count as late.
 const lateBy = time.Millisecond
 
-// lateness counts messages that have left late though nothing but this client had
-// kept them.
+// A lateness counts messages that left late because of this client or its machine.
 type lateness struct {
-	free       time.Duration // when the last write ended: what a server does not take is not our fault
+	free       time.Duration // when the last write ended; a delay until then is the server's
 	sent, late int64
 }
 
-// before is for n messages, from the given one on, that are about to be sent.
+// before counts n messages that are about to be sent, beginning with message from.
 func (l *lateness) before(c *conn, from int64, n int, now time.Duration) {
 	t := c.owner
 	for i := from; i < from+int64(n); i++ {

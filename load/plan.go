@@ -12,7 +12,7 @@ import (
 	"example.com/wsecho/internal/handshake"
 )
 
-// What the zero values of a Plan stand for.
+// The defaults of a Plan.
 const (
 	DefaultConnections = 64
 	DefaultSize        = 64 // bytes
@@ -22,7 +22,7 @@ const (
 	DefaultTimeout     = 10 * time.Second
 )
 
-// What is more is refused: it would be a mistake in nearly every case.
+// The largest values of a Plan. A larger one is nearly always a mistake.
 const (
 	maxConnections = 1 << 20
 	maxSize        = 64 << 20
@@ -33,80 +33,85 @@ const (
 	maxDuration    = 1000 * time.Hour
 )
 
-// A Plan says what is done to each server. The zero value is good.
+// A Plan is the work that Run does with each server. The zero value is ready to use.
 type Plan struct {
-	// Connections is the number of connections to the server that is measured; zero is
-	// DefaultConnections.
+	// Connections is the number of connections at once. Zero is DefaultConnections.
 	Connections int `json:"connections"`
 
-	// Size is the length of a message in bytes, before compression; zero is
-	// DefaultSize and negative is empty messages.
+	// Size is the length of a message in bytes, before compression. Zero is DefaultSize.
+	// Negative is empty messages.
 	Size int `json:"size"`
 
-	// Binary sends binary messages, which are random bytes, and not texts, which
-	// are words and can be compressed.
+	// Binary sends binary messages of random bytes. Otherwise Run sends texts of invented
+	// words, which can be compressed.
 	Binary bool `json:"binary"`
 
-	// InFlight is how many messages are on their way on each connection; zero is
-	// 1. With a Rate it has no meaning and has to be zero.
+	// InFlight is the number of messages in flight on each connection. Zero is 1. With a
+	// Rate it must be zero.
 	InFlight int `json:"in_flight,omitempty"`
 
-	// Rate is how many messages are due in a second, on all connections
-	// together and evenly; zero is a closed loop.
+	// Rate is the number of messages per second, on all connections together, at equal
+	// intervals (open loop). Zero is a closed loop.
 	Rate float64 `json:"rate,omitempty"`
 
-	// Duration is how long a round measures one server; zero is DefaultDuration. Warmup is
-	// how long it runs before that; zero is DefaultWarmup and negative is none.
+	// SkipGreeting is the number of messages that a server sends on each connection
+	// before it receives any. They are ignored. A server that sends fewer within a second
+	// is measured too. Zero is none; then such a message is a failure.
+	SkipGreeting int `json:"skip_greeting,omitempty"`
+
+	// Duration is the time for which a round measures one server. Zero is
+	// DefaultDuration. Warmup is the time before that in which messages are sent and not
+	// measured. Zero is DefaultWarmup, negative is none.
 	Duration time.Duration `json:"duration_ns"`
 	Warmup   time.Duration `json:"warmup_ns"`
 
-	// Rounds is how many turns each server has; zero is DefaultRounds. Fewer
-	// than five are too few to tell a difference from noise.
+	// Rounds is the number of times that each server is measured. Zero is DefaultRounds.
+	// A ratio needs FewestRounds to be significant.
 	Rounds int `json:"rounds"`
 
-	// Timeout is how long a connection may take to be made, and then how long it
-	// may be silent while something is due; zero is DefaultTimeout.
+	// Timeout is the longest time to open a connection, and then the longest time without
+	// progress while messages are in flight. Zero is DefaultTimeout.
 	Timeout time.Duration `json:"timeout_ns"`
 
-	// Compression asks for permessage-deflate and sends compressed messages, each
-	// by itself. A server that does not agree is not measured.
+	// Compression offers permessage-deflate and compresses each message by itself. A
+	// server that does not agree is not measured.
 	Compression bool `json:"compression"`
 
 	// Subprotocols are offered in this order. A server that chooses none of them
 	// is not measured.
 	Subprotocols []string `json:"subprotocols,omitempty"`
 
-	// Header is sent with the handshake, Origin and Host among it. What belongs to
-	// the handshake itself is not taken from here. It is not in the report, since
-	// it may hold secrets.
+	// Header is sent with the opening handshake. It may contain Origin and Host. Run
+	// ignores the fields that belong to the handshake itself. The report does not contain
+	// Header, which may hold secrets.
 	Header http.Header `json:"-"`
 
-	// TLS is for wss; nil trusts the system's roots.
+	// TLS is for wss. Nil trusts the system's roots.
 	TLS *tls.Config `json:"-"`
 
-	// Measuring is called with true when a round begins to measure, after its
-	// connections are made and its warm-up is over, and with false when it ends, if it
-	// had begun: for whoever reads meanwhile what the server costs. Nil is nobody.
+	// Measuring is called with true when the measured time of a server begins, and with
+	// false when it ends. A caller can measure the server's cost between the two. A round
+	// that ends in its warm-up does not call it. Nil is ignored.
 	Measuring func(begins bool) `json:"-"`
 
-	// Progress is called about twice a second and at the end of each round, never
-	// at the same time as itself. Nil is nobody.
+	// Progress is called about twice a second and at the end of each round, by one
+	// goroutine at a time. Nil is ignored.
 	Progress func(Progress) `json:"-"`
 }
 
-// A Progress is how far a run is.
+// A Progress is the state of a run.
 type Progress struct {
 	URL       string
 	Round     int           // from 1
 	Rounds    int           // of the plan
 	Done      float64       // of the whole run, from 0 to 1
-	Rate      float64       // messages a second since the last call
-	P99       time.Duration // the same; 0 if none came
-	Failures  int           // connections of this round that have failed
-	RoundOver bool          // then Rate and P99 are of the whole round
+	Rate      float64       // messages per second since the last call
+	P99       time.Duration // of the messages since the last call; 0 if there were none
+	Failures  int           // failed connections of this round
+	RoundOver bool          // Rate and P99 are those of the whole round
 }
 
-// populated returns p with its defaults, or what makes no sense in it.
+// populated returns p with its defaults, or an error that names a wrong field.
 func (p Plan) populated() (Plan, error) {
 	if p.Rate != 0 && p.InFlight != 0 {
 		return p, fmt.Errorf("load: %w", &handshake.FieldError{Field: "InFlight", See: "Rate",
@@ -132,6 +137,8 @@ func (p Plan) populated() (Plan, error) {
 		}
 	}
 	switch {
+	case p.SkipGreeting < 0 || p.SkipGreeting > maxInFlight:
+		return p, wrongField("SkipGreeting", "%d is not from 0 to %d", p.SkipGreeting, maxInFlight)
 	case p.Size > maxSize:
 		return p, wrongField("Size", "%d is over %d bytes", p.Size, maxSize)
 	case math.IsNaN(p.Rate) || p.Rate < 0 || p.Rate > maxRate:

@@ -8,21 +8,21 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// A recorder takes what connections have to say. It is in parts, so that they do not
-// wait for each other, but not one for each connection: a histogram takes 200 KiB.
+// A recorder records latencies. It has one part for each processor, so that connections
+// rarely wait for each other. A part for each connection would take 200 KiB each.
 type recorder struct {
 	parts []part
-	total *hdrhistogram.Histogram // of what was taken out of the parts
+	total *hdrhistogram.Histogram // what collect has collected
 }
 
 type part struct {
 	mu      sync.Mutex
 	latency *hdrhistogram.Histogram
-	count   int64    // messages that came back in time to count
-	_       [64]byte // a cache line of its own
+	count   int64    // messages that came back in the measured time
+	_       [64]byte // keeps two parts out of one cache line
 }
 
-// longest is the greatest latency that is told from greater ones.
+// longest is the greatest latency of the histogram. Greater ones count as this one.
 const longest = time.Hour
 
 func newHistogram() *hdrhistogram.Histogram {
@@ -39,14 +39,14 @@ func newRecorder() *recorder {
 
 func (r *recorder) part(conn int) *part { return &r.parts[conn%len(r.parts)] }
 
-// record is for n messages of one latency; p.mu is held.
+// record records n messages of one latency. The caller holds p.mu.
 func (p *part) record(latency time.Duration, n int) {
-	// The value is in range, which is all that could be wrong with it.
+	// The only error is a value out of range.
 	_ = p.latency.RecordValues(int64(min(max(latency, 0), longest)), int64(n))
 }
 
-// take moves what is new into the total, and returns it.
-func (r *recorder) take() *hdrhistogram.Histogram {
+// collect moves the new latencies to total and returns them.
+func (r *recorder) collect() *hdrhistogram.Histogram {
 	fresh := newHistogram()
 	for i := range r.parts {
 		p := &r.parts[i]
@@ -61,7 +61,7 @@ func (r *recorder) take() *hdrhistogram.Histogram {
 	return fresh
 }
 
-// count is how many messages came back in time to count.
+// count returns the number of messages that came back in the measured time.
 func (r *recorder) count() int64 {
 	var n int64
 	for i := range r.parts {
@@ -73,8 +73,8 @@ func (r *recorder) count() int64 {
 	return n
 }
 
-// A Latency is how long messages took to come back: from when they were due with a
-// rate, and from when they could be sent without.
+// A Latency is the time that messages took to come back. In an open loop it counts from
+// when a message was due, in a closed loop from when it could be sent.
 type Latency struct {
 	Min  time.Duration `json:"min_ns"`
 	Mean time.Duration `json:"mean_ns"`

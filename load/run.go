@@ -42,22 +42,22 @@ func Run(ctx context.Context, p Plan, urls ...string) (*Report, error) {
 			if t.url.Scheme == tcpScheme {
 				t.messages = messages.asBytes()
 			}
-			say := Progress{URL: target.URL, Round: round + 1, Rounds: p.Rounds}
+			now := Progress{URL: target.URL, Round: round + 1, Rounds: p.Rounds}
 			t.progress = func(rate float64, p99 time.Duration, failures int) {
 				if p.Progress == nil {
 					return
 				}
-				say.Rate, say.P99, say.Failures = rate, p99, failures
+				now.Rate, now.P99, now.Failures = rate, p99, failures
 				part := 1.0
-				if !say.RoundOver {
+				if !now.RoundOver {
 					part = min(float64(t.now())/float64(t.to), 1)
 				}
-				say.Done = (float64(round*len(urls)+i) + part) / float64(p.Rounds*len(urls))
-				p.Progress(say)
+				now.Done = (float64(round*len(urls)+i) + part) / float64(p.Rounds*len(urls))
+				p.Progress(now)
 			}
 			t.run(ctx)
 			target.add(t)
-			say.RoundOver = true
+			now.RoundOver = true
 			t.progress(target.lastRate(), time.Duration(t.recorder.total.ValueAtQuantile(99)), t.failures.count())
 		}
 	}
@@ -108,13 +108,12 @@ func parseURL(s string, compression bool) (*url.URL, error) {
 
 // add adds the result of a run that has ended.
 func (target *Target) add(t *run) {
-	t.recorder.take()
+	t.recorder.collect()
 	target.failures.merge(t.failures...)
-	target.Messages += t.right
+	target.Messages += t.echoed
 	target.Lost += t.lost
 	target.Local = target.Local || t.local
-	// A server that nobody could connect to will not be there the next time, and to
-	// find out can take its time.
+	// Another attempt to connect would fail too, perhaps after a timeout.
 	target.GivenUp = len(t.conns) == 0 && len(t.failures) > 0
 	round := Round{Connections: len(t.conns)}
 	if t.measured > 0 {
@@ -138,27 +137,27 @@ func (target *Target) lastRate() float64 {
 	return target.Rounds[len(target.Rounds)-1].Rate
 }
 
-// A Report is what a run has found.
+// A Report is the result of Run.
 type Report struct {
 	Plan        Plan      `json:"plan"` // with its defaults
 	Began       time.Time `json:"began"`
 	Interrupted bool      `json:"interrupted"`
-	Processors  int       `json:"processors"` // that this client may use
+	Processors  int       `json:"processors"` // this client may use so many
 	Targets     []*Target `json:"targets"`
-	Notes       []string  `json:"notes"` // sentences on what the figures are worth
+	Notes       []string  `json:"notes"` // sentences that limit the meaning of the figures
 }
 
-// A Target is a server, and what became of it.
+// A Target is the result of one server.
 type Target struct {
 	URL      string    `json:"url"` // without a password
 	Rounds   []Round   `json:"rounds"`
-	Messages int64     `json:"messages"` // that came back right, in warm-ups too
-	Lost     int64     `json:"lost"`     // that were on their way when a connection failed
+	Messages int64     `json:"messages"` // that came back unchanged, in warm-ups too
+	Lost     int64     `json:"lost"`     // in flight when their connection failed
 	Failures []Failure `json:"failures"`
-	GivenUp  bool      `json:"given_up"` // no connection could be made; later rounds leave it out
+	GivenUp  bool      `json:"given_up"` // no connection was opened; later rounds leave it out
 	Local    bool      `json:"local"`    // it is on this machine
 
-	Rate Spread `json:"rate"` // messages a second
+	Rate Spread `json:"rate"` // messages per second
 	P50  Spread `json:"p50_ns"`
 	P99  Spread `json:"p99_ns"`
 	P999 Spread `json:"p999_ns"`
@@ -172,17 +171,17 @@ type Target struct {
 
 // A Round is the result of one server in one round.
 type Round struct {
-	Connections int           `json:"connections"` // that were made
-	Measured    time.Duration `json:"measured_ns"` // 0: it has ended before
+	Connections int           `json:"connections"` // that were opened
+	Measured    time.Duration `json:"measured_ns"` // 0: the round ended in its warm-up
 	Messages    int64         `json:"messages"`    // that came back in that time
-	Rate        float64       `json:"rate"`        // messages a second
-	Latency     Latency       `json:"latency"`     // of those sent in that time
+	Rate        float64       `json:"rate"`        // messages per second
+	Latency     Latency       `json:"latency"`     // of the messages sent in that time
 
-	// Processor is what this client has used meanwhile; 0 where it is not known.
+	// Processor is the processor time of this client in that time; 0 if unknown.
 	Processor time.Duration `json:"client_processor_ns"`
 
-	// Sent is how many messages left, and SentLate how many of them over a
-	// millisecond late for no other reason than this client; with a rate alone.
+	// Sent counts the messages of an open loop. SentLate counts those that left more than
+	// a millisecond late because of this client or its machine.
 	Sent     int64 `json:"sent,omitempty"`
 	SentLate int64 `json:"sent_late,omitempty"`
 }

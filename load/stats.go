@@ -8,7 +8,7 @@ import (
 	"example.com/wsecho/internal/number"
 )
 
-// A Spread is one figure of several rounds.
+// A Spread is the median and the range of one figure over several rounds.
 type Spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
@@ -24,7 +24,7 @@ func spreadOf(rounds []float64) Spread {
 
 func median(values []float64) float64 { return middle(slices.Clone(values)) }
 
-// middle is the median of s, which it sorts.
+// middle returns the median of s. It sorts s.
 func middle(s []float64) float64 {
 	slices.Sort(s)
 	n := len(s)
@@ -36,13 +36,13 @@ func middle(s []float64) float64 {
 
 // A Ratio is a figure of a server divided by that of the first one.
 type Ratio struct {
-	Median float64 `json:"median"` // of the ratios of each round
-	Low    float64 `json:"low"`    // of the 95 % interval; 0 where there is none
+	Median float64 `json:"median"` // of the ratios of the rounds
+	Low    float64 `json:"low"`    // of the 95 % interval; 0 if there is none
 	High   float64 `json:"high"`
-	Rounds int     `json:"rounds"` // that both have
+	Rounds int     `json:"rounds"` // that both servers have
 
-	// Noise says that the rounds do not show a difference: the interval has 1 in
-	// it, or there were too few rounds for one.
+	// Noise says that the ratio is not significant: the interval contains 1, or there were
+	// fewer than FewestRounds rounds.
 	Noise bool `json:"noise"`
 }
 
@@ -51,10 +51,10 @@ type Ratio struct {
 // of four rounds in 12.
 const FewestRounds = 5
 
-// Compare divides the figures of a server by those of the first, round by round, and
-// draws the rounds anew many times to see how the median could have been otherwise (the
-// bootstrap). The same rounds give the same interval. It is false if there is no round
-// that both have, or the first's figures are all 0.
+// Compare divides the figures of a server by those of the first one, round by round. The
+// interval comes from the bootstrap: the medians of many samples of these rounds. The
+// same rounds give the same interval. It returns false if no round has a figure of both,
+// or if all figures of the first are 0.
 func Compare(a, first []float64) (r Ratio, ok bool) {
 	var ratios []float64
 	for i := range min(len(a), len(first)) {

@@ -115,13 +115,13 @@ func TestRecorder(t *testing.T) {
 		p.count += 2
 		p.mu.Unlock()
 	}
-	if fresh := r.take(); fresh.TotalCount() != 200 {
+	if fresh := r.collect(); fresh.TotalCount() != 200 {
 		t.Errorf("%d were new", fresh.TotalCount())
 	}
 	p := r.part(0)
 	p.record(-time.Second, 1)
 	p.record(100*time.Hour, 1)
-	if fresh := r.take(); fresh.TotalCount() != 2 {
+	if fresh := r.collect(); fresh.TotalCount() != 2 {
 		t.Errorf("%d were new", fresh.TotalCount())
 	}
 	if n := r.count(); n != 200 {

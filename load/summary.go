@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Figures are what is compared, by the names that they have in JSON.
+// Figures are the figures that are compared, by their names in JSON.
 var Figures = []string{"rate", "p50_ns", "p99_ns", "p999_ns"}
 
-// Spread returns one of the Figures, and false if t has none.
+// Spread returns one of the Figures. It returns false if t has no value of it.
 func (t *Target) Spread(figure string) (Spread, bool) {
 	values := t.figure(figure)
 	if len(values) == 0 {
@@ -17,7 +17,7 @@ func (t *Target) Spread(figure string) (Spread, bool) {
 	return spreadOf(values), true
 }
 
-// figure is one value for each round that was measured.
+// figure returns one value for each round that was measured.
 func (t *Target) figure(name string) []float64 {
 	var values []float64
 	for _, r := range t.Rounds {
@@ -29,7 +29,7 @@ func (t *Target) figure(name string) []float64 {
 }
 
 func (r Round) figure(name string) (float64, bool) {
-	some := r.Latency.Max > 0 // a round in which nothing came back has a rate, of 0, and no latency
+	some := r.Latency.Max > 0 // without echoes a round has a rate of 0 and no latency
 	switch name {
 	case "rate":
 		return r.Rate, r.Measured > 0
@@ -54,15 +54,15 @@ func (r *Report) summarize() {
 		}
 		t.Ratios = map[string]Ratio{}
 		for _, name := range Figures {
-			var mine, first []float64
+			var own, first []float64
 			for j := range min(len(t.Rounds), len(r.Targets[0].Rounds)) {
 				a, ok := t.Rounds[j].figure(name)
 				b, ok2 := r.Targets[0].Rounds[j].figure(name)
 				if ok && ok2 {
-					mine, first = append(mine, a), append(first, b)
+					own, first = append(own, a), append(first, b)
 				}
 			}
-			if ratio, ok := Compare(mine, first); ok {
+			if ratio, ok := Compare(own, first); ok {
 				t.Ratios[name] = ratio
 			}
 		}
@@ -71,14 +71,14 @@ func (r *Report) summarize() {
 }
 
 const (
-	// busy is the share of its processors above which the client may be what was
-	// measured.
-	busy = 0.85
-	// lateShare is the same for messages that have left late.
-	lateShare = 0.01
+	// maxShare is the largest share of its processors that the client may use. With more,
+	// the figures may be those of the client.
+	maxShare = 0.85
+	// maxLate is the same for the share of messages that left late.
+	maxLate = 0.01
 )
 
-// notes are what a reader of the figures has to know.
+// notes returns sentences that limit the meaning of the figures.
 func (r *Report) notes() []string {
 	notes := []string{} // in JSON no null
 	for _, t := range r.Targets {
@@ -92,10 +92,10 @@ func (r *Report) notes() []string {
 			late += round.SentLate
 		}
 		share := float64(used) / (float64(measured) * float64(r.Processors))
-		if share > busy {
+		if share > maxShare {
 			notes = append(notes, fmt.Sprintf("%s: this client was the bottleneck: it used %.0f %% of the processors that it may use, so the server may do more", t.URL, 100*share))
 		}
-		if float64(late) > lateShare*float64(sent) {
+		if float64(late) > maxLate*float64(sent) {
 			notes = append(notes, fmt.Sprintf("%s: this client, or the machine that it runs on, was the bottleneck: %.1f %% of the messages left more than %v after they were due, and their latencies contain that", t.URL, 100*float64(late)/float64(sent), lateBy))
 		}
 		if t.Local && messages > 0 && used > 0 {

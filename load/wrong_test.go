@@ -40,7 +40,7 @@ func TestWrong(t *testing.T) {
 		}, `it came back longer than the 64 bytes`},
 		"binary": {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.BinaryFrame([]byte(s))} }),
 			`a text came back as a binary message$`},
-		"twice":     {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.TextFrame(s), wstest.TextFrame(s)} }), `sent a message that nobody had asked for|did not come back as it was sent`},
+		"twice":     {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.TextFrame(s), wstest.TextFrame(s)} }), `sent a message that is no echo|did not come back as it was sent`},
 		"masked":    {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.TextFrame(s).WithKey([4]byte{1, 2, 3, 4})} }), `broke the protocol: a server's frame has a mask$`},
 		"reserved":  {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.TextFrame(s).WithRsv(wstest.RSV2)} }), `broke the protocol: a reserved bit is set without an extension for it$`},
 		"packed":    {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.TextFrame(s).WithRsv(wstest.RSV1)} }), `broke the protocol: a reserved bit is set`},
@@ -59,14 +59,14 @@ func TestWrong(t *testing.T) {
 		"ends":         {func(p *wstest.Peer, f wstest.Frame) { _ = p.FIN() }, `ended the stream without a close frame`},
 		"truncates":    {func(p *wstest.Peer, f wstest.Frame) { _ = p.SendRaw([]byte{0x81, 64, f.Payload[0]}); _ = p.FIN() }, `ended the stream without a close frame`},
 		"resets":       {func(p *wstest.Peer, f wstest.Frame) { _ = p.RST() }, `reset the connection`},
-		"falls silent": {func(p *wstest.Peer, f wstest.Frame) {}, `fell silent: for 500ms, with \d+ messages to come`},
+		"falls silent": {func(p *wstest.Peer, f wstest.Frame) {}, `sent no echo: for 500ms, with \d+ messages in flight`},
 		"only pings": {func(p *wstest.Peer, f wstest.Frame) { // and fragments with nothing in them
 			_ = p.Send(wstest.TextFrame("").Open())
 			for p.Send(wstest.PingFrame("x"), wstest.Frame{}) == nil {
 				time.Sleep(time.Millisecond)
 			}
-		}, `fell silent: for 500ms`},
-		"stops inside": {func(p *wstest.Peer, f wstest.Frame) { _ = p.SendRaw([]byte{0x81, 64, f.Payload[0]}) }, `fell silent: for 500ms`},
+		}, `sent no echo: for 500ms`},
+		"stops inside": {func(p *wstest.Peer, f wstest.Frame) { _ = p.SendRaw([]byte{0x81, 64, f.Payload[0]}) }, `sent no echo: for 500ms`},
 	} {
 		for loop, plan := range map[string]load.Plan{
 			"closed": {InFlight: 2, Duration: soon},
@@ -77,7 +77,7 @@ func TestWrong(t *testing.T) {
 				plan := plan
 				plan.Connections = 2
 				plan.Timeout = soon
-				if strings.Contains(test.want, "silent") {
+				if strings.Contains(test.want, "sent no echo") {
 					plan.Timeout = 500 * time.Millisecond
 				}
 				r := run(t, plan, wstest.Serve(t, after(5, test.deed)))
@@ -135,7 +135,7 @@ func TestUnasked(t *testing.T) {
 		}})
 	})
 	wrong := run(t, load.Plan{Connections: 1}, url).Targets[0].Problems()
-	if len(wrong) != 1 || !strings.HasSuffix(wrong[0], "sent a message that nobody had asked for: a text of 17 bytes or more") {
+	if len(wrong) != 1 || !strings.HasSuffix(wrong[0], "sent a message that is no echo: a text of 17 bytes or more") {
 		t.Errorf("%q", wrong)
 	}
 }

@@ -104,10 +104,10 @@ func (v *visit) dial(url string, rcvBuf, from int, compression bool) error {
 		return err
 	}
 	v.slow = &socket.slow
-	chosen := v.p.Response.Header.Get("Sec-WebSocket-Extensions")
-	if v.codec = negotiated(chosen); compression != (v.codec != nil) {
+	chosen := v.p.Response.Header.Values("Sec-WebSocket-Extensions")
+	if v.codec, err = negotiated(chosen); err != nil || compression != (v.codec != nil) {
 		v.p.Close()
-		return fmt.Errorf("the extensions are %q, and compression was asked for: %v", chosen, compression)
+		return fmt.Errorf("the extensions are %q, and compression was asked for: %v: %w", chosen, compression, err)
 	}
 	return nil
 }

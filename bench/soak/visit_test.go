@@ -143,19 +143,22 @@ func TestKinds(t *testing.T) {
 
 // TestCodec compresses and inflates, with what the other side keeps.
 func TestCodec(t *testing.T) {
-	c := negotiated("permessage-deflate")
+	c, err := negotiated([]string{"permessage-deflate"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i := range 5 {
 		p := bytes.Repeat(text[:1000], 1+20*i)
 		got, err := c.inflate(bytes.Join(c.deflate([][]byte{p[:10], p[10:]}), nil), true)
 		if err != nil || !bytes.Equal(got, p) {
 			t.Errorf("message %d: got %d bytes, %v, want %d", i, len(got), err, len(p))
 		}
-		if len(c.window) > 32<<10 {
-			t.Errorf("the window has %d bytes", len(c.window))
-		}
 	}
-	if c := negotiated(""); c != nil {
-		t.Errorf("got %v for no extension", c)
+	if c, err := negotiated(nil); c != nil || err != nil {
+		t.Errorf("got %v, %v for no extension", c, err)
+	}
+	if _, err := negotiated([]string{"x-gzip"}); err == nil {
+		t.Error("got no error for an extension that was not offered")
 	}
 	if _, err := c.inflate([]byte{0xff, 0xff}, true); err == nil {
 		t.Error("what is not DEFLATE was inflated")

@@ -25,6 +25,8 @@ type benchCommand struct {
 	Binary      bool  `group:"load" env:"WSECHO_BENCH_BINARY" xor:"type" help:"Binary messages, made of random bytes."`
 	Compression bool  `group:"load" env:"WSECHO_BENCH_COMPRESSION" help:"Compressed messages. The server must support permessage-deflate."`
 
+	SkipGreeting count `group:"load" env:"WSECHO_BENCH_SKIP_GREETING" placeholder:"N" help:"Messages to ignore that the server sends on each connection before it receives any."`
+
 	Duration duration `group:"time" env:"WSECHO_BENCH_DURATION" default:"2s" help:"Measured time of each server in each round."`
 	Warmup   duration `group:"time" env:"WSECHO_BENCH_WARMUP" default:"500ms" off:"" help:"Time before that in which nothing is measured, or off."`
 	Rounds   count    `group:"time" env:"WSECHO_BENCH_ROUNDS" default:"5" help:"Rounds. The servers take turns in each."`
@@ -122,6 +124,7 @@ func (f *benchCommand) plan() (load.Plan, error) {
 		Rate:         float64(f.Rate),
 		Binary:       f.Binary,
 		Compression:  f.Compression,
+		SkipGreeting: int(f.SkipGreeting),
 		Duration:     time.Duration(f.Duration),
 		Warmup:       time.Duration(f.Warmup),
 		Rounds:       int(f.Rounds),
@@ -144,6 +147,7 @@ var benchFlags = map[string]string{
 	"Rate":         "--rate",
 	"Binary":       "--binary",
 	"Compression":  "--compression",
+	"SkipGreeting": "--skip-greeting",
 	"Duration":     "--duration",
 	"Warmup":       "--warmup",
 	"Rounds":       "--rounds",

@@ -56,7 +56,7 @@ func TestBenchDefaults(t *testing.T) {
 // field has a flag or is known to have none.
 func TestBenchOptions(t *testing.T) {
 	set := map[string]string{
-		"--connections": "7", "--size": "7", "--in-flight": "7", "--rate": "7", "--binary": "true", "--compression": "true",
+		"--connections": "7", "--size": "7", "--in-flight": "7", "--rate": "7", "--skip-greeting": "2", "--binary": "true", "--compression": "true",
 		"--duration": "7s", "--warmup": "7s", "--rounds": "7", "--timeout": "7s", "--subprotocol": "chat", "--header": "A: b, c",
 		"--insecure": "true",
 	}

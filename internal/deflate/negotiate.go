@@ -52,6 +52,33 @@ func Negotiate(values []string, mode websocket.CompressionMode) (answer string, 
 	return answer, chosen, nil
 }
 
+// Agreed reads a server's answer to a client that offered permessage-deflate without
+// client_max_window_bits (RFC 7692, section 7.1). The values are those of the server's
+// header Sec-WebSocket-Extensions. takeover says that the server's messages may refer back
+// to earlier ones. A server may choose that even if the client asked it not to. The error
+// is a sentence about the server, without its subject.
+func Agreed(values []string) (takeover bool, err error) {
+	answer := strings.Join(values, ", ")
+	name, params, _ := strings.Cut(answer, ";")
+	switch {
+	case answer == "":
+		return false, errors.New("it does not agree to permessage-deflate")
+	case strings.TrimSpace(name) != "permessage-deflate" || strings.Contains(answer, ","):
+		return false, fmt.Errorf("it chose the extensions %.80q, which were not offered", answer)
+	}
+	takeover = true
+	for param := range strings.SplitSeq(params, ";") {
+		switch name, _, _ := strings.Cut(strings.TrimSpace(param), "="); strings.TrimSpace(name) {
+		case "server_no_context_takeover":
+			takeover = false
+		case "client_no_context_takeover", "server_max_window_bits", "":
+		default:
+			return false, fmt.Errorf("it answers permessage-deflate with %.80q, which was not offered", name)
+		}
+	}
+	return takeover, nil
+}
+
 func malformed(v string) error {
 	return fmt.Errorf("Sec-WebSocket-Extensions: %w: %.100q", errGrammar, v)
 }

@@ -24,7 +24,7 @@ func found() *load.Report {
 			{URL: "ws://one/", Messages: 1234567, Rounds: []load.Round{
 				round(1000, 1500*time.Microsecond, 20*time.Millisecond), round(3000.4, 900*time.Nanosecond, 2*time.Second)}},
 			{URL: "ws://two/?<script>", Messages: 12, Lost: 3, Rounds: []load.Round{round(500, time.Millisecond, time.Millisecond), {Connections: 3}},
-				Failures: []load.Failure{{What: "fell silent", First: "for <1s>", Count: 64}},
+				Failures: []load.Failure{{What: "sent no echo", First: "for <1s>", Count: 64}},
 				Ratios: map[string]load.Ratio{
 					"rate":    {Median: 0.5, Low: 0.25, High: 0.75, Rounds: 5},
 					"p50_ns":  {Median: 1.04, Low: 0.9, High: 1.2, Rounds: 5, Noise: true},
@@ -91,7 +91,7 @@ func TestHTML(t *testing.T) {
 	page := b.String()
 	for _, want := range []string{
 		"<title>wsecho bench: 4 KiB text, 64 connections", "2026-05-04 03:02 UTC", "ws://one/", "1,234,567 messages, every byte right",
-		"ws://two/?&lt;script&gt;: fell silent: for &lt;1s&gt;", "3 messages never came back", "1.04 n.s. (0.900–1.20)", "n.s.: not significant.", "this is &lt;noted&gt;.",
+		"ws://two/?&lt;script&gt;: sent no echo: for &lt;1s&gt;", "3 messages never came back", "1.04 n.s. (0.900–1.20)", "n.s.: not significant.", "this is &lt;noted&gt;.",
 		`<rect width="200" height="16"`, "<td class=\"n\">60.0 s</td>", "not measured", "</html>",
 	} {
 		if !strings.Contains(page, want) {
