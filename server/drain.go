@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -41,8 +42,9 @@ func (t *tally) add(o Outcome) {
 // when ctx ends or the drain timeout is over.
 //
 // It returns nil if all connections ended in time. Otherwise the error says how many were
-// cut off, or that a handler has not returned. It may be called more than once. It closes
-// no listener: under another HTTP server, shut that down too.
+// cut off, or that a handler has not returned. It may be called more than once. Serve
+// closes its listener when the drain begins and returns after it. Under another HTTP
+// server, shut that down too.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.markNotReady()
 	s.delay(ctx)
@@ -79,6 +81,8 @@ func (s *Server) drain(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.draining {
 		s.draining = true
+		close(s.drainBegun)
+		defer close(s.drained)
 		if s.slots == 0 {
 			close(s.empty)
 		}
@@ -166,12 +170,13 @@ func (s *Server) closeInterval(n int) time.Duration {
 	return max(0, min(closeGap, room/time.Duration(n)))
 }
 
-// Serve accepts connections from l until ctx ends, and then drains the server as Shutdown
-// does. It returns nil when the last connection has ended, even if some were cut off. It
-// returns an error if l fails, after a drain, or if a handler does not return. It closes
-// l. After a drain it returns [http.ErrServerClosed] at once.
+// Serve accepts connections from l until ctx ends or Shutdown is called. If ctx ends, it
+// drains the server as Shutdown does. It returns nil when the last connection has ended,
+// even if some were cut off. It returns an error if l fails, after a drain, or if a handler
+// does not return after the end of ctx. It closes l. After Shutdown it returns an error
+// that wraps [http.ErrServerClosed] at once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	pending := listener.New(l, s.log, listener.MaxPending(s.opts.MaxConns))
+	pending := listener.New(l, s.log, func() int { return listener.MaxPending(s.opts.MaxConns, s.usedSlots()) })
 	pending.OnMisdirected = s.reportMisdirected
 	hs := &http.Server{
 		Handler:           s,
@@ -182,10 +187,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          httpLog(s.log),
 		BaseContext:       func(net.Listener) context.Context { return context.WithValue(context.Background(), ownKey{}, s) },
-		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-			return context.WithValue(ctx, acceptedKey{}, &accepted{at: time.Now()})
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, acceptedKey{}, &accepted{conn: c, pending: pending, at: time.Now()})
 		},
 		ConnState: pending.ConnState,
+		// net/http would answer OPTIONS * itself. It reads the body first, and it would
+		// answer thousands of such requests before it lets other connections run.
+		DisableGeneralOptionsHandler: true,
 	}
 	if s.isNotReady() {
 		_ = l.Close()
@@ -193,25 +201,32 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	serving := make(chan error, 1)
 	go func() { serving <- hs.Serve(pending) }()
+	drain := func() error { <-s.drained; return nil } // Shutdown returns its error
 	select {
 	case err := <-serving:
 		err = errors.Join(fmt.Errorf("server: accepting: %w", err), s.Shutdown(ctx))
 		_ = hs.Close() // not before the drain: it would cut off handshakes
 		return err
+	case <-s.drainBegun:
 	case <-ctx.Done():
+		ctx := context.WithoutCancel(ctx)
+		s.markNotReady()
+		s.delay(ctx)
+		drain = func() error { return s.drain(ctx) }
 	}
-	ctx = context.WithoutCancel(ctx)
-	s.markNotReady()
-	s.delay(ctx)
 
 	// hs.Shutdown closes l at once and waits for requests, but not for hijacked
 	// connections.
-	stopping, stop := context.WithTimeout(ctx, s.opts.DrainTimeout)
+	stopping, stop := context.WithTimeout(context.WithoutCancel(ctx), s.opts.DrainTimeout)
 	defer stop()
 	var group errgroup.Group
-	group.Go(func() error { return hs.Shutdown(stopping) })
-	err := s.drain(ctx)
-	pending.CloseIdle()
+	stopped := make(chan struct{})
+	group.Go(func() error {
+		defer close(stopped)
+		return hs.Shutdown(stopping)
+	})
+	err := drain()
+	pending.CloseQuiet(stopped)
 	if group.Wait() != nil {
 		_ = hs.Close()
 	}
@@ -239,20 +254,32 @@ func owned(r *http.Request) *Server {
 	return s
 }
 
-// accepted is when a TCP connection was accepted.
+// accepted is a TCP connection that Serve has accepted.
 type accepted struct {
-	at   time.Time
-	used bool // for its first request
+	conn    net.Conn
+	pending *listener.Listener
+	at      time.Time
+	used    atomic.Bool // for its first request; HTTP/2 may have several at once
+}
+
+// answering protects the connection of r from eviction until the result is called. It is
+// for Serve; under another HTTP server it does nothing.
+func answering(r *http.Request) (end func()) {
+	a, ok := r.Context().Value(acceptedKey{}).(*accepted)
+	if !ok {
+		return func() {}
+	}
+	a.pending.Begin(a.conn)
+	return func() { a.pending.End(a.conn) }
 }
 
 // handshakeStart returns when r began: when the connection was accepted for its first
 // request, and now for a later one. It must be called once for each request.
 func handshakeStart(r *http.Request) time.Time {
 	a, ok := r.Context().Value(acceptedKey{}).(*accepted)
-	if !ok || a.used {
+	if !ok || a.used.Swap(true) {
 		return time.Now()
 	}
-	a.used = true
 	return a.at
 }
 

@@ -129,6 +129,13 @@ func (s *Server) releaseSlot(ip string) {
 	}
 }
 
+// usedSlots returns the number of connections and of handshakes in progress.
+func (s *Server) usedSlots() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.slots
+}
+
 // clientIP returns the address of the client, without the port.
 func clientIP(remote string) string {
 	if h, _, err := net.SplitHostPort(remote); err == nil {

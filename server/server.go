@@ -70,8 +70,12 @@ type Server struct {
 	draining bool           // new connections are refused
 	cutting  bool           // the drain timeout is over: connections are cut off
 	empty    chan struct{}  // closed when draining and slots is 0
-	lastID   uint64
-	tally    tally
+
+	drainBegun chan struct{} // closed when draining is set
+	drained    chan struct{} // closed at the end of the first drain
+
+	lastID uint64
+	tally  tally
 }
 
 // New returns a Server. The error for a wrong option is an *[OptionError].
@@ -94,6 +98,9 @@ func New(h Handler, o Options) (*Server, error) {
 		perIP:    make(map[string]int),
 		empty:    make(chan struct{}),
 
+		drainBegun: make(chan struct{}),
+		drained:    make(chan struct{}),
+
 		originPatterns: normalPatterns(o.OriginPatterns),
 		hosts:          normalHosts(o.Hosts),
 	}
@@ -105,6 +112,7 @@ func New(h Handler, o Options) (*Server, error) {
 // /readyz with 200 until a drain begins and then with 503, / with Options.About, and any
 // other path with 426.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer answering(r)()
 	start := handshakeStart(r)
 	if !isUpgrade(r) {
 		s.plain(w, r)

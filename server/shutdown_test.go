@@ -3,11 +3,13 @@ package server_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/wsecho/ending"
@@ -106,7 +108,7 @@ func TestShutdown(t *testing.T) {
 		}
 	})
 	t.Run("twice, with contexts that are over", func(t *testing.T) {
-		s := serve(t, echoes, server.Options{DrainDelay: time.Hour})
+		s := serveOn(t, listenAlone(t), echoes, server.Options{DrainDelay: time.Hour})
 		for range 3 {
 			s.dial(t, wstest.DialOptions{})
 		}
@@ -123,7 +125,13 @@ func TestShutdown(t *testing.T) {
 		if err := s.Shutdown(over); err != nil {
 			t.Errorf("again: %v", err)
 		}
-		s.full(t, wstest.DialOptions{})
+		if err := s.stop(); err != nil {
+			t.Errorf("Serve: got %v", err)
+		}
+		if p, err := wstest.Dial(s.url, wstest.DialOptions{}); err == nil {
+			_ = p.Close()
+			t.Error("the server still accepts")
+		}
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -147,6 +155,85 @@ func TestShutdown(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	})
+}
+
+// TestShutdownEndsServe: Shutdown closes the listener of a Serve and ends it. The server
+// does not serve again.
+func TestShutdownEndsServe(t *testing.T) {
+	t.Parallel()
+	s, err := server.New(echoes, server.Options{CloseTimeout: closeTimeout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := listen(t)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(context.Background(), l) }()
+	p, err := wstest.Dial("ws://"+l.Addr().String()+"/", wstest.DialOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	down := make(chan error, 1)
+	go func() { down <- s.Shutdown(context.Background()) }()
+	finish(t, p, 1001)
+	for name, got := range map[string]chan error{"Shutdown": down, "Serve": served} {
+		select {
+		case err := <-got:
+			if err != nil {
+				t.Errorf("%s: got %v, want nil", name, err)
+			}
+		case <-time.After(soon):
+			t.Fatalf("%s has not returned", name)
+		}
+	}
+	if c, err := net.Dial("tcp", l.Addr().String()); err == nil {
+		_ = c.Close()
+		t.Error("the listener is still open")
+	}
+	for range 2 {
+		l := listen(t)
+		if err := s.Serve(context.Background(), l); !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("Serve after Shutdown: got %v, want http.ErrServerClosed", err)
+		}
+		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Serve after Shutdown: its listener is open")
+		}
+	}
+}
+
+// TestDrainPending: connections that wait for the rest of a request do not prolong a
+// drain. net/http alone would wait for up to five seconds.
+func TestDrainPending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const body = "Content-Length: 100\r\n\r\n"
+		l := newPipes()
+		s := serveOn(t, l, echoes, server.Options{HandshakeTimeout: time.Hour})
+		for _, request := range []string{
+			"",
+			"GET / HT",
+			"OPTIONS * HTTP/1.1\r\nHost: x\r\n" + body,
+			"POST / HTTP/1.1\r\nHost: x\r\n" + body,
+			"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+			"POST /ws HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n" + body,
+			"POST / HTTP/1.1\r\nHost: x\r\nExpect: x\r\n" + body,
+			"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + body,
+		} {
+			c := l.dial()
+			defer c.Close()
+			go func() { _, _ = io.Copy(io.Discard, c) }()
+			if _, err := io.WriteString(c, request); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		start := time.Now()
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(start); d > 2*time.Second {
+			t.Errorf("the drain took %v", d)
+		}
 	})
 }
 

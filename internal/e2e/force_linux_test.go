@@ -36,7 +36,7 @@ const tries = 3
 // is allowed. A second server, which is not attacked, gives the latency of a quiet server
 // on the same busy machine.
 func TestFullForce(t *testing.T) {
-	testfull.Only(t, "27 attacks at full force take two minutes")
+	testfull.Only(t, "29 attacks at full force take two minutes")
 	dir := t.TempDir()
 	program := filepath.Join(dir, "observed")
 	// The attacked binary is the test binary without the race detector.

@@ -73,6 +73,18 @@ func Attacks() []Attack {
 		{Name: "plain requests, answers unread", once: func(c *conn) {
 			c.forever(many([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")))
 		}},
+		// The server has answered, or can, and the connection must not keep its slot.
+		{Name: "bodies that never come", once: func(c *conn) {
+			c.send([]byte(choose(c, []string{"POST /", "GET /", "OPTIONS *", "GET /ws"}) + " HTTP/1.1\r\nHost: x\r\n" +
+				choose(c, []string{"Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n", "Expect: x\r\nContent-Length: 100\r\n",
+					"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 100\r\n", "Expect: 100-continue\r\nContent-Length: 100\r\n"}) + "\r\n"))
+			c.hear()
+		}},
+		// net/http can answer it without the server.
+		{Name: "pipelined OPTIONS", once: func(c *conn) {
+			go c.forever(many([]byte("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")))
+			c.hear()
+		}},
 		{Name: "refused handshakes, answers unread", once: func(c *conn) {
 			c.forever(many([]byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nOrigin: http://elsewhere.example\r\n\r\n")))

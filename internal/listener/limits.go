@@ -16,9 +16,11 @@ const (
 // least 1, at most most.
 func MaxConns(most int) int { return min(most, max(1, maxOpenFiles()-reservedFiles)) }
 
-// MaxPending returns the number of pending connections that the process has
-// descriptors for beside maxConns WebSockets. It is at most 1000. A negative maxConns
-// is no limit of WebSockets and reserves no descriptors.
-func MaxPending(maxConns int) int {
-	return min(maxPending, max(processFiles, maxOpenFiles()-max(0, maxConns)-processFiles))
+// MaxPending returns how many connections may be pending beside open WebSockets, of which
+// there may be maxConns. It is at most 1000. There are always descriptors for maxConns
+// WebSockets. As long as there are fewer, half of the free descriptors are for pending
+// connections. A negative maxConns is no limit of WebSockets and reserves no descriptors.
+func MaxPending(maxConns, open int) int {
+	files := maxOpenFiles() - processFiles
+	return min(maxPending, max(processFiles, files-max(0, maxConns), (files-open)/2))
 }

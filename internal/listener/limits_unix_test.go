@@ -28,9 +28,11 @@ func TestLimits(t *testing.T) {
 	}{
 		{"MaxConns(10000)", MaxConns(10_000), 136},
 		{"MaxConns(100)", MaxConns(100), 100},
-		{"MaxPending(136)", MaxPending(136), 48},
-		{"MaxPending(10000)", MaxPending(10_000), 16},
-		{"MaxPending(-1)", MaxPending(-1), 184},
+		{"MaxPending(136, 0)", MaxPending(136, 0), 92},
+		{"MaxPending(136, 100)", MaxPending(136, 100), 48},
+		{"MaxPending(136, 136)", MaxPending(136, 136), 48},
+		{"MaxPending(10000, 184)", MaxPending(10_000, 184), 16},
+		{"MaxPending(-1, 0)", MaxPending(-1, 0), 184},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s with 200 descriptors: got %d, want %d", test.name, test.got, test.want)

@@ -2,9 +2,11 @@
 // WebSocket: those in a handshake and those of plain HTTP. It also derives limits from
 // the number of files that the process may have open.
 //
-//	l := listener.New(inner, log, listener.MaxPending(maxConns))
+//	l := listener.New(inner, log, func() int { return 100 })
 //	hs := &http.Server{Handler: h, ConnState: l.ConnState}
 //	hs.Serve(l)
+//
+// The handler h calls Begin when it starts to answer a request, and End afterwards.
 package listener
 
 import (
@@ -19,9 +21,10 @@ import (
 )
 
 // Listener is a net.Listener with a limit on pending connections. If the limit is
-// reached, Accept waits until one upgrades, closes or is evicted. The oldest connection
-// without a request is evicted once it is a second old. So idle connections cannot
-// lock out new ones.
+// reached, Accept evicts the oldest pending connection that waits for its peer. A
+// connection waits for its peer unless a handler is answering one of its requests. So a
+// peer cannot keep a slot, whether it sends nothing, a part of a request, a request
+// without its body, or one request after the other.
 //
 // If the process or the system has no descriptors left, Accept tries again. The log
 // gets one line at the beginning of such an outage and one at its end.
@@ -31,37 +34,50 @@ type Listener struct {
 	// for a connection and before the answer. Set it before Accept. Nil: not called.
 	OnMisdirected func(remote net.Addr, p Protocol)
 
-	log *slog.Logger
-	max int
+	log   *slog.Logger
+	limit func() int
 
-	freed  chan struct{} // has a value if a pending connection has gone
+	freed  chan struct{} // has a value if a pending connection has gone or been answered
 	closed chan struct{}
 	once   sync.Once
 
 	mu      sync.Mutex
 	pending map[net.Conn]*list.Element
-	order   list.List // of *pendingConn, the oldest since first
+	order   list.List // of *pendingConn, the oldest first
 
 	outage outage
 }
 
 // pendingConn is a connection that has not upgraded.
 type pendingConn struct {
-	conn  net.Conn
-	since time.Time // of its present state
-	busy  bool      // one of its requests is being answered
+	conn      net.Conn
+	accepted  time.Time
+	answering int       // requests that a handler is answering; HTTP/2 may have several
+	quiet     time.Time // since when there is none
 }
 
-// minPendingAge is the time without a request after which a connection may be evicted.
-// A handshake takes one round trip, and one or two more under TLS.
-const minPendingAge = time.Second
+// A connection is not evicted before its handshake had some time. That time decides how
+// long the others wait: if attackers always have n connections more than there are slots,
+// a connection waits n*agePerSlot for its slot.
+const (
+	agePerSlot    = 400 * time.Microsecond
+	leastAge      = 20 * time.Millisecond
+	greatestAge   = time.Second
+	answeringPoll = 10 * time.Millisecond // the wait if nothing can be evicted
+)
 
-// New returns a Listener that accepts from inner and allows max pending connections.
-func New(inner net.Listener, log *slog.Logger, max int) *Listener {
+// minAge returns the age from which on a connection may be evicted if limit are pending.
+func minAge(limit int) time.Duration {
+	return min(greatestAge, max(leastAge, time.Duration(limit)*agePerSlot))
+}
+
+// New returns a Listener that accepts from inner. It calls limit for each connection; the
+// result is how many may be pending.
+func New(inner net.Listener, log *slog.Logger, limit func() int) *Listener {
 	return &Listener{
 		Listener: inner,
 		log:      log,
-		max:      max,
+		limit:    limit,
 		freed:    make(chan struct{}, 1),
 		closed:   make(chan struct{}),
 		pending:  make(map[net.Conn]*list.Element),
@@ -108,24 +124,25 @@ func (l *Listener) sleep(d time.Duration, early <-chan struct{}) (closed bool) {
 // makeRoom returns 0 if another connection may be accepted. It evicts one if that is
 // necessary. If nothing can be evicted yet, it returns the time until the next attempt.
 func (l *Listener) makeRoom() time.Duration {
+	limit := l.limit()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.pending) < l.max {
+	if len(l.pending) < limit {
 		return 0
 	}
 	for e := l.order.Front(); e != nil; e = e.Next() {
 		p := e.Value.(*pendingConn)
-		if p.busy {
-			continue // the server's WriteTimeout bounds it
+		if p.answering > 0 {
+			continue
 		}
-		if left := minPendingAge - time.Since(p.since); left > 0 {
+		if left := minAge(limit) - time.Since(p.accepted); left > 0 {
 			return left
 		}
 		l.log.Debug("evicted", "remote", p.conn.RemoteAddr().String())
 		l.evict(e)
 		return 0
 	}
-	return minPendingAge
+	return answeringPoll
 }
 
 // evict closes the connection beneath TLS, since a close_notify could block. Its owner
@@ -144,41 +161,86 @@ func (l *Listener) evict(e *list.Element) {
 // ConnState is the http.Server's ConnState. The server calls it for a new connection
 // before it accepts the next one.
 func (l *Listener) ConnState(c net.Conn, s http.ConnState) {
-	if !reflect.ValueOf(c).Comparable() {
-		return // a type of another listener, which cannot be a map key
+	if !isKey(c) {
+		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s == http.StateNew {
-		l.pending[c] = l.order.PushBack(&pendingConn{conn: c, since: time.Now()})
-		return
-	}
-	e := l.pending[c]
-	if e == nil {
-		return // evicted
-	}
 	switch s {
-	case http.StateActive, http.StateIdle:
-		*e.Value.(*pendingConn) = pendingConn{conn: c, since: time.Now(), busy: s == http.StateActive}
-		l.order.MoveToBack(e)
+	case http.StateNew:
+		now := time.Now()
+		l.pending[c] = l.order.PushBack(&pendingConn{conn: c, accepted: now, quiet: now})
 	case http.StateHijacked, http.StateClosed:
-		l.order.Remove(e)
-		delete(l.pending, c)
-		select {
-		case l.freed <- struct{}{}:
-		default:
+		if e := l.pending[c]; e != nil { // else it was evicted
+			l.order.Remove(e)
+			delete(l.pending, c)
+			l.retry()
 		}
 	}
 }
 
-// CloseIdle closes each pending connection without a request. http.Server.Shutdown
-// would wait five seconds for the first request of a new one.
-func (l *Listener) CloseIdle() {
+// Begin reports that a handler answers a request of c. Until End is called, c is not
+// evicted. net/http reports the state active for longer than that: after the answer it
+// still waits for the rest of the request's body.
+func (l *Listener) Begin(c net.Conn) { l.answering(c, 1) }
+
+// End reports that the handler has returned, or that it waits for the request's body.
+func (l *Listener) End(c net.Conn) { l.answering(c, -1) }
+
+func (l *Listener) answering(c net.Conn, n int) {
+	if !isKey(c) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.pending[c]
+	if e == nil {
+		return // evicted or upgraded
+	}
+	p := e.Value.(*pendingConn)
+	if p.answering += n; p.answering == 0 {
+		p.quiet = time.Now()
+		l.retry()
+	}
+}
+
+// isKey reports whether c can be a map key. A type of another listener may not be one;
+// its connections are not limited.
+func isKey(c net.Conn) bool { return c != nil && reflect.ValueOf(c).Comparable() }
+
+// retry makes a waiting Accept look again. l.mu is held.
+func (l *Listener) retry() {
+	select {
+	case l.freed <- struct{}{}:
+	default:
+	}
+}
+
+// flushTime is the time in which net/http sends an answer after its handler has returned.
+const flushTime = 50 * time.Millisecond
+
+// CloseQuiet closes each pending connection that waits for its peer, until done is
+// closed. http.Server.Shutdown alone would wait for the first request of a new connection,
+// and for the body of a request that has been answered.
+func (l *Listener) CloseQuiet(done <-chan struct{}) {
+	t := time.NewTicker(flushTime)
+	defer t.Stop()
+	for {
+		l.closeQuiet()
+		select {
+		case <-done:
+			return
+		case <-t.C:
+		}
+	}
+}
+
+func (l *Listener) closeQuiet() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for e := l.order.Front(); e != nil; {
 		next := e.Next()
-		if !e.Value.(*pendingConn).busy {
+		if p := e.Value.(*pendingConn); p.answering == 0 && time.Since(p.quiet) >= flushTime {
 			l.evict(e)
 		}
 		e = next

@@ -39,7 +39,7 @@ func TestMisdirected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := New(inner, nil, 10)
+	l := New(inner, nil, func() int { return 10 })
 	defer l.Close()
 	var got []Protocol
 	l.OnMisdirected = func(remote net.Addr, p Protocol) { got = append(got, p) }

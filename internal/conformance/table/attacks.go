@@ -13,6 +13,8 @@ var attacks = []row{
 			"internal/e2e.TestFullForce/TLS_slowloris",
 			"internal/e2e.TestFullForce/frame_slowloris",
 			"internal/e2e.TestFullForce/silence",
+			"internal/e2e.TestFullForce/bodies_that_never_come",
+			"internal/listener.TestHoldsNoSlot",
 		},
 	},
 	2: {
