@@ -160,7 +160,10 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// Visit connects, has a text echoed and performs the closing handshake, within d.
+// ErrNoClose is the error of Visit if the server has not answered the close frame.
+var ErrNoClose = errors.New("no answer to a close frame")
+
+// Visit connects, echoes a text and performs the closing handshake, within d.
 func Visit(ctx context.Context, url, text string, d time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -178,7 +181,7 @@ func Visit(ctx context.Context, url, text string, d time.Duration) error {
 	}
 	switch h, _, err := c.next(false, 125); {
 	case err != nil:
-		return fmt.Errorf("no answer to a close frame: %w", err)
+		return fmt.Errorf("%w: %w", ErrNoClose, err)
 	case h.Opcode() != frame.Close:
 		return fmt.Errorf("a frame with opcode %d answered a close frame", h.Opcode())
 	}

@@ -86,7 +86,7 @@ func TestVisit(t *testing.T) {
 	}{
 		{[]wstest.Frame{wstest.PingFrame("?"), wstest.CloseFrame(1000, "")}, ""},
 		{[]wstest.Frame{wstest.TextFrame("more")}, "opcode 1 answered"},
-		{nil, "no answer"},
+		{nil, ErrNoClose.Error()},
 	} {
 		url := wstest.Serve(t, func(p *wstest.Peer) {
 			f, err := p.Recv()

@@ -105,7 +105,7 @@ func (r *run) measurementOf(kind string) measurement {
 // admit sets r.peers to the peers that start.
 func (r *run) admit() {
 	for _, p := range r.Peers {
-		known := result.Peer{Name: p.Name, Title: p.Title, Version: p.Version(), Language: p.Language, Note: p.Note, Needs: p.Needs, Full: p.Full}
+		known := result.Peer{Name: p.Name, Title: p.Title, Version: p.Version(), Language: p.Language, Note: p.Note, Needs: p.Needs, Batches: p.Batches, Full: p.Full}
 		if err := p.Missing(); err != nil {
 			known.Skipped = err.Error()
 		} else if err := r.startsAtAll(p); err != nil {

@@ -44,6 +44,7 @@ var bunPeer = Peer{
 		"another interval the heartbeat is that of node-ws. A connection may buffer 64 MiB of replies; beyond the " +
 		"default of 16 MiB Bun drops messages.",
 	Needs:   []string{"backpressure: send drops messages beyond backpressureLimit"},
+	Batches: true,
 	version: bunVersion,
 	missing: bunMissing,
 	start: func(ctx context.Context, _ Tools, o Options) (*measure.Process, error) {

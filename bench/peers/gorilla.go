@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"io"
 	"net/http"
 	"time"
 
@@ -12,34 +13,66 @@ const gorillaHeartbeatNote = "With a heartbeat, a ticker writes pings and each p
 
 var gorillaPeer = Peer{
 	Name: "gorilla", Title: "gorilla/websocket", Language: "Go", Full: true,
-	Note: "ReadMessage and WriteMessage, as in its echo example. The read limit is 16 MiB; the default is none. " +
+	Note: "ReadMessage and WriteMessage, as in its echo example and first in its documentation. The read limit is 16 MiB; the default is none. " +
 		gorillaHeartbeatNote,
 	Needs:   []string{"read limit: SetReadLimit", "heartbeat: a ticker, SetReadDeadline and SetPongHandler"},
 	modules: []string{"github.com/gorilla/websocket"},
-	program: func(o Options) (*program, error) {
-		upgrader := websocket.Upgrader{
-			CheckOrigin:       func(*http.Request) bool { return true },
-			EnableCompression: o.Compression,
+	program: func(o Options) (*program, error) { return gorillaProgram(o, echoGorilla), nil },
+}
+
+var gorillaCopyPeer = Peer{
+	Name: "gorilla-copy", Title: "gorilla/websocket, NextReader and NextWriter", Language: "Go",
+	Note: "The second echo of its documentation, with io.Copy, for streams. It sends a frame per 4 KiB. The rest is as " +
+		"with gorilla.",
+	Needs:   gorillaPeer.Needs,
+	modules: []string{"github.com/gorilla/websocket"},
+	program: func(o Options) (*program, error) { return gorillaProgram(o, copyGorilla), nil },
+}
+
+func gorillaProgram(o Options, echo func(*websocket.Conn) error) *program {
+	upgrader := websocket.Upgrader{
+		CheckOrigin:       func(*http.Request) bool { return true },
+		EnableCompression: o.Compression,
+	}
+	return overHTTP(func(w http.ResponseWriter, r *http.Request) {
+		c, err := upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			return // Upgrade has answered
 		}
-		return overHTTP(func(w http.ResponseWriter, r *http.Request) {
-			c, err := upgrader.Upgrade(w, r, nil)
-			if err != nil {
-				return // Upgrade has answered
+		defer c.Close()
+		c.SetReadLimit(readLimit)
+		defer pingOnTicker(c, o.Heartbeat)()
+		for {
+			if echo(c) != nil {
+				return
 			}
-			defer c.Close()
-			c.SetReadLimit(readLimit)
-			defer pingOnTicker(c, o.Heartbeat)()
-			for {
-				typ, p, err := c.ReadMessage()
-				if err != nil {
-					return
-				}
-				if err := c.WriteMessage(typ, p); err != nil {
-					return
-				}
-			}
-		}), nil
-	},
+		}
+	})
+}
+
+// echoGorilla reads a message and writes it back.
+func echoGorilla(c *websocket.Conn) error {
+	typ, p, err := c.ReadMessage()
+	if err != nil {
+		return err
+	}
+	return c.WriteMessage(typ, p)
+}
+
+// copyGorilla copies a message from a reader to a writer.
+func copyGorilla(c *websocket.Conn) error {
+	typ, r, err := c.NextReader()
+	if err != nil {
+		return err
+	}
+	w, err := c.NextWriter(typ)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(w, r); err != nil {
+		return err
+	}
+	return w.Close()
 }
 
 // A gorillaConn is a connection of gorilla/websocket or of a fork of it.

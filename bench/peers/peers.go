@@ -24,6 +24,7 @@ type Peer struct {
 	Language string   // "Go"
 	Note     string   // sentences on its program and its differences from the library's example; may be ""
 	Needs    []string // settings and code that a server on the internet needs beside the echo; empty: none
+	Batches  bool     // it collects the replies to messages that have arrived, and sends them in one write
 	Full     bool     // it is one of the few that are measured in every workload
 
 	modules       []string      // the library, and what it builds on
@@ -66,7 +67,7 @@ func overHTTP(h http.HandlerFunc) *program {
 // All are the peers in the order of the tables.
 func All() []Peer {
 	return []Peer{
-		rawPeer, wsechoPeer, embeddedPeer, parkPeer, gorillaPeer, coderPeer, coderCopyPeer, errgroupPeer, gwsPeer,
+		rawPeer, wsechoPeer, embeddedPeer, parkPeer, gorillaPeer, gorillaCopyPeer, coderPeer, coderCopyPeer, errgroupPeer, gwsPeer,
 		gobwasPeer, fasthttpPeer, melodyPeer, xnetPeer, nbioPeer, nodePeer, bunPeer, pythonPeer,
 	}
 }

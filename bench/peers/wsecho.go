@@ -17,7 +17,8 @@ import (
 
 var wsechoPeer = Peer{
 	Name: "wsecho", Title: "wsecho, the command", Language: "Go", Full: true,
-	Note:    "The binary with its default flags. It batches replies and parks idle connections.",
+	Note:    "The binary with its default flags. It parks idle connections and tunes the garbage collector.",
+	Batches: true,
 	modules: []string{"example.com/wsecho"},
 	noTLS:   "the wsecho binary has no TLS; embedded is the same server with TLS",
 	start:   startWsecho,
@@ -25,7 +26,8 @@ var wsechoPeer = Peer{
 
 var embeddedPeer = Peer{
 	Name: "embedded", Title: "wsecho, embedded, default options", Language: "Go",
-	Note:    "The program of the README with the handler of package echo: default options but no connection limit. It batches replies.",
+	Note:    "The program of the README with the handler of package echo: default options but no connection limit.",
+	Batches: true,
 	modules: []string{"example.com/wsecho"},
 	program: func(o Options) (*program, error) {
 		s, err := newEmbedded(o, server.Options{})
@@ -42,6 +44,7 @@ var embeddedPeer = Peer{
 var parkPeer = Peer{
 	Name: "embedded-park", Title: "wsecho, embedded, ParkAfter", Language: "Go",
 	Note:    "As embedded, but under Serve and with ParkAfter, which frees the goroutines of idle connections.",
+	Batches: true,
 	modules: []string{"example.com/wsecho"},
 	program: func(o Options) (*program, error) {
 		s, err := newEmbedded(o, server.Options{ParkAfter: 10 * time.Second})

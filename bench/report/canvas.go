@@ -174,9 +174,9 @@ var style = func() string {
 		{peerInks[2], "#008f68", "#2cc79d"},
 		{peerInks[3], "#b0508a", "#e69ac8"},
 		{peerInks[4], "#a67c00", "#e8c33a"},
-		{peerInks[5], "#4d4d4d", "#bdbdbd"},
-		{peerInks[6], "#2a8fc9", "#a5dcff"},
-		{peerInks[7], "#7a4b1f", "#c9a07a"},
+		{peerInks[5], "#2a8fc9", "#a5dcff"},
+		{peerInks[6], "#7a4b1f", "#c9a07a"},
+		{othersInk, "#767676", "#9a9a9a"},
 	}
 	var light, dark strings.Builder
 	for _, i := range inks {
@@ -186,8 +186,11 @@ var style = func() string {
 	return light.String() + "@media(prefers-color-scheme:dark){" + dark.String() + "}"
 }()
 
-// peerInks are the colours of the peers.
-var peerInks = []ink{"p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7"}
+// peerInks are the colours of the peers that are in all cells, othersInk that of the
+// others.
+var peerInks = []ink{"p0", "p1", "p2", "p3", "p4", "p5", "p6"}
+
+const othersInk ink = "others"
 
 // svg is what was drawn, with its name for who does not see it. It has its own ground,
 // since the page around it may be dark where the system is light.

@@ -225,26 +225,20 @@ func (l look) mark(c draw.Canvas, at vg.Point) {
 	c.Fill(p)
 }
 
-// looks gives each peer its own. Those that are in all cells, and so have lines, have
-// colours that no other has, as long as there are enough.
+// looks gives a colour, a shape and a dash to each peer that is in all cells, and so has
+// lines. The others, which have a name at each bar, share one colour.
 func looks(peers []peer) map[string]look {
 	of := make(map[string]look, len(peers))
 	dashes := [][]vg.Length{nil, {6, 3}, {2, 2}, {8, 3, 2, 3}}
-	give := func(full bool, from, to int) int {
-		n := from
-		for _, p := range peers {
-			if p.Full == full {
-				of[p.Name] = look{peerInks[from+(n-from)%(to-from)], shapes[n%len(shapes)], dashes[n%len(dashes)]}
-				n++
-			}
+	n, some := 0, slices.ContainsFunc(peers, func(p peer) bool { return p.Full })
+	for _, p := range peers {
+		if some && !p.Full {
+			of[p.Name] = look{color: othersInk}
+			continue
 		}
-		return n
+		of[p.Name] = look{peerInks[n%len(peerInks)], shapes[n%len(shapes)], dashes[n%len(dashes)]}
+		n++
 	}
-	first := give(true, 0, len(peerInks))
-	if first > len(peerInks)/2 {
-		first = 0
-	}
-	give(false, first, len(peerInks))
 	return of
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,16 +13,16 @@ import (
 
 type peer = result.Peer
 
-// facts are a report as the tables and plots need it.
+// facts are a report with what tables and plots need of it.
 type facts struct {
 	r     *result.Report
-	peers []peer // those of r, and whoever has figures without being there
+	peers []peer // those of r, and those with figures that r does not list
 	cells []*result.Cell
 	looks map[string]look
 	costs []cost
 }
 
-// A cost is a chosen cell whose server time was read.
+// A cost is a chosen cell with the CPU time of servers.
 type cost struct {
 	cell   *result.Cell
 	figure string
@@ -55,20 +56,25 @@ func factsOf(r *result.Report) *facts {
 		known(c.Peer)
 	}
 	f.looks = looks(f.peers)
-	titles := map[string]int{}
-	for _, c := range f.costs {
-		titles[c.title]++
-	}
 	for i, c := range f.costs {
-		if titles[c.title] > 1 {
-			f.costs[i].title = c.cell.Title
-		}
+		f.costs[i].title = f.titleOf(c.cell)
 	}
 	return f
 }
 
-// noticing is whether each peer finds out that a client is gone, as checks beside the
-// others: no RFC asks for it, but whoever runs a server does.
+// titleOf is a cell in the head of a column, with its connections if another column
+// differs only in them.
+func (f *facts) titleOf(c *result.Cell) string {
+	title := brieflyOf(c)
+	for _, other := range f.costs {
+		if other.cell != c && brieflyOf(other.cell) == title {
+			return title + ", " + number.Plural(c.Connections, "connection")
+		}
+	}
+	return title
+}
+
+// noticing returns checks of whether each peer notices dead clients. No RFC demands it.
 func noticing(r *result.Report) (checks []result.Check) {
 	for _, c := range r.Cells {
 		if c.Kind != result.Dead {
@@ -78,9 +84,9 @@ func noticing(r *result.Report) (checks []result.Check) {
 		for _, o := range c.Outcomes {
 			checked := slices.ContainsFunc(r.Checks, func(k result.Check) bool { return k.Peer == o.Peer })
 			if len(o.Rounds) == 0 || !checked {
-				continue // it could not be found out, or nothing was asked of it
+				continue // there is no result
 			}
-			k := result.Check{Peer: o.Peer, Name: c.ID, Title: title, Want: "noticed", Got: "never noticed", Right: len(o.Values("notice_s")) > 0}
+			k := result.Check{Peer: o.Peer, Name: c.ID, Title: title, Rule: "detection of " + title, Want: "noticed", Got: "not noticed", Right: len(o.Values("notice_s")) > 0}
 			if k.Right {
 				k.Got = k.Want
 			}
@@ -90,7 +96,7 @@ func noticing(r *result.Report) (checks []result.Check) {
 	return checks
 }
 
-// has says whether any peer has a figure in c.
+// has reports whether any peer has a figure in c.
 func has(c *result.Cell, name string) bool {
 	return slices.ContainsFunc(c.Outcomes, func(o *result.Outcome) bool { return len(o.Values(name)) > 0 })
 }
@@ -114,7 +120,7 @@ func (f *facts) over(c *result.Cell, name, figure string) (load.Ratio, bool) {
 	return c.Of(name).Over(c.Of(result.Base), figure)
 }
 
-// based says whether the base was measured at all.
+// based reports whether the base was measured.
 func (f *facts) based() bool {
 	return slices.ContainsFunc(f.cells, func(c *result.Cell) bool { return len(roundsOf(c.Of(result.Base))) > 0 })
 }
@@ -146,9 +152,11 @@ func (f *facts) inOrder(c *result.Cell) (outcomes []*result.Outcome) {
 	return outcomes
 }
 
-// A tally is what the checks of a peer have shown.
+// A tally counts the checks of a peer.
 type tally struct {
-	all, wrong, unknown int
+	all, unknown int
+	violations   []string // broken rules with their sections, each once
+	lacking      []string // failed checks that no RFC demands, by their rules, each once
 }
 
 func (f *facts) tallyOf(name string) (t tally) {
@@ -157,11 +165,19 @@ func (f *facts) tallyOf(name string) (t tally) {
 			continue
 		}
 		t.all++
+		rule := cmp.Or(c.Rule, c.Title)
 		switch {
 		case c.Error != "":
 			t.unknown++
-		case !c.Right:
-			t.wrong++
+		case c.Right:
+		case c.Section == "":
+			if !slices.Contains(t.lacking, rule) {
+				t.lacking = append(t.lacking, rule)
+			}
+		default:
+			if rule += " (" + c.Section + ")"; !slices.Contains(t.violations, rule) {
+				t.violations = append(t.violations, rule)
+			}
 		}
 	}
 	return t
@@ -169,27 +185,17 @@ func (f *facts) tallyOf(name string) (t tally) {
 
 func (t tally) String() string {
 	if t.all == 0 {
-		return "not checked"
+		return "–"
 	}
-	s := fmt.Sprintf("%d of %d", t.wrong, t.all)
+	s := fmt.Sprint(len(t.violations))
 	if t.unknown > 0 {
 		s += fmt.Sprintf(", %d unknown", t.unknown)
 	}
 	return s
 }
 
-// wrongCells is in how many cells something came back wrong.
-func (f *facts) wrongCells(name string) (n int) {
-	for _, c := range f.cells {
-		if o := c.Of(name); o != nil && len(o.Wrong) > 0 {
-			n++
-		}
-	}
-	return n
-}
-
-// p99Cell is the chosen cell whose p99 the main table has: an open loop at about half
-// of what the server can do, if there is one, else the fewest in flight.
+// p99Cell is the chosen cell whose p99 the main table has: an open loop at about half of
+// the server's maximum if there is one, else the first cell with the fewest in flight.
 func (f *facts) p99Cell() *result.Cell {
 	var best *result.Cell
 	rank := func(c *result.Cell) float64 {
@@ -206,8 +212,8 @@ func (f *facts) p99Cell() *result.Cell {
 	return best
 }
 
-// idleCell is the one of which the main table has the memory: without pings, if there
-// is one, and with the most connections.
+// idleCell is the cell whose memory the main table has: one without pings if there is
+// one, with the most connections.
 func (f *facts) idleCell() *result.Cell {
 	var best *result.Cell
 	for _, c := range f.cells {

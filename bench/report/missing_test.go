@@ -36,10 +36,10 @@ func TestMissing(t *testing.T) {
 		want   []string
 	}{
 		"nothing": {func(r *result.Report) { *r = result.Report{Version: result.Version} },
-			[]string{"0 servers on an unnamed machine", "None of the cells in which all servers are compared was measured.", "Nothing of this kind was measured.", "Correctness was not checked.", "There are no peers", "Commit: not known"}},
-		"no cells":     {func(r *result.Report) { r.Cells = nil }, []string{"None of the cells", "wsecho: no figure of it was read."}},
-		"no checks":    {func(r *result.Report) { r.Checks = nil }, []string{"Correctness was not checked.", "not checked"}},
-		"all right":    {func(r *result.Report) { r.Checks = r.Checks[:5]; without(result.Dead)(r) }, []string{"All that were checked were right in all.", "0 of 5"}},
+			[]string{"0 servers on an unnamed machine", "No workload of the main table was measured.", "Nothing of this kind was measured.", "Correctness was not checked.", "This report contains no servers.", "Commit: unknown"}},
+		"no cells":     {func(r *result.Report) { r.Cells = nil }, []string{"No workload of the main table", "wsecho: it has no figures."}},
+		"no checks":    {func(r *result.Report) { r.Checks = nil }, []string{"Correctness was not checked."}},
+		"all right":    {func(r *result.Report) { r.Checks = r.Checks[:5]; without(result.Dead)(r) }, []string{"All checks passed."}},
 		"no echo":      {without(result.Echo), []string{"Nothing of this kind was measured.", "CPU: connect"}},
 		"no open loop": {without(result.Open), []string{"Nothing of this kind was measured.", "p99: 5"}},
 		"no idle":      {without(result.Idle), []string{"Nothing of this kind was measured."}},
@@ -49,25 +49,25 @@ func TestMissing(t *testing.T) {
 			for _, c := range r.Cells {
 				c.Chosen = false
 			}
-		}, []string{"None of the cells in which all servers are compared was measured."}},
+		}, []string{"No workload of the main table was measured."}},
 		"no gorilla": {func(r *result.Report) {
 			r.Peers = slices.DeleteFunc(r.Peers, func(p result.Peer) bool { return p.Name == result.Base })
 			for _, c := range r.Cells {
 				c.Outcomes = slices.DeleteFunc(c.Outcomes, func(o *result.Outcome) bool { return o.Peer == result.Base })
 			}
-		}, []string{"There are no figures of gorilla, so nothing is divided by it.", "Server CPU, the median with the least and the greatest"}},
+		}, []string{"There are no figures of gorilla, so there are no ratios.", "Server CPU, the median with minimum and maximum in parentheses"}},
 		"gorilla in no round": {func(r *result.Report) { r.Cells[0].Of(result.Base).Rounds = nil }, []string{"no ratio", "gorilla, 0 of 4 rounds"}},
 		"no outcome of a peer": {func(r *result.Report) {
 			for _, c := range r.Cells {
 				c.Outcomes = slices.DeleteFunc(c.Outcomes, func(o *result.Outcome) bool { return o.Peer == "gws" })
 			}
-		}, []string{"gws: no figure of it was read."}},
+		}, []string{"gws: it has no figures."}},
 		"interrupted": {func(r *result.Report) {
 			r.Interrupted = true
 			r.Cells = r.Cells[:1]
 			r.Cells[0].Outcomes = r.Cells[0].Outcomes[:5]
 			r.Cells[0].Outcomes[4].Rounds = r.Cells[0].Outcomes[4].Rounds[:2]
-		}, []string{"The run was interrupted: these are the figures until then.", "melody: the run was interrupted before its turn.", "coder, 2 of 4 rounds", "? "}},
+		}, []string{"The run was interrupted. These are its figures until then.", "melody: the run was interrupted before its measurement.", "coder, 2 of 4 rounds", "? "}},
 		"a stranger": {func(r *result.Report) { r.Cells[0].Outcomes[0].Peer = "stranger" }, []string{"stranger"}},
 		"no round at all": {func(r *result.Report) {
 			for _, c := range r.Cells {
@@ -105,7 +105,7 @@ func TestMissing(t *testing.T) {
 					o.Rounds = o.Rounds[:1]
 				}
 			}
-		}, []string{"1 round cannot tell a difference from noise: that takes 5."}},
+		}, []string{"1 round cannot show a significant difference. That needs 5."}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := synthetic(4)

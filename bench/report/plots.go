@@ -119,7 +119,7 @@ func (f *facts) addMain(add addPlot) {
 	for perRow > 3 {
 		perRow = (perRow + 1) / 2
 	}
-	add(mainPlot, "Server CPU ÷ "+result.Base, "To the left of 1 a server costs less than "+result.Base+", to the right more. Lines are intervals of 95 %. A hollow bar is not significant. "+load.RatioLegend,
+	add(mainPlot, "Server CPU ÷ "+result.Base, "To the left of 1 a server costs less than "+result.Base+", to the right more. Lines are intervals of 95 %. A hollow bar is not significant. "+load.RatioLegend+" "+colours,
 		barCharts(measured, f.looks, panels, perRow))
 }
 
@@ -382,7 +382,7 @@ func (f *facts) addIdle(add addPlot) {
 				if !ok {
 					continue
 				}
-				b.of[p.Name] = append(b.of[p.Name], bar{one, number.Digits(one.y), c.Heartbeat == 0})
+				b.of[p.Name] = append(b.of[p.Name], bar{point: one, text: number.Digits(one.y) + pinged(c)})
 				some[p.Name] = true
 			}
 		}
@@ -402,6 +402,17 @@ func (f *facts) addIdle(add addPlot) {
 			measured = append(measured, p)
 		}
 	}
-	add(heartbeatPlot, "Memory of an idle connection", "Resident memory of the server for each of its connections that say nothing: without colour inside where nobody pings, with it where the server has a heartbeat. Less is better. Lines are the least and the greatest of the rounds.",
+	add(heartbeatPlot, "Memory of an idle connection", "Resident memory of the server per idle connection. Less is better. Lines are the least and the greatest of the rounds. "+colours,
 		barCharts(measured, f.looks, panels, min(len(panels), 2)))
 }
+
+// pinged marks the bar of a cell with a heartbeat.
+func pinged(c *result.Cell) string {
+	if c.Heartbeat > 0 {
+		return ", a ping each " + short(c.Heartbeat)
+	}
+	return ""
+}
+
+// colours explains the colours of bars.
+const colours = "Each server that is measured in every workload has its own colour, the same in all plots. The other bars are grey."

@@ -129,7 +129,7 @@ func TestColours(t *testing.T) {
 		for _, m := range regexp.MustCompile(`\.f-(\w+)\{fill:#([0-9a-f]{6})\}`).FindAllStringSubmatch(style, -1) {
 			found[m[1]] = luminance(t, m[2])
 		}
-		for name, least := range map[string]float64{"ink": 7, "faint": 4.5, "p0": 3, "p1": 3, "p2": 3, "p3": 3, "p4": 3, "p5": 3, "p6": 3, "p7": 3} {
+		for name, least := range map[string]float64{"ink": 7, "faint": 4.5, "p0": 3, "p1": 3, "p2": 3, "p3": 3, "p4": 3, "p5": 3, "p6": 3, "others": 3} {
 			a, b := found[name]+0.05, found["ground"]+0.05
 			if c := max(a, b) / min(a, b); c < least {
 				t.Errorf("%s: the contrast of %s is %.1f, want %.1f", scheme, name, c, least)

@@ -13,7 +13,7 @@ import (
 	"example.com/wsecho/load"
 )
 
-// documentOf is all there is to say about r.
+// documentOf is the whole page about r.
 func documentOf(r *result.Report) (*document, error) {
 	f := factsOf(r)
 	plots, err := plotsOf(f)
@@ -34,21 +34,21 @@ func documentOf(r *result.Report) (*document, error) {
 	}
 	add("result", "Result", f.opening(), f.first(), drawn(mainPlot))
 	if faults := f.faults(); len(faults) > 0 {
-		add("wrong", "What went wrong under load", []block{{List: faults}})
+		add("wrong", "Faults under load", []block{{List: faults}})
 	}
-	add("reading", "How to read it", f.reading())
+	add("reading", "How to read the figures", f.reading())
 	add("echo", "Echo, closed loop", drawn(costPlot), drawn(ratePlot), f.overview(result.Echo, "cpu_us"), f.kind(result.Echo, f.figureTables))
 	add("open", "Latency by load, open loop", drawn(latencyPlot), f.overview(result.Open, "p99_us"), f.kind(result.Open, f.figureTables))
-	add("churn", "Connections that come and go", f.overview(result.Churn, "cpu_us_conn"), f.kind(result.Churn, f.figureTables))
+	add("churn", "Connection churn", f.overview(result.Churn, "cpu_us_conn"), f.kind(result.Churn, f.figureTables))
 	add("idle", "Idle connections and memory", drawn(heartbeatPlot), drawn(memoryPlot), f.overview(result.Idle, "idle_kib"), f.kind(result.Idle, f.figureTables))
-	add("dead", "A peer that no longer answers", f.kind(result.Dead, tabled(f.deadTable)))
-	add("drain", "The server is told to end", f.kind(result.Drain, tabled(f.drainTable)))
+	add("dead", "Dead clients", f.kind(result.Dead, tabled(f.deadTable)))
+	add("drain", "Graceful shutdown", f.kind(result.Drain, tabled(f.drainTable)))
 	checks := f.checkTables()
 	if checks == nil {
 		checks = []block{{Text: "Correctness was not checked."}}
 	}
 	add("correctness", "Correctness", checks)
-	add("peers", "Peers", f.peerBlocks())
+	add("peers", "Servers", f.peerBlocks())
 	add("machine", "Machine and command", f.machine())
 	if notes := f.notes(); len(notes) > 0 {
 		add("notes", "Notes", []block{{List: notes}})
@@ -72,25 +72,33 @@ func (f *facts) kind(kind string, show func(*result.Cell) []block) (blocks []blo
 	return blocks
 }
 
-// opening says what this is, and what has to be known before anything else.
+// opening has the five sentences, the run, and warnings.
 func (f *facts) opening() []block {
 	r := f.r
 	s := fmt.Sprintf("%s on %s, %s", number.Plural(f.measured(), "server"), machineOf(r.Machine), number.Plural(r.Rounds, "round"))
 	if r.Measured > 0 {
 		s += fmt.Sprintf(" of %s each", short(r.Measured))
 	}
-	blocks := []block{{Text: sentence(s + when(r))}}
+	s += when(r)
+	if clean(r.Commit) != "" {
+		s += ", commit " + r.Commit
+	}
+	var blocks []block
+	if found := f.findings(); len(found) > 0 {
+		blocks = append(blocks, block{Text: "In short:"}, block{List: found})
+	}
+	blocks = append(blocks, block{Text: sentence(s)})
 	if r.Interrupted {
-		blocks = append(blocks, block{Warn: "The run was interrupted: these are the figures until then."})
+		blocks = append(blocks, block{Warn: "The run was interrupted. These are its figures until then."})
 	}
 	if len(f.cells) > 0 && !f.based() {
-		blocks = append(blocks, block{Warn: "There are no figures of " + result.Base + ", so nothing is divided by it."})
+		blocks = append(blocks, block{Warn: "There are no figures of " + result.Base + ", so there are no ratios."})
 	}
 	if n := len(f.faults()); n > 0 {
-		blocks = append(blocks, block{Warn: number.Plural(n, "thing") + " went wrong under load, each said in a sentence below. A figure of a server that does not send back what it got is worth nothing."})
+		blocks = append(blocks, block{Warn: number.Plural(n, "fault") + " under load, each listed below. The figures of a server with wrong replies have no meaning."})
 	}
 	if r.Rounds < load.FewestRounds {
-		blocks = append(blocks, block{Warn: fmt.Sprintf("%s cannot tell a difference from noise: that takes %d.", number.Plural(r.Rounds, "round"), load.FewestRounds)})
+		blocks = append(blocks, block{Warn: fmt.Sprintf("%s cannot show a significant difference. That needs %d.", number.Plural(r.Rounds, "round"), load.FewestRounds)})
 	}
 	return blocks
 }
@@ -113,7 +121,7 @@ func machineOf(m result.Machine) string {
 	return name
 }
 
-// measured is how many peers have outcomes.
+// measured is the number of peers with outcomes.
 func (f *facts) measured() (n int) {
 	for _, p := range f.peers {
 		if f.hasRounds(p.Name) {
@@ -127,16 +135,16 @@ func (f *facts) hasRounds(name string) bool {
 	return slices.ContainsFunc(f.cells, func(c *result.Cell) bool { return len(roundsOf(c.Of(name))) > 0 })
 }
 
-// first is the table to choose by.
+// first is the main table, and correctness.
 func (f *facts) first() []block {
 	var blocks []block
 	if t := f.mainTable(); t != nil {
 		blocks = append(blocks, block{Table: t})
 	} else {
-		blocks = append(blocks, block{Text: "None of the cells in which all servers are compared was measured."})
+		blocks = append(blocks, block{Text: "No workload of the main table was measured."})
 	}
-	if lines := f.mistakes(); len(lines) > 0 {
-		blocks = append(blocks, block{Text: "What they get wrong:"}, block{List: lines})
+	if t := f.correctnessTable(); t != nil {
+		blocks = append(blocks, block{Table: t})
 	}
 	if lines := f.absent(); len(lines) > 0 {
 		blocks = append(blocks, block{Text: "Not measured:"}, block{List: lines})
@@ -144,16 +152,16 @@ func (f *facts) first() []block {
 	return blocks
 }
 
-// absent are the peers without figures, with the reason.
+// absent are the peers without figures, each with the reason.
 func (f *facts) absent() (lines []string) {
 	for _, p := range f.peers {
 		switch {
 		case p.Skipped != "":
 			lines = append(lines, p.Name+": "+sentence(p.Skipped))
 		case !f.hasRounds(p.Name):
-			why := "no figure of it was read"
+			why := "it has no figures"
 			if f.r.Interrupted {
-				why = "the run was interrupted before its turn"
+				why = "the run was interrupted before its measurement"
 			}
 			lines = append(lines, p.Name+": "+sentence(why))
 		}
@@ -161,28 +169,29 @@ func (f *facts) absent() (lines []string) {
 	return lines
 }
 
-// reading says what the figures mean.
+// reading explains the figures.
 func (f *facts) reading() []block {
 	shared := "Client and server share the machine"
 	if n := f.r.Machine.Processors; n > 0 {
 		shared = "Client and server share the " + number.Plural(n, "processor") + " of one machine"
 	}
 	list := []string{
-		shared + ", so a rate is also about the client. The figure to read is server CPU: the time, user and system, that the server's process used for a message.",
-		fmt.Sprintf("÷ %s: all servers take turns in each round, and a figure is divided by %s's of the same round. The number is the median of these ratios. In parentheses is the interval that holds it in 95 %% of draws, when the rounds are drawn anew many times (the bootstrap). %s Below a figure the same ratio has a ×.", result.Base, result.Base, load.RatioLegend),
-		"Any other number is the median of the rounds, with the least and the greatest in parentheses.",
+		shared + ", so a rate depends on the client too. The main figure is server CPU: the user and system time of the server's process per message.",
+		fmt.Sprintf("÷ %s: each round measures every server, and a figure is divided by %s's of the same round. The number is the median of these ratios. The interval in parentheses comes from the bootstrap: it contains the median in 95 %% of random draws from the rounds. %s Below a figure, × marks the same ratio.", result.Base, result.Base, load.RatioLegend),
+		"Any other number is the median of the rounds, with minimum and maximum in parentheses.",
+		"Red, or bold in Markdown, marks a fault: a wrong reply, a failed check, a missing close frame.",
 	}
 	if len(f.ofKind(result.Echo)) > 0 {
-		list = append(list, "In a closed loop, a message that comes back makes room for the next. A server that stalls is not asked meanwhile, so its p99 looks better there than it is.")
+		list = append(list, "In a closed loop, each reply makes room for the next message. A server that stalls receives no messages meanwhile, so a closed loop understates its p99.")
 	}
 	if len(f.ofKind(result.Open)) > 0 {
-		list = append(list, "In an open loop each message has a time when it is due, and its latency counts from then. The load is a share of what this server can do at most: one that can do more also has to.")
+		list = append(list, "In an open loop each message has a due time, and its latency counts from there. The load is a share of this server's own maximum, so a faster server receives more messages.")
 	}
-	list = append(list, "Not measured: a network (all goes over the loopback), more processors than there are, and a handler that does something with the messages."+f.nothingOf())
+	list = append(list, "Not measured: a network (all connections use the loopback), more processors, and handlers that do other work."+f.nothingOf())
 	return []block{{List: list}}
 }
 
-// nothingOf names what has no cell.
+// nothingOf names the options without a cell.
 func (f *facts) nothingOf() string {
 	var none []string
 	for _, one := range []struct {
@@ -199,31 +208,31 @@ func (f *facts) nothingOf() string {
 	if len(none) == 0 {
 		return ""
 	}
-	return " Nor " + strings.Join(none, " and ") + "."
+	return " This run did not measure " + strings.Join(none, " and ") + "."
 }
 
-// peerBlocks are who was compared.
+// peerBlocks describe the servers.
 func (f *facts) peerBlocks() []block {
 	if len(f.peers) == 0 {
-		return []block{{Text: "There are no peers in this report."}}
+		return []block{{Text: "This report contains no servers."}}
 	}
-	t := &table{Caption: "Who was compared, and how.", Head: []string{"peer", "what it is", "version", "measured", "note"}, Texts: []int{1, 2, 3, 4}}
+	t := &table{Caption: "The compared servers and their programs.", Head: []string{"server", "description", "version", "measured", "note"}, Texts: []int{1, 2, 3, 4}}
 	for _, p := range f.peers {
-		measured := "in the chosen cells"
+		measured := "in the main table"
 		switch {
 		case p.Skipped != "":
 			measured = "no: " + p.Skipped
 		case !f.hasRounds(p.Name):
 			measured = "no"
 		case p.Full:
-			measured = "in all cells"
+			measured = "in all workloads"
 		}
 		t.Rows = append(t.Rows, texts(p.Name, p.Title, versionOf(p), measured, p.Note))
 	}
 	return []block{{Table: t}}
 }
 
-// machine is where and how it ran.
+// machine describes the machine and the run.
 func (f *facts) machine() []block {
 	r := f.r
 	var list []string
@@ -247,21 +256,22 @@ func (f *facts) machine() []block {
 	}
 	say("Rounds", fmt.Sprint(r.Rounds))
 	if r.Measured > 0 {
-		say("Measured in each turn", short(r.Measured))
+		say("Duration of a measurement", short(r.Measured))
 	}
 	commit := r.Commit
 	if commit == "" {
-		commit = "not known"
+		commit = "unknown"
 	}
 	say("Commit", commit)
 	blocks := []block{{List: list}}
 	if clean(r.Command) != "" {
-		blocks = append(blocks, block{Text: "This makes it again:"}, block{Code: r.Command})
+		blocks = append(blocks, block{Text: "The command:"}, block{Code: r.Command})
 	}
 	return blocks
 }
 
-// notes are those of the whole and of each outcome; one that many have is said once.
+// notes are those of the run and of each outcome. A note of several outcomes appears
+// once.
 func (f *facts) notes() (lines []string) {
 	for _, n := range f.r.Notes {
 		lines = append(lines, sentence(n))

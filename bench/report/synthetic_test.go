@@ -39,7 +39,10 @@ func synthetic(rounds int) *result.Report {
 		{"node-ws", "ws of npm", "JavaScript", false, 3.1},
 		{"python-websockets", "websockets of Python", "Python", false, 14},
 	} {
-		q := result.Peer{Name: p.name, Title: p.title, Version: fmt.Sprintf("1.%d.3", i), Language: p.language, Full: p.full, Note: "the echo of its README"}
+		q := result.Peer{Name: p.name, Title: p.title, Version: fmt.Sprintf("1.%d.3", i), Language: p.language, Full: p.full, Note: "the echo of its README", Batches: p.name == "wsecho"}
+		if p.name == "gorilla" {
+			q.Needs = []string{"read limit: SetReadLimit"}
+		}
 		if p.name == "nbio" {
 			q.Skipped = "no version of it can be had"
 		}
@@ -122,7 +125,7 @@ func synthetic(rounds int) *result.Report {
 			continue
 		}
 		for i, title := range []string{"text that is not UTF-8", "a frame without a mask", "a close frame of one byte", "a control frame in fragments", "an announced length of 2^62"} {
-			c := result.Check{Peer: p.Name, Name: fmt.Sprint("check-", i), Title: title, Want: "closed with 1002", Got: "closed with 1002", Right: true}
+			c := result.Check{Peer: p.Name, Name: fmt.Sprint("check-", i), Title: title, Rule: []string{"UTF-8", "masking", "closing handshake", "UTF-8", "limit on messages"}[i], Section: []string{"RFC 6455, 8.1", "RFC 6455, 5.1", "RFC 6455, 5.5.1", "RFC 6455, 8.1", ""}[i], Want: "closed with 1002", Got: "closed with 1002", Right: true}
 			if p.Name != "wsecho" && (i+len(p.Name))%4 == 0 {
 				c.Got, c.Right = "echoed", false
 			}

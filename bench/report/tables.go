@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,41 +12,44 @@ import (
 	"example.com/wsecho/load"
 )
 
-// mainTable has a row for each peer that was measured in a chosen cell; nil if none
-// was.
+// mainTable has a row for each peer that was measured in a chosen cell. It is nil if
+// there is none.
 func (f *facts) mainTable() *table {
 	p99, idle := f.p99Cell(), f.idleCell()
-	t := &table{Head: []string{"peer"}}
+	t := &table{Head: []string{"server"}}
 	var captions []string
 	based := f.based()
 	if len(f.costs) > 0 {
 		what := "Server CPU ÷ " + result.Base + "'s, with its interval of 95 %"
 		if !based {
-			what = "Server CPU, the median with the least and the greatest"
+			what = "Server CPU, the median with minimum and maximum in parentheses"
 		}
 		captions = append(captions, what+". Less is better.")
 		if based {
 			captions = append(captions, load.RatioLegend)
 		}
+		captions = append(captions, f.batching())
 	}
 	for _, c := range f.costs {
 		t.Head = append(t.Head, "CPU: "+c.title)
 	}
 	if p99 != nil {
-		t.Head = append(t.Head, "p99: "+brieflyOf(p99))
+		t.Head = append(t.Head, "p99: "+f.titleOf(p99))
 	}
 	if idle != nil {
-		head := fmt.Sprintf("KiB for an idle connection of %s", number.Count(int64(idle.Connections)))
+		head := fmt.Sprintf("KiB per idle connection, of %s", number.Count(int64(idle.Connections)))
 		if idle.Heartbeat > 0 {
 			head += ", with a heartbeat"
 		}
 		t.Head = append(t.Head, head)
 	}
 	if based && (p99 != nil || idle != nil) {
-		captions = append(captions, "× is the ratio of p99 and memory to "+result.Base+"'s.")
+		captions = append(captions, "× marks the ratio of p99 and memory to "+result.Base+"'s.")
 	}
-	t.Texts = []int{len(t.Head)}
-	t.Head = append(t.Head, "gets wrong")
+	if len(f.r.Checks) > 0 {
+		t.Head = append(t.Head, "broken rules")
+		captions = append(captions, "The last column counts the rules of RFC 6455 and RFC 7692 that failed a check.")
+	}
 	marked := false
 	for _, p := range f.peers {
 		if !slices.ContainsFunc(f.cells, func(c *result.Cell) bool { return c.Chosen && len(roundsOf(c.Of(p.Name))) > 0 }) {
@@ -68,22 +72,53 @@ func (f *facts) mainTable() *table {
 		if idle != nil {
 			add(idle, f.figureBeside(idle, p.Name, "idle_kib", number.Digits))
 		}
-		wrong := cell{Text: f.tallyOf(p.Name).String(), Wrong: f.tallyOf(p.Name).wrong > 0}
-		if n := f.wrongCells(p.Name); n > 0 {
-			wrong = cell{fmt.Sprintf("%s; under load in %s", wrong.Text, number.Plural(n, "cell")), "", true}
+		if len(f.r.Checks) > 0 {
+			tally := f.tallyOf(p.Name)
+			row = append(row, cell{Text: tally.String(), Wrong: len(tally.violations) > 0})
 		}
-		t.Rows = append(t.Rows, append(row, wrong))
+		t.Rows = append(t.Rows, row)
 	}
 	if len(t.Rows) == 0 {
 		return nil
 	}
 	if marked {
-		captions = append(captions, "! is a cell in which something came back wrong.")
+		captions = append(captions, "! marks a cell with a fault.")
 	}
-	if len(f.r.Checks) > 0 {
-		captions = append(captions, "The last column counts checks of correctness that failed.")
+	t.Caption = strings.Join(slices.DeleteFunc(captions, func(s string) bool { return s == "" }), " ")
+	return t
+}
+
+// correctnessTable has the broken rules of each checked peer, and what it needs on the
+// internet. It is nil if none was checked.
+func (f *facts) correctnessTable() *table {
+	t := &table{
+		Caption: "Broken rules of RFC 6455 and RFC 7692, one per rule, and what a server on the internet needs beside this echo.",
+		Head:    []string{"server", "broken rules, with the section", "needs configuration or code of yours"}, Texts: []int{1, 2},
 	}
-	t.Caption = strings.Join(captions, " ")
+	for _, p := range f.peers {
+		tally := f.tallyOf(p.Name)
+		if tally.all == 0 {
+			continue
+		}
+		rules := cell{Text: "none"}
+		if len(tally.violations) > 0 {
+			rules = cell{Text: strings.Join(tally.violations, "; "), Wrong: true}
+		}
+		if tally.unknown > 0 {
+			rules.Text += fmt.Sprintf("; %d unknown", tally.unknown)
+		}
+		needs := slices.Clone(p.Needs)
+		for _, lacking := range tally.lacking {
+			needs = append(needs, "not here: "+lacking)
+		}
+		if needs == nil {
+			needs = []string{"nothing"}
+		}
+		t.Rows = append(t.Rows, []cell{{Text: p.Name}, rules, {Text: strings.Join(needs, "; ")}})
+	}
+	if t.Rows == nil {
+		return nil
+	}
 	return t
 }
 
@@ -139,7 +174,7 @@ func (f *facts) figureTables(c *result.Cell) (blocks []block) {
 	}
 	caption := c.Title + ": the median of the rounds"
 	if f.r.Rounds > 1 {
-		caption += ", with the least and the greatest"
+		caption += ", with minimum and maximum in parentheses"
 	}
 	if len(roundsOf(c.Of(result.Base))) > 0 {
 		caption += "; × is the ratio to " + result.Base + "'s," + " with its interval of 95 %"
@@ -148,7 +183,7 @@ func (f *facts) figureTables(c *result.Cell) (blocks []block) {
 	tables := (len(figures) + mostColumns - 1) / mostColumns
 	each := (len(figures) + tables - 1) / tables
 	for some := range slices.Chunk(figures, each) {
-		t := &table{Caption: caption, Head: []string{"peer"}}
+		t := &table{Caption: caption, Head: []string{"server"}}
 		for _, one := range some {
 			t.Head = append(t.Head, heading(one))
 		}
@@ -193,11 +228,12 @@ func (f *facts) fewer(o *result.Outcome) string {
 	return s
 }
 
-// overview is the first figure of a kind in each cell, for the peers that are in all.
+// overview is the first figure of a kind in each cell that the main table does not have,
+// for the peers that are in all.
 func (f *facts) overview(kind, name string) []block {
 	var cells []*result.Cell
 	for _, c := range f.ofKind(kind) {
-		if has(c, name) {
+		if has(c, name) && !c.Chosen {
 			cells = append(cells, c)
 		}
 	}
@@ -241,11 +277,11 @@ func (f *facts) overview(kind, name string) []block {
 	return []block{{Table: t}}
 }
 
-// deadTable is when a peer that no longer answers was noticed.
+// deadTable says when each server noticed a dead client.
 func (f *facts) deadTable(c *result.Cell) *table {
-	t := &table{Caption: c.Title + ".", Head: []string{"peer", "noticed after, s", "what the server said"}, Texts: []int{2}}
+	t := &table{Caption: c.Title + ".", Head: []string{"server", "noticed after, s", "end of the connection"}, Texts: []int{2}}
 	for _, o := range f.inOrder(c) {
-		noticed := fate(o, figure("notice_s"), o.Values("notice_s"), "never")
+		noticed := fate(o, figure("notice_s"), o.Values("notice_s"), "not noticed")
 		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, noticed, {Text: said(o)}})
 	}
 	f.noted(t, c)
@@ -257,7 +293,7 @@ func fate(o *result.Outcome, one result.Figure, values []float64, never string) 
 	text := spread(one, values)
 	switch n := len(o.Rounds); {
 	case n == 0 || len(values) == 0 && len(o.Wrong) > 0:
-		return cell{Text: "could not be found out"}
+		return cell{Text: "no result"}
 	case len(values) == 0:
 		return cell{Text: never, Wrong: true}
 	case len(values) < n:
@@ -279,17 +315,17 @@ func (f *facts) noted(t *table, c *result.Cell) {
 	}
 }
 
-// drainTable is what the clients hear of a server that is told to end.
+// drainTable says how the connections of a server end after SIGTERM.
 func (f *facts) drainTable(c *result.Cell) *table {
-	t := &table{Caption: c.Title + ".", Head: []string{"peer", "clients that heard a close frame", "what they heard", "process ended after, s"}, Texts: []int{2}}
+	t := &table{Caption: c.Title + ".", Head: []string{"server", "clients that received a close frame", "end of the connections", "process ended after, s"}, Texts: []int{2}}
 	for _, o := range f.inOrder(c) {
-		told := cell{Text: "could not be found out"}
+		told := cell{Text: "no result"}
 		if values := o.Values("told"); len(values) > 0 {
 			told = cell{Text: spread(figure("told"), values), Wrong: slices.Min(values) < 1}
 		}
 		// No process ends in no time: it had not when it was no longer waited for.
 		ended := slices.DeleteFunc(o.Values("end_s"), func(v float64) bool { return v <= 0 })
-		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, told, {Text: said(o)}, fate(o, figure("end_s"), ended, "it did not")})
+		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, told, {Text: said(o)}, fate(o, figure("end_s"), ended, "not ended")})
 	}
 	f.noted(t, c)
 	return t
@@ -302,14 +338,14 @@ func said(o *result.Outcome) string {
 	return o.Said
 }
 
-// checkTables say which check each peer passes.
+// checkTables show which checks each peer passes.
 func (f *facts) checkTables() (blocks []block) {
-	type check struct{ name, title, want string }
+	type check struct{ name, title, section string }
 	var checks []check
 	got := map[[2]string]result.Check{}
 	for _, c := range f.r.Checks {
 		if !slices.ContainsFunc(checks, func(k check) bool { return k.name == c.Name }) {
-			checks = append(checks, check{c.Name, c.Title, c.Want})
+			checks = append(checks, check{c.Name, c.Title, c.Section})
 		}
 		got[[2]string{c.Peer, c.Name}] = c
 	}
@@ -325,11 +361,11 @@ func (f *facts) checkTables() (blocks []block) {
 	const most = 7
 	tables := (len(checked) + most - 1) / most
 	each := (len(checked) + tables - 1) / tables
-	caption := "✓ is right, ✗ wrong, ? could not be found out, – was not tried."
+	caption := "✓ right, ✗ wrong, ? no result, – not checked. Checks without a section test what no RFC demands."
 	for some := range slices.Chunk(checked, each) {
-		t := &table{Caption: caption, Head: append([]string{"what the client does"}, some...)}
+		t := &table{Caption: caption, Head: append([]string{"the client sends", "section"}, some...), Texts: []int{1}}
 		for _, k := range checks {
-			row := texts(k.title)
+			row := texts(k.title, cmp.Or(k.section, "–"))
 			for _, name := range some {
 				c, tried := got[[2]string{name, k.name}]
 				switch {
@@ -346,45 +382,29 @@ func (f *facts) checkTables() (blocks []block) {
 			t.Rows = append(t.Rows, row)
 		}
 		blocks = append(blocks, block{Table: t})
-		caption = "The same checks of other peers."
+		caption = "The same checks of other servers."
 	}
 	return append(blocks, f.wrongChecks()...)
 }
 
-// wrongChecks say what each peer did where it was not right.
+// wrongChecks lists the wrong results.
 func (f *facts) wrongChecks() []block {
-	t := &table{Caption: "What each did where it was not right.", Head: []string{"peer", "what the client does", "right would be", "it"}, Texts: []int{1, 2, 3}}
+	t := &table{Caption: "The wrong results.", Head: []string{"server", "the client sends", "expected", "got"}, Texts: []int{1, 2, 3}}
 	for _, p := range f.peers {
 		for _, c := range f.r.Checks {
 			switch {
 			case c.Peer != p.Name || c.Right:
 			case c.Error != "":
-				t.Rows = append(t.Rows, texts(p.Name, c.Title, c.Want, "could not be found out: "+c.Error))
+				t.Rows = append(t.Rows, texts(p.Name, c.Title, c.Want, "no result: "+c.Error))
 			default:
 				t.Rows = append(t.Rows, texts(p.Name, c.Title, c.Want, c.Got))
 			}
 		}
 	}
 	if len(t.Rows) == 0 {
-		return []block{{Text: "All that were checked were right in all."}}
+		return []block{{Text: "All checks passed."}}
 	}
 	return []block{{Table: t}}
-}
-
-// mistakes is a line for each peer that fails a check.
-func (f *facts) mistakes() (lines []string) {
-	for _, p := range f.peers {
-		var wrong []string
-		for _, c := range f.r.Checks {
-			if c.Peer == p.Name && !c.Right && c.Error == "" {
-				wrong = append(wrong, c.Title)
-			}
-		}
-		if len(wrong) > 0 {
-			lines = append(lines, p.Name+": "+sentence(strings.Join(wrong, "; ")))
-		}
-	}
-	return lines
 }
 
 // faults is a line for each thing that came back wrong under load.

@@ -9,12 +9,12 @@ import (
 	"example.com/wsecho/bench/result"
 )
 
-// Text writes what a terminal shows after a run: the main table, and what went wrong.
+// Text writes the first section of the page, the faults and the notes, for a terminal.
 func Text(w io.Writer, r *result.Report) error {
 	f := factsOf(r)
 	d := &document{Sections: []section{{Blocks: append(f.opening(), f.first()...)}}}
 	if faults := f.faults(); len(faults) > 0 {
-		d.Sections[0].Blocks = append(d.Sections[0].Blocks, block{Text: "What went wrong under load:"}, block{List: faults})
+		d.Sections[0].Blocks = append(d.Sections[0].Blocks, block{Text: "Faults under load:"}, block{List: faults})
 	}
 	if len(r.Notes) > 0 {
 		var notes []string
@@ -49,6 +49,15 @@ func Text(w io.Writer, r *result.Report) error {
 func (t *table) text(b *strings.Builder) {
 	if t.Caption != "" {
 		fmt.Fprintf(b, "%s\n\n", t.Caption)
+	}
+	if len(t.Texts) == len(t.Head)-1 { // a list, because columns of texts would be too wide
+		for _, row := range t.Rows {
+			fmt.Fprintf(b, "%s\n", row[0].Text)
+			for i, c := range row[1:] {
+				fmt.Fprintf(b, "  %s: %s\n", t.Head[i+1], c.Text)
+			}
+		}
+		return
 	}
 	head := make([]string, len(t.Head))
 	for i, h := range t.Head {

@@ -54,6 +54,7 @@ type Peer struct {
 	Language string   `json:"language"` // "Go"
 	Note     string   `json:"note,omitempty"`
 	Needs    []string `json:"needs,omitempty"`   // settings and code that a server on the internet needs beside the echo
+	Batches  bool     `json:"batches,omitempty"` // it sends the replies to several messages in one write
 	Full     bool     `json:"full"`              // measured in all cells, not in the chosen ones alone
 	Skipped  string   `json:"skipped,omitempty"` // why it was not measured; "" if it was
 }
