@@ -33,6 +33,9 @@ func WrongField(field, format string, args ...any) error {
 	return &FieldError{Field: field, Err: fmt.Errorf(format, args...)}
 }
 
+// most is the number of bytes of a server's text in an error.
+const most = 200
+
 // Innermost returns the text of the innermost error that err wraps. It has no
 // addresses, which package net puts before it.
 func Innermost(err error) string {
@@ -45,9 +48,9 @@ func Innermost(err error) string {
 	}
 }
 
-// Quoted quotes the first 80 bytes of a text that a server sent.
+// Quoted quotes the first 200 bytes of a text that a server sent. A refusal of package
+// server fits.
 func Quoted(b []byte) string {
-	const most = 80
 	s := strings.TrimSpace(string(b))
 	if len(s) > most {
 		return fmt.Sprintf("%q…", s[:most])
@@ -59,7 +62,6 @@ func Quoted(b []byte) string {
 // certificate. It quotes the text if a part of it cannot be printed, and cuts it after
 // 200 bytes.
 func Printable(s string) string {
-	const most = 200
 	shown := func(s string) string { return s }
 	if strings.ContainsFunc(s, unprintable) {
 		shown = strconv.Quote

@@ -35,11 +35,11 @@ func TestPrintable(t *testing.T) {
 
 func TestQuoted(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                      `""`,
-		" a b\r\n":              `"a b"`,
-		"\x1b[31m\"":            `"\x1b[31m\""`,
-		strings.Repeat("a", 80): `"` + strings.Repeat("a", 80) + `"`,
-		strings.Repeat("a", 81): `"` + strings.Repeat("a", 80) + `"…`,
+		"":                       `""`,
+		" a b\r\n":               `"a b"`,
+		"\x1b[31m\"":             `"\x1b[31m\""`,
+		strings.Repeat("a", 200): `"` + strings.Repeat("a", 200) + `"`,
+		strings.Repeat("a", 201): `"` + strings.Repeat("a", 200) + `"…`,
 	} {
 		if got := Quoted([]byte(text)); got != want {
 			t.Errorf("%q: got %s, want %s", text, got, want)
