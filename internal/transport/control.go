@@ -5,6 +5,7 @@ import (
 
 	"example.com/wsecho/ending"
 	"example.com/wsecho/internal/frame"
+	"example.com/wsecho/internal/socket"
 )
 
 // This package handles pings and pongs, and coder does not see them. coder would answer
@@ -31,9 +32,9 @@ func (c *Conn) handleControl(op byte, payload []byte) *ending.Error {
 	return nil
 }
 
-// Ping sends a ping with a payload of at most 125 bytes. If a write is in progress, Ping
-// returns at once and the ping is sent after that write. PingSent returns when the
-// kernel took it.
+// Ping sends a ping with a payload of at most 125 bytes. It does not wait for the peer. A
+// ping that cannot be sent at once is sent later, and a newer one may replace it. PingSent
+// returns when the kernel took it.
 func (c *Conn) Ping(payload []byte) {
 	c.asked.Add(1)
 	c.out.sendControl(frame.Ping, payload)
@@ -56,9 +57,10 @@ const maxPongs = 2 << 10
 // TryLock: if it fails, the frame becomes pending. flushPending shows that a pending frame
 // is sent.
 func (o *output) sendControl(op byte, payload []byte) {
+	f := frame.Encode(op, payload)
 	if o.mu.TryLock() {
-		if o.AtBoundary() {
-			o.insert(frame.Encode(op, payload))
+		if o.AtBoundary() && o.hasRoom(len(f), op == frame.Pong) {
+			o.insert(f)
 			o.unlock()
 			return
 		}
@@ -66,7 +68,7 @@ func (o *output) sendControl(op byte, payload []byte) {
 	}
 	w := &o.pending
 	w.mu.Lock()
-	switch f := frame.Encode(op, payload); {
+	switch {
 	case op == frame.Ping:
 		w.ping = f
 	case len(w.pongs)+len(f) > maxPongs:
@@ -79,17 +81,86 @@ func (o *output) sendControl(op byte, payload []byte) {
 	o.flushPending()
 }
 
-// insert writes a ping, or pongs, between two frames. o.mu is held.
+// insert writes a ping, or pongs, between two frames. It does not wait for the peer, except
+// for a pong over a transport that has no system calls of its own. o.mu is held.
 func (o *output) insert(f []byte) {
 	if len(f) == 0 || o.err != nil || o.Closing {
 		return
 	}
 	isPing := f[0] == frame.Fin|frame.Ping
 	o.pingBuffered = o.pingBuffered || isPing
-	o.buffer(f)
-	if isPing || !o.batch() { // the peer's answer to a ping is timed
-		o.flush()
+	o.acquireBuffer()
+	if len(f) > len(o.buf.b)-o.n { // a small buffer, or pongs that came since hasRoom
+		o.buf = &block{append(o.buf.b[:o.n:o.n], make([]byte, len(f))...)}
 	}
+	o.n += copy(o.buf.b[o.n:], f)
+	if isPing || !o.batch() { // the peer's answer to a ping is timed
+		o.tryFlush(!isPing)
+	}
+}
+
+// hasRoom reports whether n bytes fit into the buffer, after an attempt to send it. mayWait
+// is that of tryFlush. o.mu is held.
+func (o *output) hasRoom(n int, mayWait bool) bool {
+	if o.fits(n) {
+		return true
+	}
+	o.tryFlush(mayWait)
+	return o.fits(n)
+}
+
+func (o *output) fits(n int) bool {
+	return o.err != nil || o.n == 0 || len(o.buf.b)-o.n >= n
+}
+
+// tryFlush sends the buffer as far as the socket takes it at once. flushLater sends the
+// rest. Over a transport without system calls of its own it is not known whether a write
+// would wait. There mayWait decides. o.mu is held.
+func (o *output) tryFlush(mayWait bool) {
+	c := o.c
+	if c.raw == nil {
+		// A write of TLS that is given up makes the connection unusable. A small one
+		// fits into an empty send queue.
+		if mayWait || o.n <= smallWrite && socket.NotAcked(c.base) == 0 {
+			o.flush()
+		} else {
+			o.flushLater()
+		}
+		return
+	}
+	n, err := o.trySend(o.buf.b[:o.n])
+	switch {
+	case err != nil:
+		o.fail(err)
+		o.flush() // releases the buffer
+	case n == o.n:
+		o.n = 0
+		o.flush()
+	default:
+		o.n = copy(o.buf.b, o.buf.b[n:o.n])
+		o.flushLater()
+	}
+}
+
+// smallWrite is less than the size of any send queue.
+const smallWrite = 2 << 10
+
+// flushLater starts a goroutine that sends the buffer and then the pending frames, unless
+// there is one. It waits for the peer within the write timeout. o.mu is held.
+func (o *output) flushLater() {
+	o.unsent.Store(int64(o.n))
+	if o.flushing {
+		return
+	}
+	o.flushing = true
+	o.flusher.Go(func() {
+		o.mu.Lock()
+		o.flushing = false
+		if o.err == nil {
+			o.flush()
+		}
+		o.unlock()
+	})
 }
 
 // unlock unlocks o.mu and sends the control frames that became pending meanwhile.
@@ -102,8 +173,9 @@ func (o *output) unlock() {
 //
 // TryLock: hasPending is set before TryLock. If TryLock fails, another goroutine holds
 // o.mu. It unlocks later and then loads hasPending, through unlock or in this loop. So it
-// sees the pending frame and sends it. isTorn and end do not load hasPending. Hangup calls
-// them, after which nothing is sent.
+// sees the pending frame and sends it. A frame for which there is no room is sent by the
+// goroutine of flushLater. isTorn and end do not load hasPending. Hangup calls them, after
+// which nothing is sent.
 func (o *output) flushPending() {
 	for o.hasPending.Load() && o.mu.TryLock() {
 		if !o.AtBoundary() && o.err == nil {
@@ -111,6 +183,13 @@ func (o *output) flushPending() {
 			return
 		}
 		w := &o.pending
+		w.mu.Lock()
+		n := len(w.pongs) + len(w.ping)
+		w.mu.Unlock()
+		if !o.hasRoom(n, false) { // flushLater calls flushPending again
+			o.mu.Unlock()
+			return
+		}
 		w.mu.Lock()
 		o.hasPending.Store(false)
 		pongs, ping := w.pongs, w.ping

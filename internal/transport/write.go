@@ -46,6 +46,8 @@ type output struct {
 
 	hasPending atomic.Bool // pending contains a frame
 	pending    pendingControl
+	flushing   bool           // flusher waits for mu, to flush
+	flusher    sync.WaitGroup // the goroutine of flushLater
 
 	remaining []byte             // the bytes that writeSome has to write
 	some      func(uintptr) bool // writeSome, made once
@@ -178,7 +180,7 @@ func (o *output) isTorn() bool {
 }
 
 // end releases the buffers for good. If wait is false, it does nothing while another
-// goroutine writes.
+// goroutine writes. Otherwise it waits for the goroutine of flushLater too.
 //
 // TryLock: Hangup calls end(false) to release memory early. It always calls end(true)
 // later, which acquires the lock and does the same.
@@ -189,13 +191,16 @@ func (o *output) end(wait bool) {
 		}
 		o.mu.Lock()
 	}
-	defer o.mu.Unlock()
 	o.releaseBuffer()
 	if x := o.c.ext; x != nil {
 		x.out.end()
 	}
 	if o.err == nil {
 		o.err = net.ErrClosed
+	}
+	o.mu.Unlock()
+	if wait {
+		o.flusher.Wait()
 	}
 }
 
@@ -226,10 +231,13 @@ func (o *output) acquireBuffer() {
 }
 
 func (o *output) releaseBuffer() {
-	if o.buf != nil {
-		o.c.opts.Write.put(o.buf)
-		o.buf, o.n = nil, 0
+	if o.buf == nil {
+		return
 	}
+	if len(o.buf.b) == o.c.opts.Write.size { // see insert
+		o.c.opts.Write.put(o.buf)
+	}
+	o.buf, o.n = nil, 0
 }
 
 // send writes all of p to the socket, or sets o.err. It fails if the write makes no
@@ -252,6 +260,12 @@ func (o *output) send(p []byte) {
 		o.unsent.Store(0)
 		return
 	}
+	o.fail(err)
+}
+
+// fail makes err, which a write of the socket has returned, the error of all later writes.
+func (o *output) fail(err error) {
+	c := o.c
 	o.err = err
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		if ending.IsReset(err) {
