@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"slices"
@@ -24,6 +25,7 @@ func TestLogFields(t *testing.T) {
 	ended := make(chan struct{})
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, server.Options{
 		PingInterval: 100 * time.Millisecond,
+		Subprotocols: []string{"chat"},
 		Logger:       slog.New(slog.NewJSONHandler(&log, nil)),
 		OnEnd:        func(server.Outcome) { close(ended) },
 	})
@@ -32,7 +34,9 @@ func TestLogFields(t *testing.T) {
 	}
 	srv := httptest.NewServer(s)
 	defer srv.Close()
-	p, err := wstest.Dial("ws"+strings.TrimPrefix(srv.URL, "http"), wstest.DialOptions{})
+	p, err := wstest.Dial("ws"+strings.TrimPrefix(srv.URL, "http"), wstest.DialOptions{
+		Subprotocols: []string{"chat"}, Header: http.Header{"X-Request-Id": {"1"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

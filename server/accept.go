@@ -47,7 +47,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	ws, err := websocket.Accept(h, normal, &websocket.AcceptOptions{
 		OriginPatterns:     s.originPatterns,
 		InsecureSkipVerify: s.opts.AllowAnyOrigin || s.opts.CheckOrigin != nil,
-		Subprotocols:       s.opts.Subprotocols,
+		Subprotocols:       s.subprotocols(r),
 		CompressionMode:    websocket.CompressionDisabled, // the transport compresses
 	})
 	if err != nil {
@@ -61,6 +61,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	c.ws, c.tr = ws, h.tr
 	c.canPark = h.parks && h.tr.CanPark()
 	c.subprotocol = ws.Subprotocol()
+	s.warnSubprotocol(c, r)
 	if c.heartbeat != nil {
 		c.heartbeat.Use(c.tr)
 	}
@@ -150,7 +151,7 @@ func ipv6(host string) (string, bool) {
 
 // newConn returns the connection of a request, before its handshake.
 func (s *Server) newConn(r *http.Request) *Conn {
-	c := &Conn{srv: s, remote: r.RemoteAddr, host: r.Host, uri: r.RequestURI}
+	c := &Conn{srv: s, remote: r.RemoteAddr, host: r.Host, uri: r.RequestURI, request: s.newRequestLog(r)}
 	c.msg.c = c
 	c.heartbeat, _ = s.opts.monitor() // New has checked the options
 	return c

@@ -37,6 +37,7 @@ type Conn struct {
 	id                    uint64
 	remote, ip, host, uri string
 	subprotocol           string
+	request               *requestLog // nil: nothing of it is logged
 	value                 any
 
 	ctx    context.Context // the handler's; it ends when c is closed

@@ -75,7 +75,7 @@ func Example_handler() {
 	fmt.Println("Serve:", <-served)
 	// Output:
 	// HELLO <nil>
-	// level=INFO msg=ended kind=normal by=peer gone=false code=1000 reason=bye sent=1000 received=1000 id=1 uri="/room?n=1" messages_in=1 messages_out=1 bytes_in=5 bytes_out=5
+	// level=INFO msg=ended kind=normal by=peer gone=false code=1000 reason=bye sent=1000 received=1000 id=1 uri=/room?… messages_in=1 messages_out=1 bytes_in=5 bytes_out=5
 	// OnEnd: normal by peer 1000 bye
 	// level=INFO msg=draining timeout_seconds=15
 	// level=INFO msg=drained acknowledged=0 unacknowledged=0 unwritable=0

@@ -11,16 +11,19 @@ import (
 )
 
 // mostLogged is the maximum number of bytes in a line of the log from a string that a
-// peer may have chosen. slog may double them. A line has at most three such strings
-// besides an address, so it stays under 2 KiB.
+// peer may have chosen. slog may double them. A line has at most two such strings
+// besides an address, a close reason and those of a requestLog, so it stays under 2 KiB.
 const mostLogged = 256
 
 // logged returns s for a line of the log. Unprintable characters become Go's escapes. A
 // result over mostLogged bytes is truncated, followed by the number of omitted bytes of
 // s. The handlers of slog escape line breaks, but the one for JSON does not escape
 // characters that change the direction of the text.
-func logged(s string) string {
-	if len(s) <= mostLogged && !strings.ContainsFunc(s, unprintable) {
+func logged(s string) string { return cut(s, mostLogged) }
+
+// cut is logged with another maximum.
+func cut(s string, most int) string {
+	if len(s) <= most && !strings.ContainsFunc(s, unprintable) {
 		return s
 	}
 	var all, one []byte
@@ -28,7 +31,7 @@ func logged(s string) string {
 		_, size := utf8.DecodeRuneInString(s[n:])
 		one = strconv.AppendQuote(one[:0], s[n:n+size])
 		escaped := one[1 : len(one)-1]
-		if len(all)+len(escaped) > mostLogged {
+		if len(all)+len(escaped) > most {
 			return fmt.Sprintf("%s…(+%d bytes)", all, len(s)-n)
 		}
 		all = append(all, escaped...)

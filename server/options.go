@@ -45,7 +45,8 @@ type Options struct {
 	// a header without a port. A host is in ASCII. None: any host.
 	Hosts []string
 	// Subprotocols are the supported ones in order of preference. The server chooses the
-	// first one that the client requests (RFC 6455, section 1.9). None: no subprotocol.
+	// first one that the client requests (RFC 6455, section 1.9). "*" stands for all that
+	// the client requests, in its order. None: no subprotocol.
 	Subprotocols []string
 	// Compression is the mode of permessage-deflate (RFC 7692). Without context takeover
 	// each message of 512 bytes or more is compressed on its own, and a connection keeps
@@ -155,6 +156,12 @@ type Options struct {
 	// one per 10 s, with the number suppressed; the others are logged at debug. A string
 	// that a peer may have chosen is truncated to 256 bytes. Nil: nothing is logged.
 	Logger *slog.Logger
+	// LogQuery logs the query of a request's URI, which may contain a token.
+	// False: the log has "?…" in its place.
+	LogQuery bool
+	// LogHeader names a header of the request whose value is logged as request_id, cut
+	// to 64 bytes. "": X-Request-Id.
+	LogHeader string
 }
 
 // Defaults of Options.
@@ -196,6 +203,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.PingInterval = cmp.Or(o.PingInterval, DefaultPingInterval)
 	o.MaxConns = cmp.Or(o.MaxConns, listener.MaxConns(DefaultMaxConns))
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, DefaultDrainTimeout)
+	o.LogHeader = http.CanonicalHeaderKey(cmp.Or(o.LogHeader, "X-Request-Id"))
 	o.About = cmp.Or(o.About, "This is a WebSocket server: connect to it with a WebSocket client.")
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -252,6 +260,9 @@ func (o Options) check() error {
 		if err := checkHostPort(withBrackets(h), ""); err != nil {
 			return optionError("Hosts", "%q is not a host as in a Host header, such as example.com or example.com:8080: %w", h, err)
 		}
+	}
+	if o.LogHeader != "" && !isToken(o.LogHeader) {
+		return optionError("LogHeader", "%q is not the name of a header", o.LogHeader)
 	}
 	for _, s := range o.Subprotocols {
 		if !isToken(s) {

@@ -202,26 +202,3 @@ func TestCompression(t *testing.T) {
 		}
 	}
 }
-
-func TestSubprotocols(t *testing.T) {
-	t.Parallel()
-	s := serve(t, echoes, server.Options{Subprotocols: []string{"b", "a"}})
-	for _, tt := range []struct {
-		offer []string
-		want  string
-	}{
-		{nil, ""},
-		{[]string{"c"}, ""},
-		{[]string{"a"}, "a"},
-		{[]string{"a", "b"}, "b"}, // the server's preference
-	} {
-		p := s.dial(t, wstest.DialOptions{Subprotocols: tt.offer})
-		if got := p.Response.Header.Get("Sec-WebSocket-Protocol"); got != tt.want {
-			t.Errorf("%q: got %q, want %q", tt.offer, got, tt.want)
-		}
-		_ = p.Close()
-		if o := s.end(t); o.Subprotocol != tt.want {
-			t.Errorf("%q: the outcome has %q, want %q", tt.offer, o.Subprotocol, tt.want)
-		}
-	}
-}

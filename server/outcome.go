@@ -73,19 +73,20 @@ func (c *Conn) reportClose() {
 	o.Info = c.Info()
 	o.Sent, _ = c.tr.OurClose()
 	defer c.srv.remove(c, o) // even if OnEnd panics
-	c.srv.logEnd(o)
+	c.logEnd(o)
 	if f := c.srv.opts.OnEnd; f != nil {
 		f(o)
 	}
 }
 
 // logEnd logs the line of an ended connection.
-func (s *Server) logEnd(o Outcome) {
+func (c *Conn) logEnd(o Outcome) {
+	s := c.srv
 	ctx := context.Background()
 	if !s.log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 24),
 		slog.String("kind", o.Kind.String()),
 		slog.String("by", o.By.String()),
 		slog.Bool("gone", o.Gone),
@@ -95,14 +96,16 @@ func (s *Server) logEnd(o Outcome) {
 		slog.Int("received", int(o.Received)),
 		slog.Uint64("id", o.ID),
 		slog.String("remote", logged(o.RemoteAddr)),
-		slog.String("uri", logged(o.URI)),
+		slog.String("uri", s.loggedURI(o.URI)),
+	)
+	attrs = append(c.request.attrs(attrs, c.subprotocol),
 		seconds("age_seconds", o.Ended.Sub(o.Since), time.Millisecond),
 		seconds("silent_seconds", max(0, o.Ended.Sub(o.LastReceived)), time.Millisecond),
 		slog.Int64("messages_in", o.MessagesIn),
 		slog.Int64("messages_out", o.MessagesOut),
 		slog.Int64("bytes_in", o.BytesIn),
 		slog.Int64("bytes_out", o.BytesOut),
-	}
+	)
 	if o.Heartbeat.Answered > 0 {
 		attrs = append(attrs, seconds("rtt_seconds", o.Heartbeat.RTT.Last, time.Microsecond))
 	}

@@ -58,6 +58,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 // warn if the request was meant as a handshake and is answered.
 func (s *Server) reportRefusal(r *http.Request, f *refusal) {
 	attrs := []slog.Attr{slog.String("remote", logged(r.RemoteAddr)), slog.Int("status", f.status), slog.String("reason", logged(f.reason.Error()))}
+	attrs = s.newRequestLog(r).attrs(attrs, "")
 	if f.status != 0 && isHandshake(r) {
 		s.warnings.warn(strconv.Itoa(f.status)+" "+f.kind, "refused", attrs...)
 	} else {
@@ -77,7 +78,7 @@ func isHandshake(r *http.Request) bool {
 // flagFor returns the flag that would allow a host, or an origin such as file://, that a
 // client has sent. It has no value if a shell or the flag itself could read it otherwise.
 func flagFor(flag, host string) string {
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]/"
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]/_+"
 	if host == "" || strings.Trim(host, letters) != "" {
 		return flag
 	}

@@ -86,8 +86,7 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 	c.startTimers() // a timer that fires needs c.id
 	c.late = late
 	c.pinned = late // the run waits for the drain, so it cannot end before
-	c.srv.log.Debug("began", "id", c.id, "remote", logged(c.remote), "host", logged(c.host), "uri", logged(c.uri),
-		"subprotocol", logged(c.subprotocol))
+	c.logBegin()
 	if tooLate {
 		c.cutOff()
 	}

@@ -35,7 +35,7 @@ type serveCommand struct {
 	Origin      []string `group:"access" placeholder:"PATTERN" help:"Origin whose pages may connect, besides the server's own: example.com, *.example.com:8443, https://*.example.com. Repeatable."`
 	AnyOrigin   bool     `group:"access" help:"Allow pages of any origin to connect."`
 	Host        []string `group:"access" placeholder:"HOST" help:"Host header to accept; any host unless set. Repeatable."`
-	Subprotocol []string `group:"access" placeholder:"NAME" help:"Subprotocol to support. The server selects the first one that the client offers too. Repeatable."`
+	Subprotocol []string `group:"access" placeholder:"NAME" help:"Subprotocol to support. The server selects the first one that the client offers too. * stands for all that the client offers, in its order. Repeatable."`
 
 	Compression string `group:"messages" default:"off" enum:"off,no-context-takeover,context-takeover" help:"permessage-deflate: off, no-context-takeover or context-takeover. The last compresses better and takes up to 1.2 MB for each connection."`
 	ReadLimit   size   `group:"messages" default:"16MiB" off:"" help:"Longest message, counted after decompression, or off."`
@@ -63,6 +63,8 @@ type serveCommand struct {
 
 	LogFormat   string `group:"log" default:"text" enum:"text,json" help:"Format: text or json. Durations are in seconds."`
 	LogLevel    string `group:"log" default:"info" enum:"debug,info,warn,error" help:"Lowest level to log: debug, info, warn or error."`
+	LogQuery    bool   `group:"log" help:"Log the query of a URI, which may contain a token. Unless set, the log has ?… in its place."`
+	LogHeader   string `group:"log" placeholder:"NAME" help:"Header of the request to log as request_id; X-Request-Id unless set."`
 	LogMessages bool   `group:"log" help:"Print each message to stdout, quoted, 256 bytes at most. With --log-format=json, a line of JSON."`
 }
 
@@ -135,6 +137,8 @@ func (f *serveCommand) serverOptions() server.Options {
 		MaxConnsPerIP:    int(f.MaxConnsPerIP),
 		DrainDelay:       time.Duration(max(0, f.DrainDelay)), // off is no delay
 		DrainTimeout:     time.Duration(f.DrainTimeout),
+		LogQuery:         f.LogQuery,
+		LogHeader:        f.LogHeader,
 	}
 	if f.MaxMissed == 0 {
 		o.MaxMissed = -1 // 0 is the default there
@@ -165,6 +169,8 @@ var serveFlags = map[string]string{
 	"MaxConnsPerIP":    "--max-conns-per-ip",
 	"DrainDelay":       "--drain-delay",
 	"DrainTimeout":     "--drain-timeout",
+	"LogQuery":         "--log-query",
+	"LogHeader":        "--log-header",
 }
 
 // noPort is a flag that does not exist. Its error names the one that does.

@@ -72,6 +72,7 @@ func TestOptions(t *testing.T) {
 		"--handshake-timeout": "7s", "--message-timeout": "7s", "--write-timeout": "7s", "--idle-timeout": "7s",
 		"--max-age": "7s", "--close-timeout": "4s", "--ping-interval": "7s", "--ping-timeout": "4s",
 		"--max-missed": "7", "--max-conns": "7", "--max-conns-per-ip": "7", "--drain-delay": "7s", "--drain-timeout": "7s",
+		"--log-query": "true", "--log-header": "X-Trace",
 	}
 	without := []string{"CheckOrigin", "Error", "Admit", "About", "ParkAfter", "DrainNotice", "OnEnd", "OnRefuse", "Logger"}
 	defaults := reflect.ValueOf(parsed(t).serverOptions())

@@ -18,7 +18,7 @@ import (
 
 // logKeys lists the keys of the log's lines.
 var logKeys = strings.Fields(`time level msg addr url cause id remote host uri subprotocol status reason kind by gone code sent received
-	age_seconds silent_seconds messages_in messages_out bytes_in bytes_out rtt_seconds after_seconds failures connections timeout_seconds acknowledged unacknowledged unwritable suppressed`)
+	age_seconds silent_seconds messages_in messages_out bytes_in bytes_out rtt_seconds after_seconds failures connections timeout_seconds acknowledged unacknowledged unwritable suppressed requested_subprotocols request_id`)
 
 const (
 	// perConn is the maximum number of lines per connection with --log-level=debug.
@@ -62,7 +62,7 @@ func (s *target) checkLog(t *testing.T, a hostile.Attack) {
 			complain("%v: %.1000q", err, line)
 			continue
 		}
-		if fields["msg"] == "refused" && fields["level"] == "WARN" {
+		if msg := fields["msg"]; fields["level"] == "WARN" && (msg == "refused" || msg == "no subprotocol selected") {
 			counts["refused"]++
 			continue
 		}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+)
+
+// mostLoggedHeader is the maximum number of bytes in a line of the log from a header of
+// the request.
+const mostLoggedHeader = 64
+
+// A requestLog has the fields of a request that are only logged if the client sent them.
+// Its strings are quoted and cut.
+type requestLog struct {
+	subprotocols string // that the client requested
+	id           string // value of the header that Options.LogHeader names
+}
+
+// newRequestLog returns nil if the client has sent none of these fields.
+func (s *Server) newRequestLog(r *http.Request) *requestLog {
+	l := requestLog{
+		subprotocols: cut(strings.Join(requestedSubprotocols(r), ", "), mostLoggedHeader),
+		id:           cut(strings.Join(r.Header[s.opts.LogHeader], ", "), mostLoggedHeader),
+	}
+	if l == (requestLog{}) {
+		return nil
+	}
+	return &l
+}
+
+// attrs appends the fields to attrs, beside the subprotocol that was chosen.
+func (l *requestLog) attrs(attrs []slog.Attr, subprotocol string) []slog.Attr {
+	if l == nil {
+		return attrs
+	}
+	if l.subprotocols != "" {
+		attrs = append(attrs, slog.String("subprotocol", logged(subprotocol)), slog.String("requested_subprotocols", l.subprotocols))
+	}
+	if l.id != "" {
+		attrs = append(attrs, slog.String("request_id", l.id))
+	}
+	return attrs
+}
+
+// loggedURI returns the URI of a request for a line of the log. Its query and user information
+// may contain a secret.
+func (s *Server) loggedURI(uri string) string {
+	if !s.opts.LogQuery {
+		path, _, query := strings.Cut(uri, "?")
+		uri = path
+		if scheme, rest, absolute := strings.Cut(path, "://"); absolute && !strings.HasPrefix(path, "/") {
+			authority, _, _ := strings.Cut(rest, "/")
+			if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+				uri = scheme + "://…" + rest[i:]
+			}
+		}
+		if query {
+			uri += "?…"
+		}
+	}
+	return logged(uri)
+}
+
+// logBegin logs the line of a connection that has begun.
+func (c *Conn) logBegin() {
+	ctx := context.Background()
+	if !c.srv.log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.Uint64("id", c.id),
+		slog.String("remote", logged(c.remote)),
+		slog.String("host", logged(c.host)),
+		slog.String("uri", c.srv.loggedURI(c.uri)),
+	}
+	c.srv.log.LogAttrs(ctx, slog.LevelDebug, "began", c.request.attrs(attrs, c.subprotocol)...)
+}
+
+// anySubprotocol in Options.Subprotocols stands for those that the client requests.
+const anySubprotocol = "*"
+
+// subprotocols returns the subprotocols that can be chosen for r, in order of preference.
+func (s *Server) subprotocols(r *http.Request) []string {
+	var all []string
+	for i, name := range s.opts.Subprotocols {
+		if name == anySubprotocol {
+			all = append(append(all, s.opts.Subprotocols[:i]...), requestedSubprotocols(r)...)
+			return append(all, s.opts.Subprotocols[i+1:]...)
+		}
+	}
+	return s.opts.Subprotocols
+}
+
+// requestedSubprotocols returns the subprotocols that the client requests, in its order
+// of preference (RFC 6455, section 11.3.4). It leaves out what is no token.
+func requestedSubprotocols(r *http.Request) (names []string) {
+	for _, v := range r.Header["Sec-Websocket-Protocol"] {
+		for name := range strings.SplitSeq(v, ",") {
+			if name = strings.TrimSpace(name); isToken(name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// warnSubprotocol warns of a client whose requested subprotocols are all unknown. RFC
+// 6455 lets the server accept the handshake, and browsers then close the connection.
+func (s *Server) warnSubprotocol(c *Conn, r *http.Request) {
+	requested := requestedSubprotocols(r)
+	if len(requested) == 0 || c.subprotocol != "" {
+		return
+	}
+	reason := "the client requested subprotocols and gets none, so it may close the connection; Subprotocols (" +
+		flagFor("--subprotocol", requested[0]) + ") can select one"
+	attrs := c.request.attrs([]slog.Attr{slog.String("remote", logged(r.RemoteAddr)), slog.String("reason", reason)}, "")
+	s.warnings.warn("subprotocol", "no subprotocol selected", attrs...)
+}
