@@ -74,6 +74,8 @@ func TestWrong(t *testing.T) {
 		o      probe.Options
 	}{
 		"403":              {handle: says("HTTP/1.1 403 \x1b[31mNo\r\nContent-Length: 9\r\n\r\nnot\x1b\nhere"), step: probe.Handshake, want: `^did not open a WebSocket: the answer is 403 Forbidden: "not\\x1b"$`},
+		"426":              {handle: says("HTTP/1.1 426 x\r\nContent-Length: 2\r\n\r\nno"), step: probe.Handshake, want: `: the answer is 426 Upgrade Required: "no"; a proxy has probably removed the Upgrade header of the request$`},
+		"426 of wsecho":    {handle: says("HTTP/1.1 426 x\r\nContent-Length: 28\r\n\r\na proxy has probably removed"), step: probe.Handshake, want: `: the answer is 426 Upgrade Required: "a proxy has probably removed"$`},
 		"302":              {handle: says("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), step: probe.Handshake, want: `: the answer is 302 Found, to "http://127\.0\.0\.1:1/"$`},
 		"200":              {handle: says("HTTP/1.1 200 OK\r\n\r\n<html>"), step: probe.Handshake, want: `: the answer is 200 OK: "<html>"$`},
 		"not HTTP":         {handle: says("SSH-2.0-\x1bOpenSSH\r\n"), step: probe.Handshake, want: `: the answer is not HTTP: "SSH-2\.0-\\x1bOpenSSH"$`},

@@ -27,7 +27,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 		return nil, f
 	}
 	if !canHijack(w) { // else coder would answer 101, followed by the text of an error
-		return nil, refuse(http.StatusNotImplemented, "the HTTP server does not let a handler take over the connection")
+		return nil, cannotHijack(w, r)
 	}
 	extensions, params, err := deflate.Negotiate(r.Header.Values("Sec-WebSocket-Extensions"), s.opts.Compression)
 	if err != nil {

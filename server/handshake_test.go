@@ -62,7 +62,7 @@ func TestRoutes(t *testing.T) {
 		body    string
 	}{
 		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 200, "what this is\n"},
-		{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 426, "only a WebSocket handshake is answered here\n"},
+		{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 405, "method \"PRI\" is not allowed here\n"},
 		{"GET /?q HTTP/1.1\r\nHost: x\r\n\r\n", 200, "what this is\n"},
 		{"GET / HTTP/1.0\r\n\r\n", 200, "what this is\n"},
 		{"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 200, "ok\n"},
@@ -104,7 +104,7 @@ func TestBadHandshakes(t *testing.T) {
 		{"", http.Header{"Sec-WebSocket-Key": {wstest.SampleKey, wstest.SampleKey}}, 400, "multiple", "", ""},
 		{"POST / HTTP/1.1", http.Header{"Content-Length": {"0"}}, 405, "method", "Allow", "GET"},
 		{"GET / HTTP/1.0", nil, 426, "HTTP/1.1", "Upgrade", "websocket"},
-		{"", http.Header{"Connection": {"keep-alive"}}, 200, "", "", ""}, // a plain GET of /
+		{"", http.Header{"Connection": {"keep-alive"}}, 426, "a proxy has probably removed", "Upgrade", "websocket"},
 		{"GET /ws HTTP/1.1", http.Header{"Upgrade": {"websockets"}}, 426, "", "Upgrade", "websocket"},
 	} {
 		request := string(wstest.Request(s.url, "", tt.header))
@@ -118,8 +118,11 @@ func TestBadHandshakes(t *testing.T) {
 		if tt.field != "" && r.Header.Get(tt.field) != tt.value {
 			t.Errorf("%s %v: got %v, want %s: %s", tt.line, tt.header, r.Header, tt.field, tt.value)
 		}
-		if tt.status == 426 && !strings.Contains(tt.line, "1.0") && (r.Header.Get("Sec-Websocket-Version") != "13" || !strings.EqualFold(strings.Split(r.Header.Get("Connection"), ",")[0], "upgrade")) {
+		if tt.status == 426 && r.Header.Get("Sec-Websocket-Version") != "13" {
 			t.Errorf("%s %v: got %v", tt.line, tt.header, r.Header)
+		}
+		if !r.Close { // a proxy may tunnel whatever follows
+			t.Errorf("%s %v: the connection is kept after %d", tt.line, tt.header, r.StatusCode)
 		}
 	}
 	if n := s.open(); n != 0 {
@@ -305,7 +308,7 @@ func TestUpgradeOfAnOldConnection(t *testing.T) {
 	s := serve(t, echoes, server.Options{HandshakeTimeout: timeout})
 	for name, first := range map[string]string{
 		"plain":   "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
-		"refused": string(wstest.Request(s.url, "", http.Header{"Origin": {"http://evil.com"}})),
+		"refused": "GET /ws HTTP/1.1\r\nHost: x\r\n\r\n",
 	} {
 		p := s.raw(t)
 		if r, _ := roundTrip(t, p, first); r.Close {
@@ -316,6 +319,91 @@ func TestUpgradeOfAnOldConnection(t *testing.T) {
 			t.Errorf("%s: got %d %s", name, r.StatusCode, body)
 		}
 	}
+}
+
+// TestWithoutUpgrade: a proxy has removed a header of the handshake. The answer says so.
+func TestWithoutUpgrade(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{})
+	const key, version = "Sec-WebSocket-Key: " + wstest.SampleKey + "\r\n", "Sec-WebSocket-Version: 13\r\n"
+	for _, path := range []string{"/", "/ws", "/healthz"} {
+		for _, fields := range []string{key + version, key, version, key + version + "Upgrade: websocket\r\n", key + "Connection: Upgrade\r\n"} {
+			r, body := roundTrip(t, s.raw(t), "GET "+path+" HTTP/1.1\r\nHost: x\r\n"+fields+"\r\n")
+			if r.StatusCode != 426 || !strings.Contains(body, "a proxy has probably removed") {
+				t.Errorf("%s, %q: got %d %q", path, fields, r.StatusCode, body)
+			}
+		}
+	}
+}
+
+// TestMethods: other methods than GET and HEAD get 405, and the connection is kept.
+func TestMethods(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{})
+	p := s.raw(t)
+	for _, line := range []string{"POST /", "PUT /healthz", "DELETE /readyz", "OPTIONS /", "TRACE /", "get /", "OPTIONS *", "POST *", "CONNECT x:80"} {
+		r, body := roundTrip(t, p, line+" HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+		if r.StatusCode != 405 || r.Header.Get("Allow") != "GET, HEAD" || !strings.Contains(body, "method") {
+			t.Errorf("%s: got %d, %v, %q", line, r.StatusCode, r.Header, body)
+		}
+	}
+	for _, line := range []string{"POST /", "OPTIONS *"} { // a body that does not come does not delay the answer
+		r, _ := roundTrip(t, s.raw(t), line+" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+		if r.StatusCode != 405 || !r.Close {
+			t.Errorf("%s: got %d, close: %v", line, r.StatusCode, r.Close)
+		}
+	}
+}
+
+// TestAnsweredByNetHTTP: net/http answers some requests itself. It closes the connection
+// after each, so that a peer cannot send thousands of them past the fairness of the server.
+func TestAnsweredByNetHTTP(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{})
+	for request, status := range map[string]int{
+		"GET / HTTP/1.1\r\n\r\n":                                    400,
+		"GET / HTTP/3.1\r\nHost: x\r\n\r\n":                         505,
+		"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: x\r\n\r\n": 501,
+		"GET / HTTP/1.1\r\nHost: x\r\nExpect: x\r\n\r\n":            417,
+		"GET /" + strings.Repeat("x", 20<<10) + " HTTP/1.1\r\n\r\n": 431,
+	} {
+		p := s.raw(t)
+		r, _ := roundTrip(t, p, request)
+		if r.StatusCode != status || !r.Close {
+			t.Errorf("%.60q: got %d, close: %v, want %d and close", request, r.StatusCode, r.Close, status)
+		}
+	}
+}
+
+// TestHTTP: Options.HTTP serves what is no handshake, and the server still answers its own
+// paths.
+func TestHTTP(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %s %v", r.Method, r.URL.Path, body, err)
+	})})
+	for _, tt := range []struct {
+		request string
+		status  int
+		body    string
+	}{
+		{"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 200, "GET /  <nil>"},
+		{"POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\na=b\n", 200, "POST /form a=b\n <nil>"},
+		{"POST /form HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n\r\n", 200, "POST /form a=b <nil>"},
+		{"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 200, "ok\n"},
+		{"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n", 200, "ok\n"},
+		{"GET /ws HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Version: 13\r\n\r\n", 426, ""},
+		{string(wstest.Request(s.url+"ws", "", http.Header{"Sec-WebSocket-Version": {"8"}})), 400, ""},
+	} {
+		r, body := roundTrip(t, s.raw(t), tt.request)
+		if r.StatusCode != tt.status || tt.body != "" && body != tt.body {
+			t.Errorf("%q: got %d %q, want %d %q", tt.request, r.StatusCode, body, tt.status, tt.body)
+		}
+	}
+	p := s.dial(t, wstest.DialOptions{})
+	send(t, p, wstest.TextFrame("x"))
+	hear(t, p, wstest.Text, "x")
 }
 
 // TestHandshakeWithBody: the server refuses a handshake with a body, which two servers

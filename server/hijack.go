@@ -46,6 +46,26 @@ func canHijack(w http.ResponseWriter) bool {
 	}
 }
 
+// cannotHijack returns the refusal for a ResponseWriter without Hijack.
+func cannotHijack(w http.ResponseWriter, r *http.Request) *refusal {
+	if r.ProtoMajor >= 2 {
+		return refuse(http.StatusNotImplemented, "WebSocket over HTTP/2 is not served; connect with HTTP/1.1")
+	}
+	return refuse(http.StatusNotImplemented, "the handler cannot take over the connection, because the ResponseWriter %T has no method Hijack; "+
+		"a middleware without the method Unwrap, or http.TimeoutHandler, has wrapped that of the HTTP server", lowest(w))
+}
+
+// lowest returns the writer that the Unwrap methods lead to.
+func lowest(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = u.Unwrap()
+	}
+}
+
 func (h *hijack) WriteHeader(status int) { h.status = status }
 
 func (h *hijack) Write(p []byte) (int, error) { return len(p), nil }

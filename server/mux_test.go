@@ -3,6 +3,8 @@ package server_test
 import (
 	"bufio"
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -115,10 +117,18 @@ func TestMiddleware(t *testing.T) {
 	mux.Handle("/timeout", http.TimeoutHandler(s, soon, ""))
 	ts := httptest.NewServer(mux)
 	defer ts.Close()
-	for path, want := range map[string]int{"/hiding": 501, "/unwrapping": 101, "/timeout": 501} {
-		target := &testServer{url: "ws" + ts.URL[len("http"):] + path}
-		if got, body := target.status(t, nil); got != want {
-			t.Errorf("%s: got %d %q, want %d", path, got, body, want)
+	for _, tt := range []struct {
+		path   string
+		status int
+		says   string
+	}{
+		{"/hiding", 501, "server_test.hiding has no method Hijack"},
+		{"/unwrapping", 101, ""},
+		{"/timeout", 501, "*http.timeoutWriter has no method Hijack"},
+	} {
+		target := &testServer{url: "ws" + ts.URL[len("http"):] + tt.path}
+		if got, body := target.status(t, nil); got != tt.status || !strings.Contains(body, tt.says) {
+			t.Errorf("%s: got %d %q, want %d %q", tt.path, got, body, tt.status, tt.says)
 		}
 	}
 	if err := s.Shutdown(context.Background()); err != nil {
@@ -126,27 +136,98 @@ func TestMiddleware(t *testing.T) {
 	}
 }
 
-// TestKeptAlive refuses a handshake under an http.Server without timeouts. The server
-// answers the next request on the connection, after the handshake timeout.
-func TestKeptAlive(t *testing.T) {
+// TestRefusedIsClosed: the connection is closed after a refused handshake, under another
+// http.Server too.
+func TestRefusedIsClosed(t *testing.T) {
 	t.Parallel()
-	s, err := server.New(echoes, server.Options{HandshakeTimeout: 50 * time.Millisecond})
+	s, err := server.New(echoes, server.Options{MaxConns: 1, Admit: func(r *http.Request) (any, error) {
+		if r.URL.Path == "/denied" {
+			return nil, errors.New("no ticket")
+		}
+		return nil, nil
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ts := httptest.NewServer(s)
 	defer ts.Close()
-	p, err := wstest.RawDial("ws"+ts.URL[len("http"):], wstest.DialOptions{})
+	url := "ws" + ts.URL[len("http"):]
+	for _, tt := range []struct {
+		path   string
+		header http.Header
+		status int
+	}{
+		{"/", http.Header{"Sec-WebSocket-Key": {"short"}}, 400},
+		{"/", http.Header{"Origin": {"http://elsewhere.example"}}, 403},
+		{"/denied", nil, 403},
+		{"/", http.Header{"Upgrade": {"h2c"}, "Sec-WebSocket-Key": {}, "Sec-WebSocket-Version": {}}, 200},
+	} {
+		p, err := wstest.RawDial(url, wstest.DialOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		r, _ := roundTrip(t, p, string(wstest.Request(url+tt.path, "", tt.header)))
+		if r.StatusCode != tt.status || r.Close != (tt.status != 200) {
+			t.Errorf("%s %v: got %d, close: %v, want %d", tt.path, tt.header, r.StatusCode, r.Close, tt.status)
+		}
+	}
+}
+
+// TestHTTP2: an answer over HTTP/2 has no headers that are a protocol error there, and no
+// handshake is accepted.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	s, err := server.New(echoes, server.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
-	if r, _ := roundTrip(t, p, string(wstest.Request(ts.URL, "short", nil))); r.StatusCode != 400 {
-		t.Errorf("got %d", r.StatusCode)
+	for _, tt := range []struct {
+		method, path string
+		header       http.Header
+		status       int
+		says         string
+	}{
+		{"GET", "/", nil, 200, ""},
+		{"GET", "/ws", nil, 426, "only a WebSocket handshake"},
+		{"GET", "/", http.Header{"Sec-Websocket-Version": {"13"}}, 426, "a proxy has probably removed"},
+		{"POST", "/", nil, 405, "method"},
+		{"POST", "/ws", nil, 426, "only a WebSocket handshake"},
+		{"CONNECT", "/", http.Header{":protocol": {"websocket"}}, 501, "HTTP/1.1"},
+		{"CONNECT", "/ws", http.Header{":protocol": {"websocket"}, "Sec-Websocket-Version": {"13"}}, 501, "HTTP/1.1"},
+	} {
+		r := httptest.NewRequest(tt.method, "https://x"+tt.path, nil)
+		r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
+		if tt.method == "POST" {
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("x")), 1
+		}
+		for name, values := range tt.header {
+			r.Header[name] = values
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) {
+			t.Errorf("%s %s %v: got %d %q, want %d %q", tt.method, tt.path, tt.header, w.Code, w.Body, tt.status, tt.says)
+		}
+		for _, name := range []string{"Connection", "Upgrade", "Keep-Alive", "Transfer-Encoding"} {
+			if v := w.Header()[name]; v != nil {
+				t.Errorf("%s %s: the answer has %s: %q", tt.method, tt.path, name, v)
+			}
+		}
 	}
-	time.Sleep(100 * time.Millisecond)
-	if r, _ := roundTrip(t, p, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); r.StatusCode != 200 {
-		t.Errorf("got %d", r.StatusCode)
+	ts := httptest.NewUnstartedServer(s)
+	ts.EnableHTTP2 = true
+	ts.StartTLS()
+	defer ts.Close()
+	for _, path := range []string{"/", "/ws"} {
+		r, err := ts.Client().Get(ts.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = r.Body.Close()
+		if r.ProtoMajor != 2 || r.StatusCode != 200 && r.StatusCode != 426 {
+			t.Errorf("%s: got %s %d", path, r.Proto, r.StatusCode)
+		}
 	}
 }
 

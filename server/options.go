@@ -57,7 +57,8 @@ type Options struct {
 	// 0: websocket.CompressionDisabled.
 	Compression websocket.CompressionMode
 	// Error answers a refused request with the status and the reason, which is one
-	// sentence. Headers such as Retry-After are set already. Nil: the answer is the
+	// sentence. Headers such as Retry-After are set already. So is "Connection: close" for
+	// a request with an Upgrade header or a body. Nil: the answer is the
 	// reason as plain text.
 	Error func(w http.ResponseWriter, r *http.Request, status int, reason error)
 	// Admit is called for each handshake that is right and whose origin is allowed.
@@ -69,6 +70,12 @@ type Options struct {
 	// About is the answer to a plain GET of /.
 	// "": a line that says that this is a WebSocket server.
 	About string
+
+	// HTTP serves the requests that are no WebSocket handshake under Serve, except /healthz
+	// and /readyz. HandshakeTimeout bounds each request and its answer;
+	// [http.ResponseController] can give a request more time. Under another HTTP server its
+	// mux does that. Nil: / is answered with About and any other path with 426.
+	HTTP http.Handler
 
 	// ReadLimit is the longest message from a peer, in bytes after inflation.
 	// 0: 16 MiB; negative: no limit.

@@ -41,11 +41,21 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	case 0:
 		return
 	case http.StatusUpgradeRequired: // RFC 9110, section 15.5.22
-		h.Set("Upgrade", "websocket")
-		h.Set("Connection", "Upgrade")
+		if r.ProtoMajor < 2 { // else Upgrade is a protocol error (RFC 9113, section 8.2.2)
+			h.Set("Upgrade", "websocket")
+			h.Set("Connection", "Upgrade")
+		}
 		h.Set("Sec-WebSocket-Version", "13")
 	case http.StatusMethodNotAllowed:
-		h.Set("Allow", http.MethodGet)
+		h.Set("Allow", "GET, HEAD")
+		if isUpgrade(r) {
+			h.Set("Allow", http.MethodGet)
+		}
+	}
+	// Some proxies tunnel after a request with Upgrade, whatever the status is. They would
+	// take the next client's request for data of this one.
+	if r.Header["Upgrade"] != nil || hasBody(r) {
+		closeAfter(w, r)
 	}
 	if f.retry {
 		h.Set("Retry-After", "1")

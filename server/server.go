@@ -34,7 +34,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"example.com/wsecho/internal/fairness"
 	"example.com/wsecho/internal/handshake"
 	"example.com/wsecho/internal/transport"
 )
@@ -108,9 +107,10 @@ func New(h Handler, o Options) (*Server, error) {
 }
 
 // ServeHTTP accepts a WebSocket on any path. Under another HTTP server than Serve's it
-// returns when the connection has ended. It answers other requests: /healthz with 200,
-// /readyz with 200 until a drain begins and then with 503, / with Options.About, and any
-// other path with 426.
+// returns when the connection has ended. It answers GET and HEAD for other requests:
+// /healthz with 200, /readyz with 200 until a drain begins and then with 503, / with
+// Options.About, and any other path with 426. Under Serve, Options.HTTP can answer all
+// but the first two.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer answering(r)()
 	start := handshakeStart(r)
@@ -120,7 +120,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if hasBody(r) {
 		// Proxies disagree on where such a request ends.
-		w.Header().Set("Connection", "close")
 		s.refuse(w, r, refuse(http.StatusBadRequest, "a WebSocket handshake has no body"))
 		return
 	}
@@ -159,38 +158,6 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string, star
 		c.ip = ip
 	}
 	return c, f
-}
-
-// yield lets other connections run. One connection may send thousands of requests at
-// once, and net/http would answer all of them first.
-func yield() { new(fairness.Yielder).Yield() }
-
-func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	if hasBody(r) {
-		h.Set("Connection", "close") // or net/http would wait for it
-	}
-	yield()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	status, text := http.StatusOK, "ok"
-	switch r.URL.Path {
-	case "/healthz":
-	case "/readyz":
-		if s.isNotReady() {
-			status, text = http.StatusServiceUnavailable, "draining"
-		}
-	case "/":
-		text = s.opts.About
-	default:
-		s.refuse(w, r, refuse(http.StatusUpgradeRequired, "only a WebSocket handshake is answered here"))
-		return
-	}
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write([]byte(text + "\n")) // fails only if the client is gone
-	}
 }
 
 func (s *Server) isNotReady() bool {
@@ -249,8 +216,6 @@ func (s *Server) remove(c *Conn, o Outcome) {
 	s.mu.Unlock()
 	s.releaseSlot(c.ip)
 }
-
-func hasBody(r *http.Request) bool { return r.ContentLength != 0 || len(r.TransferEncoding) > 0 }
 
 // isUpgrade reports whether r asks for a WebSocket (RFC 6455, section 4.2.1, items 3 and
 // 4). accept checks the rest.

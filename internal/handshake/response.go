@@ -106,8 +106,12 @@ func refusal(response *http.Response) error {
 	}
 	b := make([]byte, 200)
 	n, _ := io.ReadFull(response.Body, b) // a part of the body explains, too
-	if line, _, _ := bytes.Cut(bytes.TrimSpace(b[:n]), []byte("\n")); len(line) > 0 {
+	line, _, _ := bytes.Cut(bytes.TrimSpace(b[:n]), []byte("\n"))
+	if len(line) > 0 {
 		text += ": " + Quoted(line)
+	}
+	if response.StatusCode == http.StatusUpgradeRequired && !bytes.Contains(line, []byte("proxy")) {
+		text += "; a proxy has probably removed the Upgrade header of the request"
 	}
 	return &Error{Text: text}
 }

@@ -1,0 +1,101 @@
+package server
+
+import (
+	"io"
+	"net/http"
+
+	"example.com/wsecho/internal/fairness"
+)
+
+// plain answers a request that is no WebSocket handshake.
+func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
+	yield()
+	if f := checkPlain(r); f != nil {
+		s.refuse(w, r, f)
+		return
+	}
+	status, text := http.StatusOK, "ok"
+	switch path := r.URL.Path; {
+	case path == "/healthz":
+	case path == "/readyz":
+		if s.isNotReady() {
+			status, text = http.StatusServiceUnavailable, "draining"
+		}
+	case s.opts.HTTP != nil && owned(r) == s:
+		s.opts.HTTP.ServeHTTP(w, withWaitingBody(r))
+		return
+	case path == "/":
+		text = s.opts.About
+	case r.Method == http.MethodConnect || path == "*": // OPTIONS *; RFC 9110, section 9.3.7
+		s.refuse(w, r, refuse(http.StatusMethodNotAllowed, "method %q is not allowed here", r.Method))
+		return
+	default:
+		s.refuse(w, r, refuse(http.StatusUpgradeRequired, "only a WebSocket handshake is answered here"))
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		s.refuse(w, r, refuse(http.StatusMethodNotAllowed, "method %q is not allowed here", r.Method))
+		return
+	}
+	h := w.Header()
+	if hasBody(r) {
+		closeAfter(w, r)
+	}
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write([]byte(text + "\n")) // fails only if the client is gone
+	}
+}
+
+// checkPlain refuses a request that was meant as a handshake.
+func checkPlain(r *http.Request) *refusal {
+	switch {
+	case r.Method == http.MethodConnect && r.Header[":protocol"] != nil: // RFC 8441
+		return refuse(http.StatusNotImplemented, "WebSocket over HTTP/2 is not served; connect with HTTP/1.1")
+	case isHandshake(r):
+		// Clients such as wsecho check show the first 80 bytes.
+		return refuse(http.StatusUpgradeRequired, "a proxy has probably removed this handshake's Upgrade or Connection header; "+
+			"it must pass on both \"Upgrade: websocket\" and \"Connection: Upgrade\"")
+	}
+	return nil
+}
+
+// yield lets other connections run. One connection may send thousands of requests at
+// once, and net/http would answer all of them first.
+func yield() { new(fairness.Yielder).Yield() }
+
+func hasBody(r *http.Request) bool { return r.ContentLength != 0 || len(r.TransferEncoding) > 0 }
+
+// closeAfter makes net/http close the connection after the answer. Over HTTP/2, a
+// Connection header is a protocol error (RFC 9113, section 8.2.2).
+func closeAfter(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor < 2 {
+		w.Header()["Connection"] = append([]string{"close"}, w.Header()["Connection"]...)
+	}
+}
+
+// withWaitingBody returns r with a body whose Read does not protect the connection from
+// eviction, since it waits for the peer.
+func withWaitingBody(r *http.Request) *http.Request {
+	a, ok := r.Context().Value(acceptedKey{}).(*accepted)
+	if !ok || !hasBody(r) {
+		return r
+	}
+	waiting := *r
+	waiting.Body = waitingBody{r.Body, a}
+	return &waiting
+}
+
+type waitingBody struct {
+	io.ReadCloser
+	*accepted
+}
+
+func (b waitingBody) Read(p []byte) (int, error) {
+	b.pending.End(b.conn)
+	defer b.pending.Begin(b.conn)
+	return b.ReadCloser.Read(p)
+}
