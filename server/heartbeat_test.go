@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,6 +130,26 @@ func TestStalledPeer(t *testing.T) {
 			t.Errorf("ended after %v, want %v", d, server.DefaultWriteTimeout)
 		}
 	})
+}
+
+// TestMinWriteRate: the peer reads a little less than the default rate. The connection ends
+// as write-stalled after the write timeout, unless the rate is off.
+func TestMinWriteRate(t *testing.T) {
+	for _, rate := range []int64{0, -1} {
+		onPipes(t, stall, server.Options{MinWriteRate: rate, PingInterval: -1}, func(s *testServer, p *wstest.Peer) {
+			start := time.Now()
+			b := make([]byte, server.DefaultMinWriteRate-1)
+			for err := p.NetConn().SetReadDeadline(time.Time{}); err == nil && time.Since(start) < time.Minute; {
+				time.Sleep(time.Second)
+				_, err = io.ReadFull(p.NetConn(), b)
+			}
+			o := <-s.ends
+			wantKind(t, o, ending.WriteStalled)
+			if d := o.Ended.Sub(start); rate == 0 && d != server.DefaultWriteTimeout || rate < 0 && d < time.Minute {
+				t.Errorf("rate %d: ended after %v, want %v at the default rate and more than a minute without", rate, d, server.DefaultWriteTimeout)
+			}
+		})
+	}
 }
 
 // TestSlowIsNotIdle sends a message for longer than the idle timeout. Pings do not

@@ -145,6 +145,7 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		Deflate:        h.deflate,
 		MessageTimeout: within(s.opts.MessageTimeout),
 		WriteTimeout:   within(s.opts.WriteTimeout),
+		MinWriteRate:   max(0, s.opts.MinWriteRate),
 		Flusher:        &s.flusher,
 		ServeReady:     h.parks,
 		OnClose:        c.onPeerClose,

@@ -108,9 +108,14 @@ type Options struct {
 	// its first header to the last byte of its payload. Control frames in between do not
 	// extend it. 0: 30 s; negative: off.
 	MessageTimeout time.Duration
-	// WriteTimeout is the longest time that a write may make no progress.
-	// 0: 10 s; negative: off.
+	// WriteTimeout is the longest time that a write may wait without enough progress: see
+	// MinWriteRate. 0: 10 s; negative: off, and then MinWriteRate has no effect.
 	WriteTimeout time.Duration
+	// MinWriteRate is the least progress of a write that waits, in bytes per second. In each
+	// WriteTimeout, the peer must acknowledge this many bytes for each second, or the rest
+	// of the message. Otherwise a peer that reads slowly could hold the memory of a large
+	// message for a long time. 0: 8 KiB; negative: any progress is enough.
+	MinWriteRate int64
 	// IdleTimeout ends a connection without a message for this long. Pings and pongs do
 	// not count. 0 or negative: off.
 	IdleTimeout time.Duration
@@ -178,6 +183,7 @@ const (
 	DefaultHandshakeTimeout = 5 * time.Second
 	DefaultMessageTimeout   = 30 * time.Second
 	DefaultWriteTimeout     = 10 * time.Second
+	DefaultMinWriteRate     = 8 << 10
 	DefaultCloseTimeout     = 3 * time.Second
 	DefaultMaxConns         = 10_000
 	DefaultDrainTimeout     = 15 * time.Second
@@ -206,6 +212,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.HandshakeTimeout = cmp.Or(o.HandshakeTimeout, DefaultHandshakeTimeout)
 	o.MessageTimeout = cmp.Or(o.MessageTimeout, DefaultMessageTimeout)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, DefaultWriteTimeout)
+	o.MinWriteRate = cmp.Or(o.MinWriteRate, DefaultMinWriteRate)
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, DefaultCloseTimeout)
 	o.PingInterval = cmp.Or(o.PingInterval, DefaultPingInterval)
 	o.MaxConns = cmp.Or(o.MaxConns, listener.MaxConns(DefaultMaxConns))

@@ -44,7 +44,8 @@ type serveCommand struct {
 
 	HandshakeTimeout duration `group:"timeouts" default:"5s" off:"" help:"Longest handshake, from the first byte of the request to the last byte of the response."`
 	MessageTimeout   duration `group:"timeouts" default:"30s" off:"" help:"Longest time from the first to the last byte of a message."`
-	WriteTimeout     duration `group:"timeouts" default:"10s" off:"" help:"Longest time that a write may make no progress."`
+	WriteTimeout     duration `group:"timeouts" default:"10s" off:"" help:"Longest time that a write may wait without enough progress."`
+	MinWriteRate     size     `group:"timeouts" default:"8KiB" off:"" help:"Least progress of a write that waits, in bytes per second, measured over the write timeout. off: any progress is enough."`
 	IdleTimeout      duration `group:"timeouts" default:"off" off:"" help:"Longest time without a message. Pings and pongs do not count."`
 	MaxAge           duration `group:"timeouts" default:"off" off:"" help:"Longest life of a connection, plus or minus 10 %."`
 
@@ -127,6 +128,7 @@ func (f *serveCommand) serverOptions() server.Options {
 		HandshakeTimeout: time.Duration(f.HandshakeTimeout),
 		MessageTimeout:   time.Duration(f.MessageTimeout),
 		WriteTimeout:     time.Duration(f.WriteTimeout),
+		MinWriteRate:     int64(f.MinWriteRate),
 		IdleTimeout:      time.Duration(f.IdleTimeout),
 		MaxAge:           time.Duration(f.MaxAge),
 		CloseTimeout:     time.Duration(f.CloseTimeout),
@@ -159,6 +161,7 @@ var serveFlags = map[string]string{
 	"HandshakeTimeout": "--handshake-timeout",
 	"MessageTimeout":   "--message-timeout",
 	"WriteTimeout":     "--write-timeout",
+	"MinWriteRate":     "--min-write-rate",
 	"IdleTimeout":      "--idle-timeout",
 	"MaxAge":           "--max-age",
 	"CloseTimeout":     "--close-timeout",

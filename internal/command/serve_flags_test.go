@@ -50,6 +50,7 @@ func TestDefaults(t *testing.T) {
 		HandshakeTimeout: server.DefaultHandshakeTimeout,
 		MessageTimeout:   server.DefaultMessageTimeout,
 		WriteTimeout:     server.DefaultWriteTimeout,
+		MinWriteRate:     server.DefaultMinWriteRate,
 		IdleTimeout:      off,
 		MaxAge:           off,
 		CloseTimeout:     server.DefaultCloseTimeout,
@@ -69,7 +70,7 @@ func TestOptions(t *testing.T) {
 	set := map[string]string{
 		"--origin": "example.com", "--any-origin": "true", "--host": "example.com", "--subprotocol": "chat",
 		"--compression": "context-takeover", "--read-limit": "7", "--read-buffer": "777", "--write-buffer": "777",
-		"--handshake-timeout": "7s", "--message-timeout": "7s", "--write-timeout": "7s", "--idle-timeout": "7s",
+		"--handshake-timeout": "7s", "--message-timeout": "7s", "--write-timeout": "7s", "--min-write-rate": "7", "--idle-timeout": "7s",
 		"--max-age": "7s", "--close-timeout": "4s", "--ping-interval": "7s", "--ping-timeout": "4s",
 		"--max-missed": "7", "--max-conns": "7", "--max-conns-per-ip": "7", "--drain-delay": "7s", "--drain-timeout": "7s",
 		"--log-query": "true", "--log-header": "X-Trace",

@@ -24,27 +24,52 @@ func Unread(sock net.Conn) int { return max(0, queue(sock, 0x541B)) }
 // It is negative for a connection that is not TCP.
 func NotAcked(sock net.Conn) int { return queue(sock, 0x5411) }
 
+// Acked returns how many bytes the peer has acknowledged since the connection began, plus
+// or minus a constant. It returns -1 if that is not known: the connection is not TCP, or the
+// kernel is older than 4.1.
+func Acked(sock net.Conn) int64 {
+	var info struct {
+		_     [120]byte
+		acked int64
+	} // the beginning of struct tcp_info
+	if tcpInfo(sock, unsafe.Pointer(&info), unsafe.Sizeof(info)) != int(unsafe.Sizeof(info)) {
+		return -1
+	}
+	return info.acked
+}
+
 // Unanswered reports whether the kernel has retransmitted bytes and received no
 // acknowledgment since. The peer may be gone, or the path may be broken. A live peer with
 // a full window answers window probes, so it does not count.
 func Unanswered(sock net.Conn) bool {
+	var info struct{ state, caState, retransmits, probes byte } // the beginning of struct tcp_info
+	n := tcpInfo(sock, unsafe.Pointer(&info), unsafe.Sizeof(info))
+	// An answer sets both to 0. One unanswered probe is normal.
+	return n > 0 && (info.retransmits > 0 || info.probes > 1)
+}
+
+// tcpInfo reads at most size bytes of the socket's struct tcp_info into p. It returns their
+// number, 0 if the connection is not TCP.
+func tcpInfo(sock net.Conn, p unsafe.Pointer, size uintptr) int {
 	tcp, ok := sock.(*net.TCPConn)
 	if !ok {
-		return false
+		return 0
 	}
 	raw, err := tcp.SyscallConn()
 	if err != nil {
-		return false
+		return 0
 	}
-	var info struct{ state, caState, retransmits, probes byte } // the first of struct tcp_info
-	size := uint32(unsafe.Sizeof(info))
-	var errno syscall.Errno
+	n := uint32(size)
 	err = raw.Control(func(fd uintptr) {
-		_, _, errno = syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
-			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+		if _, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
+			uintptr(p), uintptr(unsafe.Pointer(&n)), 0); errno != 0 {
+			n = 0
+		}
 	})
-	// An answer sets both to 0. One unanswered probe is normal.
-	return err == nil && errno == 0 && (info.retransmits > 0 || info.probes > 1)
+	if err != nil {
+		return 0
+	}
+	return int(n)
 }
 
 func queue(sock net.Conn, request uintptr) int {

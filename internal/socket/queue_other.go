@@ -17,5 +17,8 @@ func Unread(net.Conn) int { return 0 }
 // NotAcked returns a negative number, because the number is unknown.
 func NotAcked(net.Conn) int { return -1 }
 
+// Acked returns -1, because the number is unknown.
+func Acked(net.Conn) int64 { return -1 }
+
 // Unanswered returns false, because the answer is unknown.
 func Unanswered(net.Conn) bool { return false }

@@ -112,9 +112,10 @@ func TestByHand(t *testing.T) {
 	})
 }
 
-// TestQueue checks that acknowledged bytes leave the send queue.
+// TestQueue checks that acknowledged bytes leave the send queue and are counted.
 func TestQueue(t *testing.T) {
 	sock, _ := loopback(t)
+	before := socket.Acked(sock)
 	if _, err := sock.Write(make([]byte, 1000)); err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +123,9 @@ func TestQueue(t *testing.T) {
 		runtime.Gosched()
 	}
 	pipe, _ := net.Pipe()
+	if n := socket.Acked(sock); socket.HaveQueue && n-before != 1000 || !socket.HaveQueue && n != -1 || socket.Acked(pipe) != -1 {
+		t.Errorf("%d and then %d bytes are acknowledged, want 1000 more; %d of a pipe", before, n, socket.Acked(pipe))
+	}
 	for name, sock := range map[string]net.Conn{"TCP": sock, "a pipe": pipe} {
 		known := socket.HaveQueue && name == "TCP"
 		if got := socket.NotAcked(sock); known && got != 0 || !known && got >= 0 {

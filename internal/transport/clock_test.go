@@ -3,8 +3,10 @@ package transport
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -362,40 +364,138 @@ func TestWriteStallRaw(t *testing.T) {
 	}
 }
 
-// TestSlowPeer takes so little at a time that the kernel, which wants a third of
-// its buffer free, asks for no more within the write timeout.
+// TestSlowPeer takes so little at a time that the kernel, which wants a third of its buffer
+// free, asks for no more within the write timeout. That is no stall, unless the peer takes
+// less than the rate.
 func TestSlowPeer(t *testing.T) {
 	if !socket.HaveQueue {
 		t.Skip("what the kernel holds is not known here")
 	}
 	for _, kind := range []string{"tcp", "tls"} {
-		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			server, client := over(t, kind)
-			o := options()
-			o.WriteTimeout = 1800 * time.Millisecond
-			c := New(server, nil, o)
-			written := make(chan error, 1)
-			go func() { written <- fill(c) }()
-			eventually(t, "the write is stuck", c.Writing)
-			beneath := client
-			if kind == "tls" {
-				beneath = client.(interface{ NetConn() net.Conn }).NetConn()
-			}
-			b := make([]byte, 100_000)
-			for range 30 { // 3 MB in 4.5 s
-				time.Sleep(150 * time.Millisecond)
-				_, _ = io.ReadFull(beneath, b)
-				select {
-				case err := <-written:
-					t.Fatalf("got %v though the peer reads", err)
-				default:
+		for _, rate := range []int64{0, 60_000, 4_000_000} {
+			t.Run(fmt.Sprintf("%s/%d", kind, rate), func(t *testing.T) {
+				t.Parallel()
+				server, client := over(t, kind)
+				o := options()
+				o.WriteTimeout, o.MinWriteRate = 1800*time.Millisecond, rate
+				c := New(server, nil, o)
+				defer c.Hangup()
+				written := make(chan error, 1)
+				go func() { written <- fill(c) }()
+				eventually(t, "the write is stuck", c.Writing)
+				beneath := client
+				if kind == "tls" {
+					beneath = client.(interface{ NetConn() net.Conn }).NetConn()
 				}
+				const enough = 660_000
+				b := make([]byte, 100_000)
+				for range 30 { // 3 MB in 4.5 s
+					time.Sleep(150 * time.Millisecond)
+					_, _ = io.ReadFull(beneath, b)
+					select {
+					case err := <-written:
+						if rate < enough || kindOf(err) != ending.WriteStalled {
+							t.Fatalf("got %v though the peer reads", err)
+						}
+						return
+					default:
+					}
+				}
+				if rate > enough {
+					t.Fatal("the write goes on though the peer reads less than the rate")
+				}
+				if err := within(t, written); kindOf(err) != ending.WriteStalled {
+					t.Errorf("got %v, want a stalled write when it reads no more", err)
+				}
+			})
+		}
+	}
+}
+
+// TestMinWriteRate has a peer that reads some bytes every second. In each ten seconds a
+// write must make progress of 80 bytes, or end.
+func TestMinWriteRate(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		rate    int64
+		size    int // of the frame
+		reads   func(second int) int
+		want    time.Duration // until the write ends
+		stalled bool
+	}{
+		{"faster", 8, 500, func(int) int { return 9 }, 56 * time.Second, false},
+		{"slower", 8, 500, func(int) int { return 7 }, 10 * time.Second, true},
+		{"slower, but it ends", 20, 135, func(int) int { return 15 }, 9 * time.Second, false},
+		{"slower later", 8, 500, func(s int) int { return 9 - 4*(s/20) }, 30 * time.Second, true},
+		{"much at first", 8, 500, func(s int) int { return max(1, 300-299*s) }, 20 * time.Second, true},
+		{"off", 0, 130, func(int) int { return 1 }, 130 * time.Second, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, client := net.Pipe()
+				o := options()
+				o.WriteTimeout, o.MinWriteRate = 10*time.Second, test.rate
+				c := New(server, nil, o)
+				ws := accept(t, c)
+				start := time.Now()
+				var reader sync.WaitGroup
+				reader.Go(func() {
+					for s := 0; ; s++ {
+						time.Sleep(time.Second)
+						if _, err := io.ReadFull(client, make([]byte, test.reads(s))); err != nil {
+							return
+						}
+					}
+				})
+				f := frame.AppendHeader(nil, frame.Fin|frame.Binary, test.size-4)
+				_, err := c.Write(append(f, make([]byte, test.size-len(f))...))
+				if got := time.Since(start); got != test.want || (err != nil) != test.stalled {
+					t.Errorf("got %v after %v, want stalled %v after %v", err, got, test.stalled, test.want)
+				}
+				if test.stalled && kindOf(c.Err()) != ending.WriteStalled {
+					t.Errorf("got %v, want a stalled write", c.Err())
+				}
+				c.Abort()
+				_ = ws.CloseNow()
+				c.Hangup()
+				client.Close()
+				reader.Wait()
+			})
+		})
+	}
+}
+
+// TestMinWriteRateInPieces: the rate holds for a frame that is written in pieces. The time
+// between the pieces is not the peer's.
+func TestMinWriteRateInPieces(t *testing.T) {
+	for _, rate := range []int64{0, 80} {
+		synctest.Test(t, func(t *testing.T) {
+			server, client := net.Pipe()
+			o := options()
+			o.WriteTimeout, o.MinWriteRate = 10*time.Second, rate
+			c := New(server, nil, o)
+			var reader sync.WaitGroup
+			reader.Go(func() {
+				for b := make([]byte, len(c.opts.Write.get().b)); ; { // each write waits for 6 s
+					time.Sleep(6 * time.Second)
+					if _, err := io.ReadFull(client, b); err != nil {
+						return
+					}
+				}
+			})
+			_, err := c.Write([]byte("\x82\x7f\x00\x00\x00\x00\x01\x00\x00\x00"))
+			pieces := 0
+			for b := make([]byte, 100); err == nil && pieces < 100; pieces++ {
+				_, err = c.Write(b)
 			}
-			if err := within(t, written); kindOf(err) != ending.WriteStalled {
-				t.Errorf("got %v, want a stalled write when it reads no more", err)
+			// Pieces of about 540 bytes take 6 seconds: 800 bytes take more than 10.
+			if (err != nil) != (rate > 0) || rate > 0 && pieces > 12 {
+				t.Errorf("rate %d: got %v after %d pieces", rate, err, pieces)
 			}
+			c.Abort()
 			c.Hangup()
+			client.Close()
+			reader.Wait()
 		})
 	}
 }

@@ -14,7 +14,7 @@
 // read.go passes input to coder and from_socket.go reads it. wait.go and ready.go wait for
 // it, and park.go prepares a connection for a wait without a goroutine. write.go sends
 // output, flusher.go decides whether replies are batched and sends a batch that waits for
-// too long, stall.go bounds a write that makes no progress, and control.go inserts pings
+// too long, stall.go bounds a write that makes too little progress, and control.go inserts pings
 // and pongs. tryclose.go and hangup.go are the end. compress.go and decompress.go apply
 // permessage-deflate between those and coder. Packages frame, socket, deflate and
 // fairness know frames, system calls, compressed messages and yielding.
@@ -42,7 +42,8 @@ type Options struct {
 	ReadLimit      int64           // bytes of one message's payload, inflated; negative: none
 	Deflate        *deflate.Params // the negotiated parameters of permessage-deflate; nil: none
 	MessageTimeout time.Duration   // of the waits for the rest of a message
-	WriteTimeout   time.Duration   // of a write that makes no progress
+	WriteTimeout   time.Duration   // of a write that makes too little progress
+	MinWriteRate   int64           // the bytes per second of enough progress; 0: any progress is enough
 	ServeReady     bool            // ServeReady waits for messages, and Wait does not; ignored if CanPark is false
 	Flusher        *Flusher        // of the server; nil: each reply leaves at once
 

@@ -2,61 +2,125 @@ package transport
 
 import (
 	"fmt"
-	"net"
 	"time"
 
 	"example.com/wsecho/ending"
 	"example.com/wsecho/internal/socket"
 )
 
-// beginStall records that a write is about to wait, and sets its deadline.
+// A stall bounds the writes of one frame, or batch of frames, that wait for the peer. In
+// each window of the write timeout they must make the progress that MinWriteRate demands,
+// or end. With enough progress the next window begins. Only the time in which a write waits
+// counts. Conn.mu guards all fields.
+type stall struct {
+	timer   *time.Timer   // calls checkStall while a write waits; nil: none has waited
+	began   time.Duration // when the window began, since Conn.openedAt
+	base    int64         // the progress at that time
+	checked bool          // checkStall has seen this write
+	acks    bool          // progress is the number of acknowledged bytes
+
+	// Of the window before this write; 0 for the first write of a frame.
+	waited time.Duration
+	moved  int64
+}
+
+// beginStall records that a write is about to wait, and starts its timer.
 func (o *output) beginStall() {
-	c := o.c
+	c, s := o.c, &o.stall
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stalledSince.Store(c.now())
-	c.armWrite(c.writeLimit(true))
-	if _, ok := c.base.(*net.TCPConn); !ok || !socket.HaveQueue || c.opts.WriteTimeout <= 0 {
+	if c.opts.WriteTimeout <= 0 {
 		return
 	}
-	o.queued = -1
+	s.checked, s.acks = false, false
+	s.began, s.base = time.Since(c.openedAt)-s.waited, o.taken()-s.moved
 	first := min(noticeable, c.opts.WriteTimeout/stallChecks)
-	if o.stallTimer == nil {
-		o.stallTimer = time.AfterFunc(first, o.checkStall)
+	if s.timer == nil {
+		s.timer = time.AfterFunc(first, o.checkStall)
 	} else {
-		o.stallTimer.Reset(first)
+		s.timer.Reset(first)
 	}
 }
 
 // endStall records that no write waits, and restores the deadline.
 func (o *output) endStall() {
-	c := o.c
+	c, s := o.c, &o.stall
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if o.stallTimer != nil {
-		o.stallTimer.Stop()
+	if s.timer != nil {
+		s.timer.Stop()
+		if s.checked {
+			s.waited, s.moved = time.Since(c.openedAt)-s.began, o.progress()-s.base
+		}
 	}
 	c.stalledSince.Store(0)
-	c.armWrite(c.writeLimit(false))
+	c.armWrite(c.writeLimit())
 }
 
-// checkStall extends the deadline of a write while the peer acknowledges bytes. The
-// kernel reports a socket as writable only when a third of its buffer is free. On a slow
-// path that takes longer than a reasonable write timeout.
+// checkStall makes a write fail that has not made enough progress within the write
+// timeout.
 func (o *output) checkStall() {
-	c := o.c
+	c, s := o.c, &o.stall
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stalledSince.Load() == 0 {
 		return
 	}
-	n := socket.NotAcked(c.base)
-	if o.queued >= 0 && n != o.queued {
-		c.armWrite(c.writeLimit(true))
+	now := time.Since(c.openedAt)
+	if !s.checked {
+		s.checked = true
+		// A write that ends before the first check does not pay for a system call.
+		if s.acks = socket.Acked(c.base) >= 0; s.acks {
+			s.began, s.base = now-s.waited, o.progress()-s.moved
+		}
 	}
-	o.queued = n
-	o.stallTimer.Reset(c.opts.WriteTimeout / stallChecks)
+	if !o.extend(now) {
+		c.armWrite(longAgo)
+		return
+	}
+	s.timer.Reset(min(c.opts.WriteTimeout/stallChecks, s.began+c.opts.WriteTimeout-now))
 }
+
+// extend begins the next window if there is enough progress. It returns false if there is
+// not, and the window is over. c.mu is held.
+func (o *output) extend(now time.Duration) bool {
+	c, s := o.c, &o.stall
+	need := max(1, int64(float64(c.opts.MinWriteRate)*c.opts.WriteTimeout.Seconds()))
+	if p := o.progress(); p-s.base >= need {
+		s.began, s.base = now, p
+	}
+	return now-s.began < c.opts.WriteTimeout
+}
+
+// resumeStall is extend after a deadline that a part of a write has met. It restores the
+// deadline.
+func (o *output) resumeStall() bool {
+	c := o.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	limit := c.writeLimit()
+	if c.opts.WriteTimeout <= 0 || !limit.IsZero() && !time.Now().Before(limit) || !o.extend(time.Since(c.openedAt)) {
+		return false
+	}
+	c.armWrite(limit)
+	o.stall.timer.Reset(c.opts.WriteTimeout / stallChecks)
+	return true
+}
+
+// progress returns a number that grows by one for each byte that the peer acknowledges, or
+// that the kernel takes where acknowledgements are not known. The kernel reports a full
+// socket as writable only when a third of its buffer is free. On a slow path that takes
+// longer than a reasonable write timeout.
+func (o *output) progress() int64 {
+	if o.stall.acks {
+		return socket.Acked(o.c.base)
+	}
+	return o.taken()
+}
+
+// taken returns a number that grows by one for each byte of the write that the kernel takes.
+func (o *output) taken() int64 { return -o.unsent.Load() }
 
 const (
 	// stallChecks is how often checkStall runs within the write timeout.
@@ -65,22 +129,15 @@ const (
 	noticeable = 20 * time.Millisecond
 )
 
-// writeLimit returns the write deadline: closeBy, or an earlier end of the write timeout
-// if a write is about to wait. c.mu is held.
-func (c *Conn) writeLimit(wait bool) time.Time {
-	limit := c.closeBy
-	if wait && c.opts.WriteTimeout > 0 {
-		if end := time.Now().Add(c.opts.WriteTimeout); limit.IsZero() || end.Before(limit) {
-			limit = end
-		}
-	}
+// writeLimit returns the write deadline. c.mu is held.
+func (c *Conn) writeLimit() time.Time {
 	if c.closed {
-		limit = longAgo
+		return longAgo
 	}
-	return limit
+	return c.closeBy
 }
 
-// stallError returns the ending of a write that made no progress.
+// stallError returns the ending of a write that made too little progress.
 func (c *Conn) stallError() *ending.Error {
 	return &ending.Error{Kind: ending.WriteStalled, Cause: fmt.Errorf("%d bytes could not be written", c.out.unsent.Load())}
 }

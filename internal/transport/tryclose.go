@@ -72,7 +72,7 @@ func (o *output) trySend(p []byte) (n int, err error) {
 		n, err = c.sock.Write(p)
 		o.torn = err != nil
 		c.mu.Lock()
-		c.armWrite(c.writeLimit(false))
+		c.armWrite(c.writeLimit())
 		c.mu.Unlock()
 		return n, err
 	}

@@ -53,8 +53,7 @@ type output struct {
 	some      func(uintptr) bool // writeSome, made once
 	errWrite  error              // of writeSome
 
-	stallTimer *time.Timer // calls checkStall while a write waits; nil: none has waited
-	queued     int         // the kernel's send queue at the last check; -1: not checked; guarded by Conn.mu
+	stall stall
 }
 
 func (o *output) init(c *Conn) {
@@ -215,6 +214,11 @@ func (o *output) flush() {
 		return
 	}
 	c := o.c
+	if o.stall.waited > 0 {
+		c.mu.Lock()
+		o.stall.waited, o.stall.moved = 0, 0
+		c.mu.Unlock()
+	}
 	c.count.messagesOut.Store(o.Messages)
 	c.count.bytesOut.Store(o.Bytes)
 	if o.pingBuffered {
@@ -240,8 +244,8 @@ func (o *output) releaseBuffer() {
 	o.buf, o.n = nil, 0
 }
 
-// send writes all of p to the socket, or sets o.err. It fails if the write makes no
-// progress for the write timeout.
+// send writes all of p to the socket, or sets o.err. It fails if the write makes too little
+// progress: see stall.
 func (o *output) send(p []byte) {
 	if o.err != nil {
 		return
@@ -286,8 +290,7 @@ func (o *output) fail(err error) {
 	}
 }
 
-// sendRaw writes with system calls of its own. A write that does not wait sets no
-// deadline, and each progress is seen.
+// sendRaw writes with system calls of its own. A write that does not wait starts no timer.
 func (o *output) sendRaw(p []byte) error {
 	c := o.c
 	o.remaining, o.errWrite = p, nil
@@ -314,8 +317,10 @@ func (o *output) writeSome(fd uintptr) bool {
 			continue
 		}
 		if err == socket.ErrAgain {
-			if len(o.remaining) < before || o.c.stalledSince.Load() == 0 {
-				o.beginStall() // progress restarts the write timeout
+			if o.c.stalledSince.Load() == 0 {
+				o.beginStall()
+			} else if len(o.remaining) < before {
+				o.c.stalledSince.Store(o.c.now())
 			}
 			return false
 		}
@@ -332,14 +337,14 @@ func (o *output) sendPlain(p []byte) error {
 	if c.isClosed() { // tls.Conn would count a record that is never sent
 		return net.ErrClosed
 	}
-	// endStall clears the deadline, because tls.Conn also writes without this package.
+	o.beginStall()
 	defer o.endStall()
 	for len(p) > 0 {
-		o.beginStall()
+		c.stalledSince.Store(c.now())
 		n, err := c.sock.Write(p[:min(len(p), maxRecord)])
 		p = p[n:]
 		o.unsent.Store(int64(len(p)))
-		if err != nil && !(n > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
+		if err != nil && !(n > 0 && errors.Is(err, os.ErrDeadlineExceeded) && o.resumeStall()) {
 			o.torn = true
 			return err
 		}
