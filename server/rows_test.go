@@ -51,7 +51,7 @@ func TestRows(t *testing.T) {
 			{"12-slow-link", slowLink},
 			{"16-tiny-fragments", tinyFragments},
 			{"17-oversize", oversize},
-			{"18-goodbye-held-open", closeHeldOpen},
+			{"18-closing-held-open", closeHeldOpen},
 			{"20-dripped", dripped},
 			{"21-not-utf8", notUTF8},
 			{"21-at-once", notUTF8AtOnce},

@@ -29,7 +29,7 @@ type benchCommand struct {
 
 	Duration duration `group:"time" env:"WSECHO_BENCH_DURATION" default:"2s" help:"Measured time of each server in each round."`
 	Warmup   duration `group:"time" env:"WSECHO_BENCH_WARMUP" default:"500ms" off:"" help:"Time before that in which nothing is measured, or off."`
-	Rounds   count    `group:"time" env:"WSECHO_BENCH_ROUNDS" default:"5" help:"Rounds. The servers take turns in each."`
+	Rounds   count    `group:"time" env:"WSECHO_BENCH_ROUNDS" default:"5" help:"Rounds. Each round measures the servers one after the other."`
 	Timeout  duration `group:"time" env:"WSECHO_BENCH_TIMEOUT" default:"10s" help:"Longest time to connect, and to wait for an echo."`
 
 	Subprotocol []string `group:"handshake" env:"WSECHO_BENCH_SUBPROTOCOL" placeholder:"NAME" help:"Subprotocol to offer. Repeatable."`
@@ -47,7 +47,7 @@ type benchCommand struct {
 func (*benchCommand) Help() string {
 	return `Every byte of every echo is compared with the message. The exit code is 0 if all echoes were right, 1 if not, 2 for a mistake in the arguments. Ctrl-C stops early and prints the result so far.
 
-Several servers take turns, round by round. Their figures are divided round by round. A ratio that is not significant is marked n.s.
+Each round measures the servers one after the other. Their figures are divided round by round. A ratio that is not significant is marked n.s.
 
 Each flag has an environment variable: --in-flight is WSECHO_BENCH_IN_FLIGHT.`
 }

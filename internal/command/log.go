@@ -39,7 +39,7 @@ func (f logFormat) line(level slog.Level, msg string, attrs ...slog.Attr) string
 
 // An asyncHandler formats records in the caller's goroutine and writes them with an
 // asyncWriter. The handlers of slog hold a lock while they write, so that one slow
-// write would block all callers in turn.
+// write would block all other callers.
 type asyncHandler struct {
 	w      *asyncWriter
 	level  slog.Level

@@ -14,7 +14,7 @@ import (
 )
 
 // A progress shows the progress of wsecho bench: as a bar on a terminal, and
-// elsewhere as lines, one for each turn and one every lineInterval.
+// elsewhere as lines, one for each server in each round and one every lineInterval.
 type progress struct {
 	w        io.Writer
 	terminal bool
@@ -22,7 +22,7 @@ type progress struct {
 	lastLine time.Time // when the last line was printed
 }
 
-// lineInterval is the time between two lines of one turn. The first line comes after
+// lineInterval is the time between two lines about one server. The first line comes after
 // a second.
 const lineInterval = 10 * time.Second
 

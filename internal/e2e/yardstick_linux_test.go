@@ -60,7 +60,7 @@ func (f force) judge() string {
 		return "the server used too much memory"
 	case f.next > nextTime:
 		return "a new client waited too long after the attack"
-	case f.over > hostile.FoundOut+busyDelay:
+	case f.over > hostile.DetectionTime+busyDelay:
 		return "the server released the resources too late"
 	}
 	return f.left()

@@ -14,17 +14,17 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// Attacks are all there are.
+// Attacks returns all attacks.
 func Attacks() []Attack {
 	const slow = 100 * time.Millisecond
 	ping, pong := frames(wstest.PingFrame("x")), frames(wstest.PongFrame("x"))
 	open := frames(wstest.TextFrame("").Open())
 	message := frames(wstest.BinaryFrame(make([]byte, 15<<10)))
 	large := frames(wstest.BinaryFrame(make([]byte, 1<<20)))
-	// With these it takes a server FoundOut to find out.
-	soon := []string{"--ping-interval=" + beat.String(), "--ping-timeout=" + pongs.String(), "--max-missed=2", "--close-timeout=" + closing.String()}
-	// vanish is one that listens, is in a message, floods, or floods and does not
-	// read, when the fault befalls it.
+	// With these flags a server detects a fault in DetectionTime.
+	detecting := []string{"--ping-interval=" + pingInterval.String(), "--ping-timeout=" + pongTimeout.String(), "--max-missed=2", "--close-timeout=" + closeTimeout.String()}
+	// When the fault happens, such a connection reads, is in a message, sends, or sends
+	// and does not read.
 	vanish := func(c *conn) {
 		if !c.handshake("") {
 			return
@@ -37,28 +37,28 @@ func Attacks() []Attack {
 			c.answer()
 		case 2:
 			go c.answer()
-			c.forever(message)
+			c.flood(message)
 		case 3:
-			c.forever(message)
+			c.flood(message)
 		}
 	}
 	return []Attack{
-		{Name: "silence", once: func(c *conn) { c.hear() }},
-		{Name: "header slowloris", once: func(c *conn) {
+		{Name: "silence", run: func(c *conn) { c.discard() }},
+		{Name: "header slowloris", run: func(c *conn) {
 			if c.send([]byte("GET / HTTP/1.1\r\nHost: x\r\n")) {
 				c.drip([]byte("X: y\r\n"), slow)
 			}
 		}},
-		{Name: "TLS slowloris", TLS: true, once: func(c *conn) {
+		{Name: "TLS slowloris", TLS: true, run: func(c *conn) {
 			switch hello := clientHello(); c.n % 4 {
 			case 0:
 				c.drip(hello, slow)
 			case 1:
 				c.send(hello[:len(hello)/2])
-				c.hear()
-			case 2: // and what the server answers is the last that is said
+				c.discard()
+			case 2: // it reads the server's answer and sends nothing more
 				c.send(hello)
-				c.hear()
+				c.discard()
 			case 3:
 				t := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true})
 				if t.HandshakeContext(c.ctx) == nil {
@@ -66,158 +66,159 @@ func Attacks() []Attack {
 				}
 			}
 		}},
-		{Name: "header flood", once: func(c *conn) {
+		{Name: "header flood", run: func(c *conn) {
 			go c.send(hugeHeader)
-			c.hear()
+			c.discard()
 		}},
-		{Name: "plain requests, answers unread", once: func(c *conn) {
-			c.forever(many([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")))
+		{Name: "plain requests, answers unread", run: func(c *conn) {
+			c.flood(many([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")))
 		}},
 		// The server has answered, or can, and the connection must not keep its slot.
-		{Name: "bodies that never come", once: func(c *conn) {
+		{Name: "bodies that never come", run: func(c *conn) {
 			c.send([]byte(choose(c, []string{"POST /", "GET /", "OPTIONS *", "GET /ws"}) + " HTTP/1.1\r\nHost: x\r\n" +
 				choose(c, []string{"Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n", "Expect: x\r\nContent-Length: 100\r\n",
 					"Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 100\r\n", "Expect: 100-continue\r\nContent-Length: 100\r\n"}) + "\r\n"))
-			c.hear()
+			c.discard()
 		}},
 		// net/http can answer it without the server.
-		{Name: "pipelined OPTIONS", once: func(c *conn) {
-			go c.forever(many([]byte("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")))
-			c.hear()
+		{Name: "pipelined OPTIONS", run: func(c *conn) {
+			go c.flood(many([]byte("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")))
+			c.discard()
 		}},
-		{Name: "refused handshakes, answers unread", once: func(c *conn) {
-			c.forever(many([]byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		{Name: "refused handshakes, answers unread", run: func(c *conn) {
+			c.flood(many([]byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nOrigin: http://elsewhere.example\r\n\r\n")))
 		}},
-		{Name: "handshake flood at the cap", Flags: []string{"--max-conns=100"}, Full: true, once: func(c *conn) {
+		{Name: "handshake flood at the cap", Flags: []string{"--max-conns=100"}, Full: true, run: func(c *conn) {
 			if c.handshake("") {
-				c.hear()
+				c.discard()
 			}
 		}},
-		{Name: "frame slowloris", once: func(c *conn) {
+		{Name: "frame slowloris", run: func(c *conn) {
 			if c.handshake("") {
 				c.drip(wstest.Header(0x82, true, [4]byte{}, 1<<20, 0), slow) // and then payload
 			}
 		}},
-		// What has come of a message is held until the rest has.
-		{Name: "dripped payloads", once: func(c *conn) {
+		// The server keeps a part of a message until the rest arrives.
+		{Name: "dripped payloads", run: func(c *conn) {
 			if c.handshake("") {
-				// Of a MiB, nothing has come, or half, or nearly all; and then a byte at a time.
-				come := choose(c, []int{0, 1 << 19, 1<<20 - 1000})
-				if c.send(append(wstest.Header(0x82, true, [4]byte{}, 1<<20, 64), make([]byte, come)...)) {
+				// After nothing, a half or nearly all of a MiB, the rest comes byte by byte.
+				sent := choose(c, []int{0, 1 << 19, 1<<20 - 1000})
+				if c.send(append(wstest.Header(0x82, true, [4]byte{}, 1<<20, 64), make([]byte, sent)...)) {
 					c.drip([]byte{0}, slow)
 				}
 			}
 		}},
-		{Name: "messages, echoes unread", once: func(c *conn) {
+		{Name: "messages, echoes unread", run: func(c *conn) {
 			if c.handshake("") {
-				c.forever(message)
-				c.deaf()
+				c.flood(message)
+				c.idle()
 			}
 		}},
-		// An echo is held until it is read.
-		{Name: "large messages, echoes unread", once: func(c *conn) {
+		// The server keeps an echo until the peer reads it.
+		{Name: "large messages, echoes unread", run: func(c *conn) {
 			if c.handshake("") {
-				c.forever(large)
-				c.deafFor(time.Second)
+				c.flood(large)
+				c.idleFor(time.Second)
 			}
 		}},
-		{Name: "ping flood", once: func(c *conn) {
+		{Name: "ping flood", run: func(c *conn) {
 			if c.handshake("") {
-				go c.hear()
-				c.forever(many(ping))
+				go c.discard()
+				c.flood(many(ping))
 			}
 		}},
-		{Name: "ping flood, pongs unread", once: func(c *conn) {
+		{Name: "ping flood, pongs unread", run: func(c *conn) {
 			if c.handshake("") {
-				c.forever(many(ping))
+				c.flood(many(ping))
 			}
 		}},
-		{Name: "pong flood", once: func(c *conn) {
+		{Name: "pong flood", run: func(c *conn) {
 			if c.handshake("") {
-				go c.hear()
-				c.forever(many(pong))
+				go c.discard()
+				c.flood(many(pong))
 			}
 		}},
-		{Name: "messages and pings", once: func(c *conn) {
+		{Name: "messages and pings", run: func(c *conn) {
 			if c.handshake("") {
-				go c.hear()
-				c.forever(many(append(frames(wstest.TextFrame("x")), ping...)))
+				go c.discard()
+				c.flood(many(append(frames(wstest.TextFrame("x")), ping...)))
 			}
 		}},
-		{Name: "tiny fragments", once: func(c *conn) {
+		{Name: "tiny fragments", run: func(c *conn) {
 			if c.handshake("") && c.send(open) {
-				go c.hear()
-				c.forever(many(frames(wstest.Frame{Payload: []byte("x")})))
+				go c.discard()
+				c.flood(many(frames(wstest.Frame{Payload: []byte("x")})))
 			}
 		}},
-		{Name: "empty fragments", once: func(c *conn) {
+		{Name: "empty fragments", run: func(c *conn) {
 			if c.handshake("") && c.send(open) {
-				go c.hear()
-				c.forever(many(frames(wstest.Frame{})))
+				go c.discard()
+				c.flood(many(frames(wstest.Frame{})))
 			}
 		}},
-		{Name: "lies about lengths", once: func(c *conn) {
+		{Name: "false lengths", run: func(c *conn) {
 			if c.handshake("") {
 				length := choose(c, []uint64{1 << 63, 1<<63 - 1, 1 << 62, 1 << 40, 16<<20 + 1, 16 << 20})
 				go c.send(append(wstest.Header(0x82, true, [4]byte{}, length, 64), make([]byte, 40_000)...))
-				c.hear()
+				c.discard()
 			}
 		}},
-		{Name: "close frames that may not be", once: func(c *conn) {
+		{Name: "invalid close frames", run: func(c *conn) {
 			if c.handshake("") {
 				bad := choose(c, []wstest.Frame{
 					{Fin: true, Opcode: wstest.Close, Payload: []byte{3}}, wstest.CloseFrame(1005, ""), wstest.CloseFrame(999, ""),
 					wstest.CloseFrame(1000, "\xff"), wstest.CloseFrame(1000, strings.Repeat("x", 124)), wstest.CloseFrame(1000, "").Open(),
 				})
 				c.send(frames(bad, bad, wstest.TextFrame("and more")))
-				c.hear()
+				c.discard()
 			}
 		}},
-		{Name: "goodbyes held open", once: func(c *conn) {
+		{Name: "closing handshakes held open", run: func(c *conn) {
 			if c.handshake("") {
-				// A reason to say goodbye, or none, and nothing after it; or no end of it.
+				// After a close frame, a violation or a part of a message, the peer sends
+				// nothing more, or much more.
 				c.send(choose(c, [][]byte{
 					frames(wstest.CloseFrame(1000, "")), {0xff, 0xff}, frames(wstest.TextFrame("\xff")),
 					append(wstest.Header(0x82, true, [4]byte{}, 1<<24, 64), make([]byte, 40_000)...),
 				}))
 				if c.n%2 == 0 {
-					c.forever(make([]byte, 64<<10))
+					c.flood(make([]byte, 64<<10))
 				}
-				c.deafFor(5 * time.Second)
+				c.idleFor(5 * time.Second)
 			}
 		}},
-		{Name: "resets", once: func(c *conn) {
+		{Name: "resets", run: func(c *conn) {
 			defer c.reset()
 			if c.n%4 == 0 {
 				c.send([]byte("GET / HT"))
 			} else if c.handshake("") && c.n%4 > 1 {
 				go c.send(message[:c.n*37%len(message)])
 			}
-			c.deafFor(someMicroseconds(10_000))
+			c.idleFor(randomMicroseconds(10_000))
 		}},
-		// What has come out of a bomb is held until it is too much.
-		{Name: "deflate bombs", Flags: []string{"--compression=context-takeover"}, once: func(c *conn) {
+		// The server keeps the inflated data until they are over the read limit.
+		{Name: "deflate bombs", Flags: []string{"--compression=context-takeover"}, run: func(c *conn) {
 			if c.handshake("Sec-WebSocket-Extensions: permessage-deflate\r\n") {
-				go c.forever(bomb())
-				c.hear()
+				go c.flood(bomb())
+				c.discard()
 			}
 		}},
-		{Name: "log injection", Flags: []string{"--log-level=debug", "--subprotocol=chat"}, once: inject},
-		{Name: "log injection, JSON", Flags: []string{"--log-level=debug", "--subprotocol=chat", "--log-format=json"}, once: inject},
-		{Name: "descriptors exhausted", Flags: []string{"--max-conns=1000"}, Files: 128, Full: true, once: func(c *conn) {
+		{Name: "log injection", Flags: []string{"--log-level=debug", "--subprotocol=chat"}, run: inject},
+		{Name: "log injection, JSON", Flags: []string{"--log-level=debug", "--subprotocol=chat", "--log-format=json"}, run: inject},
+		{Name: "descriptors exhausted", Flags: []string{"--max-conns=1000"}, Files: 128, Full: true, run: func(c *conn) {
 			if c.handshake("") {
 				go c.answer()
-				c.deafFor(someMicroseconds(1_000_000)) // and the next one comes in
+				c.idleFor(randomMicroseconds(1_000_000)) // then another connection follows
 			}
 		}},
-		{Name: "half-open paths", Flags: soon, Fault: Cut, once: vanish},
-		{Name: "frozen processes", Flags: soon, Fault: Freeze, once: vanish},
+		{Name: "half-open paths", Flags: detecting, Fault: Cut, run: vanish},
+		{Name: "frozen processes", Flags: detecting, Fault: Freeze, run: vanish},
 	}
 }
 
-// inject puts into all that a server may log what would end a line, begin a value
-// or a line of one's own, turn the text around it, or be very long.
+// inject sends texts that a server may log. They could end a line, forge a value or a
+// line, change the direction of the text, or be very long.
 func inject(c *conn) {
 	const forged = "time=2000-01-01T00:00:00.000Z level=ERROR msg=forged forged=yes"
 	long := strings.Repeat("\xff\u202e", 3000)
@@ -232,21 +233,21 @@ func inject(c *conn) {
 		"Origin: http://" + choose(c, []string{"y", long}) + "\r\n",
 	}
 	reasons := []string{"\n" + forged, "\r\x1b[31m\u202e", "\" forged=\"yes", "\",\"forged\":\"yes", "\x00\u0085\u2028", strings.Repeat("\u202e", 41), "\xff"}
-	if c.ask(choose(c, paths), lines[c.n/len(paths)%len(lines)]) {
+	if c.handshakeAt(choose(c, paths), lines[c.n/len(paths)%len(lines)]) {
 		c.send(frames(wstest.CloseFrame(4000, choose(c, reasons))))
 	}
-	c.hear()
+	c.discard()
 }
 
-// clientHello is what a client begins TLS with.
+// clientHello returns the first record of a TLS client.
 var clientHello = sync.OnceValue(func() []byte {
 	near, far := net.Pipe()
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		_ = tls.Client(near, &tls.Config{InsecureSkipVerify: true}).Handshake() // nobody answers
+		_ = tls.Client(near, &tls.Config{InsecureSkipVerify: true}).Handshake() // there is no answer
 	}()
-	hello := make([]byte, 5) // a record's header, with the length of the rest
+	hello := make([]byte, 5) // the header of a record, with its length
 	_, err := io.ReadFull(far, hello)
 	if err == nil {
 		hello = append(hello, make([]byte, binary.BigEndian.Uint16(hello[3:]))...)
@@ -262,7 +263,7 @@ var clientHello = sync.OnceValue(func() []byte {
 
 var hugeHeader = []byte("GET / HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X: "+strings.Repeat("y", 100)+"\r\n", 64<<10/105))
 
-// bomb is a message of 64 MiB in 64 KiB.
+// bomb returns a message of 64 KiB that inflates to 64 MiB.
 var bomb = sync.OnceValue(func() []byte {
 	var b bytes.Buffer
 	w, err := flate.NewWriter(&b, flate.BestCompression)

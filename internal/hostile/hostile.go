@@ -4,13 +4,12 @@
 //		a.Run(ctx, "127.0.0.1:8080", 200) // until ctx is over
 //	}
 //
-// Each attack is made to cost the server as much as it can and the attacker as
-// little: what is sent is encoded once, and a connection that the server has ended
-// is made anew, at a bounded rate. On Linux, [Path] is a network whose cable can be
-// cut or made slow, and [Use] is what a process holds.
+// An attack should cost the server much and the attacker little. So the attacker encodes
+// its data once. If the server closes a connection, the attacker opens another one, at a
+// bounded rate. On Linux, [Path] is a network whose cable can be cut or made slow, and
+// [Use] is the resources of a process.
 //
-// The attacks are for loopback. The package does not judge: what a server must withstand, its tests
-// say.
+// The attacks are for loopback. The package judges no server; the tests do.
 package hostile
 
 import (
@@ -26,61 +25,61 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// An Attack is something that many connections do to a server.
+// An Attack is an attack on a server from many connections.
 type Attack struct {
 	Name string
-	// Flags are what the server must be started with for it.
+	// Flags are the flags that the server needs.
 	Flags []string
-	// Full says that the server has no place for others meanwhile, as it should.
+	// Full means that the attack uses all slots of the server, as it may.
 	Full bool
-	// TLS says that the server speaks TLS.
+	// TLS means that the server uses TLS.
 	TLS bool
-	// Files are the descriptors that the server may have, and then as many more
-	// connections attack. 0: what the system gives it.
+	// Files is the server's limit of open files. That many more connections attack.
+	// 0: the limit of the system.
 	Files int
-	// Fault is what is to befall the attackers when they are all there.
+	// Fault happens to the attackers when all of them are connected.
 	Fault Fault
 
-	// once is the life of one connection. It ends, at the latest, when the
-	// connection is closed.
-	once func(*conn)
+	// run attacks with one connection. It returns when the connection is closed, or
+	// before.
+	run func(*conn)
 }
 
-// A Fault ends attackers in a way that nobody is told of. What they hold the server
-// must find out and give back, whether they are still there or not.
+// A Fault stops the attackers without a FIN or an RST. The server must detect that and
+// release their resources.
 type Fault int
 
 const (
 	None   Fault = iota
-	Cut          // of the path to them, see [Path]
-	Freeze       // of their process: its kernel goes on acknowledging
+	Cut          // the path to the attackers is cut; see [Path]
+	Freeze       // their process stops, and its kernel still acknowledges
 )
 
-// FoundOut is within what time a server finds out, with the flags of an attack that
-// has a fault, and has given back what they held: three pings are missed, and a
-// goodbye that nobody hears.
-const FoundOut = 3*beat + pongs + closing
+// DetectionTime is the time in which a server detects a fault and releases the
+// resources, with the flags of an attack that has a fault. It is the time of three missed
+// pings and a closing handshake.
+const DetectionTime = 3*pingInterval + pongTimeout + closeTimeout
 
 const (
-	beat    = 400 * time.Millisecond
-	pongs   = beat / 2
-	closing = 500 * time.Millisecond
+	pingInterval = 400 * time.Millisecond
+	pongTimeout  = pingInterval / 2
+	closeTimeout = 500 * time.Millisecond
 )
 
-// Plain reports whether it takes nothing but a server, of any flags, that is not
-// full.
+// Plain reports whether the attack needs no flags and no fault, and leaves slots for
+// others.
 func (a Attack) Plain() bool { return !a.Full && !a.TLS && a.Files == 0 && a.Fault == None }
 
-// again is the least time from one connection of an attacker to its next.
-const again = 250 * time.Millisecond
+// reconnectInterval is the least time from one connection of an attacker to its next.
+const reconnectInterval = 250 * time.Millisecond
 
-// Run attacks the server at addr with so many connections at once, until ctx is
-// over, and counts those that it has made. It returns when the last is closed.
-func (a Attack) Run(ctx context.Context, addr string, conns int, made *atomic.Int64) {
+// Run attacks the server at addr with conns connections at once, until ctx ends. It adds
+// the number of opened connections to opened, and returns when all are closed.
+func (a Attack) Run(ctx context.Context, addr string, conns int, opened *atomic.Int64) {
 	var all sync.WaitGroup
 	for i := range conns {
 		all.Go(func() {
-			pause := time.NewTimer(again * time.Duration(i) / time.Duration(conns)) // not all at once
+			pause := time.NewTimer(reconnectInterval * time.Duration(i) / time.Duration(conns)) // not all at once
 			defer pause.Stop()
 			for n := i; ; n++ {
 				select {
@@ -88,12 +87,12 @@ func (a Attack) Run(ctx context.Context, addr string, conns int, made *atomic.In
 				case <-ctx.Done():
 					return
 				}
-				pause.Reset(again)
+				pause.Reset(reconnectInterval)
 				tcp, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 				if err != nil {
 					continue
 				}
-				made.Add(1)
+				opened.Add(1)
 				a.connected(ctx, tcp, n)
 			}
 		})
@@ -104,21 +103,21 @@ func (a Attack) Run(ctx context.Context, addr string, conns int, made *atomic.In
 func (a Attack) connected(ctx context.Context, tcp net.Conn, n int) {
 	defer tcp.Close()
 	defer context.AfterFunc(ctx, func() { tcp.Close() })()
-	a.once(&conn{Conn: tcp, ctx: ctx, n: n})
+	a.run(&conn{Conn: tcp, ctx: ctx, n: n})
 }
 
 // A conn is one connection of an attacker.
 type conn struct {
 	net.Conn
 	ctx context.Context
-	n   int // differs between those of one moment, and between those of one attacker
+	n   int // differs between connections, and between those of one attacker
 }
 
-// handshake makes a WebSocket of it, with header lines of one's own.
-func (c *conn) handshake(lines string) bool { return c.ask("/", lines) }
+// handshake opens a WebSocket, with these further header lines.
+func (c *conn) handshake(lines string) bool { return c.handshakeAt("/", lines) }
 
-// ask is handshake with a path of one's own.
-func (c *conn) ask(path, lines string) bool {
+// handshakeAt is handshake for a path.
+func (c *conn) handshakeAt(path, lines string) bool {
 	if !c.send([]byte("GET " + path + " HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + wstest.SampleKey + "\r\n" + lines + "\r\n")) {
 		return false
@@ -138,13 +137,13 @@ func (c *conn) send(b []byte) bool {
 	return err == nil
 }
 
-// forever sends b as fast as the server takes it.
-func (c *conn) forever(b []byte) {
+// flood sends b again and again, as fast as the server reads.
+func (c *conn) flood(b []byte) {
 	for c.send(b) {
 	}
 }
 
-// drip sends b a byte at a time, again and again.
+// drip sends b byte by byte, again and again.
 func (c *conn) drip(b []byte, every time.Duration) {
 	t := time.NewTicker(every)
 	defer t.Stop()
@@ -160,19 +159,18 @@ func (c *conn) drip(b []byte, every time.Duration) {
 	}
 }
 
-// hear reads until the server closes.
-func (c *conn) hear() { _, _ = io.Copy(io.Discard, c.Conn) }
+// discard reads until the server closes.
+func (c *conn) discard() { _, _ = io.Copy(io.Discard, c.Conn) }
 
-// answer is a good client that listens.
+// answer reads, and answers pings and the close frame, as a good client does.
 func (c *conn) answer() { _, _ = wstest.Client(c.Conn).Answer(c.ctx, wstest.AnswerOptions{}) }
 
-// deaf waits until the server closes, and reads nothing.
-func (c *conn) deaf() {
-	<-c.ctx.Done() // a server that has closed is not noticed: that is the point
-}
+// idle reads nothing until the end of the attack. It does not notice that the server has
+// closed the connection.
+func (c *conn) idle() { <-c.ctx.Done() }
 
-// deafFor is deaf, but not for ever.
-func (c *conn) deafFor(d time.Duration) {
+// idleFor is idle for at most d.
+func (c *conn) idleFor(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -189,13 +187,13 @@ func (c *conn) reset() {
 	_ = c.Close()
 }
 
-// choose is one of all, for this connection.
+// choose returns an element of all. Another connection gets another one.
 func choose[T any](c *conn, all []T) T { return all[c.n%len(all)] }
 
-// many is b as often as it fits into 64 KiB.
+// many returns b as many times as 64 KiB hold.
 func many(b []byte) []byte { return bytes.Repeat(b, 64<<10/len(b)) }
 
-// frames are encoded with a key that is cheap to make.
+// frames encodes frames with a masking key of zeros.
 func frames(all ...wstest.Frame) (b []byte) {
 	for _, f := range all {
 		b = f.WithKey([4]byte{}).Append(b)
@@ -203,6 +201,7 @@ func frames(all ...wstest.Frame) (b []byte) {
 	return b
 }
 
-func someMicroseconds(most int) time.Duration {
+// randomMicroseconds returns a random time up to most microseconds.
+func randomMicroseconds(most int) time.Duration {
 	return time.Duration(rand.IntN(most)) * time.Microsecond
 }

@@ -10,13 +10,13 @@ import (
 	"syscall"
 )
 
-// A Path is a network of two ends, with a cable between them that can be cut or
-// made slow. It takes root, ip and tc.
+// A Path is a network of two ends and a cable between them that can be cut or made slow.
+// It needs root, ip and tc.
 type Path struct {
 	near, far *end
 }
 
-// NearAddr is the address of the near end. Nothing else is there.
+// NearAddr is the address of the near end, which has no other network.
 const (
 	NearAddr = "10.77.0.1"
 	farAddr  = "10.77.0.2"
@@ -29,8 +29,8 @@ type end struct {
 	done chan struct{}
 }
 
-// NewPath makes a path, for the caller to close. An error says that the machine
-// or its user does not allow it.
+// NewPath makes a path. The caller must close it. It fails if the machine or its user
+// does not allow it.
 func NewPath() (*Path, error) {
 	_, err := exec.LookPath("tc")
 	if err != nil {
@@ -45,14 +45,14 @@ func NewPath() (*Path, error) {
 		return nil, err
 	}
 	const nearMAC, farMAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
-	// The ends know each other for good: that one is gone is not noticed before
-	// anything is sent to it.
+	// The neighbour entries are permanent. So an end does not notice that the other one
+	// is unreachable before it sends something.
 	err = errors.Join(
 		p.near.run("ip", "link", "add", "cable", "address", nearMAC, "type", "veth",
 			"peer", "name", "cable", "address", farMAC, "netns", strconv.Itoa(p.far.tid)),
 		p.near.run("ip", "addr", "add", NearAddr+"/24", "dev", "cable"),
 		p.Mend(),
-		p.near.run("ip", "link", "set", "lo", "up"), // what is there can talk to itself
+		p.near.run("ip", "link", "set", "lo", "up"), // for a client in the namespace of the server
 		p.near.run("ip", "link", "set", "cable", "up"),
 		p.far.run("ip", "link", "set", "cable", "up"),
 		p.near.run("ip", "neigh", "replace", farAddr, "lladdr", farMAC, "dev", "cable", "nud", "permanent"),
@@ -65,27 +65,27 @@ func NewPath() (*Path, error) {
 	return p, nil
 }
 
-// Close ends it. Sockets that are open in it are without a network then.
+// Close ends the path. Sockets that are still open have no network then.
 func (p *Path) Close() {
 	p.near.close()
 	p.far.close()
 }
 
-// Near calls f where new sockets and processes are at the near end, and waits for
-// it; Far is the same for the other. f must not end its goroutine.
+// Near calls f in the network namespace of the near end, and waits for it. New sockets and
+// processes are at that end. f must not end its goroutine.
 func (p *Path) Near(f func()) { p.near.do(f) }
 
+// Far is Near for the far end.
 func (p *Path) Far(f func()) { p.far.do(f) }
 
-// Cut lets the far end lose its power: what is sent to it arrives, and nobody is
-// there.
+// Cut makes the far end unreachable, as if it had lost power.
 func (p *Path) Cut() error { return p.far.run("ip", "addr", "flush", "dev", "cable") }
 
-// Mend gives the far end its power back.
+// Mend makes the far end reachable again.
 func (p *Path) Mend() error { return p.far.run("ip", "addr", "add", farAddr+"/24", "dev", "cable") }
 
-// Slow lets so many kilobits a second pass, each way, and lets the kernels keep
-// little of what is to be sent.
+// Slow limits the cable to kbit kilobits per second in each direction, and makes the
+// send buffers of the kernels small.
 func (p *Path) Slow(kbit int) error {
 	var errs []error
 	for _, e := range []*end{p.near, p.far} {
@@ -100,20 +100,20 @@ func (p *Path) Slow(kbit int) error {
 
 func newEnd() (*end, error) {
 	e := &end{work: make(chan func()), done: make(chan struct{})}
-	made := make(chan error, 1)
+	started := make(chan error, 1)
 	go func() {
 		defer close(e.done)
-		// The thread is in the namespace, and so are the processes that it starts.
-		// It is not unlocked: it ends with the goroutine.
+		// The thread and the processes that it starts are in the namespace. It is not
+		// unlocked, so it ends with the goroutine.
 		runtime.LockOSThread()
 		err := syscall.Unshare(syscall.CLONE_NEWNET)
 		e.tid = syscall.Gettid()
-		made <- err
+		started <- err
 		for f := range e.work {
 			f()
 		}
 	}()
-	if err := <-made; err != nil {
+	if err := <-started; err != nil {
 		e.close()
 		return nil, fmt.Errorf("a network namespace: %w", err)
 	}

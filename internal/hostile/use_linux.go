@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// A Use is what a process holds.
+// A Use is the resources of a process.
 type Use struct {
 	Files int   // open descriptors
 	RSS   int64 // resident memory, in bytes
 }
 
-// UseOf looks at a process of one's own. Elsewhere than on Linux it is an error.
+// UseOf returns the resources of a process. It fails on other systems than Linux.
 func UseOf(pid int) (u Use, err error) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	files, err := os.ReadDir(dir + "/fd")

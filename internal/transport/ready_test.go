@@ -275,7 +275,7 @@ func TestServeReadyClose(t *testing.T) {
 				t.Fatal(err)
 			}
 			closed := make(chan error, 1)
-			goodbye := func() {
+			sendClose := func() {
 				c.CloseBy(time.Now().Add(3 * time.Second))
 				closed <- ws.Close(websocket.StatusNormalClosure, "bye")
 			}
@@ -299,9 +299,9 @@ func TestServeReadyClose(t *testing.T) {
 					t.Error(err)
 				}
 				if inside {
-					goodbye()
+					sendClose()
 				} else {
-					go goodbye()
+					go sendClose()
 					<-answered
 					time.Sleep(50 * time.Millisecond) // a handler that takes its time
 				}

@@ -137,7 +137,7 @@ var attacks = []row{
 			"server.TestRows/tls/17-oversize",
 			"server.TestRowsAlone/tcp/17-memory",
 			"server.TestRowsAlone/tls/17-memory",
-			"internal/e2e.TestFullForce/lies_about_lengths",
+			"internal/e2e.TestFullForce/false_lengths",
 		},
 	},
 	18: {
@@ -145,9 +145,9 @@ var attacks = []row{
 		duty: "every ending takes at most the close timeout",
 		tests: []string{
 			"server.TestRefusedInMidFlood", "server.TestEndlessFlood", "server.TestNeverCloses",
-			"server.TestRows/tcp/18-goodbye-held-open",
-			"server.TestRows/tls/18-goodbye-held-open",
-			"internal/e2e.TestFullForce/goodbyes_held_open",
+			"server.TestRows/tcp/18-closing-held-open",
+			"server.TestRows/tls/18-closing-held-open",
+			"internal/e2e.TestFullForce/closing_handshakes_held_open",
 		},
 	},
 	19: {
@@ -197,7 +197,7 @@ var attacks = []row{
 			"internal/conformance.TestCloseCodes", "internal/conformance.TestCloseReasons",
 			"internal/conformance.TestAfterClose", "server.TestNeverCloses",
 			"server.TestCloseFrameAbuse",
-			"internal/e2e.TestFullForce/close_frames_that_may_not_be",
+			"internal/e2e.TestFullForce/invalid_close_frames",
 		},
 	},
 	24: {

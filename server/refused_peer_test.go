@@ -13,7 +13,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// over TCP and TLS.
+// both runs f over TCP and over TLS.
 func both(t *testing.T, f func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer)) {
 	t.Run("TCP", func(t *testing.T) { t.Parallel(); f(t, serve) })
 	t.Run("TLS", func(t *testing.T) { t.Parallel(); f(t, serveTLS) })
