@@ -137,6 +137,7 @@ func TestNewAccepts(t *testing.T) {
 		{PingInterval: time.Second, PingTimeout: time.Second},
 		{OriginPatterns: []string{"example.com", "*.example.com:*", "https://*.example.com", "[ab].example.com"}},
 		{OriginPatterns: []string{"file://", "chrome-extension://abcdefgh", "capacitor://localhost", "*://example.com", "https://xn--bcher-kva.example", "127.0.0.1:8080", "https://[::1]:*", "my_host:80?0", "EXAMPLE.com."}},
+		{Hosts: []string{"server.1", "127.1"}}, // for clients that are no browsers
 		{Hosts: []string{"xn--bcher-kva.example.", "127.0.0.1", "my_host", "EXAMPLE.com:443"}},
 		{ReadBufferSize: server.MinBufferSize, WriteBufferSize: server.MaxBufferSize, DrainNotice: server.DefaultDrainTimeout, MaxAge: server.MaxTimeout, IdleTimeout: server.MinTimeout},
 		{Hosts: []string{"example.com", "example.com:8080", "[::1]:80", "::1"}},

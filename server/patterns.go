@@ -44,8 +44,14 @@ func normalPatterns(patterns []string) (normal []string) {
 	return normal
 }
 
-// patternChars are the special characters of path.Match.
-const patternChars = `*?[]^\`
+// special returns the characters of path.Match that part of a pattern may contain, "" if
+// it stands for itself.
+func special(part string) string {
+	if strings.ContainsAny(part, `*?[\`) {
+		return `*?[]^\`
+	}
+	return ""
+}
 
 // checkPattern returns an error if p matches no origin that a browser sends, or any.
 func checkPattern(p string) error {
@@ -66,9 +72,7 @@ func checkPattern(p string) error {
 		return wrong("AllowAnyOrigin", "is the origin of many pages, such as sandboxed ones, and no pattern allows it")
 	case hasScheme && scheme == "":
 		return wrong("", "has no scheme before ://; write a host such as example.com, or https://example.com")
-	case strings.ContainsFunc(scheme, func(r rune) bool {
-		return !isLetterOrDigit(r) && !strings.ContainsRune("+-."+patternChars, r)
-	}):
+	case hasScheme && !isScheme(scheme, special(scheme)):
 		return wrong("", "has a scheme that no origin has; write https://example.com")
 	case scheme == "ws", scheme == "wss":
 		return wrong("", "has the scheme of a WebSocket; an origin has the scheme of its page: %q",
@@ -82,17 +86,32 @@ func checkPattern(p string) error {
 	case hostport != "" && strings.Trim(hostport, "*?.:") == "":
 		return wrong("AllowAnyOrigin", "matches every host")
 	}
-	if err := checkHostPort(hostport, patternChars); err != nil {
+	if err := checkHostPort(hostport, special(hostport)); err != nil {
 		return wrong("", "matches no origin: %w", err)
 	}
+	if host, _ := splitPort(hostport); special(host) == "" && isShortIPv4(host) {
+		return wrong("", "matches no origin: %s is not an IPv4 address of four numbers", host)
+	}
 	return nil
+}
+
+// isScheme reports whether scheme is one in lower case (RFC 3986, section 3.1). The
+// characters in wild can stand for others.
+func isScheme(scheme, wild string) bool {
+	for i, r := range scheme {
+		letter := r >= 'a' && r <= 'z' || strings.ContainsRune(wild, r)
+		if !letter && (i == 0 || !isLetterOrDigit(r) && !strings.ContainsRune("+-.", r)) {
+			return false
+		}
+	}
+	return scheme != ""
 }
 
 // isHostless reports whether an origin in lower case has a scheme and no host, such as
 // file://. The origin of a page on the web always has a host.
 func isHostless(origin string) bool {
 	scheme, host, ok := strings.Cut(origin, "://")
-	return ok && host == "" && scheme != "" && defaultPorts[scheme] == "" && !strings.ContainsAny(scheme, patternChars)
+	return ok && host == "" && defaultPorts[scheme] == "" && isScheme(scheme, "")
 }
 
 // allowsHostless reports whether a pattern is this origin, which has no host.
@@ -102,10 +121,10 @@ func (s *Server) allowsHostless(origin string) bool {
 }
 
 // checkHostPort returns an error if no header Host or Origin contains this host and port.
-// Special characters can stand for others.
-func checkHostPort(hostport, special string) error {
+// The characters in wild can stand for others.
+func checkHostPort(hostport, wild string) error {
 	host, port := splitPort(strings.ToLower(hostport))
-	if port != "" && !(special != "" && strings.ContainsAny(port, special)) {
+	if port != "" && !strings.ContainsAny(port, wild) {
 		if n, err := strconv.Atoi(port[1:]); err != nil || n < 1 || n > 65535 || port != ":"+strconv.Itoa(n) {
 			if strings.Contains(host, ":") && host[0] != '[' {
 				return errors.New("an IPv6 address has brackets, such as [::1]")
@@ -129,17 +148,22 @@ func checkHostPort(hostport, special string) error {
 		switch {
 		case r >= 0x80:
 			return errors.New("a browser sends the form in ASCII, which has xn-- in it")
-		case !isLetterOrDigit(r) && !strings.ContainsRune("-._"+special, r):
+		case !isLetterOrDigit(r) && !strings.ContainsRune("-._"+wild, r):
 			return fmt.Errorf("a host has no %q", r)
 		}
 	}
-	last := bare[strings.LastIndexByte(bare, '.')+1:]
-	if _, err := strconv.Atoi(last); err == nil && !(special != "" && strings.ContainsAny(bare, special)) {
-		if a, err := netip.ParseAddr(bare); err != nil || !a.Is4() {
-			return fmt.Errorf("%s is not an IPv4 address of four numbers", bare)
-		}
-	}
 	return nil
+}
+
+// isShortIPv4 reports whether a browser takes host for an IPv4 address and sends it in
+// another form, as it sends 127.0.0.1 for 127.1.
+func isShortIPv4(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	if _, err := strconv.Atoi(host[strings.LastIndexByte(host, '.')+1:]); err != nil {
+		return false
+	}
+	a, err := netip.ParseAddr(host)
+	return err != nil || !a.Is4()
 }
 
 func isLetterOrDigit(r rune) bool { return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' }
