@@ -42,5 +42,6 @@ func HTML(w io.Writer, r *load.Report) error {
 		"Rows":     rows,
 		"Legend":   legend,
 		"Several":  len(r.Targets) > 1,
+		"Drawn":    r.Plan.Rounds > 1, // one round shows no difference between servers
 	})
 }

@@ -108,7 +108,7 @@ func TestHTML(t *testing.T) {
 // TestHTMLOfNothing checks the page of a server that answered no message: it has no
 // NaN.
 func TestHTMLOfNothing(t *testing.T) {
-	r := &load.Report{Plan: load.Plan{Connections: 1, Rounds: 1, Duration: time.Second},
+	r := &load.Report{Plan: load.Plan{Connections: 1, Rounds: 2, Duration: time.Second},
 		Targets: []*load.Target{{URL: "ws://none/", Rounds: []load.Round{{Connections: 1, Measured: time.Second}}}}}
 	var b strings.Builder
 	if err := report.HTML(&b, r); err != nil {
@@ -116,6 +116,28 @@ func TestHTMLOfNothing(t *testing.T) {
 	}
 	if page := b.String(); strings.Contains(page, "NaN") || !strings.Contains(page, `<rect width="0" height="16"`) {
 		t.Errorf("got %s", page)
+	}
+}
+
+// TestHTMLOfOneRound checks that one round draws no bars that compare servers, and that
+// its numbers are there.
+func TestHTMLOfOneRound(t *testing.T) {
+	for rounds, drawn := range map[int]bool{1: false, 2: true} {
+		r := found()
+		r.Plan.Rounds = rounds
+		for _, target := range r.Targets {
+			target.Rounds = target.Rounds[:1]
+		}
+		var b strings.Builder
+		if err := report.HTML(&b, r); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(b.String(), "<svg"); got != drawn {
+			t.Errorf("%d rounds: drawn %t, want %t", rounds, got, drawn)
+		}
+		if !strings.Contains(b.String(), ">1.50 ms<") || !strings.Contains(b.String(), "1.50 n.s.") {
+			t.Errorf("%d rounds: there is no number in %s", rounds, b.String())
+		}
 	}
 }
 
