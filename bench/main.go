@@ -1,7 +1,7 @@
 // Command bench compares WebSocket servers.
 //
-//	go run . run                  # the comparison, in about 25 minutes
-//	go run . run --quick          # a part, in about 7 minutes
+//	go run . run                  # the comparison, in about 22 minutes
+//	go run . run --quick          # a part, in about 8 minutes
 //	go run . report results.json  # the results as Markdown and HTML
 //	go run . list                 # the servers and the workloads
 //	go run . serve gws            # one of the servers, until standard input ends

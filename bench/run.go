@@ -20,8 +20,8 @@ import (
 )
 
 type runCommand struct {
-	Whole    bool           `xor:"extent" help:"All workloads, in about 50 minutes. Unless set: those of the main table for all servers and a few more, in about 25 minutes."`
-	Quick    bool           `xor:"extent" help:"The workloads of the main table, measured for a short time, in about 7 minutes."`
+	Whole    bool           `xor:"extent" help:"All workloads, in about 35 minutes. Unless set: those of the main table for all servers and a few more, in about 22 minutes."`
+	Quick    bool           `xor:"extent" help:"The workloads of the main table, measured for a short time, in about 8 minutes."`
 	Smoke    bool           `xor:"extent" help:"The echoes of the main table in one round, and the checks of correctness, in about 30 seconds. It verifies payloads; its figures have no meaning."`
 	Peers    []string       `placeholder:"NAME" help:"Only these servers. Without gorilla there are no ratios."`
 	Cells    []string       `placeholder:"NAME" help:"Only these workloads, or those whose names contain this, for all these servers, without the checks of correctness."`
@@ -151,6 +151,7 @@ func (f *runCommand) plan() (grid.Plan, error) {
 		p.Cells = grid.Standard()
 	case f.Quick:
 		p.Cells, p.Duration, p.Warmup, p.SystemCalls = grid.Chosen(), 160*time.Millisecond, 80*time.Millisecond, false
+		p.IdleFor = 4 * time.Second
 	case f.Smoke:
 		p.Cells = slices.DeleteFunc(p.Cells, func(c *result.Cell) bool { return !c.Chosen || c.Kind != result.Echo })
 		p.Rounds, p.Duration, p.Warmup, p.SystemCalls = 1, 100*time.Millisecond, 50*time.Millisecond, false
@@ -271,6 +272,7 @@ func (*listCommand) Run() error {
 type reportCommand struct {
 	Results string `arg:"" help:"The file that run has written."`
 	Out     string `default:"pages" help:"Folder of the pages and plots. It is made."`
+	Readme  string `placeholder:"FILE" help:"A README whose table of the comparison is replaced by the results."`
 }
 
 // Run writes README.md, report.html, results.json and the plots.
@@ -283,6 +285,9 @@ func (f *reportCommand) Run() error {
 	found, err := result.Read(in)
 	if err != nil {
 		return usage{fmt.Errorf("%s: %w", f.Results, err)}
+	}
+	if err := f.summarize(found); err != nil {
+		return usage{fmt.Errorf("--readme: %w", err)}
 	}
 	if err := os.MkdirAll(f.Out, 0o777); err != nil {
 		return usage{fmt.Errorf("--out: %w", err)}
@@ -309,6 +314,21 @@ func (f *reportCommand) Run() error {
 	}
 	fmt.Printf("%s has the report, and %s is the same as a page\n", filepath.Join(f.Out, "README.md"), filepath.Join(f.Out, "report.html"))
 	return nil
+}
+
+// summarize replaces the table of --readme.
+func (f *reportCommand) summarize(found *result.Report) error {
+	if f.Readme == "" {
+		return nil
+	}
+	page, err := os.ReadFile(f.Readme)
+	if err != nil {
+		return err
+	}
+	if page, err = report.Summary(page, found); err != nil {
+		return err
+	}
+	return os.WriteFile(f.Readme, page, 0o666)
 }
 
 func writeFile(name string, write func(io.Writer) error) error {

@@ -517,3 +517,53 @@ func TestWrong(t *testing.T) {
 		t.Error("it says that something went wrong, and nothing did")
 	}
 }
+
+// TestSummary checks the table of the README: it has the figures of the main table.
+func TestSummary(t *testing.T) {
+	r := chosen(5)
+	for i := range r.Peers {
+		if r.Peers[i].Name == "node-ws" {
+			r.Peers[i].Name = "bun"
+		}
+	}
+	for _, c := range r.Cells {
+		switch {
+		case c.Kind == result.Echo && c.Size == 5:
+			c.ID = map[int]string{1: "echo-5B-1x512", 16: "echo-5B-16x512"}[c.InFlight]
+		}
+		for _, o := range c.Outcomes {
+			if o.Peer == "node-ws" {
+				o.Peer = "bun"
+			}
+		}
+	}
+	for i := range r.Checks {
+		if r.Checks[i].Peer == "node-ws" {
+			r.Checks[i].Peer = "bun"
+		}
+	}
+	page, err := report.Summary([]byte("# A\n\n| | wsecho | b |\n|---|---:|---:|\n| old | 1 | 2 |\n\nafter\n"), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(page), "\n")
+	if len(lines) != 12 || lines[0] != "# A" || lines[10] != "after" || lines[2] != "| | wsecho | embedded | gorilla 1.3.3 | coder 1.4.3 | bun 1.12.3 |" {
+		t.Fatalf("got %q", lines)
+	}
+	p, _, _ := written(t, r)
+	main := p.main(t)
+	for i, column := range []int{1, 2, 5, 7, 8} { // of the main table
+		for j, name := range []string{"wsecho", "embedded", "gorilla", "coder", "bun"} {
+			want, _, _ := strings.Cut(main.row(name)[column], "|")
+			if got := strings.Split(lines[4+i], "|")[2+j]; strings.TrimSpace(got) != want {
+				t.Errorf("%q: %s: got %q, want %q", lines[4+i], name, got, want)
+			}
+		}
+	}
+	if page, err := report.Summary([]byte("# A"), r); err == nil {
+		t.Errorf("without a table: got %q", page)
+	}
+	if page, err := report.Summary([]byte("| | wsecho |\n"), &result.Report{}); err == nil {
+		t.Errorf("without figures: got %q", page)
+	}
+}

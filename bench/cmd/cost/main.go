@@ -7,7 +7,7 @@
 // several rounds, and the ratios are taken round by round. What TLS adds to an idle
 // connection is seen with
 //
-//	go run ./cmd/cost -cells idle -servers gorilla,gorilla+tls,embedded,embedded+tls
+//	go run ./cmd/cost -cells idle -servers gorilla,gorilla+tls,embedded-park,embedded-park+tls
 package main
 
 import (
