@@ -183,7 +183,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ReadHeaderTimeout: within(s.opts.HandshakeTimeout),
 		ReadTimeout:       within(s.opts.HandshakeTimeout),
 		WriteTimeout:      within(s.opts.HandshakeTimeout),
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       s.opts.HTTPIdleTimeout, // negative: none; 0 would be ReadTimeout
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          httpLog(s.log),
 		BaseContext:       func(net.Listener) context.Context { return context.WithValue(context.Background(), ownKey{}, s) },
@@ -237,11 +237,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
-const (
-	idleTimeout = 30 * time.Second // of an HTTP connection between plain requests
-	// net/http reads 4 KiB more than this before it answers 431.
-	maxHeaderBytes = 16<<10 - 4<<10
-)
+// net/http reads 4 KiB more than this before it answers 431.
+const maxHeaderBytes = 16<<10 - 4<<10
 
 type (
 	ownKey      struct{}

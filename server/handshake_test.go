@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -404,6 +405,37 @@ func TestHTTP(t *testing.T) {
 	p := s.dial(t, wstest.DialOptions{})
 	send(t, p, wstest.TextFrame("x"))
 	hear(t, p, wstest.Text, "x")
+}
+
+// TestHTTPIdleTimeout: a plain HTTP connection is closed after HTTPIdleTimeout without a
+// request, 75 s by default.
+func TestHTTPIdleTimeout(t *testing.T) {
+	for _, tt := range []struct{ option, want time.Duration }{
+		{0, 75 * time.Second}, {time.Hour, time.Hour}, {-1, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newPipes()
+			serveOn(t, l, echoes, server.Options{HTTPIdleTimeout: tt.option})
+			c := l.dial()
+			defer c.Close()
+			in := bufio.NewReader(c)
+			if _, err := io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			r, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			start := time.Now()
+			_ = c.SetReadDeadline(start.Add(24 * time.Hour))
+			_, err = in.ReadByte()
+			took := time.Since(start)
+			if tt.want == 0 && !errors.Is(err, os.ErrDeadlineExceeded) || tt.want != 0 && (err != io.EOF || took != tt.want) {
+				t.Errorf("%v: closed after %v with %v, want %v", tt.option, took, err, tt.want)
+			}
+		})
+	}
 }
 
 // TestHandshakeWithBody: the server refuses a handshake with a body, which two servers

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -59,6 +60,56 @@ func TestMaxConns(t *testing.T) {
 			send(t, third, wstest.TextFrame("3"))
 			hear(t, third, wstest.Text, "3")
 		})
+	}
+}
+
+// TestClients shows which addresses MaxConnsPerIP counts as one client.
+func TestClients(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		prefix        int
+		first, second string
+		same          bool
+	}{
+		{0, "192.0.2.1:1", "192.0.2.1:2", true},
+		{0, "192.0.2.1:1", "192.0.2.2:1", false},
+		{0, "192.0.2.1:1", "[::ffff:192.0.2.1]:1", true},
+		{0, "[2001:db8:0:1::1]:1", "[2001:db8:0:1:ffff::2]:1", true},
+		{0, "[2001:db8:0:1::1]:1", "[2001:db8:0:2::1]:1", false},
+		{56, "[2001:db8:0:1::1]:1", "[2001:db8:0:ff::1]:1", true},
+		{56, "[2001:db8:0:1::1]:1", "[2001:db8:0:100::1]:1", false},
+		{128, "[2001:db8::1]:1", "[2001:db8::2]:1", false},
+		{128, "[2001:db8::1]:1", "[2001:db8::1]:2", true},
+		{0, "[fe80::1%eth0]:1", "[fe80::2%eth0]:1", false},
+		{0, "[fe80::1%eth0]:1", "[fe80::1%eth0]:2", true},
+		{0, "2001:db8::1", "2001:db8::2", true}, // as a middleware may set it
+		{0, "unix", "unix", true},
+		{0, "unix", "other", false},
+	} {
+		s, err := server.New(echoes, server.Options{MaxConnsPerIP: 1, IPv6Prefix: tt.prefix, CloseTimeout: closeTimeout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.RemoteAddr = r.Header.Get("X-Real-Ip")
+			s.ServeHTTP(w, r)
+		}))
+		defer ts.Close()
+		dial := func(from string) (*wstest.Peer, error) {
+			return wstest.Dial("ws"+ts.URL[len("http"):], wstest.DialOptions{Header: http.Header{"X-Real-Ip": {from}}})
+		}
+		p, err := dial(tt.first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		second, err := dial(tt.second)
+		if err == nil {
+			defer second.Close()
+		}
+		if same := err != nil; same != tt.same {
+			t.Errorf("%s and %s with %d bits: one client: %v, want %v (%v)", tt.first, tt.second, tt.prefix, same, tt.same, err)
+		}
 	}
 }
 

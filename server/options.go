@@ -116,6 +116,10 @@ type Options struct {
 	// of the message. Otherwise a peer that reads slowly could hold the memory of a large
 	// message for a long time. 0: 8 KiB; negative: any progress is enough.
 	MinWriteRate int64
+	// HTTPIdleTimeout closes a plain HTTP connection without a request for this long, under
+	// Serve. A load balancer should close its idle connections first, and common ones do
+	// so after 60 s. 0: 75 s; negative: off.
+	HTTPIdleTimeout time.Duration
 	// IdleTimeout ends a connection without a message for this long. Pings and pongs do
 	// not count. 0 or negative: off.
 	IdleTimeout time.Duration
@@ -139,9 +143,14 @@ type Options struct {
 	// each that may be pending, at least 20 ms and at most a second.
 	// 0: 10,000, or the limit of file descriptors minus 64 if that is less; negative: off.
 	MaxConns int
-	// MaxConnsPerIP is the maximum number of connections from one client address.
-	// 0 or negative: off.
+	// MaxConnsPerIP is the maximum number of connections from one client. A client is an
+	// IPv4 address, or all IPv6 addresses that have the same first IPv6Prefix bits. A
+	// link-local IPv6 address is a client of its own. 0 or negative: off.
 	MaxConnsPerIP int
+	// IPv6Prefix is the number of bits that MaxConnsPerIP compares. A customer of a
+	// provider usually has a whole /64, often a /56 or a /48. 0: 64; more than 128 and
+	// negative values are refused.
+	IPv6Prefix int
 
 	// DrainDelay is how long the server still accepts connections after a drain was
 	// requested, while /readyz answers 503. 0: not at all.
@@ -181,11 +190,13 @@ const (
 	DefaultReadLimit        = 16 << 20
 	DefaultBufferSize       = 64 << 10
 	DefaultHandshakeTimeout = 5 * time.Second
+	DefaultHTTPIdleTimeout  = 75 * time.Second
 	DefaultMessageTimeout   = 30 * time.Second
 	DefaultWriteTimeout     = 10 * time.Second
 	DefaultMinWriteRate     = 8 << 10
 	DefaultCloseTimeout     = 3 * time.Second
 	DefaultMaxConns         = 10_000
+	DefaultIPv6Prefix       = 64
 	DefaultDrainTimeout     = 15 * time.Second
 	DefaultPingInterval     = heartbeat.DefaultInterval
 
@@ -210,12 +221,14 @@ func (o Options) withDefaults() (Options, error) {
 	o.ReadBufferSize = cmp.Or(o.ReadBufferSize, DefaultBufferSize)
 	o.WriteBufferSize = cmp.Or(o.WriteBufferSize, DefaultBufferSize)
 	o.HandshakeTimeout = cmp.Or(o.HandshakeTimeout, DefaultHandshakeTimeout)
+	o.HTTPIdleTimeout = cmp.Or(o.HTTPIdleTimeout, DefaultHTTPIdleTimeout)
 	o.MessageTimeout = cmp.Or(o.MessageTimeout, DefaultMessageTimeout)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, DefaultWriteTimeout)
 	o.MinWriteRate = cmp.Or(o.MinWriteRate, DefaultMinWriteRate)
 	o.CloseTimeout = cmp.Or(o.CloseTimeout, DefaultCloseTimeout)
 	o.PingInterval = cmp.Or(o.PingInterval, DefaultPingInterval)
 	o.MaxConns = cmp.Or(o.MaxConns, listener.MaxConns(DefaultMaxConns))
+	o.IPv6Prefix = cmp.Or(o.IPv6Prefix, DefaultIPv6Prefix)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, DefaultDrainTimeout)
 	o.LogHeader = http.CanonicalHeaderKey(cmp.Or(o.LogHeader, "X-Request-Id"))
 	o.About = cmp.Or(o.About, "This is a WebSocket server: connect to it with a WebSocket client.")
@@ -288,6 +301,9 @@ func (o Options) check() error {
 	default:
 		return optionError("Compression", "mode %d does not exist", o.Compression)
 	}
+	if o.IPv6Prefix < 0 || o.IPv6Prefix > 128 {
+		return optionError("IPv6Prefix", "%d is not a number of bits from 1 to 128", o.IPv6Prefix)
+	}
 	if err := o.checkBounds(); err != nil {
 		return err
 	}
@@ -331,6 +347,7 @@ func (o Options) checkBounds() error {
 		{"HandshakeTimeout", o.HandshakeTimeout, true},
 		{"MessageTimeout", o.MessageTimeout, true},
 		{"WriteTimeout", o.WriteTimeout, true},
+		{"HTTPIdleTimeout", o.HTTPIdleTimeout, true},
 		{"IdleTimeout", o.IdleTimeout, true},
 		{"MaxAge", o.MaxAge, true},
 		{"CloseTimeout", o.CloseTimeout, false},

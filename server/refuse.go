@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -116,7 +117,7 @@ func (s *Server) acquireSlot(ip string) *refusal {
 	case o.MaxConns > 0 && s.slots >= o.MaxConns:
 		return busy("the server has as many connections as MaxConns (--max-conns) allows")
 	case o.MaxConnsPerIP > 0 && s.perIP[ip] >= o.MaxConnsPerIP:
-		return busy("this address has as many connections as MaxConnsPerIP (--max-conns-per-ip) allows")
+		return busy("this address, or its IPv6 prefix, has as many connections as MaxConnsPerIP (--max-conns-per-ip) allows")
 	}
 	s.slots++
 	if s.opts.MaxConnsPerIP > 0 {
@@ -147,10 +148,24 @@ func (s *Server) usedSlots() int {
 	return s.slots
 }
 
-// clientIP returns the address of the client, without the port.
-func clientIP(remote string) string {
-	if h, _, err := net.SplitHostPort(remote); err == nil {
-		return h
+// client returns what MaxConnsPerIP counts for a remote address, "" if it is off. A
+// middleware may have set an address that is none.
+func (s *Server) client(remote string) string {
+	if s.opts.MaxConnsPerIP <= 0 {
+		return ""
 	}
-	return remote
+	host := remote
+	if h, _, err := net.SplitHostPort(remote); err == nil {
+		host = h
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return strings.Clone(logged(host))
+	}
+	addr = addr.Unmap()
+	if addr.Is4() || addr.IsLinkLocalUnicast() {
+		return addr.String()
+	}
+	prefix, _ := addr.Prefix(s.opts.IPv6Prefix) // New has checked the length
+	return prefix.String()
 }

@@ -64,7 +64,7 @@ type Server struct {
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
 	slots    int            // of connections and of handshakes in progress
-	perIP    map[string]int // slots of each address; only with MaxConnsPerIP
+	perIP    map[string]int // slots of each client; only with MaxConnsPerIP
 	notReady bool           // a drain begins soon, and /readyz answers 503
 	draining bool           // new connections are refused
 	cutting  bool           // the drain timeout is over: connections are cut off
@@ -123,7 +123,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, refuse(http.StatusBadRequest, "a WebSocket handshake has no body"))
 		return
 	}
-	ip := clientIP(r.RemoteAddr)
+	ip := s.client(r.RemoteAddr)
 	if f := s.acquireSlot(ip); f != nil {
 		s.refuse(w, r, f)
 		return

@@ -46,6 +46,7 @@ type serveCommand struct {
 	MessageTimeout   duration `group:"timeouts" default:"30s" off:"" help:"Longest time from the first to the last byte of a message."`
 	WriteTimeout     duration `group:"timeouts" default:"10s" off:"" help:"Longest time that a write may wait without enough progress."`
 	MinWriteRate     size     `group:"timeouts" default:"8KiB" off:"" help:"Least progress of a write that waits, in bytes per second, measured over the write timeout. off: any progress is enough."`
+	HTTPIdleTimeout  duration `group:"timeouts" name:"http-idle-timeout" default:"75s" off:"" help:"Longest time that a plain HTTP connection may be without a request. A load balancer should close its idle connections first."`
 	IdleTimeout      duration `group:"timeouts" default:"off" off:"" help:"Longest time without a message. Pings and pongs do not count."`
 	MaxAge           duration `group:"timeouts" default:"off" off:"" help:"Longest life of a connection, plus or minus 10 %."`
 
@@ -54,7 +55,8 @@ type serveCommand struct {
 	MaxMissed    count    `group:"heartbeat" default:"2" zero:"" help:"Pings in a row that may be missed: no pong and no other sign of life."`
 
 	MaxConns      count    `group:"limits" placeholder:"N" off:"" help:"Connections at once. Unless set, 10000, or the limit of open files less 64 if that is smaller."`
-	MaxConnsPerIP count    `group:"limits" name:"max-conns-per-ip" default:"off" off:"" help:"Connections at once from one IP address."`
+	MaxConnsPerIP count    `group:"limits" name:"max-conns-per-ip" default:"off" off:"" help:"Connections at once from one client: an IPv4 address or an IPv6 prefix."`
+	IPv6Prefix    count    `group:"limits" name:"ipv6-prefix" env:"WSECHO_IPV6_PREFIX" default:"64" help:"Bits of an IPv6 address that --max-conns-per-ip compares."`
 	MemoryBudget  size     `group:"limits" default:"24MiB" off:"" help:"Memory for all messages over 16KiB together."`
 	MemoryWait    duration `group:"limits" default:"5s" off:"" help:"Longest time that a message waits for that memory. After that, its connection is closed with 1013."`
 
@@ -129,6 +131,7 @@ func (f *serveCommand) serverOptions() server.Options {
 		MessageTimeout:   time.Duration(f.MessageTimeout),
 		WriteTimeout:     time.Duration(f.WriteTimeout),
 		MinWriteRate:     int64(f.MinWriteRate),
+		HTTPIdleTimeout:  time.Duration(f.HTTPIdleTimeout),
 		IdleTimeout:      time.Duration(f.IdleTimeout),
 		MaxAge:           time.Duration(f.MaxAge),
 		CloseTimeout:     time.Duration(f.CloseTimeout),
@@ -137,6 +140,7 @@ func (f *serveCommand) serverOptions() server.Options {
 		MaxMissed:        int(f.MaxMissed),
 		MaxConns:         int(f.MaxConns),
 		MaxConnsPerIP:    int(f.MaxConnsPerIP),
+		IPv6Prefix:       int(f.IPv6Prefix),
 		DrainDelay:       time.Duration(max(0, f.DrainDelay)), // off is no delay
 		DrainTimeout:     time.Duration(f.DrainTimeout),
 		LogQuery:         f.LogQuery,
@@ -162,6 +166,7 @@ var serveFlags = map[string]string{
 	"MessageTimeout":   "--message-timeout",
 	"WriteTimeout":     "--write-timeout",
 	"MinWriteRate":     "--min-write-rate",
+	"HTTPIdleTimeout":  "--http-idle-timeout",
 	"IdleTimeout":      "--idle-timeout",
 	"MaxAge":           "--max-age",
 	"CloseTimeout":     "--close-timeout",
@@ -170,6 +175,7 @@ var serveFlags = map[string]string{
 	"MaxMissed":        "--max-missed",
 	"MaxConns":         "--max-conns",
 	"MaxConnsPerIP":    "--max-conns-per-ip",
+	"IPv6Prefix":       "--ipv6-prefix",
 	"DrainDelay":       "--drain-delay",
 	"DrainTimeout":     "--drain-timeout",
 	"LogQuery":         "--log-query",

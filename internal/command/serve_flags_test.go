@@ -51,12 +51,14 @@ func TestDefaults(t *testing.T) {
 		MessageTimeout:   server.DefaultMessageTimeout,
 		WriteTimeout:     server.DefaultWriteTimeout,
 		MinWriteRate:     server.DefaultMinWriteRate,
+		HTTPIdleTimeout:  server.DefaultHTTPIdleTimeout,
 		IdleTimeout:      off,
 		MaxAge:           off,
 		CloseTimeout:     server.DefaultCloseTimeout,
 		PingInterval:     server.DefaultPingInterval,
 		MaxMissed:        2,
 		MaxConnsPerIP:    off,
+		IPv6Prefix:       server.DefaultIPv6Prefix,
 		DrainTimeout:     server.DefaultDrainTimeout,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -72,10 +74,11 @@ func TestOptions(t *testing.T) {
 		"--compression": "context-takeover", "--read-limit": "7", "--read-buffer": "777", "--write-buffer": "777",
 		"--handshake-timeout": "7s", "--message-timeout": "7s", "--write-timeout": "7s", "--min-write-rate": "7", "--idle-timeout": "7s",
 		"--max-age": "7s", "--close-timeout": "4s", "--ping-interval": "7s", "--ping-timeout": "4s",
-		"--max-missed": "7", "--max-conns": "7", "--max-conns-per-ip": "7", "--drain-delay": "7s", "--drain-timeout": "7s",
+		"--max-missed": "7", "--max-conns": "7", "--max-conns-per-ip": "7", "--ipv6-prefix": "56", "--http-idle-timeout": "7s",
+		"--drain-delay": "7s", "--drain-timeout": "7s",
 		"--log-query": "true", "--log-header": "X-Trace",
 	}
-	without := []string{"CheckOrigin", "Error", "Admit", "About", "ParkAfter", "DrainNotice", "OnEnd", "OnRefuse", "Logger"}
+	without := []string{"CheckOrigin", "Error", "Admit", "About", "HTTP", "ParkAfter", "DrainNotice", "OnEnd", "OnRefuse", "Logger"}
 	defaults := reflect.ValueOf(parsed(t).serverOptions())
 	for i := range defaults.NumField() {
 		option := defaults.Type().Field(i).Name
