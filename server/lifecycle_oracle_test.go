@@ -101,7 +101,7 @@ func (j *judgement) wire(o server.Outcome, a *actor, p *plan, w want) {
 	if heard != 0 {
 		j.check(uint16(o.Sent) == heard, "sent: got %d, and the peer heard %d", o.Sent, heard)
 		j.check(o.Reason == a.end.Reason, "reason: got %q, and the peer heard %q", o.Reason, a.end.Reason)
-	} else if a.end.FIN && !a.end.Cut {
+	} else if a.end.FIN && !a.end.Truncated {
 		j.check(o.Sent == 0, "sent: got %d, and the peer heard none", o.Sent)
 	}
 	if o.Sent != 0 {
@@ -126,7 +126,7 @@ func (j *judgement) counts(o server.Outcome, a *actor, wrote int, p *plan, w wan
 	j.check(some(a.pongs, a.pings), "pongs: got %q for %q", a.pongs, a.pings)
 	heard := int64(a.echoes + a.unasked)
 	j.check(o.MessagesOut <= o.MessagesIn+int64(max(wrote, a.unasked)), "messages out: got %d, with %d in and %d of the handler's", o.MessagesOut, o.MessagesIn, wrote)
-	if !a.end.FIN || a.end.Cut || p.notReading || p.abrupt() {
+	if !a.end.FIN || a.end.Truncated || p.notReading || p.abrupt() {
 		return // some messages may be lost or not counted
 	}
 	j.check(o.MessagesOut == heard, "messages out: got %d, and the peer heard %d", o.MessagesOut, heard)

@@ -7,11 +7,11 @@ import (
 	"example.com/wsecho/internal/handshake"
 )
 
-// ReadResponse reads an HTTP response, sets Response to it and returns it. A
-// body is still to be read, within the Timeout that began with this call.
+// ReadResponse reads an HTTP response, sets Response to it and returns it. The caller
+// reads the body, within the Timeout that began with this call.
 func (p *Peer) ReadResponse() (*http.Response, error) {
 	p.conn.SetReadDeadline(p.deadline())
-	// No request: it would only tell that the method was GET.
+	// Without a request, net/http assumes GET.
 	r, err := http.ReadResponse(p.br, nil)
 	if err != nil {
 		return nil, err
@@ -20,8 +20,8 @@ func (p *Peer) ReadResponse() (*http.Response, error) {
 	return r, nil
 }
 
-// ReadRequest reads an HTTP request, sets Request to it and returns it. A body
-// is still to be read, within the Timeout that began with this call.
+// ReadRequest reads an HTTP request, sets Request to it and returns it. The caller reads
+// the body, within the Timeout that began with this call.
 func (p *Peer) ReadRequest() (*http.Request, error) {
 	p.conn.SetReadDeadline(p.deadline())
 	r, err := http.ReadRequest(p.br)
@@ -32,10 +32,9 @@ func (p *Peer) ReadRequest() (*http.Request, error) {
 	return r, nil
 }
 
-// Accept answers the opening handshake on a server's side: it reads the request
-// and writes a [Response] with header, which accepts no subprotocol and no
-// extension unless header does. A request that is no handshake is answered with
-// 400 and is an error.
+// Accept reads the client's opening handshake and writes a [Response] with header. The
+// response has a subprotocol and extensions only if header has them. A request that is no
+// handshake gets 400, and Accept returns an error.
 func (p *Peer) Accept(header http.Header) error {
 	r, err := p.ReadRequest()
 	if err != nil {

@@ -5,38 +5,37 @@ import (
 	"time"
 )
 
-// AnswerOptions say how [Peer.Answer] answers. The zero value is a correct peer
-// that drops all messages.
+// AnswerOptions configure [Peer.Answer]. The zero value is a correct peer that drops all
+// messages.
 type AnswerOptions struct {
-	// NoPong leaves pings unanswered, NoClose close frames.
+	// NoPong answers no ping. NoClose answers no close frame.
 	NoPong  bool
 	NoClose bool
 
-	// Pong returns the payload of the pong for that of the ping. Nil is the
-	// same payload, as it should be.
+	// Pong returns the payload of the pong for that of the ping. Nil: the same payload,
+	// as RFC 6455 requires.
 	Pong func(ping []byte) []byte
 
-	// Code answers a close frame with this code and no reason, instead of with
-	// the same payload. Zero is the same payload.
+	// Code is the code of the answer to a close frame, without a reason. 0: the answer
+	// has the payload of the peer's frame.
 	Code uint16
 
-	// Echo sends every frame of a message back as it came, but unmasked or
-	// masked anew.
+	// Echo sends each frame of a message back, unmasked or with a new mask.
 	Echo bool
 
-	// Each is called with every frame before it is answered. It may use the
-	// peer to write. Nil is nothing.
+	// Each is called with each frame before its answer. It may write with the peer. Nil:
+	// not called.
 	Each func(Frame)
 }
 
-// Answer reads frames and answers them until the stream ends or ctx does, and
-// returns how, as [Peer.End] would. It answers one close frame, and none if
-// Send has sent one; after the second of the two a server sends FIN (section
-// 7.1.1) and a client reads on. The caller still has to close the peer.
+// Answer reads frames and answers them until the stream or ctx ends. It returns the End of
+// the stream, as [Peer.End] does. It answers one close frame, or none if Send has sent
+// one. After both close frames a server sends FIN (section 7.1.1), and a client continues
+// to read. The caller must still close the peer.
 //
-// Once a write fails there are no more answers; Answer reads on. Other
-// goroutines may write meanwhile. The error is the cause of ctx if that is what
-// ended it, and the peer can be used further.
+// If a write fails, Answer sends nothing more and continues to read. Other goroutines may
+// write meanwhile. If ctx has ended Answer, the error is its cause, and the peer can still
+// be used.
 func (p *Peer) Answer(ctx context.Context, o AnswerOptions) (End, error) {
 	p.conn.SetReadDeadline(time.Time{})
 	interrupted := make(chan struct{})
@@ -44,17 +43,17 @@ func (p *Peer) Answer(ctx context.Context, o AnswerOptions) (End, error) {
 		defer close(interrupted)
 		p.conn.SetReadDeadline(time.Unix(1, 0))
 	})
-	mute := false
+	failed := false // a write
 	e, err := p.drain(time.Now(), func(f Frame) {
 		if o.Each != nil {
 			o.Each(f)
 		}
-		if !mute {
-			mute = p.answer(f, o) != nil
+		if !failed {
+			failed = p.answer(f, o) != nil
 		}
 	})
 	if !stop() {
-		// The deadline that this sets must not hit whoever reads next.
+		// Its deadline must not interrupt the next read.
 		<-interrupted
 		if err != nil {
 			err = context.Cause(ctx)
@@ -111,14 +110,13 @@ func (p *Peer) sendCloseOnce(f Frame) error {
 	return p.write(b)
 }
 
-// Echo is a handler for [Serve] that is a correct server which sends every
-// message back.
+// Echo is a handler for [Serve]: a correct server that sends each message back.
 func Echo(p *Peer) {
 	p.Answer(context.Background(), AnswerOptions{Echo: true})
 }
 
-// Silent is a handler for [Serve] that reads nothing and writes nothing until
-// the test ends or the peer is closed. A client is silent by doing nothing.
+// Silent is a handler for [Serve] that reads and writes nothing until the test ends or the
+// peer is closed.
 func Silent(p *Peer) {
 	<-p.closed
 }

@@ -10,7 +10,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// httpClient returns a client that trusts ServeTLS, and what closes it.
+// httpClient returns a client that trusts ServeTLS, and a function that closes it.
 func httpClient() (*http.Client, func()) {
 	_, config := wstest.TLS()
 	transport := &http.Transport{TLSClientConfig: config}
@@ -57,7 +57,7 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// TestAnswerClosing has each side begin the closing handshake.
+// TestAnswerClosing lets each side begin the closing handshake.
 func TestAnswerClosing(t *testing.T) {
 	want := wstest.End{Code: 1000, FIN: true, Frames: 1}
 	t.Run("server", func(t *testing.T) {

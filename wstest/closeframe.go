@@ -5,15 +5,14 @@ import (
 	"fmt"
 )
 
-// Values of a close code that are not what a peer wrote.
+// Values of a close code that no peer has sent.
 const (
 	NoStatus  uint16 = 1005 // a close frame with an empty payload
 	Malformed uint16 = 1    // a close frame with a payload of one byte, which is illegal
 )
 
-// CloseBody returns the payload of a close frame (section 5.5.1). Code 0 is an
-// empty payload, with the reason ignored; every other code is written as it is,
-// be it illegal or no code for the wire, such as 1005.
+// CloseBody returns the payload of a close frame (section 5.5.1). It is empty for code 0.
+// Any other code is allowed, also an illegal one such as 1005.
 func CloseBody(code uint16, reason string) []byte {
 	if code == 0 {
 		return nil
@@ -21,8 +20,8 @@ func CloseBody(code uint16, reason string) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, code), reason...)
 }
 
-// ParseClose returns what the payload of a close frame says. An empty one gives
-// [NoStatus], one of a single byte [Malformed].
+// ParseClose returns the code and the reason in the payload of a close frame. The code of
+// an empty payload is [NoStatus], and that of a single byte is [Malformed].
 func ParseClose(payload []byte) (code uint16, reason string) {
 	switch len(payload) {
 	case 0:
@@ -33,7 +32,7 @@ func ParseClose(payload []byte) (code uint16, reason string) {
 	return binary.BigEndian.Uint16(payload), string(payload[2:])
 }
 
-// A CloseError says that a close frame came where a message was wanted.
+// A CloseError is the error for a close frame in place of a message.
 type CloseError struct {
 	Code   uint16 // NoStatus if the frame had none
 	Reason string

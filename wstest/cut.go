@@ -5,15 +5,15 @@ import (
 	"fmt"
 )
 
-// Close closes the connection: with TLS a close_notify, then FIN, or RST if the
-// kernel holds bytes that nobody has read. It sends no close frame. Only the
-// first call, to Close or RST, does anything.
+// Close closes the connection, with a close_notify under TLS. The kernel sends FIN, or RST
+// if it has unread bytes. Close sends no close frame. Only the first call of Close or RST
+// has an effect.
 func (p *Peer) Close() error {
 	return p.closeOnce(p.conn.Close)
 }
 
-// RST closes the TCP connection at once with RST. What the kernel has not sent
-// yet is lost.
+// RST closes the TCP connection at once with RST. Data that the kernel has not sent is
+// lost.
 func (p *Peer) RST() error {
 	return p.closeOnce(func() error {
 		tcp, ok := p.wire.Conn.(interface{ SetLinger(sec int) error })
@@ -32,8 +32,8 @@ func (p *Peer) closeOnce(f func() error) error {
 	return p.closeErr
 }
 
-// FIN ends the stream to the peer and leaves the other direction open: with TLS
-// a close_notify, then FIN. The peer may not be able to tell it from [Peer.Close].
+// FIN ends the stream to the peer and leaves the other direction open. It sends FIN, and
+// under TLS a close_notify before. To the peer it may look like [Peer.Close].
 func (p *Peer) FIN() error {
 	if p.tls != nil {
 		if err := p.CloseNotify(); err != nil {
@@ -43,8 +43,8 @@ func (p *Peer) FIN() error {
 	return p.closeWrite()
 }
 
-// CloseNotify ends TLS towards the peer and leaves TCP open both ways. Without
-// TLS it is errors.ErrUnsupported.
+// CloseNotify sends a close_notify and leaves TCP open in both directions. Without TLS it
+// returns errors.ErrUnsupported.
 func (p *Peer) CloseNotify() error {
 	if p.tls == nil {
 		return unsupported("close_notify", p)
@@ -52,9 +52,8 @@ func (p *Peer) CloseNotify() error {
 	return p.tls.CloseWrite()
 }
 
-// CutTLS sends the FIN of the TCP connection beneath TLS without the
-// close_notify that should come first: a truncation. Without TLS it is
-// errors.ErrUnsupported.
+// CutTLS truncates the TLS stream: it sends FIN without a close_notify. Without TLS it
+// returns errors.ErrUnsupported.
 func (p *Peer) CutTLS() error {
 	if p.tls == nil {
 		return unsupported("a cut below TLS", p)

@@ -12,39 +12,37 @@ import (
 	"example.com/wsecho/internal/handshake"
 )
 
-// DialOptions are the options of [Dial] and [RawDial]. The zero value is good.
+// DialOptions configure [Dial] and [RawDial]. The zero value has the defaults.
 type DialOptions struct {
-	// Header is sent with the handshake. A field takes the place of the honest
-	// one of the same name, Host included; one without values removes it.
+	// Header is sent with the handshake. A field replaces the correct one of the same
+	// name, Host included. A field without values removes it.
 	Header http.Header
 
-	// Subprotocols and Extensions are offered if not empty. An extension that
-	// the server accepts is the caller's to speak.
+	// Subprotocols and Extensions are offered if they are not empty. The caller must
+	// implement an extension that the server accepts.
 	Subprotocols []string
 	Extensions   string
 
-	// TLS is for wss. Nil is the zero tls.Config, which trusts the system's
-	// roots; [TLS] has one for the servers of tests. An empty ServerName is the
-	// host of the URL and an empty NextProtos is http/1.1.
+	// TLS is for wss. [TLS] returns one for the servers of tests. Nil: the zero
+	// tls.Config, which trusts the system's roots. Without a ServerName it is the host of
+	// the URL, and without NextProtos http/1.1.
 	TLS *tls.Config
 
-	// RcvBuf is SO_RCVBUF, set before connecting so that it bounds the window
-	// of TCP from the start: with a small one, a peer that does not read stalls
-	// the other side early. Zero leaves it to the system. It is ignored where
-	// the system is no Unix, and with Dial.
+	// RcvBuf is SO_RCVBUF, set before connecting, so that it bounds the TCP window from
+	// the start. If it is small, a peer that does not read soon stalls the other side. It
+	// applies on Unix and without Dial. 0: the system decides.
 	RcvBuf int
 
-	// Timeout bounds each step, which are connecting, the handshake of TLS and
-	// the two halves of the opening handshake, and becomes the Timeout of the
-	// Peer. Zero is DefaultTimeout, negative is no bound.
+	// Timeout bounds each step: connecting, TLS, sending the request, reading the
+	// response. It is also the Timeout of the Peer. 0: DefaultTimeout; negative: none.
 	Timeout time.Duration
 
-	// Dial makes the connection; nil is net.Dialer. Timeout does not bound it.
+	// Dial makes the connection, without the Timeout. Nil: net.Dialer does.
 	Dial func(network, addr string) (net.Conn, error)
 }
 
-// Dial connects to a ws or wss URL and makes an honest opening handshake. A
-// wrong answer to it is a *HandshakeError. The caller must close the Peer.
+// Dial connects to a ws or wss URL and makes a correct opening handshake. The error for a
+// wrong response is a *HandshakeError. The caller must close the Peer.
 func Dial(url string, o DialOptions) (*Peer, error) {
 	p, err := RawDial(url, o)
 	if err != nil {
@@ -57,9 +55,9 @@ func Dial(url string, o DialOptions) (*Peer, error) {
 	return p, nil
 }
 
-// RawDial connects to a ws or wss URL, including the handshake of TLS, and sends
-// nothing of the opening handshake: write a [Request], or what you like, and
-// call ReadResponse. The caller must close the Peer.
+// RawDial connects to a ws or wss URL and makes the TLS handshake, but no opening
+// handshake. The caller may write a [Request] or anything else, and call ReadResponse. The
+// caller must close the Peer.
 func RawDial(rawURL string, o DialOptions) (*Peer, error) {
 	u, err := handshake.ParseURL(rawURL)
 	if err != nil {

@@ -58,7 +58,7 @@ func dial(t *testing.T, url string, o wstest.DialOptions) *wstest.Peer {
 	return p
 }
 
-// check is for calls that cannot go wrong where a test has other things to say.
+// check fails the test if err is not nil.
 func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -97,7 +97,7 @@ func TestUnmasked(t *testing.T) {
 	p := dial(t, coder(t, false), wstest.DialOptions{})
 	p.NoMask = true
 	check(t, p.Send(wstest.TextFrame("bare")))
-	// coder answers with 1002 and closes, or closes without: both are an end.
+	// coder closes with or without an answer of 1002.
 	end, err := p.End(5 * time.Second)
 	if err != nil || !end.FIN && !end.RST {
 		t.Errorf("got %v, %v, want an end", end, err)

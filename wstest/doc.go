@@ -1,6 +1,5 @@
-// Package wstest is a raw WebSocket peer for tests. It reads and writes frame
-// by frame over a real socket, and it does on purpose everything that a correct
-// implementation must never do.
+// Package wstest is a raw WebSocket peer for tests. It reads and writes single frames over
+// a real socket. A test can send everything that a correct peer must not send.
 //
 //	p, err := wstest.Dial(url, wstest.DialOptions{})
 //	p.Send(wstest.TextFrame("half a message").Open(), wstest.PingFrame("ok?"))
@@ -8,14 +7,14 @@
 //	end, err := p.End(time.Second) // reads until the stream ends
 //	log.Println(end.Code, end.FIN, end.After, err)
 //
-// A client for testing servers comes from [Dial], which makes an honest opening
-// handshake, or from [RawDial], which makes none. A server for testing clients
-// comes from [Serve], [ServeTLS] or [ServeRaw]. Either is a [Peer]. [Client]
-// and [Server] put one over any net.Conn, such as a net.Pipe.
+// To test a server, [Dial] returns a client after a correct opening handshake, and
+// [RawDial] one without a handshake. To test a client, [Serve], [ServeTLS] and [ServeRaw]
+// are servers. Client and server are a [Peer]. [Client] and [Server] return one for any
+// net.Conn, such as a net.Pipe.
 //
-// The names are those of RFC 6455; a section in parentheses is one of its own.
+// The names are those of RFC 6455. A section in parentheses is a section of that RFC.
 //
-// The package does not judge: it validates no UTF-8, checks no masking, no
-// reserved bit and no order of frames, it answers nothing unless [Peer.Answer]
-// runs, and it knows no extension. It reports what came.
+// The package reports what it receives and does not judge it. It checks neither UTF-8 nor
+// masks, reserved bits and the order of frames. It supports no extension. It answers only
+// in [Peer.Answer].
 package wstest

@@ -10,42 +10,41 @@ import (
 
 // An End is how the stream from the peer ended.
 type End struct {
-	// Code is the code of the first close frame: 0 if none came, [NoStatus] if
-	// it had none, [Malformed] if its payload was one byte. A close frame that
-	// was read before counts.
+	// Code is the code of the first close frame, also of one that was read before. It is
+	// 0 if there was no close frame, [NoStatus] if it had no code, and [Malformed] if its
+	// payload was one byte.
 	Code   uint16
 	Reason string
 
-	// FIN and RST say how TCP ended, at most one of them. A peer that closes
-	// its socket while there are bytes in it that it has not read sends RST.
+	// FIN and RST are how TCP ended. At most one is true. A peer that closes its socket
+	// with unread bytes sends RST.
 	FIN bool
 	RST bool
 
-	// CloseNotify says that TLS ended before TCP did, with close_notify.
+	// CloseNotify means that TLS ended before TCP, with close_notify.
 	CloseNotify bool
 
-	// Cut says that the stream ended inside a frame, or inside a record of TLS.
-	Cut bool
+	// Truncated means that the stream ended inside a frame or inside a TLS record.
+	Truncated bool
 
 	Frames     int           // frames read by this call, close frames included
-	AfterClose int           // those of them after the first close frame: a correct peer sends none
+	AfterClose int           // those after the first close frame; a correct peer sends none
 	After      time.Duration // from the call to the end of the stream
 }
 
-// End reads until the stream ends, for at most d, and returns how it did. It
-// writes nothing and drops every frame.
+// End reads until the stream ends, for at most d, and returns how it ended. It writes
+// nothing and drops all frames.
 //
-// The error wraps os.ErrDeadlineExceeded if the stream had not ended within d.
-// With TLS the end is that of TCP, not the close_notify before it. The End is
-// good as far as it goes, whatever the error.
+// The error wraps os.ErrDeadlineExceeded if the stream has not ended within d. Under TLS
+// the end is that of TCP, not the close_notify before it. With an error, the End has what
+// was read until then.
 func (p *Peer) End(d time.Duration) (End, error) {
 	start := time.Now()
 	p.conn.SetReadDeadline(start.Add(d))
 	return p.drain(start, func(Frame) {})
 }
 
-// drain calls each for every frame until the stream ends or the deadline that
-// is set has passed.
+// drain calls each for every frame until the stream ends or the read deadline is over.
 func (p *Peer) drain(start time.Time, each func(Frame)) (e End, err error) {
 	in := &p.in
 	for {
@@ -60,7 +59,7 @@ func (p *Peer) drain(start time.Time, each func(Frame)) (e End, err error) {
 		}
 		each(f)
 	}
-	e.Cut = errors.Is(err, io.ErrUnexpectedEOF)
+	e.Truncated = errors.Is(err, io.ErrUnexpectedEOF)
 	if in.notified {
 		err = p.awaitFIN()
 	}
@@ -71,7 +70,7 @@ func (p *Peer) drain(start time.Time, each func(Frame)) (e End, err error) {
 		e.FIN = true
 	case wireEnd != nil:
 		e.RST = true
-		e.Cut = e.Cut || in.inFrame || p.br.Buffered() > 0
+		e.Truncated = e.Truncated || in.inFrame || p.br.Buffered() > 0
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return e, fmt.Errorf("the stream has not ended after %v; %v: %w", e.After.Round(time.Millisecond), e, err)
 	default:
@@ -101,7 +100,7 @@ func (e End) String() string {
 	case e.RST:
 		s += ", RST"
 	}
-	if e.Cut {
+	if e.Truncated {
 		s += " inside a frame"
 	}
 	return fmt.Sprintf("%s, %d frames", s, e.Frames)

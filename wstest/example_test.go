@@ -11,8 +11,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// A server must not take a frame with a reserved bit that no extension gives a
-// meaning to. It should say 1002 and close the connection.
+// A server must refuse a frame with a reserved bit that no extension uses. It should send
+// 1002 and close the connection.
 func Example() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := websocket.Accept(w, r, nil)

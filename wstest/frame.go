@@ -25,8 +25,8 @@ const (
 	RSV3 byte = 1
 )
 
-// A Frame is one frame on the wire. Nothing in it has to be legal. The zero
-// value is an empty continuation frame that does not end its message.
+// A Frame is one frame on the wire, legal or not. The zero value is an empty continuation
+// frame without FIN.
 type Frame struct {
 	Fin     bool
 	Rsv     byte // RSV1, RSV2 and RSV3; the upper five bits are ignored
@@ -42,10 +42,10 @@ func TextFrame(s string) Frame { return Frame{Fin: true, Opcode: Text, Payload: 
 // BinaryFrame returns a binary message of one frame.
 func BinaryFrame(b []byte) Frame { return Frame{Fin: true, Opcode: Binary, Payload: b} }
 
-// PingFrame returns a ping. More than 125 bytes are illegal, and sent.
+// PingFrame returns a ping. It may have more than 125 bytes, which is illegal.
 func PingFrame(s string) Frame { return Frame{Fin: true, Opcode: Ping, Payload: []byte(s)} }
 
-// PongFrame returns a pong. More than 125 bytes are illegal, and sent.
+// PongFrame returns a pong. It may have more than 125 bytes, which is illegal.
 func PongFrame(s string) Frame { return Frame{Fin: true, Opcode: Pong, Payload: []byte(s)} }
 
 // CloseFrame returns a close frame with the payload of [CloseBody].
@@ -53,8 +53,7 @@ func CloseFrame(code uint16, reason string) Frame {
 	return Frame{Fin: true, Opcode: Close, Payload: CloseBody(code, reason)}
 }
 
-// Fragments returns a message in as many frames as there are parts (section
-// 5.4): the first has the opcode, the others continue it, the last has FIN.
+// Fragments returns a message with one frame for each part (section 5.4).
 func Fragments(opcode byte, parts ...string) []Frame {
 	frames := make([]Frame, len(parts))
 	for i, part := range parts {
@@ -66,7 +65,7 @@ func Fragments(opcode byte, parts ...string) []Frame {
 	return frames
 }
 
-// Open returns f without FIN: the first frame of a message that goes on.
+// Open returns f without FIN, so that more frames of its message can follow.
 func (f Frame) Open() Frame {
 	f.Fin = false
 	return f
@@ -78,8 +77,8 @@ func (f Frame) WithRsv(rsv byte) Frame {
 	return f
 }
 
-// WithKey returns f masked with this key, on a server's side too. A key of four
-// zeros is a mask that changes nothing.
+// WithKey returns f masked with this key, also for a server. A key of four zeros does not
+// change the payload.
 func (f Frame) WithKey(key [4]byte) Frame {
 	f.Masked, f.Key = true, key
 	return f
@@ -104,8 +103,8 @@ func (f Frame) String() string {
 	return fmt.Sprintf("%s %q", s, f.Payload)
 }
 
-// Append appends f as it goes over the wire, with the length in its shortest
-// form, and returns the extended slice. The payload of f is left as it is.
+// Append appends f in wire format, with the length in its shortest form, and returns the
+// extended slice. It does not change the payload of f.
 func (f Frame) Append(b []byte) []byte {
 	first := f.Rsv&7<<4 | f.Opcode&0xF
 	if f.Fin {
@@ -117,21 +116,21 @@ func (f Frame) Append(b []byte) []byte {
 	return append(append(b, Header(first, false, f.Key, uint64(len(f.Payload)), 0)...), f.Payload...)
 }
 
-// Header returns a frame header (section 5.2) that may lie about its length, or have it
-// in a longer form than is allowed.
+// Header returns a frame header (section 5.2). Its length may be false, or in a longer form
+// than is allowed.
 //
-// first is FIN, the reserved bits and the opcode, as in 0x80|Text. bits is the form of
-// the length by its name in the RFC: 7, 16 or 64; 0 is the shortest form that holds it,
-// and any other value panics. A length that is too long for its form loses its high
-// bits, so 126 in 7 bits is a header that announces 16 more bits and does not have
-// them. Only a masked header has the key.
+// first is FIN, the reserved bits and the opcode, as in 0x80|Text. bits is the form of the
+// length by its name in the RFC: 7, 16 or 64. 0 is the shortest form, and any other value
+// panics. A length that is too long for its form loses its high bits. So 126 in 7 bits is
+// a header that announces 16 more bits, which are missing. Only a masked header has the
+// key.
 func Header(first byte, masked bool, key [4]byte, length uint64, bits int) []byte {
 	return frame.Header{First: first, Masked: masked, Key: key, Length: length}.Append(nil, bits)
 }
 
 // Decode returns the first frame in b and the bytes after it. It accepts a length in a
-// longer form than necessary. The error is io.EOF if b is empty and io.ErrUnexpectedEOF
-// if it holds no whole frame; there is no other. The payload is a copy.
+// longer form than necessary. The only errors are io.EOF if b is empty, and
+// io.ErrUnexpectedEOF if b has no whole frame. The payload is a copy.
 func Decode(b []byte) (f Frame, rest []byte, err error) {
 	if len(b) == 0 {
 		return Frame{}, b, io.EOF

@@ -121,8 +121,8 @@ func TestParseClose(t *testing.T) {
 	}
 }
 
-// FuzzDecode checks that Decode undoes Append, that what follows is left over,
-// and that bytes which are no whole frame give one of the two errors.
+// FuzzDecode checks that Decode reverses Append, returns the bytes after the frame, and
+// returns one of the two errors for an incomplete frame.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte("\x81\x05Hello"))
 	f.Add([]byte("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"))

@@ -16,7 +16,7 @@ import (
 // SampleKey is the Sec-WebSocket-Key of the RFC's example (section 1.3).
 const SampleKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// maxBody is how much of the body of a refused handshake is read.
+// maxBody is the maximum number of bytes read of the body of a refused handshake.
 const maxBody = 64 << 10
 
 // NewKey returns a random Sec-WebSocket-Key.
@@ -52,8 +52,8 @@ func Response(key string, header http.Header) []byte {
 		"Sec-WebSocket-Accept", AcceptKey(key))
 }
 
-// message returns an HTTP message without a body: the correct fields, names and
-// values alternating, unless header has them too, and then header, sorted.
+// message returns an HTTP message without a body. It has the correct fields, names and
+// values alternating, unless header has them too. The sorted fields of header follow.
 func message(first string, header http.Header, correct ...string) []byte {
 	replaced := make(map[string]bool)
 	for name := range header {
@@ -85,7 +85,7 @@ func mustParse(s string) *url.URL {
 
 // A HandshakeError is a response to the opening handshake that does not accept it.
 type HandshakeError struct {
-	Reason   string         // what is wrong with it
+	Reason   string         // why it does not
 	Response *http.Response // its Body has been read
 	Body     []byte         // at most the first 64 KiB
 }
@@ -99,7 +99,7 @@ func checkResponse(r *http.Response, key string) error {
 	bad := &HandshakeError{Response: r}
 	if r.StatusCode != http.StatusSwitchingProtocols {
 		bad.Reason = "want 101"
-		bad.Body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // a part of the body explains, too
+		bad.Body, _ = io.ReadAll(io.LimitReader(r.Body, maxBody)) // a part of the body may be enough
 		r.Body.Close()
 		return bad
 	}

@@ -16,11 +16,10 @@ import (
 	"example.com/wsecho/internal/fairness"
 )
 
-// leakGrace is how long goroutines and descriptors have to go away.
+// leakGrace is the time that goroutines and descriptors have to end.
 const leakGrace = 5 * time.Second
 
-// Verified is an M whose Run is [VerifyNoLeaks], for those that call Run
-// themselves:
+// Verified is an M whose Run is [VerifyNoLeaks], for functions that call Run:
 //
 //	testscript.Main(wstest.Verified{M: m}, commands)
 type Verified struct{ M interface{ Run() int } }
@@ -28,16 +27,15 @@ type Verified struct{ M interface{ Run() int } }
 // Run runs the tests and returns the exit code.
 func (v Verified) Run() int { return VerifyNoLeaks(v.M) }
 
-// VerifyNoLeaks runs the tests and returns the exit code for them. If they pass
-// and yet there are goroutines left that were not there before, or on Linux
-// file descriptors, it waits up to five seconds for them to go away, then
-// prints them to stderr and returns 1. m is a *testing.M:
+// VerifyNoLeaks runs the tests and returns their exit code. If they pass, it waits up to
+// five seconds for new goroutines to end, and on Linux for new file descriptors. If some
+// are left, it prints them to stderr and returns 1. m is a *testing.M:
 //
 //	func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
 //
-// Idle connections of http.DefaultTransport are closed first; those of other
-// transports are leaks. The goroutines of package testing, of its fuzzing and of
-// os/signal do not count, and the worker processes of fuzzing are not checked.
+// It first closes idle connections of http.DefaultTransport. Those of other transports are
+// leaks. The goroutines of package testing, of fuzzing and of os/signal do not count. It
+// does not check the worker processes of fuzzing.
 func VerifyNoLeaks(m interface{ Run() int }) int {
 	return verify(m, leakGrace, os.Stderr)
 }
@@ -75,21 +73,21 @@ func verify(m interface{ Run() int }, grace time.Duration, stderr io.Writer) int
 	return 1
 }
 
-// fuzzWorker reports whether this process is one that go test -fuzz started.
-// Its parent ends it at any time, so nothing in it is ever done.
+// fuzzWorker reports whether go test -fuzz has started this process. Its parent may end it
+// at any time, so it may have leaks.
 func fuzzWorker() bool {
 	f := flag.Lookup("test.fuzzworker")
 	return f != nil && f.Value.String() == "true"
 }
 
-// isOutput reports whether go test was told to write to this file by that flag.
+// isOutput reports whether that flag of go test makes it write to this file.
 func isOutput(flagName, file string) bool {
 	f := flag.Lookup(flagName)
 	return f != nil && f.Value.String() != "" && filepath.Base(f.Value.String()) == filepath.Base(file)
 }
 
-// leftGoroutines returns the stacks of the goroutines that are not in before, by
-// "goroutine 7", without this one and those that never count.
+// leftGoroutines returns the stacks of the goroutines that are not in before. Its keys are
+// like "goroutine 7". This goroutine and ignored ones are left out.
 func leftGoroutines(before map[string]string) map[string]string {
 	buf := make([]byte, 1<<16)
 	n := runtime.Stack(buf, true)
@@ -108,8 +106,7 @@ func leftGoroutines(before map[string]string) map[string]string {
 	return left
 }
 
-// ignored reports whether a goroutine runs in, or was created by, something that
-// is the toolchain's to end.
+// ignored reports whether a goroutine belongs to the toolchain, which ends it.
 func ignored(stack string) bool {
 	for line := range strings.Lines(stack) {
 		line = strings.TrimPrefix(line, "created by ")
@@ -126,8 +123,8 @@ func ignored(stack string) bool {
 	return false
 }
 
-// openDescriptors returns what each open file descriptor is, by number. It is
-// empty where there is no /proc.
+// openDescriptors returns the target of each open file descriptor, by number. It is empty
+// on a system without /proc.
 func openDescriptors() map[string]string {
 	const dir = "/proc/self/fd"
 	open := make(map[string]string)
@@ -138,14 +135,14 @@ func openDescriptors() map[string]string {
 	for _, entry := range entries {
 		target, err := os.Readlink(dir + "/" + entry.Name())
 		if err != nil {
-			continue // the one that ReadDir has read with
+			continue // the descriptor that ReadDir has used
 		}
-		// The runtime opens these when they are first needed and keeps them.
+		// The runtime opens these on first use and keeps them.
 		switch target {
 		case "anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[pidfd]", "/dev/urandom":
 			continue
 		}
-		// And package testing these.
+		// So does package testing with these.
 		if isOutput("test.cpuprofile", target) || isOutput("test.trace", target) {
 			continue
 		}

@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// RecvMessage returns the next message, put together from its fragments. It
-// answers nothing. Pings and pongs are skipped; a close frame is an error of
-// type *CloseError, in the middle of a message too. Reserved bits and reserved
-// opcodes are not looked at, so a compressed message comes back compressed. The
-// whole call is bounded by Timeout; after a timeout the next call goes on with
-// the same message.
+// RecvMessage returns the next message, assembled from its fragments. It answers nothing
+// and skips pings and pongs. The error for a close frame is a *CloseError, also in the
+// middle of a message. RecvMessage ignores reserved bits and reserved opcodes, so a
+// compressed message stays compressed. Timeout bounds the whole call. After a timeout the
+// next call continues with the same message.
 func (p *Peer) RecvMessage() (opcode byte, payload []byte, err error) {
 	p.conn.SetReadDeadline(p.deadline())
 	in := &p.in
@@ -46,9 +45,9 @@ func (p *Peer) RecvMessage() (opcode byte, payload []byte, err error) {
 	}
 }
 
-// Await reads until a close frame comes and returns what it says. All other
-// frames are dropped. The error wraps os.ErrDeadlineExceeded if none came
-// within d, and io.EOF or a reset if the stream ended without one.
+// Await reads until it receives a close frame, and returns its code and reason. It drops
+// all other frames. The error wraps os.ErrDeadlineExceeded if no close frame comes within
+// d, and io.EOF or a reset if the stream ends without one.
 func (p *Peer) Await(d time.Duration) (code uint16, reason string, err error) {
 	p.conn.SetReadDeadline(time.Now().Add(d))
 	for frames := 0; ; frames++ {

@@ -15,26 +15,25 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// DefaultTimeout is what a zero Timeout stands for.
+// DefaultTimeout is the Timeout of a Peer whose Timeout is 0.
 const DefaultTimeout = 5 * time.Second
 
 // A Peer is one end of a WebSocket, frame by frame. It comes from [Dial],
 // [RawDial], [Serve], [Client] and the like.
 //
-// One goroutine may read while others write and close; the exported fields are
-// to be set before. A read that times out has lost nothing: the next one goes
-// on where it stopped, even inside a frame.
+// One goroutine may read while others write and close. Set the exported fields before. A
+// read that times out loses nothing. The next one continues at the same byte, also inside
+// a frame.
 type Peer struct {
-	// Timeout bounds each call that reads or writes and has no bound of its
-	// own. Zero is DefaultTimeout, negative is no bound.
+	// Timeout bounds each call that reads or writes, unless it has a bound of its own.
+	// 0: DefaultTimeout; negative: none.
 	Timeout time.Duration
 
-	// NoMask makes Send leave frames unmasked that are not Masked. It is set
-	// for the peers of a server.
+	// NoMask makes Send not mask frames that are not Masked. It is true for a server.
 	NoMask bool
 
-	// Request is the client's handshake as a server read it, Response the
-	// server's answer as a client read it. Nil before.
+	// Request is the handshake that a server has read. Response is the answer that a
+	// client has read. Both are nil before.
 	Request  *http.Request
 	Response *http.Response
 
@@ -54,11 +53,11 @@ type Peer struct {
 	closeErr error
 }
 
-// reading is the state of whoever reads.
+// reading is the state of the goroutine that reads.
 type reading struct {
-	frame    Frame // with as much of the payload as has come
+	frame    Frame // with the received part of its payload
 	length   uint64
-	inFrame  bool // the header of frame was read, its payload is not complete
+	inFrame  bool // the header of frame was read, and its payload is not complete
 	notified bool // TLS ended with close_notify
 
 	message   []byte // RecvMessage: the fragments so far
@@ -70,13 +69,13 @@ type reading struct {
 	reason   string
 }
 
-// Client returns the client's end over c, which it owns, without a handshake. c
-// may be a net.Pipe: then RST and FIN are errors.ErrUnsupported, and the end of
-// the pipe counts as FIN. So does the end of TLS if c is a *tls.Conn: to look
-// beneath TLS, use [RawDial].
+// Client returns a client over c, which it then owns, without a handshake. If c is a
+// net.Pipe, RST and FIN return errors.ErrUnsupported, and the end of the pipe counts as
+// FIN. If c is a *tls.Conn, the end of TLS counts as FIN. [RawDial] returns a peer that
+// can tell TLS from TCP.
 func Client(c net.Conn) *Peer { return newPeer(c, nil, false) }
 
-// Server returns the server's end over c, like [Client].
+// Server returns a server over c, like [Client].
 func Server(c net.Conn) *Peer { return newPeer(c, nil, true) }
 
 // newPeer returns a peer over c, or over TLS if secure is not nil.
@@ -92,8 +91,8 @@ func newPeer(c net.Conn, secure func(net.Conn) *tls.Conn, server bool) *Peer {
 	return p
 }
 
-// NetConn returns the connection: a *tls.Conn with TLS. Reading from it misses
-// what the peer has in its buffer.
+// NetConn returns the connection, which is a *tls.Conn under TLS. A read from it misses the
+// bytes in the buffer of the peer.
 func (p *Peer) NetConn() net.Conn {
 	if p.tls != nil {
 		return p.tls
@@ -101,8 +100,8 @@ func (p *Peer) NetConn() net.Conn {
 	return p.wire.Conn
 }
 
-// Send writes the frames with a single write. A client masks those that are not
-// Masked with a random key, unless NoMask is set.
+// Send writes the frames in one write. It masks each frame that is not Masked with a random
+// key, unless NoMask is set.
 func (p *Peer) Send(frames ...Frame) error {
 	b, closes := p.encode(frames)
 	p.writing.Lock()
@@ -124,16 +123,15 @@ func (p *Peer) encode(frames []Frame) (b []byte, closes bool) {
 	return b, closes
 }
 
-// SendRaw writes b as it is, with a single write.
+// SendRaw writes b unchanged in one write.
 func (p *Peer) SendRaw(b []byte) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	return p.write(b)
 }
 
-// Drip writes b one byte at a time with a pause after each but the last. It
-// returns early with an error when a write fails or the peer is closed. Other
-// writes wait until it is done.
+// Drip writes b byte by byte, with a pause between two bytes. It returns an error when a
+// write fails or the peer is closed. Other writes wait until it returns.
 func (p *Peer) Drip(b []byte, every time.Duration) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
@@ -161,7 +159,7 @@ func (p *Peer) write(b []byte) error {
 	return err
 }
 
-// deadline is when a call that begins now times out; zero for never.
+// deadline returns the time at which a call that begins now times out; zero: never.
 func (p *Peer) deadline() time.Time {
 	timeout := cmp.Or(p.Timeout, DefaultTimeout)
 	if timeout < 0 {
@@ -170,15 +168,15 @@ func (p *Peer) deadline() time.Time {
 	return time.Now().Add(timeout)
 }
 
-// Recv returns the next frame, unmasked if it was masked. The error is io.EOF
-// if the stream ended between two frames, io.ErrUnexpectedEOF if it did inside
-// one, and os.ErrDeadlineExceeded after Timeout.
+// Recv returns the next frame, unmasked. The error is io.EOF if the stream ended between
+// two frames, io.ErrUnexpectedEOF if it ended inside a frame, and os.ErrDeadlineExceeded
+// after Timeout.
 func (p *Peer) Recv() (Frame, error) {
 	p.conn.SetReadDeadline(p.deadline())
 	return p.next()
 }
 
-// next reads a frame under the deadline that is set.
+// next reads a frame. The caller has set the deadline.
 func (p *Peer) next() (Frame, error) {
 	in := &p.in
 	if !in.inFrame {
@@ -189,8 +187,7 @@ func (p *Peer) next() (Frame, error) {
 		in.frame, in.length, in.inFrame = frameOf(h), h.Length, true
 	}
 	for have := uint64(len(in.frame.Payload)); have < in.length; {
-		// The length may lie: memory grows with what comes, not with what is
-		// promised.
+		// The length may be false, so memory grows with the received bytes only.
 		chunk := int(min(in.length-have, 64<<10))
 		in.frame.Payload = slices.Grow(in.frame.Payload, chunk)
 		n, err := p.br.Read(in.frame.Payload[have : have+uint64(chunk)])
@@ -210,8 +207,8 @@ func (p *Peer) next() (Frame, error) {
 	return f, nil
 }
 
-// ended returns the error for a read that failed with err, and keeps in mind
-// whether it was a close_notify that ended the stream.
+// ended returns the error for a read that failed with err. It records whether a
+// close_notify has ended the stream.
 func (p *Peer) ended(err error) error {
 	if err == io.EOF && p.tls != nil && p.wire.end() == nil {
 		p.in.notified = true

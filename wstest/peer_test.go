@@ -38,13 +38,13 @@ func TestEnd(t *testing.T) {
 		}, wstest.End{Code: 1000, FIN: true, Frames: 3, AfterClose: 2}},
 		{"inside a header", false, func(p *wstest.Peer) {
 			check(t, p.SendRaw(wstest.Header(0x81, false, [4]byte{}, 126, 7)))
-		}, wstest.End{FIN: true, Cut: true}},
+		}, wstest.End{FIN: true, Truncated: true}},
 		{"inside a payload", false, func(p *wstest.Peer) {
 			check(t, p.SendRaw(append(wstest.Header(0x81, false, [4]byte{}, 1<<62, 64), 'x')))
-		}, wstest.End{FIN: true, Cut: true}},
+		}, wstest.End{FIN: true, Truncated: true}},
 		{"before a payload", false, func(p *wstest.Peer) {
 			check(t, p.SendRaw(wstest.Header(0x81, false, [4]byte{}, 1, 0)))
-		}, wstest.End{FIN: true, Cut: true}},
+		}, wstest.End{FIN: true, Truncated: true}},
 
 		{"TLS FIN", true, func(p *wstest.Peer) {
 			send(p, wstest.CloseFrame(1000, ""))
@@ -91,7 +91,7 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// TestEndAfterFailedSend has the write take the reset away from the read.
+// TestEndAfterFailedSend lets a write, not a read, return the reset.
 func TestEndAfterFailedSend(t *testing.T) {
 	p := dial(t, wstest.Serve(t, func(p *wstest.Peer) { check(t, p.RST()) }), wstest.DialOptions{})
 	for p.Send(wstest.PingFrame("")) == nil {
@@ -199,7 +199,8 @@ func TestAwait(t *testing.T) {
 	}
 }
 
-// TestSendBounded has nobody read, so that the kernel's buffers fill up.
+// TestSendBounded writes to a peer that does not read, until the buffers of the kernel are
+// full.
 func TestSendBounded(t *testing.T) {
 	p := dial(t, wstest.Serve(t, wstest.Silent), wstest.DialOptions{})
 	p.Timeout = 50 * time.Millisecond
@@ -219,7 +220,7 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-// TestServeCoder has coder's client talk to Echo.
+// TestServeCoder connects coder's client to Echo.
 func TestServeCoder(t *testing.T) {
 	for name, url := range map[string]string{
 		"ws":  wstest.Serve(t, wstest.Echo),

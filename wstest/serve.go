@@ -8,30 +8,29 @@ import (
 	"time"
 )
 
-// Serve listens on loopback for the rest of the test and returns its ws URL. It
-// answers each opening handshake honestly, with no subprotocol and no
-// extension, calls handle in a goroutine of its own and closes the peer when
-// that returns: that is RST and not FIN if the client has sent what handle has
-// not read. A client that does not get so far is only logged.
+// Serve listens on loopback until the end of the test and returns its ws URL. It answers
+// each opening handshake correctly, without a subprotocol and extensions. Then it calls
+// handle in a new goroutine, and closes the peer when handle returns. The kernel then
+// sends RST, not FIN, if handle has not read all. A client without a handshake is only
+// logged.
 //
-// At the end of the test every peer is closed, and each handle must return
-// within ten seconds. Since that happens in tb.Cleanup, handle may use tb.
+// At the end of the test, in tb.Cleanup, Serve closes all peers. Each handle must return
+// within ten seconds and may use tb until then.
 func Serve(tb testing.TB, handle func(*Peer)) (url string) {
 	tb.Helper()
 	return "ws://" + serve(tb, nil, accepted(tb, handle))
 }
 
-// ServeTLS is Serve with TLS; it returns a wss URL. [TLS] has the configuration
-// for the client.
+// ServeTLS is Serve with TLS and returns a wss URL. [TLS] returns the configuration for the
+// client.
 func ServeTLS(tb testing.TB, handle func(*Peer)) (url string) {
 	tb.Helper()
 	config, _ := TLS()
 	return "wss://" + serve(tb, config, accepted(tb, handle))
 }
 
-// ServeRaw is Serve without the answer to the opening handshake, which handle
-// has not even read: it may call ReadRequest or Accept. With a config it does
-// the handshake of TLS and returns a wss URL.
+// ServeRaw is Serve without the opening handshake. handle may call ReadRequest or Accept.
+// With a config it makes the TLS handshake and returns a wss URL.
 func ServeRaw(tb testing.TB, config *tls.Config, handle func(*Peer)) (url string) {
 	tb.Helper()
 	scheme := "ws://"
@@ -51,7 +50,7 @@ func accepted(tb testing.TB, handle func(*Peer)) func(*Peer) {
 	}
 }
 
-// serve returns the address that it listens on.
+// serve listens until the end of the test and returns its address.
 func serve(tb testing.TB, config *tls.Config, handle func(*Peer)) string {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -105,7 +104,7 @@ func serve(tb testing.TB, config *tls.Config, handle func(*Peer)) string {
 	return l.Addr().String()
 }
 
-// listening is what one call of serve has to end.
+// listening is the state of one call of serve.
 type listening struct {
 	running sync.WaitGroup // the accept loop and the handlers
 
@@ -140,7 +139,7 @@ func (s *listening) closeAll() {
 	}
 	s.mu.Unlock()
 	for _, p := range peers {
-		// Not Close: with TLS it may wait seconds for room for its alert.
+		// p.Close alone may wait seconds under TLS, until it can send its alert.
 		p.wire.Close()
 		p.Close()
 	}

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// TLS returns the configurations of a server and of a client that trusts it,
-// for localhost and the loopback addresses. The certificate is made in memory
-// once per process. The caller may change what it gets.
+// TLS returns the configurations of a server and of a client that trusts it, for localhost
+// and the loopback addresses. The certificate is made once per process, in memory. The
+// caller may change both configurations.
 func TLS() (server, client *tls.Config) {
 	cert := certificate()
 	roots := x509.NewCertPool()
@@ -28,8 +28,7 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 	if err != nil {
 		panic(err)
 	}
-	// The clock of a synctest bubble stands in the year 2000, so the
-	// certificate is valid from before then for as long as can be.
+	// The clock of a synctest bubble begins in the year 2000.
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "wstest"},

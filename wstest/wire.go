@@ -8,10 +8,9 @@ import (
 	"example.com/wsecho/ending"
 )
 
-// wire is the TCP connection, beneath TLS if there is any. It remembers how the
-// stream from the peer ended: the kernel reports a reset once, to whichever
-// read or write comes first, and crypto/tls returns the same io.EOF for a
-// close_notify and for a FIN between two records.
+// wire is the TCP connection, under TLS if there is TLS. It records how the stream from the
+// peer ended. The kernel reports a reset only once, to the next read or write. And
+// crypto/tls returns the same io.EOF for a close_notify and for a FIN between two records.
 type wire struct {
 	net.Conn
 
@@ -38,8 +37,8 @@ func (w *wire) Read(b []byte) (int, error) {
 
 func (w *wire) Write(b []byte) (int, error) {
 	n, err := w.Conn.Write(b)
-	// What had arrived before the reset can still be read, so this is not yet
-	// the end. EPIPE does not count: it also follows a FIN of our own.
+	// Bytes that arrived before the reset can still be read, so this is not the end yet.
+	// EPIPE is no reset, since it also follows a FIN of ours.
 	if ending.IsReset(err) {
 		w.mu.Lock()
 		w.reset = err

@@ -147,7 +147,7 @@ func over(e wstest.End, err error, d time.Duration) (reply, error) {
 		return reply{}, err
 	case e.RST:
 		return reply{kind: ended, said: "TCP reset without a close frame"}, nil
-	case e.Cut:
+	case e.Truncated:
 		return reply{kind: ended, said: "TCP closed inside a frame"}, nil
 	}
 	return reply{kind: ended, said: "TCP closed without a close frame"}, nil

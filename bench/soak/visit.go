@@ -209,7 +209,7 @@ func (v *visit) end(code uint16) error {
 		}
 	}
 	e, err := v.p.End(patience)
-	if err == nil && (e.Code != code || !e.FIN || e.Cut) {
+	if err == nil && (e.Code != code || !e.FIN || e.Truncated) {
 		err = fmt.Errorf("the end is %v, want close code %d and FIN", e, code)
 	}
 	return err
