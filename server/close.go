@@ -75,20 +75,17 @@ func (c *Conn) peerClosedFirst() bool {
 // whether it did. It blocks for the closing handshake, for the close timeout at most,
 // and then ends the handler's context.
 func (c *Conn) startClose(end ending.Ending) bool {
-	if end.Kind == ending.Open || !c.setReason(end) {
+	if end.Kind == ending.Open {
+		return false
+	}
+	if end.Kind == ending.NoPong {
+		return c.closeAtOnce(end)
+	}
+	if !c.setReason(end) {
 		return false
 	}
 	defer c.setClosed()
 	code := closeCode(end)
-	if end.Kind == ending.NoPong {
-		// The peer is dead: nobody waits for it. It may still take a close frame.
-		c.tr.Fail(&ending.Error{Kind: end.Kind, Reason: end.Reason})
-		c.setClosed()
-		c.tr.TryClose(code, reasonOf(end))
-		c.tr.CloseBy(time.Now())
-		_ = c.ws.CloseNow()
-		return true
-	}
 	c.tr.CloseBy(time.Now().Add(c.srv.opts.CloseTimeout))
 	if code == 0 {
 		_ = c.ws.CloseNow()
@@ -100,6 +97,20 @@ func (c *Conn) startClose(end ending.Ending) bool {
 	}
 	_ = c.ws.Close(code, reasonOf(end)) // the transport knows what was sent and answered
 	c.correctReason()
+	return true
+}
+
+// closeAtOnce is like startClose, but waits for nothing: the peer may be dead, or a caller
+// has waited long enough. The close frame is sent if the socket accepts it at once.
+func (c *Conn) closeAtOnce(end ending.Ending) bool {
+	if !c.setReason(end) {
+		return false
+	}
+	c.tr.Fail(&ending.Error{Kind: end.Kind, Reason: end.Reason, Cause: end.Cause})
+	c.setClosed()
+	c.tr.TryClose(closeCode(end), reasonOf(end))
+	c.tr.CloseBy(time.Now())
+	_ = c.ws.CloseNow()
 	return true
 }
 
@@ -137,7 +148,10 @@ func (c *Conn) answerClose() {
 // ended. It returns when c is closed.
 func (c *Conn) closeAfterHandler(err error) {
 	if c.writeFailed.Load() != nil && !c.isClosing() {
+		c.tr.CloseBy(time.Now().Add(reasonTimeout)) // also for a read that holds the lock
+		c.reading.Lock()
 		c.drainForReason()
+		c.reading.Unlock()
 	}
 	end := ending.Ending{Kind: ending.Done, Code: websocket.StatusNormalClosure, By: ending.Local}
 	if err != nil {
@@ -149,15 +163,14 @@ func (c *Conn) closeAfterHandler(err error) {
 	<-c.ctx.Done()
 }
 
-// drainForReason reads on after a failed write until the connection has ended, because
-// only the error of a read knows the reason. A reader that the handler has left behind
-// finds the reason itself.
+// drainForReason reads on after a failed write, or the end of the stream, until the
+// connection has ended. Only the error of a read knows the reason. A reader that the
+// handler has left behind finds the reason itself. c.reading is held.
 func (c *Conn) drainForReason() {
 	c.tr.CloseBy(time.Now().Add(reasonTimeout))
-	c.reading.Lock()
-	defer c.reading.Unlock()
-	r := c.msg.r
-	if c.msg.err != nil {
+	m := &c.msg
+	r := m.r
+	if m.err != nil {
 		r = nil
 	}
 	for !c.isClosing() {
@@ -169,7 +182,11 @@ func (c *Conn) drainForReason() {
 			_, r, err = c.ws.Reader(context.Background())
 		}
 		if err != nil {
-			_ = c.readFailed(err) // records the reason, so the loop ends
+			err = c.readFailed(err) // records the reason, so the loop ends
+			if m.r != nil && m.err == nil {
+				m.err = err
+				m.release()
+			}
 		}
 	}
 }
@@ -182,6 +199,7 @@ func (c *Conn) cutOff() {
 	c.setReason((&ending.Error{Kind: ending.Drained, Reason: "cut at the end of the drain"}).Ending())
 	c.tr.Abort()
 	c.setClosed()
+	_ = c.ws.CloseNow() // a call may wait for a lock of coder
 }
 
 // teardown releases all that a connection has, and reports its Outcome. It is the last
@@ -193,6 +211,12 @@ func (c *Conn) teardown() {
 	// coder has not been told where CloseNow or cutOff was first. Without this it
 	// would never be freed, and might still read.
 	_ = c.ws.CloseNow()
+	c.mu.Lock()
+	closeRead := c.closeRead
+	c.mu.Unlock()
+	if closeRead != nil {
+		<-closeRead
+	}
 	c.tr.Hangup()
 	c.reportClose()
 }

@@ -23,7 +23,11 @@ import (
 // call Reader and Read; the other methods may be called concurrently.
 //
 // The methods take the handler's own context, which costs nothing, or another one. If
-// another one ends during the call, the connection ends with kind Closed.
+// another one ends during the call, the connection ends with kind Closed, and 1001 is sent
+// if the socket accepts it at once. If it has ended before the call, the call returns its
+// error and the connection stays open.
+//
+// The end of a connection wakes every call on it.
 //
 // The locks are acquired in this order: reading, those of the transport, then one of
 // mu, pings.mu, Server.mu, parker.mu and those of draining and the heartbeat. No other
@@ -49,15 +53,20 @@ type Conn struct {
 	// Of the owner: the run, or else see parker.
 	canPark    bool      // Options.ParkAfter applies
 	pinned     bool      // never parked: late, or the system cannot watch the socket
-	watched    bool      // the parker's poller has the socket
+	polled     bool      // the parker's poller has the socket
 	late       bool      // a drain has begun before c was added
 	tickDue    time.Time // of the heartbeat, while parked
 	handlerErr error     // of the handler called by ServeReady
 
 	reading     sync.Mutex            // held by a read; see drainForReason
 	msg         message               // in progress
-	lastMessage atomic.Int64          // when it began, in Unix nanoseconds; only with an IdleTimeout
+	reads       uint                  // calls of Reader and of a message's Read; under reading
+	lastMessage atomic.Int64          // when it was read, since the opening of the transport; only with an IdleTimeout
 	writeFailed atomic.Pointer[error] // the first error of a write
+
+	watched       watched       // see Server.watch
+	reportedStuck atomic.Bool   // the log has a line about the handler, which does not return
+	closeRead     chan struct{} // closed when the goroutine of CloseRead has returned; nil: there is none; under mu
 
 	pings pings
 
@@ -73,16 +82,21 @@ type Conn struct {
 // UTF-8 (RFC 6455, section 8.1). With Options.ParkAfter the error may be
 // [ErrNoMessage]. Any other error means that the connection has ended.
 func (c *Conn) Reader(ctx context.Context) (websocket.MessageType, io.Reader, error) {
+	release, err := c.bind(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
 	c.reading.Lock()
 	defer c.reading.Unlock()
+	c.reads++
 	if c.msg.r != nil && c.msg.err == nil {
+		release()
 		// coder would parse the remaining payload as the next frame.
 		c.msg.release()
 		err := &ending.Error{Kind: ending.Failed, Cause: errors.New("a message was not read to its end before the next")}
 		c.startClose(err.Ending())
 		return 0, nil, err
 	}
-	release := c.bind(ctx)
 	size, idle := c.tr.Wait()
 	if idle {
 		release()
@@ -118,14 +132,21 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 // together. A message waits for the next read of the handler, a Ping or the end of the
 // connection, but only about a millisecond. See docs/limits.md.
 func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
-	defer c.bind(ctx)()
+	release, err := c.bind(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	return c.wrote(c.ws.Write(context.Background(), typ, p))
 }
 
 // Writer returns a writer of one message, which Close completes. Until then no other
 // message can be sent.
 func (c *Conn) Writer(ctx context.Context, typ websocket.MessageType) (io.WriteCloser, error) {
-	release := c.bind(ctx)
+	release, err := c.bind(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w, err := c.ws.Writer(context.Background(), typ)
 	if err != nil {
 		release()
@@ -191,6 +212,7 @@ func (c *Conn) CloseNow() error {
 		return net.ErrClosed
 	}
 	c.setClosed()
+	_ = c.ws.CloseNow() // a call may wait for a lock of coder
 	return nil
 }
 
@@ -211,16 +233,27 @@ func (c *Conn) RemoteAddr() string { return c.remote }
 var nothing = func() {}
 
 // bind ends the connection if ctx ends before release is called. The handler's own
-// context ends only with the connection.
-func (c *Conn) bind(ctx context.Context) (release func()) {
+// context ends only with the connection. The error is that of a ctx that has ended.
+func (c *Conn) bind(ctx context.Context) (release func(), err error) {
 	if ctx == c.ctx || ctx.Done() == nil || ctx.Done() == c.ctx.Done() {
-		return nothing
+		return nothing, nil
+	}
+	if ctx.Err() != nil {
+		return nil, contextError(ctx)
 	}
 	stop := context.AfterFunc(ctx, func() {
-		c.tr.Fail(&ending.Error{Kind: ending.Closed, Cause: context.Cause(ctx)})
-		c.startClose(ending.Ending{Kind: ending.Closed, By: ending.Local, Cause: context.Cause(ctx)})
+		c.closeAtOnce(ending.Ending{Kind: ending.Closed, By: ending.Local, Cause: context.Cause(ctx)})
 	})
-	return func() { stop() }
+	return func() { stop() }, nil
+}
+
+// contextError returns the error of a context that has ended, with its cause.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == cause {
+		return fmt.Errorf("server: the context is over: %w", err)
+	}
+	return fmt.Errorf("server: the context is over: %w: %w", err, cause)
 }
 
 // readFailed ends the connection for the error of a read, and returns the error that

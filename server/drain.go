@@ -104,10 +104,14 @@ func (s *Server) drain(ctx context.Context) error {
 		s.cutOff()
 		err = fmt.Errorf("server: %d connections were cut at the end of the drain: %w", left, context.Cause(ctx))
 		if stuck := s.await(s.opts.CloseTimeout + time.Second); stuck > 0 {
+			for _, c := range s.snapshot() {
+				s.reportStuck(c)
+			}
 			return fmt.Errorf("server: %d handlers have not returned though their context is over", stuck)
 		}
 	}
 	_ = group.Wait()
+	s.watching.Wait()
 	s.warnings.flush()
 	s.mu.Lock()
 	t := s.tally

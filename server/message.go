@@ -32,6 +32,7 @@ func (m *message) begin(r io.Reader, text bool, whole int64, release func()) {
 func (m *message) Read(p []byte) (int, error) {
 	m.c.reading.Lock()
 	defer m.c.reading.Unlock()
+	m.c.reads++
 	if m.err != nil {
 		return 0, m.err
 	}
@@ -43,7 +44,7 @@ func (m *message) Read(p []byte) (int, error) {
 		err = io.EOF // coder would return it only in the next Read
 	}
 	if m.c.srv.opts.IdleTimeout > 0 {
-		m.c.lastMessage.Store(time.Now().UnixNano())
+		m.c.lastMessage.Store(int64(time.Since(m.c.tr.Began())))
 	}
 	if m.text && !(m.runes.next(p[:n]) && (err != io.EOF || m.runes.whole())) {
 		err = &ending.Error{Kind: ending.InvalidUTF8, Reason: "text is not UTF-8"}

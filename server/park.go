@@ -171,13 +171,13 @@ func (p *parker) put(c *Conn) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	watch := p.poller.Rearm
-	if !c.watched {
+	if !c.polled {
 		watch = p.poller.Add
 	}
 	if err := watch(c.tr.Raw(), c.id); err != nil {
 		return err
 	}
-	c.watched = true
+	c.polled = true
 	p.conns[c.id] = c
 	return nil
 }
@@ -210,10 +210,10 @@ func (c *Conn) unpark() {
 		c.put(p)
 		return
 	}
-	if p != nil && c.watched {
+	if p != nil && c.polled {
 		_ = p.poller.Remove(c.tr.Raw()) // fails only if the socket is closed
 	}
-	c.watched = false
+	c.polled = false
 	c.start()
 }
 

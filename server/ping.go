@@ -19,6 +19,9 @@ type pings struct {
 // connection receives. A ping is sent after a frame that is being written. The error is
 // that of ctx, or net.ErrClosed if the connection ends. It does not end the connection.
 func (c *Conn) Ping(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return contextError(ctx)
+	}
 	p := &c.pings
 	pong := make(chan struct{})
 	p.mu.Lock()
@@ -43,7 +46,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 	case <-c.ctx.Done():
 		return net.ErrClosed
 	case <-ctx.Done():
-		return fmt.Errorf("server: waiting for a pong: %w", context.Cause(ctx))
+		return fmt.Errorf("waiting for a pong: %w", contextError(ctx))
 	}
 }
 

@@ -167,14 +167,18 @@ func (c *Conn) startTimers() {
 		}))
 	}
 	if o.IdleTimeout > 0 {
-		c.lastMessage.Store(time.Now().UnixNano())
+		c.lastMessage.Store(int64(time.Since(c.tr.Began())))
 		var t *time.Timer
 		ready := make(chan struct{})
 		t = time.AfterFunc(o.IdleTimeout, func() {
 			<-ready
-			left := o.IdleTimeout - time.Since(time.Unix(0, c.lastMessage.Load()))
+			left := o.IdleTimeout + time.Duration(c.lastMessage.Load()) - time.Since(c.tr.Began())
 			if left > 0 {
-				t.Reset(left)
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				if state(c.state.Load()) == stateOpen { // else teardown may have stopped it
+					t.Reset(left)
+				}
 				return
 			}
 			c.startClose((&ending.Error{Kind: ending.Idle, Reason: "no message for too long"}).Ending())

@@ -62,19 +62,22 @@ type Server struct {
 	noParking bool                   // the system has no poller, or a drain is over; under mu
 
 	mu       sync.Mutex
-	conns    map[*Conn]struct{}
-	slots    int            // of connections and of handshakes in progress
-	perIP    map[string]int // slots of each client; only with MaxConnsPerIP
-	notReady bool           // a drain begins soon, and /readyz answers 503
-	draining bool           // new connections are refused
-	cutting  bool           // the drain timeout is over: connections are cut off
-	empty    chan struct{}  // closed when draining and slots is 0
+	conns    map[uint64]*Conn // by id
+	slots    int              // of connections and of handshakes in progress
+	perIP    map[string]int   // slots of each client; only with MaxConnsPerIP
+	notReady bool             // a drain begins soon, and /readyz answers 503
+	draining bool             // new connections are refused
+	cutting  bool             // the drain timeout is over: connections are cut off
+	empty    chan struct{}    // closed when draining and slots is 0
 
 	drainBegun chan struct{} // closed when draining is set
 	drained    chan struct{} // closed at the end of the first drain
 
 	lastID uint64
 	tally  tally
+
+	stopWatch func()         // ends the goroutine of watch, which runs while there are connections
+	watching  sync.WaitGroup // that goroutine
 }
 
 // New returns a Server. The error for a wrong option is an *[OptionError].
@@ -93,7 +96,7 @@ func New(h Handler, o Options) (*Server, error) {
 		warnings: warnings{log: o.Logger, kinds: make(map[string]*warningBucket)},
 		read:     transport.NewPool(o.ReadBufferSize),
 		write:    transport.NewPool(o.WriteBufferSize),
-		conns:    make(map[*Conn]struct{}),
+		conns:    make(map[uint64]*Conn),
 		perIP:    make(map[string]int),
 		empty:    make(chan struct{}),
 
@@ -181,7 +184,7 @@ func (s *Server) snapshot() []*Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]*Conn, 0, len(s.conns))
-	for c := range s.conns {
+	for _, c := range s.conns {
 		all = append(all, c)
 	}
 	return all
@@ -194,7 +197,10 @@ func (s *Server) add(c *Conn) (draining, cutting bool) {
 	defer s.mu.Unlock()
 	s.lastID++
 	c.id = s.lastID
-	s.conns[c] = struct{}{}
+	s.conns[c.id] = c
+	if len(s.conns) == 1 {
+		s.startWatch()
+	}
 	return s.draining, s.cutting
 }
 
@@ -211,7 +217,9 @@ func (s *Server) cutOff() {
 // remove removes c, whose Outcome has been reported, and releases its slot.
 func (s *Server) remove(c *Conn, o Outcome) {
 	s.mu.Lock()
-	delete(s.conns, c)
+	if delete(s.conns, c.id); len(s.conns) == 0 {
+		s.stopWatch()
+	}
 	s.tally.add(o)
 	s.mu.Unlock()
 	s.releaseSlot(c.ip)

@@ -48,6 +48,14 @@ func Unanswered(sock net.Conn) bool {
 	return n > 0 && (info.retransmits > 0 || info.probes > 1)
 }
 
+// Ended reports whether the peer's FIN or RST has come. It returns false for a connection
+// that is not TCP.
+func Ended(sock net.Conn) bool {
+	const closed, closeWait = 7, 8 // as in /usr/include/netinet/tcp.h
+	var state byte                 // the beginning of struct tcp_info
+	return tcpInfo(sock, unsafe.Pointer(&state), 1) > 0 && (state == closed || state == closeWait)
+}
+
 // tcpInfo reads at most size bytes of the socket's struct tcp_info into p. It returns their
 // number, 0 if the connection is not TCP.
 func tcpInfo(sock net.Conn, p unsafe.Pointer, size uintptr) int {

@@ -20,5 +20,8 @@ func NotAcked(net.Conn) int { return -1 }
 // Acked returns -1, because the number is unknown.
 func Acked(net.Conn) int64 { return -1 }
 
+// Ended returns false, because the answer is unknown.
+func Ended(net.Conn) bool { return false }
+
 // Unanswered returns false, because the answer is unknown.
 func Unanswered(net.Conn) bool { return false }

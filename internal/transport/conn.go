@@ -234,6 +234,9 @@ func (c *Conn) ReadingSince() time.Time {
 	return since
 }
 
+// Waiting reports whether a read waits for the peer, or c is parked.
+func (c *Conn) Waiting() bool { return c.waiting.Load() != 0 }
+
 // PingSent returns when the kernel took the newest ping. Zero means never.
 func (c *Conn) PingSent() time.Time { return c.at(&c.pinged) }
 

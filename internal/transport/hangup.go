@@ -57,6 +57,24 @@ func (c *Conn) Abort() {
 	}
 }
 
+// HungUp reports whether the kernel knows that the peer sends nothing more: its FIN or RST
+// has come. It does not wait and takes no input. On a system other than Linux it sees that
+// only if no input is unread, and under TLS not at all.
+func (c *Conn) HungUp() (over bool) {
+	if socket.Ended(c.base) {
+		return true
+	}
+	if c.raw == nil || c.isTCP && socket.HaveQueue {
+		return false
+	}
+	_ = c.raw.Control(func(fd uintptr) { // fails only if the socket is closed
+		var b [1]byte
+		n, err := socket.Peek(fd, b[:])
+		over = n == 0 && err == nil || err != nil && err != socket.ErrAgain
+	})
+	return over
+}
+
 // discard discards input until the end of the stream, limit, which is the socket's
 // deadline, or lingerBytes. It holds no buffer while it waits, because a drain has
 // thousands of these waits.

@@ -1,0 +1,107 @@
+package server_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// wallClock returns the calls in the source that lose the monotonic reading of a time: a
+// step of the wall clock would change what is computed with the result. time.Unix(1, 0) is
+// allowed, as a deadline in the past.
+func wallClock(t *testing.T, name string, src any) (found []string) {
+	t.Helper()
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, name, src, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok {
+			return true
+		}
+		f, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		var args []string
+		for _, a := range call.Args {
+			if l, ok := a.(*ast.BasicLit); ok {
+				args = append(args, l.Value)
+			} else {
+				args = append(args, "?")
+			}
+		}
+		of, _ := f.X.(*ast.Ident)
+		text := f.Sel.Name + "(" + strings.Join(args, ", ") + ")"
+		switch f.Sel.Name {
+		case "UnixNano", "UnixMicro", "UnixMilli":
+		case "Unix":
+			if len(args) > 0 && (of == nil || of.Name != "time") || text == "Unix(1, 0)" {
+				return true
+			}
+		case "Round":
+			if text != "Round(0)" {
+				return true
+			}
+		default:
+			return true
+		}
+		found = append(found, files.Position(call.Pos()).String()+": "+text)
+		return true
+	})
+	return found
+}
+
+// TestMonotonic: the library measures with the monotonic clock.
+func TestMonotonic(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "bench" || d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") && d.Name() != ".."):
+			return fs.SkipDir
+		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		seen++
+		for _, f := range wallClock(t, path, nil) {
+			t.Errorf("%s loses the monotonic reading", f)
+		}
+		return nil
+	})
+	if err != nil || seen < 50 {
+		t.Errorf("got %d files, %v", seen, err)
+	}
+}
+
+// TestWallClock: the test above finds each such call.
+func TestWallClock(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		code  string
+		wrong bool
+	}{
+		{"time.Now().UnixNano()", true},
+		{"time.Now().Unix()", true},
+		{"time.Now().UnixMilli()", true},
+		{"time.Unix(0, n)", true},
+		{"time.UnixMilli(n)", true},
+		{"time.Now().Round(0)", true},
+		{"time.Unix(1, 0)", false},
+		{"net.Unix(n)", false},
+		{"d.Round(time.Second)", false},
+	} {
+		got := wallClock(t, "x.go", "package x\nvar _ = "+test.code)
+		if (len(got) > 0) != test.wrong {
+			t.Errorf("%s: got %v", test.code, got)
+		}
+	}
+}
