@@ -55,16 +55,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	for _, sentence := range w {
 		log.Warn(sentence)
 	}
-	if limit := listener.MaxConns(math.MaxInt); int(f.MaxConns) > limit {
-		log.Warn("there are not enough file descriptors for as many connections", "flag", "--max-conns", "value", int(f.MaxConns), "enough_for", limit)
-	}
-	if f.AnyOrigin {
-		log.Warn("pages of any origin may connect from every browser that can reach this server", "flag", "--any-origin")
-	}
-	if f.oneLargeMessage() {
-		log.Warn("the longest message takes the whole memory budget, and other messages over 16 KiB then wait or are refused",
-			"flag", "--memory-budget", "budget_bytes", int64(f.MemoryBudget), "read_limit_bytes", int64(f.ReadLimit))
-	}
+	f.warn(log)
 	log.Info("listening", "addr", l.Addr().String(), "url", clientURL(l.Addr()))
 	// The line about the signal comes before those of the drain.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -78,6 +69,29 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	wg.Go(func() { releaseIdleMemory(serving, e.Budget) })
 	defer stop()
 	return s.Serve(serving, l)
+}
+
+// warn logs which flags are dangerous, or have less effect than they say.
+func (f *serveCommand) warn(log *slog.Logger) {
+	if limit := listener.MaxConns(math.MaxInt); int(f.MaxConns) > limit {
+		log.Warn("there are not enough file descriptors for as many connections", "flag", "--max-conns", "value", int(f.MaxConns), "enough_for", limit)
+	}
+	if f.AnyOrigin {
+		log.Warn("pages of any origin may connect from every browser that can reach this server", "flag", "--any-origin")
+	}
+	var budget string
+	switch {
+	case f.MemoryBudget == off:
+	case f.ReadLimit == off:
+		budget = "messages over two thirds of the memory budget are refused, although the read limit is off"
+	case f.ReadLimit > f.MemoryBudget:
+		budget = "messages over the memory budget are refused, although the read limit allows them"
+	case f.ReadLimit > freeSize && f.MemoryBudget-f.ReadLimit < smallestBudget:
+		budget = "the longest message takes the whole memory budget, and other messages over 16 KiB then wait or are refused"
+	}
+	if budget != "" {
+		log.Warn(budget, "flag", "--memory-budget", "budget_bytes", int64(f.MemoryBudget), "read_limit_bytes", int64(f.ReadLimit))
+	}
 }
 
 // listen returns a listener, or an error of one sentence.

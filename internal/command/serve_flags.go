@@ -91,15 +91,10 @@ func (f *serveCommand) convert() (err error) {
 	return err
 }
 
-// smallestBudget is the least memory in which two messages over 16 KiB fit.
-const smallestBudget = 64 << 10
-
-// oneLargeMessage reports whether a message of the read limit leaves no memory for
-// another large one.
-func (f *serveCommand) oneLargeMessage() bool {
-	const free = 16 << 10
-	return f.MemoryBudget != off && f.ReadLimit > free && f.MemoryBudget-f.ReadLimit < smallestBudget
-}
+const (
+	freeSize       = 16 << 10 // of a message that needs no memory budget
+	smallestBudget = 64 << 10 // for two messages of more
+)
 
 // logFormat returns the format that the flags ask for.
 func (f *serveCommand) logFormat() logFormat {
