@@ -212,6 +212,10 @@ const (
 	MaxTimeout = 100 * 365 * 24 * time.Hour
 )
 
+// maxWriteRate is the largest MinWriteRate. More would be a mistake. The bytes of the
+// longest WriteTimeout do not overflow.
+const maxWriteRate = 1 << 30
+
 // withDefaults returns o with the default for each 0. The error is that of check.
 func (o Options) withDefaults() (Options, error) {
 	if err := o.check(); err != nil {
@@ -300,6 +304,9 @@ func (o Options) check() error {
 	case websocket.CompressionDisabled, websocket.CompressionContextTakeover, websocket.CompressionNoContextTakeover:
 	default:
 		return optionError("Compression", "mode %d does not exist", o.Compression)
+	}
+	if o.MinWriteRate > maxWriteRate {
+		return optionError("MinWriteRate", "%d bytes per second are more than %d GiB", o.MinWriteRate, maxWriteRate>>30)
 	}
 	if o.IPv6Prefix < 0 || o.IPv6Prefix > 128 {
 		return optionError("IPv6Prefix", "%d is not a number of bits from 1 to 128", o.IPv6Prefix)

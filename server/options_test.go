@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -95,6 +96,7 @@ func TestNewRefuses(t *testing.T) {
 		{"ReadBufferSize", server.Options{ReadBufferSize: server.MinBufferSize - 1}},
 		{"WriteBufferSize", server.Options{WriteBufferSize: server.MaxBufferSize + 1}},
 		{"ReadBufferSize", server.Options{ReadBufferSize: math.MaxInt}},
+		{"MinWriteRate", server.Options{MinWriteRate: math.MaxInt64}}, // times 10 s it would be negative
 		{"HandshakeTimeout", server.Options{HandshakeTimeout: 1}},
 		{"MessageTimeout", server.Options{MessageTimeout: 1}},
 		{"WriteTimeout", server.Options{WriteTimeout: 1}},
@@ -202,6 +204,24 @@ func TestCompression(t *testing.T) {
 			o := s.end(t)
 			if both != (o.BytesIn < int64(len(text))) {
 				t.Errorf("ours %d, theirs %d: %d bytes on the wire", ours, theirs, o.BytesIn)
+			}
+		}
+	}
+}
+
+// TestDurations checks that a duration of any option is refused if it is too short or too
+// long.
+func TestDurations(t *testing.T) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[server.Options]()) {
+		if f.Type != reflect.TypeFor[time.Duration]() {
+			continue
+		}
+		for _, d := range []time.Duration{server.MinTimeout - 1, server.MaxTimeout + 1} {
+			var o server.Options
+			reflect.ValueOf(&o).Elem().FieldByIndex(f.Index).SetInt(int64(d))
+			_, err := server.New(echoes, o)
+			if wrong := (*server.OptionError)(nil); !errors.As(err, &wrong) || wrong.Field != f.Name {
+				t.Errorf("%s %v: got %v, want an OptionError of %s", f.Name, d, err, f.Name)
 			}
 		}
 	}
