@@ -45,6 +45,9 @@ func (y *Yielder) Yield() {
 	process.wait()
 }
 
+// Yields returns how often connections of the process have yielded. It is for tests.
+func Yields() uint64 { return process.yields.Load() }
+
 // process is the queue of all connections. A process has one scheduler, so it has one
 // queue.
 var process queue

@@ -88,6 +88,13 @@ func (in *input) packed(x *decompression) bool {
 	return true
 }
 
+// A byte of input can cost 70 ns although it gives no output: blocks may be empty. So
+// inflateUnit bytes of input count as one work unit, and one call takes inflatePiece bytes.
+const (
+	inflateUnit  = 64
+	inflatePiece = 1 << 10
+)
+
 // inflate decompresses a part of the current frame into a frame for coder, if there is
 // any output.
 func (in *input) inflate(x *decompression) error {
@@ -101,17 +108,25 @@ func (in *input) inflate(x *decompression) error {
 	if left := in.Limit - x.size; in.Limit >= 0 && left < int64(len(dst)) {
 		dst = dst[:left+1] // one byte over the limit proves that the message is too big
 	}
-	n, used, err := x.Inflate(dst, x.src)
-	x.src = x.src[used:]
+	var n int
+	var err error
+	for more := true; more; {
+		var made, used int
+		made, used, err = x.Inflate(dst[n:], x.src[:min(len(x.src), inflatePiece)])
+		n += made
+		x.src = x.src[used:]
+		in.workUnits += made>>12 + used/inflateUnit
+		more = err == nil && n < len(dst) && len(x.src) > 0 && in.workUnits < maxWorkUnits
+	}
+	in.workUnits++
 	x.size += int64(n)
-	in.workUnits += workUnitsOf(n)
 	switch {
 	case in.Limit >= 0 && x.size > in.Limit:
 		return frame.TooBig(in.Limit)
 	case err != nil:
 		return corrupt(err)
 	}
-	if n < len(dst) {
+	if n < len(dst) && len(x.src) == 0 {
 		x.busy, x.src = false, nil
 		in.r = in.ready
 	}

@@ -206,7 +206,7 @@ func spent(t *testing.T, c *Conn) {
 	t.Helper()
 	x := c.ext
 	if c.in.buf != nil || c.out.buf != nil || x.in.out != nil || holds(&x.in.Decompressor) || x.out.buf != nil || hasContext(&x.out.Compressor) {
-		t.Errorf("something is left over: %+v", *x)
+		t.Errorf("something is left over: %+v", x)
 	}
 }
 
@@ -287,7 +287,7 @@ func TestDeflateIdle(t *testing.T) {
 			}
 			x := c.ext
 			if x.in.out != nil || x.out.buf != nil || holds(&x.in.Decompressor) != keep || hasContext(&x.out.Compressor) != keep {
-				t.Errorf("keep %v: got %+v", keep, *x)
+				t.Errorf("keep %v: got %+v", keep, x)
 			}
 		}
 		_ = client.Close()

@@ -82,7 +82,7 @@ func (in *input) readSome(fd uintptr) bool {
 			return true
 		}
 		in.errno = nil
-		in.workUnits = 0
+		in.hasWaited()
 		in.releaseBuffer()
 		in.c.waiting.CompareAndSwap(0, in.c.now())
 		return false

@@ -173,10 +173,19 @@ func (in *input) get(p waitMode) error {
 
 // maxWorkUnits is how many frames of one connection are handled before it yields. A buffer
 // holds thousands of small ones, and the scheduler would run them all first. 4 KiB that
-// were read without a wait, or decompressed, count as one frame.
+// were read without a wait, or that came out of the decompressor, count as one frame, and so
+// does inflateUnit of its input.
 const maxWorkUnits = 64
 
 func workUnitsOf(bytes int) int { return 1 + bytes>>12 }
+
+// hasWaited records that the reader has waited for the peer, so that others could run.
+func (in *input) hasWaited() {
+	in.workUnits = 0
+	if x := in.c.ext; x != nil {
+		x.out.work.Store(0)
+	}
+}
 
 // yield flushes buffered replies and lets other connections run.
 func (in *input) yield() {

@@ -122,7 +122,7 @@ func (in *input) serveSome(fd uintptr) bool {
 		in.workUnits += workUnitsOf(n)
 		c.received.Store(c.now())
 	}
-	in.workUnits = 0
+	in.hasWaited()
 	in.releaseBuffer()
 	in.publish()
 	if a.handled {

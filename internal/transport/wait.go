@@ -47,7 +47,7 @@ func (in *input) fill(p waitMode) error {
 	} else {
 		err = in.readPlain()
 		if c.now()-c.waiting.Load() > int64(anyWait) {
-			in.workUnits = 0 // it has waited; readSome sees that directly
+			in.hasWaited() // readSome sees that directly
 		}
 	}
 	c.waiting.Store(0)
