@@ -73,9 +73,9 @@ type serveCommand struct {
 
 // Help returns the part of the help between its first line and the flags.
 func (*serveCommand) Help() string {
-	return `Each flag has an environment variable: --ping-interval is WSECHO_PING_INTERVAL. A flag overrides its variable. An empty variable counts as not set. Repeatable flags also take values separated by commas.
+	return `Each flag has an environment variable: --ping-interval is WSECHO_PING_INTERVAL. A flag overrides its variable. An empty variable counts as not set. An unknown variable that begins with WSECHO_ causes a warning. Repeatable flags also take values separated by commas. Blanks and quotes around a value are removed from it.
 
-Sizes look like 512, 64KiB or 1MB. Durations look like 500ms, 20s or 1h30m. A flag without a value in this list is a switch: --any-origin is the same as --any-origin=on.
+Sizes look like 512, 64KiB or 1MB. Durations look like 500ms, 20s or 1h30m. A flag without a value in this list is a switch: --any-origin is the same as --any-origin=on. Hosts may contain any letters, such as bücher.example.
 
 GET /healthz returns 200 while the process runs. GET /readyz returns 200 until shutdown begins.
 
