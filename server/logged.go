@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"example.com/wsecho/internal/quote"
 )
 
 // mostLogged is the maximum number of bytes in a line of the log from a string that a
@@ -26,22 +27,20 @@ func cut(s string, most int) string {
 	if len(s) <= most && !strings.ContainsFunc(s, unprintable) {
 		return s
 	}
-	var all, one []byte
+	var all []byte
 	for n := 0; n < len(s); {
-		_, size := utf8.DecodeRuneInString(s[n:])
-		one = strconv.AppendQuote(one[:0], s[n:n+size])
-		escaped := one[1 : len(one)-1]
-		if len(all)+len(escaped) > most {
+		longer, size := quote.AppendFirst(all, s[n:])
+		if len(longer) > most {
 			return fmt.Sprintf("%s…(+%d bytes)", all, len(s)-n)
 		}
-		all = append(all, escaped...)
+		all = longer
 		n += size
 	}
 	return string(all)
 }
 
 // unprintable reports whether r needs an escape. RuneError stands for invalid UTF-8.
-func unprintable(r rune) bool { return r == utf8.RuneError || !strconv.IsPrint(r) }
+func unprintable(r rune) bool { return r == utf8.RuneError || !quote.IsPrint(r) }
 
 // seconds returns an attribute of a log line: d in seconds, rounded to the unit. The JSON
 // handler of slog would print a Duration in nanoseconds, without a unit.

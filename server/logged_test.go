@@ -220,6 +220,7 @@ func TestLogCutWhere(t *testing.T) {
 		{"/" + strings.Repeat("é", 200), "/" + strings.Repeat("é", 127) + "…(+146 bytes)"},
 		{"/" + strings.Repeat("\xff", 63), "/" + strings.Repeat(`\xff`, 63)},
 		{"/" + strings.Repeat("\xff", 100), "/" + strings.Repeat(`\xff`, 63) + "…(+37 bytes)"},
+		{"/e\u0301\u034f\ufe0f\u3164", `/e\u0301\u034f\ufe0f\u3164`},
 		{"/" + strings.Repeat("\u202e", 100), "/" + strings.Repeat(`\u202e`, 42) + "…(+174 bytes)"},
 	} {
 		p := s.raw(t)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -13,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/echo"
+	"example.com/wsecho/internal/quote"
 	"example.com/wsecho/server"
 )
 
@@ -73,7 +73,7 @@ func messageLine(from string, typ websocket.MessageType, p []byte) string {
 	if len(notes) > 0 {
 		note = " (" + strings.Join(notes, ", ") + ")"
 	}
-	return fmt.Sprintf("%s sent: %q%s\n", from, shown, note)
+	return fmt.Sprintf("%s sent: \"%s\"%s\n", from, quote.Append(nil, string(shown)), note)
 }
 
 // messageJSON returns one line of JSON for any message. The field bytes is the length of
@@ -95,7 +95,7 @@ func jsonLine(level slog.Level, msg string, attrs ...slog.Attr) string {
 	for len(line) > 0 {
 		r, n := utf8.DecodeRune(line)
 		switch {
-		case r == '\n', strconv.IsPrint(r):
+		case r == '\n', quote.IsPrint(r):
 			escaped = append(escaped, line[:n]...)
 		case r >= 0x10000:
 			high, low := utf16.EncodeRune(r)

@@ -13,9 +13,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unicode"
 
 	"github.com/coder/websocket"
+
+	"example.com/wsecho/internal/quote"
 )
 
 var messageLines = []struct {
@@ -27,6 +28,7 @@ var messageLines = []struct {
 	{websocket.MessageText, "", `""`},
 	{websocket.MessageText, "\x1b[2J\r\n\u202e\u0085", `"\x1b[2J\r\n\u202e\u0085"`},
 	{websocket.MessageText, `"`, `"\""`},
+	{websocket.MessageText, "e\u0301\ufe0f\u3164", `"e\u0301\ufe0f\u3164"`},
 	{websocket.MessageBinary, "\x00\xff", `"\x00\xff" (binary)`},
 	{websocket.MessageText, strings.Repeat("x", 256), `"` + strings.Repeat("x", 256) + `"`},
 	{websocket.MessageText, strings.Repeat("x", 257), `"` + strings.Repeat("x", 256) + `" (256 of 257 bytes)`},
@@ -49,7 +51,7 @@ func TestMessageJSON(t *testing.T) {
 	for _, test := range messageLines {
 		line := messageJSON("192.0.2.1:5000", test.typ, []byte(test.p))
 		text, ok := strings.CutSuffix(line, "\n")
-		if !ok || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if !ok || strings.ContainsFunc(text, func(r rune) bool { return !quote.IsPrint(r) }) {
 			t.Errorf("got %q, want one line of printable text", line)
 		}
 		got := map[string]any{}
@@ -162,7 +164,7 @@ func FuzzMessageLine(f *testing.F) {
 			typ = websocket.MessageBinary
 		}
 		line, ok := strings.CutSuffix(messageLine("[::1]:1", typ, p), "\n")
-		if !ok || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if !ok || strings.ContainsFunc(line, func(r rune) bool { return !quote.IsPrint(r) }) {
 			t.Fatalf("got %q, want one line of printable text", line)
 		}
 		if len(line) > 4*maxPrinted+100 {

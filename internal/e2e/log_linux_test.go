@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"example.com/wsecho/internal/hostile"
+	"example.com/wsecho/internal/quote"
 )
 
 // logKeys lists the keys of the log's lines.
@@ -102,7 +103,7 @@ func (s *target) checkLog(t *testing.T, a hostile.Attack) {
 // printable, and each key must be known and unique.
 func parseLine(line string) (map[string]string, error) {
 	for _, r := range line {
-		if r == utf8.RuneError || !strconv.IsPrint(r) {
+		if r == utf8.RuneError || !quote.IsPrint(r) {
 			return nil, fmt.Errorf("the line has the unprintable %q", r)
 		}
 	}
@@ -194,7 +195,7 @@ func TestParseLine(t *testing.T) {
 	for _, line := range []string{
 		"", "panic: oh", "level=INFO time=x msg=ended", text + " ", text + " reason", text + " forged=yes", text + " level=ERROR",
 		text + ` reason="a"b"`, text + ` reason="a`, text + ` reason=a"b`, text + " reason=a=b",
-		text + " reason=\u202e", text + " reason=\"\x1b\"", text + " reason=\xff",
+		text + " reason=\u202e", text + " reason=e\u0301", text + " reason=\u3164", text + " reason=\"\x1b\"", text + " reason=\xff",
 		"{}", "{", "[]", object, object + "}}", object + "} {}", object + `,"reason"}`, object + `,"forged":"yes"}`, object + `,"level":"ERROR"}`,
 		object + `,"reason":"a"b"}`, object + ",\"reason\":\"\u202e\"}", object + ",\"reason\":\"\x1b\"}", object + ",\"reason\":\"\xff\"}",
 	} {

@@ -223,7 +223,7 @@ func inject(c *conn) {
 	const forged = "time=2000-01-01T00:00:00.000Z level=ERROR msg=forged forged=yes"
 	long := strings.Repeat("\xff\u202e", 3000)
 	paths := []string{
-		"/", "/\u202e\xff\u0085\u2028", "/\"forged=\"yes", "/{\"forged\":\"yes\"}", "/%0a%1b[31m", "/\x1b[31m", "/a forged=yes",
+		"/", "/\u202e\xff\u0085\u2028", "/e\u0301\u0300\u034f\ufe0f\u3164\u2800", "/\"forged=\"yes", "/{\"forged\":\"yes\"}", "/%0a%1b[31m", "/\x1b[31m", "/a forged=yes",
 		"/" + choose(c, []string{"", long}),
 	}
 	lines := []string{
@@ -232,7 +232,7 @@ func inject(c *conn) {
 		"Sec-WebSocket-Extensions: permessage-deflate; \"forged=yes\u202e\r\n", "Host: forged=yes\u202e\r\n", "User-Agent: \u202e\xff\r\n",
 		"Origin: http://" + choose(c, []string{"y", long}) + "\r\n",
 	}
-	reasons := []string{"\n" + forged, "\r\x1b[31m\u202e", "\" forged=\"yes", "\",\"forged\":\"yes", "\x00\u0085\u2028", strings.Repeat("\u202e", 41), "\xff"}
+	reasons := []string{"\n" + forged, "\r\x1b[31m\u202e", "\" forged=\"yes", "\",\"forged\":\"yes", "\x00\u0085\u2028", strings.Repeat("\u202e", 41), "\xff", "e\u0301\u034f\ufe0f\u3164"}
 	if c.handshakeAt(choose(c, paths), lines[c.n/len(paths)%len(lines)]) {
 		c.send(frames(wstest.CloseFrame(4000, choose(c, reasons))))
 	}
