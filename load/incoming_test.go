@@ -13,7 +13,7 @@ import (
 func FuzzIncoming(f *testing.F) {
 	plan := Plan{Size: 5, InFlight: 8}
 	frame := func(first byte, payload []byte) []byte {
-		return append(wire.AppendHeader(nil, first, len(payload)), payload...)
+		return append(wire.Header{First: first, Length: uint64(len(payload))}.Append(nil, 0), payload...)
 	}
 	packed := func(compression bool) *run {
 		p := plan

@@ -64,7 +64,7 @@ func newMessages(p Plan) (*messages, error) {
 			}
 			first |= frame.RSV1
 		} else {
-			m.in = frame.AppendHeader(m.in, first, len(body))
+			m.in = frame.Header{First: first, Length: uint64(len(body))}.Append(m.in, 0)
 		}
 		m.in = append(m.in, payload...)
 		m.outAt = append(m.outAt, len(m.out))

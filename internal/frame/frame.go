@@ -46,32 +46,9 @@ func Opcode(first byte) byte { return first & 0xf }
 // Payload unmasks and returns the payload of a client's frame, which must be complete and
 // valid.
 func Payload(f []byte) []byte {
-	n := headerLen(f[1])
-	p := f[n:]
-	unmask(p, binary.LittleEndian.Uint32(f[n-4:]))
-	return p
-}
-
-// PutHeader writes the header of a client's frame with n bytes of payload before b[at],
-// the start of the payload. It returns the start of the header. There must be room for
-// MaxHeader bytes. A key of 0 leaves the payload as it is.
-func PutHeader(b []byte, at int, first byte, n int64, key uint32) (from int) {
-	from = at - shortest(n)
-	b[from] = first
-	putLen(b[from:], n)
-	binary.LittleEndian.PutUint32(b[at-4:], key)
-	return from
-}
-
-// AppendHeader appends the header of a server's frame with n bytes of payload.
-func AppendHeader(b []byte, first byte, n int) []byte {
-	switch {
-	case n <= 125:
-		return append(b, first, byte(n))
-	case n <= 0xffff:
-		return binary.BigEndian.AppendUint16(append(b, first, 126), uint16(n))
-	}
-	return binary.BigEndian.AppendUint64(append(b, first, 127), uint64(n))
+	h, n := ParseHeader(f)
+	Mask(f[n:], h.Key)
+	return f[n:]
 }
 
 // Encode returns a server's control frame with a payload of at most 125 bytes.
@@ -94,53 +71,5 @@ func unmask(p []byte, key uint32) {
 	}
 	for i := range p {
 		p[i] ^= byte(key >> (8 * (i & 3)))
-	}
-}
-
-// headerLen returns the length of a client's header with this second byte.
-func headerLen(second byte) int {
-	switch second &^ maskBit {
-	case 126:
-		return 2 + 2 + 4
-	case 127:
-		return 2 + 8 + 4
-	}
-	return 2 + 4
-}
-
-// shortest returns the length of a client's header that has the shortest form of the
-// payload's length.
-func shortest(payload int64) int {
-	switch {
-	case payload <= 125:
-		return 2 + 4
-	case payload <= 0xffff:
-		return 2 + 2 + 4
-	}
-	return 2 + 8 + 4
-}
-
-// putLen writes the shortest form of the length n.
-func putLen(f []byte, n int64) {
-	switch shortest(n) {
-	case 2 + 4:
-		f[1] = maskBit
-	case 2 + 2 + 4:
-		f[1] = maskBit | 126
-	default:
-		f[1] = maskBit | 127
-	}
-	setLen(f, n)
-}
-
-// setLen writes the length n in the form of the header in f. coder accepts every form.
-func setLen(f []byte, n int64) {
-	switch f[1] &^ maskBit {
-	case 126:
-		binary.BigEndian.PutUint16(f[2:], uint16(n))
-	case 127:
-		binary.BigEndian.PutUint64(f[2:], uint64(n))
-	default:
-		f[1] = maskBit | byte(n)
 	}
 }

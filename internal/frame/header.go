@@ -33,14 +33,7 @@ func (h Header) Opcode() byte { return Opcode(h.First) }
 // bits. Append panics for another form.
 func (h Header) Append(b []byte, bits int) []byte {
 	if bits == 0 {
-		switch {
-		case h.Length <= 125:
-			bits = 7
-		case h.Length <= 0xffff:
-			bits = 16
-		default:
-			bits = 64
-		}
+		bits = shortest(h.Length)
 	}
 	mask := byte(0)
 	if h.Masked {
@@ -62,6 +55,37 @@ func (h Header) Append(b []byte, bits int) []byte {
 	return b
 }
 
+// shortest returns the bits of the shortest form of a length.
+func shortest(length uint64) int {
+	switch {
+	case length <= 125:
+		return 7
+	case length <= 0xffff:
+		return 16
+	}
+	return 64
+}
+
+// shortestSize returns the size of the header with the shortest form of its length.
+func (h Header) shortestSize() int {
+	n := 2 + shortest(h.Length)/8
+	if h.Masked {
+		n += len(h.Key)
+	}
+	return n
+}
+
+// PutHeader writes the header of a client's frame with n bytes of payload before b[at],
+// the start of the payload. It returns the start of the header. There must be room for
+// MaxHeader bytes. A key of 0 leaves the payload as it is.
+func PutHeader(b []byte, at int, first byte, n int64, key uint32) (from int) {
+	h := Header{First: first, Masked: true, Length: uint64(n)}
+	binary.LittleEndian.PutUint32(h.Key[:], key)
+	from = at - h.shortestSize()
+	h.Append(b[from:from], 0)
+	return from
+}
+
 // AppendMasked appends a frame of a client. It does not change the payload.
 func AppendMasked(b []byte, first byte, key [4]byte, payload []byte) []byte {
 	b = Header{First: first, Masked: true, Key: key, Length: uint64(len(payload))}.Append(b, 0)
@@ -80,30 +104,41 @@ func ParseHeader(b []byte) (h Header, size int) {
 	if len(b) < 2 {
 		return h, 2
 	}
-	h.First, h.Masked, h.Length = b[0], b[1]&maskBit != 0, uint64(b[1]&^maskBit)
-	size = 2
-	switch h.Length {
-	case 126:
-		size = 4
-	case 127:
-		size = 10
-	}
-	key := size
-	if h.Masked {
-		size += len(h.Key)
-	}
-	if len(b) < size {
+	if size = headerSize(b[1]); len(b) < size {
 		return h, size
 	}
-	switch h.Length {
-	case 126:
-		h.Length = uint64(binary.BigEndian.Uint16(b[2:]))
-	case 127:
-		h.Length = binary.BigEndian.Uint64(b[2:])
+	h = Header{First: b[0], Masked: b[1]&maskBit != 0, Length: payloadLength(b), size: size}
+	if h.Masked {
+		copy(h.Key[:], b[size-len(h.Key):])
 	}
-	copy(h.Key[:], b[key:size])
-	h.size = size
 	return h, size
+}
+
+// headerSize returns the size of a header with this second byte.
+func headerSize(second byte) int {
+	n := 2
+	switch second &^ maskBit {
+	case 126:
+		n = 4
+	case 127:
+		n = 10
+	}
+	if second&maskBit != 0 {
+		n += 4
+	}
+	return n
+}
+
+// payloadLength returns the length in a complete header.
+func payloadLength(header []byte) uint64 {
+	switch n := header[1] &^ maskBit; n {
+	case 126:
+		return uint64(binary.BigEndian.Uint16(header[2:]))
+	case 127:
+		return binary.BigEndian.Uint64(header[2:])
+	default:
+		return uint64(n)
+	}
 }
 
 // ReadHeader reads a header: all of it, or nothing if it fails. The error is io.EOF if
@@ -124,7 +159,7 @@ func ReadHeader(r *bufio.Reader) (h Header, err error) {
 
 // Shortest reports whether a parsed header has its length in the shortest form, as RFC
 // 6455 demands.
-func (h Header) Shortest() bool { return h.size == len(h.Append(nil, 0)) }
+func (h Header) Shortest() bool { return h.size == h.shortestSize() }
 
 // CheckServer returns an error if a server must not send a frame with this parsed
 // header. open says that fragments of a message are to come, deflate that both sides

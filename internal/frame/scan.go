@@ -3,6 +3,7 @@ package frame
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 
 	"github.com/coder/websocket"
@@ -81,7 +82,7 @@ func (s *Scanner) Next(b []byte, at int) (end, keep int, err *ending.Error) {
 	if h.control() {
 		p := f[n : n+int(h.length)]
 		if h.op == Close {
-			err = s.close(p, h.key)
+			s.CloseCode, s.CloseReason, err = readClose(p, h.key, false)
 		} else {
 			unmask(p, h.key)
 			s.Control, s.Payload = h.op, p
@@ -99,8 +100,8 @@ func (s *Scanner) Next(b []byte, at int) (end, keep int, err *ending.Error) {
 			return at, end, nil
 		}
 		s.first = Continuation
-		f[0] &^= Fin
-		setLen(f, have)
+		part := Header{First: f[0] &^ Fin, Masked: true, Key: [4]byte(f[n-4:]), Length: uint64(have)}
+		part.Append(f[:0], max(7, 8*(n-6))) // the form stays, so the size stays
 		s.rotateKey(have)
 	}
 	s.addPayload(end - at - n)
@@ -136,29 +137,23 @@ func (s *Scanner) header(f []byte) (h header, n int, err *ending.Error) {
 	if len(f) < 2 {
 		return h, 0, nil
 	}
-	size := int(f[1] &^ maskBit)
 	switch {
 	case f[1]&maskBit == 0:
 		return h, 0, protocol("unmasked frame")
-	case h.control() && size > 125:
+	case h.control() && f[1]&^maskBit > 125:
 		return h, 0, protocol("control frame over 125 bytes")
 	}
-	if n = headerLen(f[1]); len(f) < n {
+	if n = headerSize(f[1]); len(f) < n {
 		return h, 0, nil
 	}
-	h.length = int64(size)
-	switch size {
-	case 126:
-		h.length = int64(binary.BigEndian.Uint16(f[2:]))
-	case 127:
-		h.length = int64(binary.BigEndian.Uint64(f[2:]))
-	}
-	if h.length < 0 {
+	length := payloadLength(f)
+	switch {
+	case length > math.MaxInt64:
 		return h, 0, protocol("length with the top bit set")
-	}
-	if size > 125 && shortest(h.length) < n {
+	case n > 6 && n > 6+shortest(length)/8:
 		return h, 0, protocol("length not in its shortest form")
 	}
+	h.length = int64(length)
 	h.key = binary.LittleEndian.Uint32(f[n-4:])
 	return h, n, nil
 }
@@ -192,12 +187,6 @@ const (
 	tinyFrames = 1024
 	tinySize   = 8
 )
-
-// close parses the peer's close frame, RFC 6455, section 5.5.1.
-func (s *Scanner) close(masked []byte, key uint32) (err *ending.Error) {
-	s.CloseCode, s.CloseReason, err = readClose(masked, key, false)
-	return err
-}
 
 // addPayload counts n bytes of payload, and the message if they complete it.
 func (s *Scanner) addPayload(n int) {

@@ -19,7 +19,7 @@ func TestCloseCodes(t *testing.T) {
 		var s Scanner
 		var body [2]byte
 		binary.BigEndian.PutUint16(body[:], uint16(code))
-		err := s.close(body[:], 0)
+		_, _, err := s.Next(masked(Fin|Close, body[:]), 0)
 		legal := code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 || code >= 3000 && code <= 4999
 		if legal != (err == nil) || legal != (s.CloseCode != 0) {
 			t.Errorf("code %d: got %v, want legal %v", code, err, legal)

@@ -447,7 +447,7 @@ func TestMinWriteRate(t *testing.T) {
 						}
 					}
 				})
-				f := frame.AppendHeader(nil, frame.Fin|frame.Binary, test.size-4)
+				f := frame.Header{First: frame.Fin | frame.Binary, Length: uint64(test.size - 4)}.Append(nil, 0)
 				_, err := c.Write(append(f, make([]byte, test.size-len(f))...))
 				if got := time.Since(start); got != test.want || (err != nil) != test.stalled {
 					t.Errorf("got %v after %v, want stalled %v after %v", err, got, test.stalled, test.want)

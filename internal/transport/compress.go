@@ -127,7 +127,7 @@ func (c compressed) Write(p []byte) (int, error) {
 func (x *compression) frame(fin byte) {
 	n := x.n - len(tail)
 	var head [10]byte
-	h := frame.AppendHeader(head[:0], x.first|fin, n)
+	h := frame.Header{First: x.first | fin, Length: uint64(n)}.Append(head[:0], 0)
 	x.o.buffer(h)
 	x.o.buffer(x.buf.b[:n])
 	x.o.AddPayload(int64(n))
