@@ -73,7 +73,7 @@ func (f *runCommand) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	if os.Getenv(nbio) == "" && slices.ContainsFunc(plan.Peers, func(p peers.Peer) bool { return p.Name == "nbio" }) {
+	if os.Getenv(peers.NbioVariable) == "" && slices.ContainsFunc(plan.Peers, func(p peers.Peer) bool { return p.IsNbio() }) {
 		if err := buildNbio(ctx, filepath.Join(dir, "nbio")); err != nil {
 			fmt.Fprintf(os.Stderr, "bench: building nbio: %v\n", err) // it is listed as skipped then
 		}
@@ -144,7 +144,7 @@ const shortest = 10 * time.Millisecond
 func (f *runCommand) plan() (grid.Plan, error) {
 	p := grid.Plan{
 		Peers: peers.All(), Cells: grid.Main(), Rounds: 5, Duration: 600 * time.Millisecond, Warmup: 200 * time.Millisecond,
-		IdleFor: 12 * time.Second, Correctness: true, SystemCalls: true,
+		IdleFor: 10 * time.Second, Correctness: true, SystemCalls: true,
 	}
 	switch {
 	case f.Whole || len(f.Cells) > 0:
@@ -219,16 +219,13 @@ func build(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// nbio is the variable with the path of this server's program.
-const nbio = "WSECHO_BENCH_NBIO"
-
 func buildNbio(ctx context.Context, binary string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", binary, "example.com/wsecho/bench/peers/nbio")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return err
 	}
-	return os.Setenv(nbio, binary)
+	return os.Setenv(peers.NbioVariable, binary)
 }
 
 // commit returns the commit of the working tree, or "" if there is none.
@@ -251,7 +248,7 @@ func (*listCommand) Run() error {
 			extent = "all"
 		}
 		missing := ""
-		if p.Name == "nbio" && p.Missing() != nil {
+		if p.IsNbio() && p.Missing() != nil {
 			missing = "run builds it"
 		} else if err := p.Missing(); err != nil {
 			missing = "skipped: " + err.Error()

@@ -13,37 +13,52 @@ import (
 	"example.com/wsecho/bench/measure"
 )
 
-var nbioPeer = Peer{
-	Name: "nbio", Title: "lesismal/nbio", Language: "Go",
-	Note: "Its engine with the default number of pollers, in a program of its own, because it allocates 1 MiB at the start. " +
-		"It ends connections that are silent for two minutes, as by default. The message limit is raised from 4 MiB to " +
-		"16 MiB. Over TLS it uses a copy of crypto/tls that does not block. It drops empty messages.",
-	Needs:       []string{"heartbeat for clients that may be silent for two minutes", "read limit for messages over 4 MiB: Upgrader.MessageLengthLimit"},
-	noHeartbeat: "lesismal/nbio does not ping; it ends connections that are silent for two minutes",
-	version: func() string {
-		info, err := buildinfo.ReadFile(nbioBinary())
-		if err != nil {
-			return "(unknown)"
-		}
-		return moduleVersions(info, []string{"github.com/lesismal/nbio"})
-	},
-	missing: func() error {
-		if _, err := buildinfo.ReadFile(nbioBinary()); err != nil {
-			return fmt.Errorf("lesismal/nbio is a program of its own, and is not built: run go build -o bin/nbio ./peers/nbio "+
-				"in bench, or name the program in WSECHO_BENCH_NBIO: %w", err)
-		}
-		return nil
-	},
-	start: func(ctx context.Context, _ Tools, o Options) (*measure.Process, error) {
-		return startChild(ctx, Tools{Bench: nbioBinary()}, "nbio", o)
-	},
+const nbioNote = "The engine with the default number of pollers, in a program of its own, because it allocates 1 MiB " +
+	"at the start. It ends connections that are silent for two minutes, as by default. The message limit is raised from " +
+	"4 MiB to 16 MiB. Over TLS it uses a copy of crypto/tls that does not block. It drops empty messages."
+
+var nbioPeer = nbio("nbio", "lesismal/nbio", "By default every connection belongs to a poller. ")
+
+var nbioMixedPeer = nbio("nbio-mixed", "lesismal/nbio, IOModMixed", "In this mode up to 10,000 connections have a goroutine "+
+	"each; the README recommends it for speed. ")
+
+// nbio is a peer of nbio's program.
+func nbio(name, title, mode string) Peer {
+	return Peer{
+		Name: name, Title: title, Language: "Go",
+		Note:        mode + nbioNote,
+		Needs:       []string{"heartbeat for clients that may be silent for two minutes", "read limit for messages over 4 MiB: Upgrader.MessageLengthLimit"},
+		noHeartbeat: "lesismal/nbio does not ping; it ends connections that are silent for two minutes",
+		version: func() string {
+			info, err := buildinfo.ReadFile(nbioBinary())
+			if err != nil {
+				return "(unknown)"
+			}
+			return moduleVersions(info, []string{"github.com/lesismal/nbio"})
+		},
+		missing: func() error {
+			if _, err := buildinfo.ReadFile(nbioBinary()); err != nil {
+				return fmt.Errorf("lesismal/nbio is a program of its own, and is not built: run go build -o bin/nbio ./peers/nbio "+
+					"in bench, or name the program in %s: %w", NbioVariable, err)
+			}
+			return nil
+		},
+		start: func(ctx context.Context, _ Tools, o Options) (*measure.Process, error) {
+			return startChild(ctx, Tools{Bench: nbioBinary()}, name, o)
+		},
+	}
 }
 
-// nbioBinary is where bench/peers/nbio was built: the file that the variable
-// WSECHO_BENCH_NBIO names, or bench/bin/nbio.
+// NbioVariable is the environment variable with the path of the program of nbio.
+const NbioVariable = "WSECHO_BENCH_NBIO"
+
+// IsNbio reports whether a peer needs the program of nbio.
+func (p Peer) IsNbio() bool { return p.Name == nbioPeer.Name || p.Name == nbioMixedPeer.Name }
+
+// nbioBinary is the path of the program: the value of NbioVariable, or bench/bin/nbio.
 func nbioBinary() string {
 	_, source, _, _ := runtime.Caller(0)
-	return cmp.Or(os.Getenv("WSECHO_BENCH_NBIO"), filepath.Join(filepath.Dir(source), "..", "bin", "nbio"))
+	return cmp.Or(os.Getenv(NbioVariable), filepath.Join(filepath.Dir(source), "..", "bin", "nbio"))
 }
 
 // Provide gives the peer of a name its server, for a program that is that peer alone. The

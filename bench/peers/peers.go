@@ -68,7 +68,7 @@ func overHTTP(h http.HandlerFunc) *program {
 func All() []Peer {
 	return []Peer{
 		rawPeer, wsechoPeer, embeddedPeer, parkPeer, gorillaPeer, gorillaCopyPeer, coderPeer, coderCopyPeer, errgroupPeer, gwsPeer,
-		gobwasPeer, fasthttpPeer, melodyPeer, xnetPeer, nbioPeer, nodePeer, bunPeer, pythonPeer,
+		gobwasPeer, gobwasCopyPeer, fasthttpPeer, melodyPeer, xnetPeer, nbioPeer, nbioMixedPeer, nodePeer, bunPeer, pythonPeer,
 	}
 }
 

@@ -238,8 +238,8 @@ func TestMainTable(t *testing.T) {
 	correctness := p.tables[1]
 	for name, want := range map[string][]string{
 		"wsecho":   {"none", "nothing"},
-		"embedded": {"UTF-8 (RFC 6455, 8.1)", "not here: limit on messages; not here: detection of falls silent; heartbeat each 2s"},
-		"gorilla":  {"masking (RFC 6455, 5.1)", "read limit: SetReadLimit; not here: detection of falls silent; heartbeat each 2s"},
+		"embedded": {"UTF-8 (RFC 6455, 8.1)", "missing: limit on messages; missing: detection of falls silent; heartbeat each 2s"},
+		"gorilla":  {"masking (RFC 6455, 5.1)", "read limit: SetReadLimit; missing: detection of falls silent; heartbeat each 2s"},
 	} {
 		if row := correctness.row(name); len(row) != 3 || !slices.Equal(row[1:], want) {
 			t.Errorf("%s: got %q, want %q", name, row, want)

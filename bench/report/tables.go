@@ -109,7 +109,7 @@ func (f *facts) correctnessTable() *table {
 		}
 		needs := slices.Clone(p.Needs)
 		for _, lacking := range tally.lacking {
-			needs = append(needs, "not here: "+lacking)
+			needs = append(needs, "missing: "+lacking)
 		}
 		if needs == nil {
 			needs = []string{"nothing"}

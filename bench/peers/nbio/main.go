@@ -1,6 +1,6 @@
 // Command nbio is the echo server of lesismal/nbio, for the comparison. It is a program
-// of its own because of what the library allocates when a program that it is a part of
-// starts: 1 MiB, which the garbage collector of every other server would go through.
+// of its own, because a program that contains the library allocates 1 MiB at its start,
+// and the garbage collector of every other server would scan that.
 //
 //	go build -o bin/nbio ./peers/nbio
 package main
@@ -24,7 +24,11 @@ import (
 func main() {
 	logging.Output = os.Stderr
 	logging.SetLevel(logging.LevelWarn)
-	peers.Provide("nbio", prepare)
+	for name, mode := range map[string]int{"nbio": nbhttp.IOModNonBlocking, "nbio-mixed": nbhttp.IOModMixed} {
+		peers.Provide(name, func(o peers.Options) (func(net.Listener) error, func(context.Context) error, error) {
+			return prepare(o, mode)
+		})
+	}
 	if len(os.Args) < 2 || os.Args[1] != "serve" {
 		fmt.Fprintln(os.Stderr, "nbio: the command line is serve nbio [FLAGS]")
 		os.Exit(2)
@@ -35,7 +39,7 @@ func main() {
 	}
 }
 
-func prepare(o peers.Options) (serve func(net.Listener) error, shutdown func(context.Context) error, err error) {
+func prepare(o peers.Options, mode int) (serve func(net.Listener) error, shutdown func(context.Context) error, err error) {
 	upgrader := websocket.NewUpgrader()
 	upgrader.MessageLengthLimit = 16 << 20
 	upgrader.EnableCompression(o.Compression)
@@ -45,8 +49,8 @@ func prepare(o peers.Options) (serve func(net.Listener) error, shutdown func(con
 	started, ended := make(chan *nbhttp.Engine, 1), make(chan struct{})
 	serve = func(l net.Listener) error {
 		config := nbhttp.Config{
-			Network: "tcp",
-			Listen:  func(string, string) (net.Listener, error) { return l, nil },
+			Network: "tcp", IOMod: mode, MaxBlockingOnline: nbhttp.DefaultMaxBlockingOnline,
+			Listen: func(string, string) (net.Listener, error) { return l, nil },
 			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				_, _ = upgrader.Upgrade(w, r, nil) // Upgrade has answered
 			}),
