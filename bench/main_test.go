@@ -85,7 +85,7 @@ func TestRunAndReport(t *testing.T) {
 	}
 }
 
-// TestInterrupted: who is interrupted before there is a result leaves the results of
+// TestInterrupted: a run that is interrupted before its first result leaves the results of
 // another alone, and says so.
 func TestInterrupted(t *testing.T) {
 	self, err := os.Executable()

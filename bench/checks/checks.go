@@ -23,8 +23,8 @@ import (
 type Options struct {
 	TLS         *tls.Config // for wss; nil: ws
 	Compression bool        // it accepts permessage-deflate, and is checked for that too
-	// Again starts the server anew where a check was its end, and returns its
-	// address. Nil: what is left then is not run.
+	// Again starts the server again after a check that ended it, and returns its
+	// address. If it is nil, the remaining checks are not run.
 	Again func(context.Context) (addr string, err error)
 }
 
@@ -57,7 +57,7 @@ type verdict struct {
 // Run runs all checks against the server at addr and returns them in the order
 // of the table. A server that is right is done in about one second, and one that
 // is silent where it should not be in about eight; longer where several are checked
-// at once, since those that flood take turns. Peer is left to the caller.
+// at once, because only one server is flooded at a time. The caller sets Peer.
 func Run(ctx context.Context, addr string, o Options) []result.Check {
 	s := newTarget(ctx, addr, o)
 	rows := slices.DeleteFunc(table(), func(c check) bool { return c.deflated && !o.Compression })
@@ -140,7 +140,7 @@ func (t trial) label() string {
 	return t.name + ": "
 }
 
-// summary says what the trials gave; where something is wrong, what is wrong.
+// summary joins the results of the trials; if some are wrong, only those.
 func (c check) summary(verdicts []verdict, errs []error, right bool) string {
 	var order []string
 	names := make(map[string][]string)

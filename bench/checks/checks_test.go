@@ -99,7 +99,7 @@ func wrongs() []wrong {
 	once := func(f wstest.Frame) func(*wstest.Peer) {
 		return func(p *wstest.Peer) {
 			if _, err := p.Recv(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-				_ = p.Send(f) // whoever is gone needs none
+				_ = p.Send(f) // it may have closed
 			}
 		}
 	}
@@ -114,7 +114,7 @@ func wrongs() []wrong {
 				}
 			}
 		}, nil, "echo fragments cut-frame cut-message split-utf8 long-length close close-empty bad-key tiny-fragments deflate"},
-		// What has come when the stream ends is a message, too.
+		// At the end of the stream it echoes an incomplete message.
 		{"hasty", func(p *wstest.Peer) {
 			for {
 				if _, err := p.Recv(); err != nil {
@@ -259,7 +259,7 @@ func TestSurvived(t *testing.T) {
 	trial := survived(trial{"", func(*target) (verdict, error) { return verdict{"closed with 1002", true}, l.Close() }})
 	s := newTarget(t.Context(), l.Addr().String(), Options{})
 	v, err := trial.do(s)
-	if err != nil || v.right || !strings.HasPrefix(v.got, "closed with 1002, and then nobody") || !s.gone.Load() {
+	if err != nil || v.right || !strings.HasPrefix(v.got, "closed with 1002, and then the server accepted no") || !s.gone.Load() {
 		t.Errorf("got %+v, %v", v, err)
 	}
 }

@@ -24,7 +24,7 @@ func deflated() []check {
 			with(offer, "whole", echoesDeflated(1)),
 			with(offer, "fragments", echoesDeflated(3)),
 		}},
-		// What cannot be inflated is no message.
+		// Corrupt data is no message.
 		{name: "deflate-corrupt", title: "a compressed message that cannot be inflated", want: "closed with 1007", trials: []trial{
 			squeezed("impossible block", []byte("\x07\xff\xff\xff")),
 			squeezed("distance too far", []byte("\x4a\x04\x5e\x00\x00\x00")),

@@ -28,13 +28,13 @@ func loads() []check {
 		{name: "length-top-bit", title: "a length of 2^63 and more", want: "closed with 1002", alone: true, trials: []trial{
 			survived(lengthy("2^63", 1<<63)), survived(lengthy("2^64-1", 1<<64-1)),
 		}},
-		// Section 10.4: whoever cannot hold it must protect itself. To wait until
-		// too much has come does that too.
+		// Section 10.4: a server that cannot store it must protect itself. It may also
+		// wait until too much has arrived.
 		{name: "length-2^62", title: "a frame that is announced with 2^62 bytes", want: "closed with 1009", alone: true, trials: []trial{
 			survived(on("", announced)),
 		}},
-		// The RFC has no bound for the number of fragments. Who has one, ends it; who
-		// has none, reads on, and what is wrong is that others wait for that.
+		// The RFC does not limit the number of fragments. A server with a limit closes
+		// the connection; one without reads on. It is wrong if other connections wait.
 		{name: "tiny-fragments", title: "an endless message in fragments of one byte", want: "closed, or others echoed meanwhile", alone: true, trials: []trial{
 			survived(on("", flooded)),
 		}},
@@ -62,7 +62,7 @@ func survived(t trial) trial {
 		}
 		if err != nil {
 			s.gone.Store(true)
-			return verdict{v.got + ", and then nobody was served any more", false}, nil
+			return verdict{v.got + ", and then the server accepted no connection", false}, nil
 		}
 		after.end()
 		return v, nil

@@ -96,7 +96,7 @@ func messages() []check {
 			echoed("text", wstest.Fragments(wstest.Text, "", "a", "", "b", "")...),
 			echoed("binary", wstest.Fragments(wstest.Binary, "\xff", "\x00", "")...),
 		}},
-		// What was cut off never was a message (section 5.4). The RFC names no time
+		// An incomplete message is no message (section 5.4). The RFC names no time
 		// for the end of TCP, but nothing else can come.
 		{name: "cut-frame", title: "FIN in the middle of a frame", want: "TCP closed, no echo", trials: []trial{
 			cut("text", wstest.Header(0x80|wstest.Text, true, key, 5, 0), "ab"),
@@ -200,8 +200,8 @@ func frames() []check {
 			refusedFrames("text", wstest.TextFrame("a").Open(), wstest.TextFrame("b")),
 			refusedFrames("binary", wstest.TextFrame("a").Open(), data(wstest.Binary, "b").Open()),
 		}},
-		// Section 5.2 demands the shortest form of who sends, and nothing of who
-		// receives another: to take it as it is meant is right too.
+		// Section 5.2 demands the shortest form from the sender, and nothing from the
+		// receiver. To accept the length is right too.
 		{name: "long-length", title: "a length not in its shortest form", want: want + ", or echoed", trials: []trial{
 			lenient("5 in 16 bits", 5, 16), lenient("5 in 64 bits", 5, 64), lenient("126 in 64 bits", 126, 64),
 		}},
@@ -256,7 +256,7 @@ func controls() []check {
 				return v, err
 			}),
 		}},
-		// Section 5.5.3: a pong that nobody asked for needs no answer.
+		// Section 5.5.3: a pong without a ping needs no answer.
 		{name: "pong", title: "a pong without a ping, then a text", want: "the text echoed", trials: []trial{
 			on("", func(_ *target, t *talk) (verdict, error) {
 				f := wstest.TextFrame("a")
@@ -308,9 +308,9 @@ func closings() []check {
 		{name: "close-empty", title: "a close frame without a code", want: "closed with no code", trials: []trial{
 			answered("", wstest.CloseFrame(0, "")),
 		}},
-		// Section 7.4 forbids to send such a code, and says nothing of who hears it:
-		// what is wrong is to send it back, or to say nothing. Of codes from 5000 on
-		// it says nothing at all.
+		// Section 7.4 forbids to send such a code, and says nothing about receiving it.
+		// It is wrong to send it back, or to send nothing. Codes from 5000 on are not
+		// mentioned at all.
 		{name: "close-illegal", title: "close codes that must not be sent", want: "closed with 1002", trials: bad},
 		// Section 5.5.1: a payload begins with a code of two bytes.
 		{name: "close-one-byte", title: "a close frame of one byte", want: "closed with 1002", trials: []trial{

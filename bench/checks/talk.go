@@ -15,13 +15,13 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A target is who is checked.
+// A target is the checked server.
 type target struct {
 	ctx context.Context
 	url string
 	tls *tls.Config
 
-	gone atomic.Bool // it accepts nobody any more
+	gone atomic.Bool // it accepts no connections
 }
 
 func newTarget(ctx context.Context, addr string, o Options) *target {
@@ -34,10 +34,10 @@ func newTarget(ctx context.Context, addr string, o Options) *target {
 // A talk is one connection to it.
 type talk struct {
 	*wstest.Peer
-	release func() bool
-	heard   []reply       // that next has not returned yet
-	message *wstest.Frame // begun; nil: none
-	drop    bool          // payloads of messages, as they come
+	release  func() bool
+	received []reply       // replies that next has not returned yet
+	message  *wstest.Frame // begun; nil: none
+	drop     bool          // payloads of messages, as they come
 }
 
 // dialing is for so many at once: a hundred handshakes of TLS take long together.
@@ -97,7 +97,7 @@ func with(extensions, name string, do func(*target, *talk) (verdict, error)) tri
 	}}
 }
 
-// What a server may do next.
+// The kinds of replies.
 type kind int
 
 const (
@@ -119,22 +119,22 @@ type reply struct {
 
 // next waits for a reply, for at most d.
 func (t *talk) next(d time.Duration) (reply, error) {
-	if len(t.heard) == 0 {
+	if len(t.received) == 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), d)
 		defer cancel()
 		// No answer to anything: that would be more than was asked.
 		e, err := t.Answer(ctx, wstest.AnswerOptions{NoPong: true, NoClose: true, Each: func(f wstest.Frame) {
 			if r, whole := t.take(f); whole {
-				t.heard = append(t.heard, r)
+				t.received = append(t.received, r)
 				cancel()
 			}
 		}})
-		if len(t.heard) == 0 {
+		if len(t.received) == 0 {
 			return over(e, err, d)
 		}
 	}
-	r := t.heard[0]
-	t.heard = t.heard[1:]
+	r := t.received[0]
+	t.received = t.received[1:]
 	return r, nil
 }
 

@@ -255,9 +255,9 @@ func TestInterrupted(t *testing.T) {
 	p.Rounds = 1000
 	p.Cells = []*result.Cell{echo(5, 1, 2)}
 	ctx, cancel := context.WithCancel(t.Context())
-	turns := 0
+	steps := 0
 	p.Say = func(string, float64) {
-		if turns++; turns == 4 {
+		if steps++; steps == 4 {
 			time.AfterFunc(70*time.Millisecond, cancel)
 		}
 	}
@@ -273,7 +273,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestInterruptedIdle: nobody waits for connections that say nothing to have said it.
+// TestInterruptedIdle: an interrupted run does not wait until the idle time is over.
 func TestInterruptedIdle(t *testing.T) {
 	p := small(t, "gorilla")
 	p.IdleFor = time.Minute

@@ -1,4 +1,4 @@
-// Package grid runs the comparison: every server in every workload, in turn, as a
+// Package grid runs the comparison. It measures every server in every workload, in a
 // process of its own.
 package grid
 

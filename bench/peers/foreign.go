@@ -56,7 +56,7 @@ var bunPeer = Peer{
 
 var pythonPeer = Peer{
 	Name: "python-websockets", Title: "Python's websockets", Language: "Python",
-	Note: "One process with the event loop of asyncio. The message limit is raised from 1 MiB to 16 MiB. It pings every 20 " +
+	Note: "Debian's package, in one process with the event loop of asyncio. The message limit is raised from 1 MiB to 16 MiB. It pings every 20 " +
 		"seconds by default. A pong may take as long as the interval, as by default.",
 	Needs:   []string{"read limit for messages over 1 MiB: max_size"},
 	version: pythonVersion,

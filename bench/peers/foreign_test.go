@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestMissing: what is not installed is said to be, and how it would be.
+// TestMissing: the error names a missing program and the command that installs it.
 func TestMissing(t *testing.T) {
 	node, _ := Find("node-ws")
 	t.Run("no node", func(t *testing.T) {

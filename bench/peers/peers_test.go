@@ -96,8 +96,8 @@ func (c *client) alive() error {
 	}
 }
 
-// TestEcho: every peer echoes every message with everything that it supports, and says
-// what it does not.
+// TestEcho: every peer echoes every message with each option that it supports, and
+// refuses the others.
 func TestEcho(t *testing.T) {
 	each(t, func(t *testing.T, p peers.Peer) {
 		for _, o := range combinations {
@@ -191,7 +191,7 @@ func echoesRaw(t *testing.T, addr string, o peers.Options) {
 	}
 }
 
-// TestHeartbeat: peers ping as often as they are told to, and keep who answers; without
+// TestHeartbeat: peers ping at the given interval, and keep clients that answer; without
 // a heartbeat they do not, or at their own interval, which is longer.
 func TestHeartbeat(t *testing.T) {
 	each(t, func(t *testing.T, p peers.Peer) {

@@ -20,8 +20,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// shutdownTimeout is how long a server may take to end, with what is left for the
-// process to end within 5 seconds.
+// shutdownTimeout is the longest time that a server may take to shut down. The process
+// then ends within 5 seconds of SIGTERM.
 const shutdownTimeout = 4500 * time.Millisecond
 
 // startChild starts a server that is in the program itself.

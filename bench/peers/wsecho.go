@@ -17,7 +17,8 @@ import (
 
 var wsechoPeer = Peer{
 	Name: "wsecho", Title: "wsecho, the command", Language: "Go", Full: true,
-	Note:    "The binary with its default flags. It parks idle connections and tunes the garbage collector.",
+	Note: "The binary with its default flags, but without the log of each connection. It parks idle connections and tunes " +
+		"the garbage collector. Go builds it with the profile default.pgo; the other servers in Go have none.",
 	Batches: true,
 	modules: []string{"example.com/wsecho"},
 	noTLS:   "the wsecho binary has no TLS; embedded is the same server with TLS",

@@ -148,8 +148,8 @@ func (c *canvas) FillString(f font.Face, p vg.Point, text string) {
 	x, y := c.point(p)
 	fmt.Fprintf(&c.out, `<text class="f-%s" font-size="%s" x="%s" y="%s"`,
 		c.now.color, coordinate(float64(f.Font.Size)), coordinate(x), coordinate(y))
-	if turn := math.Atan2(c.now.matrix[1], c.now.matrix[0]) * 180 / math.Pi; math.Abs(turn) > 0.01 {
-		fmt.Fprintf(&c.out, ` transform="rotate(%s %s %s)"`, coordinate(turn), coordinate(x), coordinate(y))
+	if angle := math.Atan2(c.now.matrix[1], c.now.matrix[0]) * 180 / math.Pi; math.Abs(angle) > 0.01 {
+		fmt.Fprintf(&c.out, ` transform="rotate(%s %s %s)"`, coordinate(angle), coordinate(x), coordinate(y))
 	}
 	fmt.Fprintf(&c.out, ">%s</text>\n", html.EscapeString(clean(text)))
 }
@@ -158,8 +158,8 @@ func (c *canvas) DrawImage(vg.Rectangle, image.Image) {
 	c.err = errors.Join(c.err, errors.New("a plot has an image, which is not drawn"))
 }
 
-// style are the colours of the inks. Those of the peers are told apart also by who
-// does not see red and green as others do, and stand out from the ground, light or dark.
+// style has the colours of the inks. Colour-blind readers can distinguish those of the
+// peers, and all stand out from the ground, light or dark.
 var style = func() string {
 	inks := []struct {
 		name        ink
@@ -192,7 +192,7 @@ var peerInks = []ink{"p0", "p1", "p2", "p3", "p4", "p5", "p6"}
 
 const othersInk ink = "others"
 
-// svg is what was drawn, with its name for who does not see it. It has its own ground,
+// svg is the drawing, with a name for readers who cannot see it. It has its own ground,
 // since the page around it may be dark where the system is light.
 func (c *canvas) svg(name, title, description string) ([]byte, error) {
 	if c.err != nil {

@@ -23,7 +23,7 @@ type block struct {
 	Table *table
 	Plot  *Plot
 
-	Fold   string // what is Inside, which is not shown before it is asked for
+	Fold   string // a heading; Inside is hidden until the reader opens it
 	Inside []block
 }
 
@@ -50,7 +50,7 @@ func texts(s ...string) (cells []cell) {
 	return cells
 }
 
-// tidy cleans all that somebody else may have written.
+// tidy cleans all texts, some of which come from servers.
 func (d *document) tidy() {
 	d.Title = clean(d.Title)
 	for i := range d.Sections {

@@ -154,7 +154,7 @@ func briefMicros(v float64) string {
 	return brief(v) + " µs"
 }
 
-// framed draws a title, axes and a grid, and leaves what is inside of them. The y axis
+// framed draws a title, axes and a grid, and returns the area inside them. The y axis
 // has as much room as left says.
 func framed(c draw.Canvas, title string, x, y axis, left vg.Length) frame {
 	f := frame{draw.Crop(c, left, 0, bottomMargin, -topMargin), x, y}

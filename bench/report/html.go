@@ -12,7 +12,7 @@ import (
 var page string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	// What is drawn here has escaped what others wrote.
+	// The drawing has escaped all texts.
 	"drawing": func(p *Plot) template.HTML { return template.HTML(p.SVG) },
 }).Parse(page))
 

@@ -24,7 +24,7 @@ func TestNoCosts(t *testing.T) {
 	}
 }
 
-// TestMissing: what is not there is said in a sentence, and nothing is invented.
+// TestMissing: a sentence names missing data, and no number is invented.
 func TestMissing(t *testing.T) {
 	without := func(kind string) func(*result.Report) {
 		return func(r *result.Report) {
@@ -133,7 +133,7 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestHostile: what somebody else wrote is text, in every form.
+// TestHostile: texts of servers are text in every form, and never markup.
 func TestHostile(t *testing.T) {
 	const nasty = "<script>alert(1)</script>|`*_[x](http://evil.example)\n# \x1b[31m\u202eevil & \"'>"
 	r := synthetic(4)

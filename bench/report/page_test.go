@@ -214,7 +214,7 @@ func TestMainTable(t *testing.T) {
 		if !strings.Contains(md, "\n| "+peer.Name+"<br>") || !strings.Contains(txt, "\n"+peer.Name+" ") {
 			t.Errorf("%s is not in each form", peer.Name)
 		}
-		// What each column says follows from what package load finds.
+		// The figures of each column come from package load.
 		for i, id := range []string{"echo-5B-1x64", "echo-5B-16x64", "echo-4096B-1x64", "echo-4096B-16x64"} {
 			c := r.Cells[slices.IndexFunc(r.Cells, func(c *result.Cell) bool { return c.ID == id })]
 			ratio, _ := c.Of(peer.Name).Over(c.Of(result.Base), "cpu_us")

@@ -281,15 +281,15 @@ func (f *facts) overview(kind, name string) []block {
 func (f *facts) deadTable(c *result.Cell) *table {
 	t := &table{Caption: c.Title + ".", Head: []string{"server", "noticed after, s", "end of the connection"}, Texts: []int{2}}
 	for _, o := range f.inOrder(c) {
-		noticed := fate(o, figure("notice_s"), o.Values("notice_s"), "not noticed")
+		noticed := durationCell(o, figure("notice_s"), o.Values("notice_s"), "not noticed")
 		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, noticed, {Text: said(o)}})
 	}
 	f.noted(t, c)
 	return t
 }
 
-// fate is how long something took, where it may never have happened.
-func fate(o *result.Outcome, one result.Figure, values []float64, never string) cell {
+// durationCell is the time of an event, or never if it did not happen.
+func durationCell(o *result.Outcome, one result.Figure, values []float64, never string) cell {
 	text := spread(one, values)
 	switch n := len(o.Rounds); {
 	case n == 0 || len(values) == 0 && len(o.Wrong) > 0:
@@ -319,13 +319,13 @@ func (f *facts) noted(t *table, c *result.Cell) {
 func (f *facts) drainTable(c *result.Cell) *table {
 	t := &table{Caption: c.Title + ".", Head: []string{"server", "clients that received a close frame", "end of the connections", "process ended after, s"}, Texts: []int{2}}
 	for _, o := range f.inOrder(c) {
-		told := cell{Text: "no result"}
+		received := cell{Text: "no result"}
 		if values := o.Values("told"); len(values) > 0 {
-			told = cell{Text: spread(figure("told"), values), Wrong: slices.Min(values) < 1}
+			received = cell{Text: spread(figure("told"), values), Wrong: slices.Min(values) < 1}
 		}
 		// No process ends in no time: it had not when it was no longer waited for.
 		ended := slices.DeleteFunc(o.Values("end_s"), func(v float64) bool { return v <= 0 })
-		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, told, {Text: said(o)}, fate(o, figure("end_s"), ended, "not ended")})
+		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, received, {Text: said(o)}, durationCell(o, figure("end_s"), ended, "not ended")})
 	}
 	f.noted(t, c)
 	return t

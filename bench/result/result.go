@@ -66,7 +66,7 @@ const (
 	Churn = "churn" // connect, one message, close
 	Idle  = "idle"  // connections without messages
 	Dead  = "dead"  // a peer that no longer answers
-	Drain = "drain" // the server is told to end
+	Drain = "drain" // SIGTERM
 )
 
 // A Cell is one workload, and the results of each peer in it.

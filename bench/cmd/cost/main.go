@@ -3,7 +3,7 @@
 //
 //	go run ./cmd/cost
 //
-// Each server is a process of its own on loopback. All are measured in turn, in
+// Each server is a process of its own on loopback. All are measured alternately, in
 // several rounds, and the ratios are taken round by round. What TLS adds to an idle
 // connection is seen with
 //
