@@ -181,7 +181,7 @@ func (s *Server) closeInterval(n int) time.Duration {
 // that wraps [http.ErrServerClosed] at once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	pending := listener.New(l, s.log, func() int { return listener.MaxPending(s.opts.MaxConns, s.usedSlots()) })
-	pending.OnMisdirected = s.reportMisdirected
+	pending.OnMistake = s.reportMistake
 	hs := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: within(s.opts.HandshakeTimeout),

@@ -143,13 +143,14 @@ func TestLogLines(t *testing.T) {
 		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 	}
 	refused := map[string]int{ // by a part of the reason
-		"protocol version": 1, "a WebSocket handshake has no body": 20, "TLS": 21, "PROXY": 1,
+		"protocol version": 1, "a WebSocket handshake has no body": 20, "TLS": 21, "PROXY": 1, "more than 16 KiB of headers": 1,
 	}
 	began := time.Now()
 	const handshake = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 	for range 20 {
 		garbage = append(garbage, "\x16\x03\x01\x02\x00\x01", handshake+"Content-Length: 5\r\n\r\n", "\x16\x04", "GET /wp-login.php HTTP/1.1\r\nHost: x\r\n\r\n")
 	}
+	garbage = append(garbage, handshake+"Cookie: "+strings.Repeat("x", 17<<10)+"\r\n\r\n")
 	garbage = append(garbage, "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"+handshake+"\r\n")
 	for _, b := range garbage {
 		c := s.raw(t)

@@ -96,14 +96,19 @@ func flagFor(flag, host string) string {
 	return flag + "=" + host
 }
 
-// reportMisdirected logs that a client has begun with another protocol than HTTP.
-// net/http answers 400.
-func (s *Server) reportMisdirected(remote net.Addr, p listener.Protocol) {
-	reason := "the client began a TLS handshake, and this port has no TLS; is it wss:// for ws://?"
-	if p == listener.PROXY {
+// reportMistake logs a request that net/http answers itself.
+func (s *Server) reportMistake(remote net.Addr, m listener.Mistake) {
+	status, reason := http.StatusBadRequest, ""
+	switch m {
+	case listener.TLS:
+		reason = "the client began a TLS handshake, and this port has no TLS; is it wss:// for ws://?"
+	case listener.PROXY:
 		reason = "a proxy sent the header of the PROXY protocol, which is not supported; switch it off at the proxy"
+	case listener.LargeHeader:
+		status = http.StatusRequestHeaderFieldsTooLarge
+		reason = fmt.Sprintf("the request has more than %d KiB of headers; does the client have many cookies for this host?", (maxHeaderBytes+4<<10)>>10)
 	}
-	s.warnings.warn(reason, "refused", slog.String("remote", remote.String()), slog.Int("status", http.StatusBadRequest), slog.String("reason", reason))
+	s.warnings.warn(reason, "refused", slog.String("remote", remote.String()), slog.Int("status", status), slog.String("reason", reason))
 }
 
 // acquireSlot reserves a slot for a connection from ip. It returns a refusal if no slot

@@ -30,9 +30,9 @@ import (
 // gets one line at the beginning of such an outage and one at its end.
 type Listener struct {
 	net.Listener
-	// OnMisdirected is called if a client begins with another protocol than HTTP, once
-	// for a connection and before the answer. Set it before Accept. Nil: not called.
-	OnMisdirected func(remote net.Addr, p Protocol)
+	// OnMistake is called for a Mistake, before the answer of net/http. It may be called
+	// concurrently. Set it before Accept. Nil: not called.
+	OnMistake func(remote net.Addr, m Mistake)
 
 	log   *slog.Logger
 	limit func() int
@@ -95,8 +95,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		wait := l.makeRoom()
 		if wait == 0 {
-			if tcp, ok := c.(*net.TCPConn); ok && l.OnMisdirected != nil {
-				c = &firstRead{TCPConn: tcp, l: l}
+			if tcp, ok := c.(*net.TCPConn); ok && l.OnMistake != nil {
+				c = &watchedConn{TCPConn: tcp, l: l}
 			}
 			return c, nil
 		}

@@ -3,11 +3,12 @@ package listener
 import (
 	"io"
 	"net"
+	"slices"
 	"testing"
 )
 
-func TestProtocolOf(t *testing.T) {
-	for first, want := range map[string]Protocol{
+func TestMistakeIn(t *testing.T) {
+	for first, want := range map[string]Mistake{
 		"":                                   0,
 		"G":                                  0,
 		"GET / HTTP/1.1\r\n":                 0,
@@ -26,23 +27,23 @@ func TestProtocolOf(t *testing.T) {
 		"SSH-2.0-OpenSSH_9.6\r\n":            0,
 		"proxy tcp4 192.0.2.1 192.0.2.2\r\n": 0,
 	} {
-		if got := protocolOf([]byte(first)); got != want {
+		if got := mistakeIn([]byte(first)); got != want {
 			t.Errorf("%q: got %d, want %d", first, got, want)
 		}
 	}
 }
 
-// TestMisdirected checks that only the first bytes of a connection are compared, and that
+// TestOnMistake checks that only the first bytes of a connection are compared, and that
 // Unwrap returns the inner connection.
-func TestMisdirected(t *testing.T) {
+func TestOnMistake(t *testing.T) {
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	l := New(inner, nil, func() int { return 10 })
 	defer l.Close()
-	var got []Protocol
-	l.OnMisdirected = func(remote net.Addr, p Protocol) { got = append(got, p) }
+	var got []Mistake
+	l.OnMistake = func(remote net.Addr, m Mistake) { got = append(got, m) }
 	for _, sent := range []string{"PROXY TCP4 ...", "GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01"} {
 		client, err := net.Dial("tcp", inner.Addr().String())
 		if err != nil {
@@ -64,10 +65,19 @@ func TestMisdirected(t *testing.T) {
 				t.Fatalf("got %q, %v", p, err)
 			}
 		}
+		for _, answer := range []string{"HTTP/1.1 101 Switching", "HTTP/1.1 431 Request"} {
+			if _, err := c.Write([]byte(answer)); err != nil {
+				t.Fatal(err)
+			}
+			p := make([]byte, len(answer))
+			if _, err := io.ReadFull(client, p); err != nil || string(p) != answer {
+				t.Fatalf("got %q, %v", p, err)
+			}
+		}
 		client.Close()
 		c.Close()
 	}
-	if len(got) != 2 || got[0] != PROXY || got[1] != TLS {
-		t.Errorf("got %v, want PROXY and TLS", got)
+	if want := []Mistake{PROXY, LargeHeader, LargeHeader, TLS, LargeHeader}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
