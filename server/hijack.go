@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"reflect"
+	"strings"
 	"time"
 
 	"example.com/wsecho/internal/deflate"
@@ -98,6 +101,58 @@ func (h *hijack) refusal(err error) *refusal {
 	return refuse(h.status, "%s", text)
 }
 
+// withoutBody removes the fields that describe a body, which middleware may have set. A
+// client would wait for that body (RFC 9112, section 6.3).
+func withoutBody(h http.Header) {
+	for name := range h {
+		if name == "Content-Length" || name == "Transfer-Encoding" || name == "Trailer" || strings.HasPrefix(name, http.TrailerPrefix) {
+			delete(h, name)
+		}
+	}
+}
+
+// announce calls WriteHeader(101) of middleware, which may log the status and set headers
+// such as a session's cookie. Most middleware passes it on to net/http, which then writes
+// the answer in Hijack; gin's keeps it. announce reports whether net/http has it.
+//
+// Without middleware, and under another HTTP server than net/http's, announce does
+// nothing. There is no other way to find out whether net/http has the answer than its own
+// field. If that is renamed, middleware does not see the 101, and TestMiddlewareSees fails.
+func (h *hijack) announce(rc *http.ResponseController) (answered bool) {
+	if _, wrapped := h.ResponseWriter.(interface{ Unwrap() http.ResponseWriter }); !wrapped {
+		return false
+	}
+	bottom := reflect.ValueOf(lowest(h.ResponseWriter))
+	if bottom.Type().String() != "*http.response" {
+		return false
+	}
+	wrote := bottom.Elem().FieldByName("wroteHeader")
+	if !wrote.IsValid() || wrote.Kind() != reflect.Bool {
+		return false
+	}
+	if !h.by.IsZero() {
+		_ = rc.SetWriteDeadline(h.by) // Hijack removes it
+	}
+	h.ResponseWriter.WriteHeader(http.StatusSwitchingProtocols)
+	return wrote.Bool()
+}
+
+// answer writes the answer. Without middleware net/http does not do it, since it would not
+// report a failed write or a disconnected client.
+func (h *hijack) answer(sock net.Conn, header http.Header) error {
+	var b bytes.Buffer
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = header.Write(&b) // a bytes.Buffer never fails
+	b.WriteString("\r\n")
+	if err := sock.SetDeadline(h.by); err != nil {
+		return err
+	}
+	if _, err := sock.Write(b.Bytes()); err != nil {
+		return err
+	}
+	return sock.SetDeadline(time.Time{})
+}
+
 // headerBuffer is the size of coder's bufio.Reader. coder reads the header of a frame
 // through it and the payload past it.
 const headerBuffer = 16
@@ -107,33 +162,36 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if h.denied = h.c.admit(h.r); h.denied != nil {
 		return nil, nil, h.denied.reason
 	}
-	sock, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	header := h.Header()
+	if h.extensions != "" {
+		header.Set("Sec-WebSocket-Extensions", h.extensions)
+	}
+	// The client's header is not kept for the sake of a part of it.
+	protocol := strings.Clone(header.Get("Sec-WebSocket-Protocol"))
+	handshake.Spell(header)
+	withoutBody(header)
+	rc := http.NewResponseController(h.ResponseWriter)
+	answered := h.announce(rc)
+	sock, rw, err := rc.Hijack()
+	h.taken = err == nil || answered
 	if err != nil {
 		return nil, nil, err
 	}
 	sock = listener.Unwrap(sock)
-	h.taken = true
-	// net/http must not write the answer. It would continue to read, and it would not
-	// report a failed write or a disconnected client.
-	if h.extensions != "" {
-		h.Header().Set("Sec-WebSocket-Extensions", h.extensions)
-	}
-	header := h.Header().Clone() // coder reads the original
-	handshake.Spell(header)
-	var answer bytes.Buffer
-	answer.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	_ = header.Write(&answer) // a bytes.Buffer never fails
-	answer.WriteString("\r\n")
-	err = sock.SetDeadline(h.by)
-	if err == nil {
-		_, err = sock.Write(answer.Bytes())
-	}
-	if err == nil {
-		err = sock.SetDeadline(time.Time{})
+	if answered {
+		if !h.by.IsZero() && !time.Now().Before(h.by) {
+			err = os.ErrDeadlineExceeded // net/http does not report it
+		}
+	} else {
+		withoutBody(header) // a middleware may have changed it
+		err = h.answer(sock, header)
 	}
 	if err != nil {
 		sock.Close()
 		return nil, nil, fmt.Errorf("answering the handshake: %w", err)
+	}
+	if protocol != "" {
+		header.Set("Sec-WebSocket-Protocol", protocol) // for coder
 	}
 	c := h.c
 	first, _ := rw.Reader.Peek(rw.Reader.Buffered())

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,6 +106,20 @@ type unwrapping struct{ hiding }
 
 func (u unwrapping) Unwrap() http.ResponseWriter { return u.w }
 
+// seeing is a logger that sees the status. It may keep the status to itself, as gin does.
+type seeing struct {
+	unwrapping
+	keeps  bool
+	status *atomic.Int32
+}
+
+func (s seeing) WriteHeader(status int) {
+	s.status.Store(int32(status))
+	if !s.keeps {
+		s.unwrapping.WriteHeader(status)
+	}
+}
+
 func TestMiddleware(t *testing.T) {
 	t.Parallel()
 	s, err := server.New(returns(nil), server.Options{CloseTimeout: closeTimeout})
@@ -114,6 +129,13 @@ func TestMiddleware(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/hiding", func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(hiding{w}, r) })
 	mux.HandleFunc("/unwrapping", func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(unwrapping{hiding{w}}, r) })
+	var passed, kept atomic.Int32
+	mux.HandleFunc("/passing", func(w http.ResponseWriter, r *http.Request) {
+		s.ServeHTTP(seeing{unwrapping{hiding{w}}, false, &passed}, r)
+	})
+	mux.HandleFunc("/keeping", func(w http.ResponseWriter, r *http.Request) {
+		s.ServeHTTP(seeing{unwrapping{hiding{w}}, true, &kept}, r)
+	})
 	mux.Handle("/timeout", http.TimeoutHandler(s, soon, ""))
 	ts := httptest.NewServer(mux)
 	defer ts.Close()
@@ -124,12 +146,17 @@ func TestMiddleware(t *testing.T) {
 	}{
 		{"/hiding", 501, "server_test.hiding has no method Hijack"},
 		{"/unwrapping", 101, ""},
+		{"/passing", 101, ""},
+		{"/keeping", 101, ""},
 		{"/timeout", 501, "*http.timeoutWriter has no method Hijack"},
 	} {
 		target := &testServer{url: "ws" + ts.URL[len("http"):] + tt.path}
 		if got, body := target.status(t, nil); got != tt.status || !strings.Contains(body, tt.says) {
 			t.Errorf("%s: got %d %q, want %d %q", tt.path, got, body, tt.status, tt.says)
 		}
+	}
+	if passed.Load() != 101 || kept.Load() != 101 {
+		t.Errorf("the middleware saw %d and %d, want 101", passed.Load(), kept.Load())
 	}
 	if err := s.Shutdown(context.Background()); err != nil {
 		t.Error(err)
