@@ -63,7 +63,7 @@ func (s *target) checkLog(t *testing.T, a hostile.Attack) {
 			complain("%v: %.1000q", err, line)
 			continue
 		}
-		if msg := fields["msg"]; fields["level"] == "WARN" && (msg == "refused" || msg == "no subprotocol selected") {
+		if isRefusal(fields) {
 			counts["refused"]++
 			continue
 		}
@@ -97,6 +97,11 @@ func (s *target) checkLog(t *testing.T, a hostile.Attack) {
 	if n := counts["local: no pong"] + counts["local: write stalled"]; a.Fault != hostile.None && n < attackers {
 		complain("%d connections ended with no pong or a stalled write, want at least %d: %v", n, attackers, counts)
 	}
+}
+
+// isRefusal reports whether a line is a warning that a client can cause.
+func isRefusal(fields map[string]string) bool {
+	return fields["level"] == "WARN" && (fields["msg"] == "refused" || fields["msg"] == "no subprotocol selected")
 }
 
 // parseLine returns the fields of a line in slog's text form or in JSON. The line must be
