@@ -214,7 +214,9 @@ func (t *run) watch(ctx context.Context, ended, sent <-chan struct{}) {
 	defer warm.Stop()
 	tick := time.NewTicker(min(max(t.plan.Timeout/8, time.Millisecond), reportInterval))
 	defer tick.Stop()
-	var reported, interrupted time.Duration
+	var reported time.Duration
+	var grace <-chan time.Time // runs after an interruption
+	interrupted, end := ctx.Done(), false
 	watched := make([]progress, len(t.conns))
 	for {
 		select {
@@ -233,14 +235,16 @@ func (t *run) watch(ctx context.Context, ended, sent <-chan struct{}) {
 				t.stop()
 			}
 			return
+		case <-interrupted:
+			interrupted, grace = nil, time.After(interruptGrace)
+			continue
+		case <-grace:
+			end = true
 		case <-tick.C:
 		}
 		now := t.now()
-		if ctx.Err() != nil && interrupted == 0 {
-			interrupted = now
-		}
 		for i, c := range t.conns {
-			watched[i].check(c, now, interrupted > 0 && now-interrupted > interruptGrace)
+			watched[i].check(c, now, end)
 		}
 		if now-reported >= reportInterval {
 			fresh := t.recorder.collect()

@@ -32,6 +32,7 @@ func stalling(at int, d time.Duration) func(*wstest.Peer) {
 // that was due meanwhile, though it could not be answered, and not of one alone. That
 // is what a closed loop cannot see.
 func TestNoOmission(t *testing.T) {
+	t.Parallel()
 	const stall = 600 * time.Millisecond
 	url := wstest.Serve(t, stalling(100, stall))
 	plan := load.Plan{Connections: 1, Warmup: -1, Duration: 2 * time.Second}
@@ -60,6 +61,7 @@ func TestNoOmission(t *testing.T) {
 
 // TestBlocked: the same where the server does not even read, and the writer waits.
 func TestBlocked(t *testing.T) {
+	t.Parallel()
 	const stall = 600 * time.Millisecond
 	url := wstest.Serve(t, stalling(10, stall))
 	r := run(t, load.Plan{Connections: 1, Warmup: -1, Duration: time.Second, Rate: 50, Size: 400_000, Binary: true}, url)

@@ -13,6 +13,7 @@ import (
 
 // TestWarmup: what happens before the time that is measured is not in the figures.
 func TestWarmup(t *testing.T) {
+	t.Parallel()
 	const stall = time.Second
 	url := wstest.Serve(t, stalling(0, stall))
 	var max time.Duration
@@ -30,6 +31,7 @@ func TestWarmup(t *testing.T) {
 
 // TestRounds: servers take turns, and are compared; progress only grows.
 func TestRounds(t *testing.T) {
+	t.Parallel()
 	var order []string
 	first, second := serve(t, false, server.Options{}), serve(t, false, server.Options{})
 	done := 0.0
@@ -64,6 +66,7 @@ func TestRounds(t *testing.T) {
 }
 
 func TestMeasuring(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var calls []bool

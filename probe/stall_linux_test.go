@@ -12,6 +12,7 @@ import (
 // TestConnectStalls: a queue of connections that is full lets the kernel drop what
 // asks for another.
 func TestConnectStalls(t *testing.T) {
+	t.Parallel()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)

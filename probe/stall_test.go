@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -161,15 +162,15 @@ func TestStalls(t *testing.T) {
 	})
 }
 
-// stalled probes what stalls at the step.
+// stalled probes a server that stalls at the step. The timeout is short unless o has one.
 func stalled(t *testing.T, url string, step probe.Step, what string, o probe.Options) {
 	t.Helper()
-	o.Timeout = short
+	o.Timeout = cmp.Or(o.Timeout, short)
 	began := time.Now()
 	r, err := probe.Run(t.Context(), url, o)
 	took := time.Since(began)
-	if took < short-100*time.Millisecond || took > short+2*time.Second {
-		t.Errorf("it took %v, and the deadline was %v", took, short)
+	if took < o.Timeout-100*time.Millisecond || took > o.Timeout+2*time.Second {
+		t.Errorf("it took %v, and the deadline was %v", took, o.Timeout)
 	}
 	is(t, err, step, what)
 	var e *probe.Error
@@ -196,7 +197,8 @@ func is(t *testing.T, err error, step probe.Step, pattern string) {
 	}
 }
 
-// TestResolverStalls: a name is looked up within the same deadline.
+// TestResolverStalls checks that the name is looked up within the same deadline. It is
+// not parallel, because it replaces the resolver of all.
 func TestResolverStalls(t *testing.T) {
 	mute, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -208,7 +210,7 @@ func TestResolverStalls(t *testing.T) {
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "udp", mute.LocalAddr().String())
 	}}
-	stalled(t, "ws://somewhere.example/", probe.Connect, "^cannot connect: no whole answer within ", probe.Options{})
+	stalled(t, "ws://somewhere.example/", probe.Connect, "^cannot connect: no whole answer within ", probe.Options{Timeout: 300 * time.Millisecond})
 }
 
 // TestCancelled: what the caller ends is told as that, at every step, and at once.
@@ -268,7 +270,8 @@ func TestCancelled(t *testing.T) {
 		_, err := probe.Run(ctx, "ws://127.0.0.1:1/", probe.Options{})
 		is(t, err, probe.Connect, "^interrupted")
 	})
-	t.Run("deadline", func(t *testing.T) { // a deadline is one, whoever has set it
+	t.Run("deadline", func(t *testing.T) { // of the context
+		t.Parallel()
 		url := wstest.Serve(t, wstest.Silent)
 		ctx, cancel := context.WithTimeout(t.Context(), short)
 		defer cancel()

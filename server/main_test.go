@@ -17,19 +17,14 @@ import (
 
 	"example.com/wsecho/echo"
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// The tests mostly wait, so more tests than processors may run at once. With
-	// fuzzing the flag is the number of processes.
-	if f := flag.Lookup("test.fuzz"); f == nil || f.Value.String() == "" {
-		if err := flag.Set("test.parallel", "12"); err != nil {
-			panic(err)
-		}
-	}
+	testfull.Parallel(12)
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"example.com/wsecho/bench/peers"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/wstest"
 )
 
@@ -31,10 +32,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	// They wait for processes, so there may be more at once than processors.
-	if err := flag.Set("test.parallel", "4"); err != nil {
-		panic(err)
-	}
+	testfull.Parallel(4)
 	// A process under the race detector waits for a second before it ends.
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
 		panic(err)

@@ -23,10 +23,7 @@ func sampled() bool { return !*exhaustive && (raced || !testfull.Enabled()) }
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// The tests wait most of the time.
-	if err := flag.Set("test.parallel", "8"); err != nil {
-		panic(err)
-	}
+	testfull.Parallel(8)
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +15,7 @@ import (
 
 	"example.com/wsecho/internal/command"
 	"example.com/wsecho/internal/hostile"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/wstest"
 )
 
@@ -25,10 +25,7 @@ const waitLimit = 30 * time.Second
 // TestMain makes the test binary act as wsecho, or as a peer in another process, if it
 // is called by that name.
 func TestMain(m *testing.M) {
-	// Parallel tests mostly wait for other processes.
-	if err := flag.Set("test.parallel", "8"); err != nil {
-		panic(err)
-	}
+	testfull.Parallel(8)
 	testscript.Main(wstest.Verified{M: m}, commands)
 }
 

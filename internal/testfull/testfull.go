@@ -1,4 +1,5 @@
-// Package testfull selects between the short and the full tests.
+// Package testfull selects between the short and the full tests, and lets tests that wait
+// run at once.
 //
 // By default go test ./... takes less than a minute. If the environment variable
 // WSECHO_TEST_FULL is not empty, the tests also run the long cases: thousands of
@@ -6,7 +7,9 @@
 package testfull
 
 import (
+	"flag"
 	"os"
+	"strconv"
 	"testing"
 )
 
@@ -15,6 +18,18 @@ const Variable = "WSECHO_TEST_FULL"
 
 // Enabled reports whether the full tests run.
 func Enabled() bool { return os.Getenv(Variable) != "" }
+
+// Parallel lets n tests run at once, in a package whose tests mostly wait. TestMain calls
+// it after flag.Parse. It does nothing while fuzzing, because the flag is then the number
+// of processes.
+func Parallel(n int) {
+	if f := flag.Lookup("test.fuzz"); f != nil && f.Value.String() != "" {
+		return
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(n)); err != nil {
+		panic(err) // the flag is there in each test binary
+	}
+}
 
 // Only skips the test unless the full tests run. The reason is a clause such as
 // "10,000 connections take 40 s".

@@ -1,6 +1,7 @@
 package testfull_test
 
 import (
+	"flag"
 	"fmt"
 	"testing"
 
@@ -27,6 +28,18 @@ func TestByDefault(t *testing.T) {
 	}
 	if got := testfull.N(3, 300); got != 3 {
 		t.Errorf("N(3, 300) = %d, want 3", got)
+	}
+}
+
+func TestParallel(t *testing.T) {
+	f := flag.Lookup("test.parallel")
+	before := f.Value.String()
+	testfull.Parallel(13)
+	if got := f.Value.String(); got != "13" {
+		t.Errorf("got %s, want 13", got)
+	}
+	if err := flag.Set("test.parallel", before); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -17,10 +18,15 @@ import (
 
 	"example.com/wsecho/ending"
 	"example.com/wsecho/internal/frame"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/wstest"
 )
 
-func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	testfull.Parallel(16)
+	os.Exit(wstest.VerifyNoLeaks(m))
+}
 
 // kinds are the streams that a Conn may be over: the first by hand, the others
 // on the plain path.
