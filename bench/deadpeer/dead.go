@@ -8,15 +8,13 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// grace is how long a server may wait for the answer to its close frame.
+// grace is the longest time that a server may wait for the answer to its close frame.
 const grace = 5 * time.Second
 
-// Dead has a message echoed by the server at addr and falls silent then: the
-// kernel still acknowledges all that comes, but no ping and no close frame is
-// answered. It returns how long the server took to notice, which is until its
-// close frame or else the end of TCP came, and which of that it was in a few
-// words. Where nothing of it has come within bound, noticed is 0. After a close
-// frame it waits for the end of TCP too, for a while.
+// Dead echoes a message with the server at addr, and then answers no ping and no close
+// frame. The kernel still acknowledges all data. It returns the time until the close
+// frame or the end of TCP arrived, and says which of the two it was. noticed is 0 if
+// neither arrived within bound. After a close frame it waits for the end of TCP too.
 func Dead(ctx context.Context, addr string, bound time.Duration) (noticed time.Duration, said string, err error) {
 	c, err := dial(ctx, addr)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package deadpeer finds out what a server makes of a client that is gone, and what
-// its clients hear when the server itself is told to end.
+// Package deadpeer measures how soon a server notices a dead client, and how its
+// connections end after SIGTERM.
 package deadpeer
 
 import (
@@ -12,14 +12,14 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// patience is how long a step may take that is not what is measured.
+// patience is the longest time of a step that is not measured.
 const patience = 5 * time.Second
 
-// A client has had a message echoed.
+// A client is a connection that has echoed a message.
 type client struct {
 	*wstest.Peer
-	closed time.Time // when the close frame came
-	said   string
+	closed time.Time // when the close frame arrived
+	said   string    // how the connection ended
 }
 
 func dial(ctx context.Context, addr string) (*client, error) {
@@ -44,9 +44,9 @@ func dial(ctx context.Context, addr string) (*client, error) {
 	return &client{Peer: p}, nil
 }
 
-// listen reads until the stream ends or ctx does, and says in a few words what
-// came last. told is called with the close frame; nil is nothing.
-func (c *client) listen(ctx context.Context, o wstest.AnswerOptions, told func()) (ended bool, err error) {
+// listen reads until the stream or ctx ends, and sets said. It calls onClose, if it is
+// not nil, when the close frame arrives.
+func (c *client) listen(ctx context.Context, o wstest.AnswerOptions, onClose func()) (ended bool, err error) {
 	o.Each = func(f wstest.Frame) {
 		if f.Opcode != wstest.Close || !c.closed.IsZero() {
 			return
@@ -60,8 +60,8 @@ func (c *client) listen(ctx context.Context, o wstest.AnswerOptions, told func()
 		default:
 			c.said = fmt.Sprintf("closed with %d %q", code, reason)
 		}
-		if told != nil {
-			told()
+		if onClose != nil {
+			onClose()
 		}
 	}
 	e, err := c.Answer(ctx, o)

@@ -12,19 +12,18 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// Drain has n clients with an echoed message each, and calls terminate, which
-// tells the server to end; every other client answers the close frame that it
-// hears. It returns the share of clients that heard one before their stream
-// ended, what they heard in a few words, and how long it took until ended was
-// closed. Where that has not been within bound, took is 0.
-func Drain(ctx context.Context, addr string, n int, terminate func() error, ended <-chan struct{}, bound time.Duration) (told float64, said string, took time.Duration, err error) {
+// Drain connects n clients, each of which echoes a message, and calls terminate, which
+// asks the server to shut down. Every other client answers its close frame. Drain
+// returns the share of clients that received a close frame, how their connections
+// ended, and the time until ended was closed: 0 if it was not within bound.
+func Drain(ctx context.Context, addr string, n int, terminate func() error, ended <-chan struct{}, bound time.Duration) (closed float64, said string, took time.Duration, err error) {
 	if n < 1 {
-		return 0, "", 0, fmt.Errorf("a drain of %d clients tells nothing: there must be at least one", n)
+		return 0, "", 0, fmt.Errorf("a drain needs at least one client, not %d", n)
 	}
 	clients, err := dialAll(ctx, addr, n)
 	defer func() {
 		for _, c := range clients {
-			_ = c.RST() // all that is measured has been read
+			_ = c.RST() // the measurement is over
 		}
 	}()
 	if err != nil {
@@ -43,7 +42,7 @@ func Drain(ctx context.Context, addr string, n int, terminate func() error, ende
 	if err = terminate(); err != nil {
 		cancel()
 		listening.Wait()
-		return 0, "", 0, fmt.Errorf("telling the server to end: %w", err)
+		return 0, "", 0, fmt.Errorf("terminating the server: %w", err)
 	}
 	select {
 	case <-ended:
@@ -57,10 +56,10 @@ func Drain(ctx context.Context, addr string, n int, terminate func() error, ende
 	if ctx.Err() != nil {
 		return 0, "", 0, context.Cause(ctx)
 	}
-	heard := 0
+	received := 0
 	for i, c := range clients {
 		if !c.closed.IsZero() {
-			heard++
+			received++
 		} else if !over[i] {
 			c.said = "no close frame, TCP open"
 		}
@@ -68,7 +67,7 @@ func Drain(ctx context.Context, addr string, n int, terminate func() error, ende
 	if said = tally(clients); took == 0 {
 		said += fmt.Sprintf("; the server still ran after %v", bound)
 	}
-	return float64(heard) / float64(n), said, took, nil
+	return float64(received) / float64(n), said, took, nil
 }
 
 // dialAll returns n clients, or as many as there are and an error.
@@ -98,8 +97,8 @@ func dialAll(ctx context.Context, addr string, n int) ([]*client, error) {
 	return clients, err
 }
 
-// tally says what was heard, and by how many, most of them first, where
-// they did not all hear the same.
+// tally says how the connections ended. If they ended differently, it counts each way,
+// the most frequent first.
 func tally(clients []*client) string {
 	var order []string
 	counts := make(map[string]int)

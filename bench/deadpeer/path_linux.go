@@ -13,11 +13,10 @@ import (
 	"example.com/wsecho/bench/measure"
 )
 
-// DeadPath is Dead with the path to the client cut: nothing is acknowledged any
-// more, and nobody can tell what the server says. What is measured is how long it
-// takes until the server's process has closed the socket. start is called in a
-// network of its own, which the process that it starts is in, too; DeadPath stops
-// that. Without root, ip and tc the error wraps errors.ErrUnsupported.
+// DeadPath is Dead with a cut network path: nothing is acknowledged, and no frame of the
+// server arrives. It returns the time until the server's process has closed the socket.
+// DeadPath calls start in a network namespace of its own, and stops the process that
+// start returns. Without root, ip and tc the error wraps errors.ErrUnsupported.
 func DeadPath(ctx context.Context, start func() (*measure.Process, error), bound time.Duration) (noticed time.Duration, err error) {
 	done := make(chan struct{})
 	go func() {
@@ -33,7 +32,7 @@ func DeadPath(ctx context.Context, start func() (*measure.Process, error), bound
 	return noticed, err
 }
 
-// isolate brings the thread into a network of its own.
+// isolate moves the thread into a network namespace of its own.
 func isolate() error {
 	_, err := exec.LookPath("tc")
 	if err == nil {
@@ -63,7 +62,7 @@ func deadPath(ctx context.Context, start func() (*measure.Process, error), bound
 		return 0, err
 	}
 	defer c.RST()
-	// From here on the network drops all that is sent.
+	// From here on the network drops all packets.
 	if err := command("tc", "qdisc", "replace", "dev", "lo", "root", "blackhole"); err != nil {
 		return 0, err
 	}
@@ -103,8 +102,8 @@ func command(name string, args ...string) error {
 	return nil
 }
 
-// withoutClients is how many sockets a server has by itself. Whoever looked whether
-// it listens may still be with it for a moment.
+// withoutClients is the number of sockets of a server without clients. The connection
+// that tested whether it listens may still be open for a moment.
 func withoutClients(p *measure.Process) (int, error) {
 	least, err := p.Sockets()
 	for range 25 {

@@ -46,7 +46,7 @@ func (p *Process) Resident() (int64, error) {
 	return pages * int64(syscall.Getpagesize()), err
 }
 
-// Peak returns the most memory that the process has ever had in RAM, in bytes.
+// Peak returns the maximum of Resident since the start of the process.
 func (p *Process) Peak() (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
@@ -61,13 +61,13 @@ func (p *Process) Peak() (int64, error) {
 	return 0, errors.New("/proc/PID/status has no VmHWM: the process has ended")
 }
 
-// Files returns how many file descriptors the process has open.
+// Files returns the number of open file descriptors of the process.
 func (p *Process) Files() (int, error) {
 	open, err := p.descriptors()
 	return len(open), err
 }
 
-// Sockets returns how many of them are sockets.
+// Sockets returns the number of open sockets of the process.
 func (p *Process) Sockets() (n int, err error) {
 	open, err := p.descriptors()
 	for _, target := range open {
@@ -78,7 +78,7 @@ func (p *Process) Sockets() (n int, err error) {
 	return n, err
 }
 
-// descriptors returns what each is.
+// descriptors returns the target of each open descriptor.
 func (p *Process) descriptors() (open []string, err error) {
 	dir := fmt.Sprintf("/proc/%d/fd/", p.cmd.Process.Pid)
 	entries, err := os.ReadDir(dir)

@@ -1,5 +1,5 @@
-// Package measure starts servers as processes of their own and reads from the
-// kernel what they cost. It works on Linux.
+// Package measure starts servers as processes of their own and reads their CPU time and
+// memory from the kernel. It works on Linux.
 package measure
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// How long a process may take.
+// The longest times of a process.
 const (
 	startTimeout  = 20 * time.Second // until it listens
 	stopTimeout   = 5 * time.Second  // to end when it is asked to
@@ -30,7 +30,7 @@ type Process struct {
 	Addr string // where it listens
 
 	cmd   *exec.Cmd
-	in    io.WriteCloser // nil: it does not read what it is asked
+	in    io.WriteCloser // nil: it reads no questions
 	said  lines
 	ended chan struct{} // nil: its starter ends it
 	err   error         // with which it ended
@@ -152,9 +152,9 @@ func (p *Process) Wait(d time.Duration) error {
 	}
 }
 
-// Allocs returns how many objects the process has allocated since it began, if it
-// can tell: it is asked "allocs" on its standard input and answers "allocs N". One
-// that does not answer is waited for once, and not asked again.
+// Allocs returns the number of objects that the process has allocated since its start.
+// It writes "allocs" to the standard input of the process, which answers "allocs N".
+// After one missing answer it does not ask again.
 func (p *Process) Allocs() (uint64, error) {
 	if p.in == nil {
 		return 0, errors.New("the process cannot be asked what it has allocated")
@@ -187,7 +187,7 @@ func (p *Process) line(ctx context.Context, d time.Duration) (string, error) {
 	case line := <-p.said:
 		return line, nil
 	case <-p.ended:
-		select { // it may have said it and gone
+		select { // it may have printed the line and ended
 		case line := <-p.said:
 			return line, nil
 		default:

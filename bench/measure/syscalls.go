@@ -16,40 +16,40 @@ import (
 // time. While it counts, each of them costs the process a little more.
 type SystemCalls struct {
 	perf    *exec.Cmd
-	control *os.File // what perf is told
-	ack     *os.File // that it has been done
+	control *os.File // commands to perf
+	ack     *os.File // perf's answers
 	said    bytes.Buffer
 	ended   chan error
 }
 
 const enteringAny = "raw_syscalls:sys_enter"
 
-// SystemCalls prepares to count. The error says why this machine cannot. Whoever has
-// prepared calls End.
+// SystemCalls prepares to count. The error says why this machine cannot. The caller must
+// call End.
 func (p *Process) SystemCalls() (*SystemCalls, error) {
 	path, err := exec.LookPath("perf")
 	if err != nil {
 		return nil, errors.New("system calls are not counted: there is no perf in PATH (Debian has it in linux-perf)")
 	}
-	told, control, err := os.Pipe()
+	commands, control, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	ack, acks, err := os.Pipe()
 	if err != nil {
-		told.Close()
+		commands.Close()
 		control.Close()
 		return nil, err
 	}
 	s := &SystemCalls{control: control, ack: ack, ended: make(chan error, 1)}
 	s.perf = exec.Command(path, "stat", "-x", ",", "-e", enteringAny, "-D", "-1", "--control", "fd:3,4",
 		"-p", strconv.Itoa(p.cmd.Process.Pid))
-	s.perf.ExtraFiles = []*os.File{told, acks}
+	s.perf.ExtraFiles = []*os.File{commands, acks}
 	s.perf.Stderr = &s.said
 	s.perf.Env = append(os.Environ(), "LC_ALL=C") // no other signs in numbers
 	s.perf.SysProcAttr = withUs()
 	err = s.perf.Start()
-	told.Close() // so that what perf has closed is seen to be
+	commands.Close() // so that a write fails when perf has closed its end
 	acks.Close()
 	if err != nil {
 		control.Close()
@@ -57,7 +57,7 @@ func (p *Process) SystemCalls() (*SystemCalls, error) {
 		return nil, fmt.Errorf("system calls are not counted: %w", err)
 	}
 	go func() { s.ended <- s.perf.Wait() }()
-	if err := s.tell("disable"); err != nil { // which it is, but now it is there
+	if err := s.tell("disable"); err != nil { // it is disabled, but the answer shows that perf runs
 		s.end()
 		return nil, fmt.Errorf("system calls are not counted: %w: perf says %q", err, s.said.String())
 	}
@@ -67,7 +67,7 @@ func (p *Process) SystemCalls() (*SystemCalls, error) {
 // Begin begins the window.
 func (s *SystemCalls) Begin() error { return s.tell("enable") }
 
-// End ends the window, if it has begun, and returns how many calls there were in it.
+// End ends the window, if it has begun, and returns the number of calls in it.
 func (s *SystemCalls) End() (int64, error) {
 	err := s.tell("disable")
 	s.end()
@@ -91,7 +91,7 @@ func (s *SystemCalls) End() (int64, error) {
 	return 0, fmt.Errorf("counting system calls: perf says %q", s.said.String())
 }
 
-// tell gives perf a command and waits until it has obeyed.
+// tell sends a command to perf and waits for its answer.
 func (s *SystemCalls) tell(command string) error {
 	if _, err := io.WriteString(s.control, command+"\n"); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (s *SystemCalls) tell(command string) error {
 	return nil
 }
 
-// end ends perf, which then prints what it has.
+// end stops perf, which then prints its counts.
 func (s *SystemCalls) end() {
 	_ = s.perf.Process.Signal(os.Interrupt) // it may have ended
 	t := time.AfterFunc(stopTimeout, func() { _ = s.perf.Process.Kill() })

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 )
 
@@ -41,5 +42,13 @@ func TestVersion(t *testing.T) {
 	}
 	if v := moduleVersions(info, []string{"example.com/nobody"}); v != "(unknown)" {
 		t.Errorf("a module that is not there: %q", v)
+	}
+}
+
+// TestDefaultFlags: variables that set flags of wsecho do not reach the measured server.
+func TestDefaultFlags(t *testing.T) {
+	got := defaultFlags([]string{"PATH=/bin", "WSECHO_PING_INTERVAL=1s", "HOME=/", "WSECHO_BENCH_NBIO=x"})
+	if want := []string{"PATH=/bin", "HOME=/"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

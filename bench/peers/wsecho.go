@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -84,11 +87,18 @@ func startWsecho(ctx context.Context, t Tools, o Options) (*measure.Process, err
 		addr := l.Addr().String()
 		l.Close()
 		var p *measure.Process
-		if p, err = measure.StartAt(ctx, exec.Command(t.Wsecho, append(args, "--addr="+addr)...), addr); err == nil {
+		cmd := exec.Command(t.Wsecho, append(args, "--addr="+addr)...)
+		cmd.Env = defaultFlags(os.Environ())
+		if p, err = measure.StartAt(ctx, cmd, addr); err == nil {
 			return p, nil
 		}
 	}
 	return nil, err
+}
+
+// defaultFlags returns the environment without the variables that set flags of wsecho.
+func defaultFlags(environment []string) []string {
+	return slices.DeleteFunc(environment, func(v string) bool { return strings.HasPrefix(v, "WSECHO_") })
 }
 
 func newEmbedded(o Options, options server.Options) (*server.Server, error) {
