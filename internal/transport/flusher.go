@@ -40,15 +40,15 @@ func (f *Flusher) add(o *output) {
 	}
 }
 
-// tick sends the batches that the tick before has seen too.
+// tick sends the batches that the tick before has seen too. It does not wait for a peer.
 func (f *Flusher) tick() {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	var late []*output
 	kept := f.outputs[:0]
 	for _, o := range f.outputs {
 		b := o.batches.Load()
 		if b&1 != 0 && b == o.watched {
-			go o.flushLate() // the write may block
+			late = append(late, o)
 			continue
 		}
 		if b&1 == 0 {
@@ -64,13 +64,29 @@ func (f *Flusher) tick() {
 	if f.outputs = kept; len(kept) > 0 {
 		f.timer.Reset(flushInterval)
 	}
+	f.mu.Unlock()
+	for _, o := range late {
+		o.flushLate(f)
+	}
 }
 
 // flushLate sends the batch of a reader that has not come back, and takes the trust away.
-func (o *output) flushLate() {
+//
+// TryLock: the holder of the lock may wait for the peer. If it leaves the batch, f watches
+// that again. It made batches odd before the TryLock, or it loads listed after the Store.
+func (o *output) flushLate(f *Flusher) {
 	o.trusted.Store(false)
 	o.listed.Store(false)
-	o.flushBatch()
+	if !o.mu.TryLock() {
+		if o.batching() {
+			f.add(o)
+		}
+		return
+	}
+	if o.err == nil && o.batching() {
+		o.tryFlush(false)
+	}
+	o.unlock()
 }
 
 // A reader is trusted if it has come back within promptTime after each of promptReads

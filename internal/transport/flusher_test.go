@@ -122,6 +122,37 @@ func TestFlusher(t *testing.T) {
 	})
 }
 
+// TestFlusherBesideWrite: the Flusher waits for no writer, and sends the batch when that has
+// left it.
+func TestFlusherBesideWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder(bytes.Repeat(text("x"), 2))
+		c := trusted(r, nil, options(), false)
+		ws := accept(t, c)
+		if _, err := message(ws); err != nil {
+			t.Fatal(err)
+		}
+		if err := ws.Write(context.Background(), websocket.MessageText, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		c.out.mu.Lock()
+		time.Sleep(10 * flushInterval)
+		if got := r.seen(); fmt.Sprint(got) != "[read]" {
+			t.Errorf("beside a writer: got %v, want nothing sent", got)
+		}
+		c.out.mu.Unlock()
+		time.Sleep(2*flushInterval + time.Nanosecond)
+		synctest.Wait()
+		if got := r.seen(); fmt.Sprint(got) != "[read write 3]" {
+			t.Errorf("after it: got %v, want the reply sent", got)
+		}
+		c.Abort()
+		_ = ws.CloseNow()
+		c.base = nopCloser{r}
+		c.Hangup()
+	})
+}
+
 // TestFlusherRaces: many connections share a Flusher. Their handlers pause now and then
 // until the peer has all replies so far, which only the Flusher can send.
 func TestFlusherRaces(t *testing.T) {
