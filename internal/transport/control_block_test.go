@@ -2,15 +2,21 @@ package transport
 
 import (
 	"bytes"
+	"net"
 	"testing"
 	"time"
 
 	"example.com/wsecho/internal/frame"
 )
 
-// fillSlowly fills the socket under c until the kernel takes no more, also after a while.
-func fillSlowly(t *testing.T, c *Conn) {
+// fillSlowly fills the socket under c until the kernel takes no more, also after a while. The
+// kernel would let buffers of no fixed size grow later.
+func fillSlowly(t *testing.T, c *Conn, client net.Conn) {
 	t.Helper()
+	if err := c.base.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	shrink(client)
 	for quiet := 0; quiet < 5; time.Sleep(5 * time.Millisecond) {
 		if quiet++; fillSocket(t, c.base) > 0 {
 			quiet = 0
@@ -23,7 +29,7 @@ func fillSlowly(t *testing.T, c *Conn) {
 func TestControlNeverWaits(t *testing.T) {
 	server, client := over(t, "tcp")
 	c := New(server, nil, options())
-	fillSlowly(t, c)
+	fillSlowly(t, c, client)
 	for range 3 {
 		done := make(chan struct{})
 		go func() {
@@ -46,7 +52,7 @@ func TestControlNeverWaits(t *testing.T) {
 func TestControlSentLater(t *testing.T) {
 	server, client := over(t, "tcp")
 	c := New(server, nil, options())
-	fillSlowly(t, c)
+	fillSlowly(t, c, client)
 	c.Ping([]byte("one"))
 	c.Ping([]byte("two"))
 	all := drained(client)
