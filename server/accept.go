@@ -60,7 +60,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	c := h.c
 	c.ws, c.tr = ws, h.tr
 	c.canPark = h.parks && h.tr.CanPark()
-	c.subprotocol = ws.Subprotocol()
+	c.subprotocol = ws.Subprotocol() // a copy, made in Hijack
 	s.warnSubprotocol(c, r)
 	if c.heartbeat != nil {
 		c.heartbeat.Use(c.tr)
@@ -151,7 +151,7 @@ func ipv6(host string) (string, bool) {
 
 // newConn returns the connection of a request, before its handshake.
 func (s *Server) newConn(r *http.Request) *Conn {
-	c := &Conn{srv: s, remote: r.RemoteAddr, host: r.Host, uri: r.RequestURI, request: s.newRequestLog(r)}
+	c := &Conn{srv: s, remote: keep(r.RemoteAddr), host: keep(r.Host), uri: keep(r.RequestURI), request: s.newRequestLog(r)}
 	c.msg.c = c
 	c.heartbeat, _ = s.opts.monitor() // New has checked the options
 	return c

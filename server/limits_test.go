@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -109,6 +111,46 @@ func TestClients(t *testing.T) {
 		}
 		if same := err != nil; same != tt.same {
 			t.Errorf("%s and %s with %d bits: one client: %v, want %v (%v)", tt.first, tt.second, tt.prefix, same, tt.same, err)
+		}
+	}
+}
+
+// TestLongRequest: a connection does not keep its request in memory. The test is not
+// parallel, because it measures the heap.
+func TestLongRequest(t *testing.T) {
+	const conns, long = 50, 11 << 10
+	perConn := func(path string, header http.Header) int64 {
+		s := serve(t, echoes, server.Options{Subprotocols: []string{"chat"}, PingInterval: -1})
+		s.url += path[1:]
+		size := func() int64 {
+			runtime.GC()
+			runtime.GC() // the first one moves pooled buffers to the victim cache
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
+		}
+		before := size()
+		for range conns {
+			s.dial(t, wstest.DialOptions{Header: header})
+		}
+		eventually(t, "all are open", func() bool { return s.open() == conns })
+		return (size() - before) / conns
+	}
+	chat := http.Header{"Sec-WebSocket-Protocol": {"chat"}}
+	short := perConn("/", chat)
+	for name, tt := range map[string]struct {
+		path   string
+		header http.Header
+	}{
+		"URI":         {"/" + strings.Repeat("a", long), chat},
+		"Host":        {"/", http.Header{"Host": {strings.Repeat("a", long)}, "Sec-WebSocket-Protocol": {"chat"}}},
+		"subprotocol": {"/", http.Header{"Sec-WebSocket-Protocol": {"chat" + strings.Repeat(" ", long) + ", b"}}},
+		"request ID":  {"/", http.Header{"X-Request-Id": {strings.Repeat("a", long)}, "Sec-WebSocket-Protocol": {"chat"}}},
+	} {
+		got := perConn(tt.path, tt.header)
+		t.Logf("measured: %s: %d bytes of heap for a connection and its client, %d with a short one", name, got, short)
+		if got > short+long/2 {
+			t.Errorf("a long %s: got %d bytes of heap for a connection, want about %d", name, got, short)
 		}
 	}
 }

@@ -22,6 +22,9 @@ const mostLogged = 256
 // characters that change the direction of the text.
 func logged(s string) string { return cut(s, mostLogged) }
 
+// keep returns a copy of logged(s) for a Conn, which must not keep the request in memory.
+func keep(s string) string { return strings.Clone(logged(s)) }
+
 // cut is logged with another maximum.
 func cut(s string, most int) string {
 	if len(s) <= most && !strings.ContainsFunc(s, unprintable) {

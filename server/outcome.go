@@ -12,8 +12,10 @@ import (
 	"example.com/wsecho/heartbeat"
 )
 
-// Info describes one connection. Host, URI and Subprotocol are as the peer sent them, so
-// quote them. Host and URI may be as long as a request.
+// Info describes one connection. RemoteAddr, Host and URI are for a log: unprintable
+// characters are escaped as in Go, and a value over 256 bytes is truncated, followed by the
+// number of omitted bytes, such as "…(+40 bytes)". So a connection does not keep a long
+// request in memory. Options.Admit gets the request itself.
 type Info struct {
 	ID          uint64 // of this Server, from 1
 	RemoteAddr  string // IP:port
@@ -95,7 +97,7 @@ func (c *Conn) logEnd(o Outcome) {
 		slog.Int("sent", int(o.Sent)),
 		slog.Int("received", int(o.Received)),
 		slog.Uint64("id", o.ID),
-		slog.String("remote", logged(o.RemoteAddr)),
+		slog.String("remote", o.RemoteAddr),
 		slog.String("uri", s.loggedURI(o.URI)),
 	)
 	attrs = append(c.request.attrs(attrs, c.subprotocol),

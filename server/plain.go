@@ -56,7 +56,7 @@ func checkPlain(r *http.Request) *refusal {
 	case r.Method == http.MethodConnect && r.Header[":protocol"] != nil: // RFC 8441
 		return refuse(http.StatusNotImplemented, "WebSocket over HTTP/2 is not served; connect with HTTP/1.1")
 	case isHandshake(r):
-		// Clients such as wsecho check show the first 80 bytes.
+		// Clients such as wsecho check show the first 200 bytes.
 		return refuse(http.StatusUpgradeRequired, "a proxy has probably removed this handshake's Upgrade or Connection header; "+
 			"it must pass on both \"Upgrade: websocket\" and \"Connection: Upgrade\"")
 	}

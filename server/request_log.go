@@ -21,8 +21,8 @@ type requestLog struct {
 // newRequestLog returns nil if the client has sent none of these fields.
 func (s *Server) newRequestLog(r *http.Request) *requestLog {
 	l := requestLog{
-		subprotocols: cut(strings.Join(requestedSubprotocols(r), ", "), mostLoggedHeader),
-		id:           cut(strings.Join(r.Header[s.opts.LogHeader], ", "), mostLoggedHeader),
+		subprotocols: strings.Clone(cut(strings.Join(requestedSubprotocols(r), ", "), mostLoggedHeader)),
+		id:           strings.Clone(cut(strings.Join(r.Header[s.opts.LogHeader], ", "), mostLoggedHeader)),
 	}
 	if l == (requestLog{}) {
 		return nil
@@ -44,23 +44,25 @@ func (l *requestLog) attrs(attrs []slog.Attr, subprotocol string) []slog.Attr {
 	return attrs
 }
 
-// loggedURI returns the URI of a request for a line of the log. Its query and user information
-// may contain a secret.
+// loggedURI returns Info.URI for a line of the log. Its query and user information may
+// contain a secret.
 func (s *Server) loggedURI(uri string) string {
 	if !s.opts.LogQuery {
 		path, _, query := strings.Cut(uri, "?")
 		uri = path
 		if scheme, rest, absolute := strings.Cut(path, "://"); absolute && !strings.HasPrefix(path, "/") {
-			authority, _, _ := strings.Cut(rest, "/")
+			authority, _, whole := strings.Cut(rest, "/")
 			if i := strings.LastIndexByte(authority, '@'); i >= 0 {
 				uri = scheme + "://…" + rest[i:]
+			} else if !whole && len(uri) > mostLogged { // the cut may have removed the @
+				uri = scheme + "://…"
 			}
 		}
 		if query {
 			uri += "?…"
 		}
 	}
-	return logged(uri)
+	return uri
 }
 
 // logBegin logs the line of a connection that has begun.
@@ -71,8 +73,8 @@ func (c *Conn) logBegin() {
 	}
 	attrs := []slog.Attr{
 		slog.Uint64("id", c.id),
-		slog.String("remote", logged(c.remote)),
-		slog.String("host", logged(c.host)),
+		slog.String("remote", c.remote),
+		slog.String("host", c.host),
 		slog.String("uri", c.srv.loggedURI(c.uri)),
 	}
 	c.srv.log.LogAttrs(ctx, slog.LevelDebug, "began", c.request.attrs(attrs, c.subprotocol)...)

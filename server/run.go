@@ -194,6 +194,6 @@ func (c *Conn) recovered(v any) error {
 	if v == nil {
 		return &ending.Error{Kind: ending.Panicked, Cause: errors.New("the handler ended its goroutine")}
 	}
-	c.srv.log.Error("handler panicked", "id", c.id, "remote", logged(c.remote), "panic", logged(fmt.Sprint(v)), "stack", string(debug.Stack()))
+	c.srv.log.Error("handler panicked", "id", c.id, "remote", c.remote, "panic", logged(fmt.Sprint(v)), "stack", string(debug.Stack()))
 	return &ending.Error{Kind: ending.Panicked, Cause: fmt.Errorf("panic: %v", v)}
 }
