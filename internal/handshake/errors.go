@@ -3,10 +3,10 @@ package handshake
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"example.com/wsecho/internal/quote"
 )
 
 // A FieldError is a wrong value of a caller's option.
@@ -53,9 +53,9 @@ func Innermost(err error) string {
 func Quoted(b []byte) string {
 	s := strings.TrimSpace(string(b))
 	if len(s) > most {
-		return fmt.Sprintf("%q…", s[:most])
+		return quote.Quote(s[:most]) + "…"
 	}
-	return fmt.Sprintf("%q", s)
+	return quote.Quote(s)
 }
 
 // Printable returns a text that may contain words of a server, such as the names in a
@@ -64,7 +64,7 @@ func Quoted(b []byte) string {
 func Printable(s string) string {
 	shown := func(s string) string { return s }
 	if strings.ContainsFunc(s, unprintable) {
-		shown = strconv.Quote
+		shown = quote.Quote
 	}
 	for end := 0; end < len(s); {
 		_, size := utf8.DecodeRuneInString(s[end:])
@@ -77,4 +77,4 @@ func Printable(s string) string {
 }
 
 // unprintable is also true for utf8.RuneError, which stands for invalid bytes.
-func unprintable(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }
+func unprintable(r rune) bool { return r == utf8.RuneError || !quote.IsPrint(r) }

@@ -19,6 +19,8 @@ func TestPrintable(t *testing.T) {
 		"control":      {"404 \x1b[31mNo", `"404 \x1b[31mNo"`},
 		"lines":        {"a\r\nb", `"a\r\nb"`},
 		"turns text":   {"a\u202eb", `"a\u202eb"`},
+		"combining":    {"e\u0301\u034f\ufe0f", `"e\u0301\u034f\ufe0f"`},
+		"invisible":    {"a\u3164", `"a\u3164"`},
 		"no UTF-8":     {"a\x9bb", `"a\x9bb"`},
 		"200":          {strings.Repeat("a", 200), strings.Repeat("a", 200)},
 		"201":          {strings.Repeat("a", 201), strings.Repeat("a", 200) + "…"},
@@ -38,6 +40,7 @@ func TestQuoted(t *testing.T) {
 		"":                       `""`,
 		" a b\r\n":               `"a b"`,
 		"\x1b[31m\"":             `"\x1b[31m\""`,
+		"e\u0301\ufe0f\u3164":    `"e\u0301\ufe0f\u3164"`,
 		strings.Repeat("a", 200): `"` + strings.Repeat("a", 200) + `"`,
 		strings.Repeat("a", 201): `"` + strings.Repeat("a", 200) + `"…`,
 	} {

@@ -24,6 +24,9 @@ var invisible = &unicode.RangeTable{
 	},
 }
 
+// Quote returns s as Append does, in quotes.
+func Quote(s string) string { return `"` + string(Append(nil, s)) + `"` }
+
 // Append appends s without quotes. Quotes, backslashes, unprintable characters and invalid
 // UTF-8 become Go's escapes.
 func Append(b []byte, s string) []byte {
