@@ -36,7 +36,7 @@ var attacks = []row{
 	4: {
 		what:  "pages of other origins",
 		duty:  "403, unless they are listed; \"null\" is always refused",
-		tests: []string{"server.TestOrigins", "server.TestAnyOrigin", "server.TestCheckOrigin", "server.TestHosts"},
+		tests: []string{"server.TestOrigins", "server.TestAnyOrigin", "server.TestCheckOrigin", "server.TestNormalOrigins", "server.FuzzOriginPattern", "server.TestHosts"},
 	},
 	5: {
 		what:  "handshakes with a wrong method, version, key or protocol",
