@@ -8,14 +8,14 @@ import (
 	wire "example.com/wsecho/internal/frame"
 )
 
-// FuzzIncoming: whatever a server sends, and however it is cut, it is judged in the
-// same way, and only what is right is counted.
+// FuzzIncoming checks that the result does not depend on how the input is split, and that
+// only correct echoes are counted.
 func FuzzIncoming(f *testing.F) {
 	plan := Plan{Size: 5, InFlight: 8}
 	frame := func(first byte, payload []byte) []byte {
 		return append(wire.Header{First: first, Length: uint64(len(payload))}.Append(nil, 0), payload...)
 	}
-	packed := func(compression bool) *run {
+	runOf := func(compression bool) *run {
 		p := plan
 		p.Compression = compression
 		m, err := newMessages(p)
@@ -25,7 +25,7 @@ func FuzzIncoming(f *testing.F) {
 		p.InFlight = 8
 		return &run{plan: &p, messages: m}
 	}
-	plain, deflate := packed(false), packed(true)
+	plain, deflate := runOf(false), runOf(true)
 	one, two := plain.messages.at(0), plain.messages.at(1)
 	small, err := deflated(one)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestInterrupted: when the context is over there is a report of what there was, soon,
-// and what was on its way is not held against the server.
+// TestInterrupted checks that a run whose context ends reports its results soon. Messages
+// in flight are no failures.
 func TestInterrupted(t *testing.T) {
 	for name, plan := range map[string]load.Plan{
 		"closed":        {InFlight: 8},
@@ -46,7 +46,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestInterruptedSilence: a server that answers nothing does not delay it.
+// TestInterruptedSilence checks the same for a server that sends nothing.
 func TestInterruptedSilence(t *testing.T) {
 	for name, handle := range map[string]func(*wstest.Peer){
 		"reads":         func(p *wstest.Peer) { _, _ = p.End(2 * soon) },
@@ -72,7 +72,8 @@ func TestInterruptedSilence(t *testing.T) {
 	}
 }
 
-// TestInterruptedHandshake: not even where it has not begun.
+// TestInterruptedHandshake checks the same for a server that does not answer the
+// handshake.
 func TestInterruptedHandshake(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
@@ -90,8 +91,8 @@ func TestInterruptedHandshake(t *testing.T) {
 	}
 }
 
-// TestNonsense is refused, by the name of what makes none.
-func TestNonsense(t *testing.T) {
+// TestInvalid checks that an invalid plan is refused with the name of the field.
+func TestInvalid(t *testing.T) {
 	const url = "ws://127.0.0.1:1/"
 	for _, test := range []struct {
 		plan load.Plan

@@ -8,8 +8,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// stalling is a server that echoes, but for one stall when the message of that number
-// has come.
+// stalling is an echo server that stalls once, when it has received message number at.
 func stalling(at int, d time.Duration) func(*wstest.Peer) {
 	return func(p *wstest.Peer) {
 		for n := 0; ; n++ {
@@ -28,9 +27,9 @@ func stalling(at int, d time.Duration) func(*wstest.Peer) {
 	}
 }
 
-// TestNoOmission: with a rate, a stall of the server is in the latency of every message
-// that was due meanwhile, though it could not be answered, and not of one alone. That
-// is what a closed loop cannot see.
+// TestNoOmission checks that in an open loop a stall of the server increases the latency
+// of every message that was due during the stall. In a closed loop it increases that of
+// one message.
 func TestNoOmission(t *testing.T) {
 	t.Parallel()
 	const stall = 600 * time.Millisecond
@@ -42,8 +41,8 @@ func TestNoOmission(t *testing.T) {
 	if !open.OK() {
 		t.Fatal(open.Targets[0].Problems())
 	}
-	// 300 of 1000 messages were due in the stall. The one in their midst waited half
-	// of it: so did 15 of 100, or longer. Nothing that the machine does makes it less.
+	// 300 of 1000 messages were due in the stall. Half of them, 15 of 100, waited for half
+	// of it or longer. A busy machine can only make that more.
 	l := open.Targets[0].Rounds[0].Latency
 	if l.Max < stall || l.P90 < stall/4 {
 		t.Errorf("open loop: p90 %v, max %v", l.P90, l.Max)
@@ -59,7 +58,8 @@ func TestNoOmission(t *testing.T) {
 	}
 }
 
-// TestBlocked: the same where the server does not even read, and the writer waits.
+// TestBlocked checks the same for a server that does not read, so the client's write
+// waits.
 func TestBlocked(t *testing.T) {
 	t.Parallel()
 	const stall = 600 * time.Millisecond

@@ -2,9 +2,7 @@ package load_test
 
 import (
 	"compress/flate"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -18,13 +16,13 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-func inflate(packed []byte) (string, error) {
-	b, err := io.ReadAll(flate.NewReader(strings.NewReader(string(packed) + "\x00\x00\xff\xff\x01\x00\x00\xff\xff")))
+func inflate(compressed []byte) (string, error) {
+	b, err := io.ReadAll(flate.NewReader(strings.NewReader(string(compressed) + "\x00\x00\xff\xff\x01\x00\x00\xff\xff")))
 	return string(b), err
 }
 
-// after echoes some messages rightly and then does something else with one.
-func after(n int, deed func(*wstest.Peer, wstest.Frame)) func(*wstest.Peer) {
+// after is a server that echoes n messages and calls then with the next one.
+func after(n int, then func(*wstest.Peer, wstest.Frame)) func(*wstest.Peer) {
 	return func(p *wstest.Peer) {
 		for i := 0; ; i++ {
 			f, err := p.Recv()
@@ -32,8 +30,8 @@ func after(n int, deed func(*wstest.Peer, wstest.Frame)) func(*wstest.Peer) {
 				return
 			}
 			if i == n {
-				deed(p, f)
-				_, _ = p.End(soon) // the client is to end it
+				then(p, f)
+				_, _ = p.End(soon) // the client ends the connection
 				return
 			}
 			f.Masked = false
@@ -42,7 +40,7 @@ func after(n int, deed func(*wstest.Peer, wstest.Frame)) func(*wstest.Peer) {
 	}
 }
 
-// says answers the handshake with these bytes.
+// says is a server that answers the handshake with these bytes.
 func says(answer string) func(*wstest.Peer) {
 	return func(p *wstest.Peer) {
 		if _, err := p.ReadRequest(); err == nil {
@@ -53,7 +51,7 @@ func says(answer string) func(*wstest.Peer) {
 	}
 }
 
-// accepts answers it as it should be, but for these fields.
+// accepts is a server that accepts the handshake with one wrong field.
 func accepts(name, value string) func(*wstest.Peer) {
 	return func(p *wstest.Peer) {
 		if p.Accept(http.Header{name: {value}}) == nil {
@@ -62,23 +60,8 @@ func accepts(name, value string) func(*wstest.Peer) {
 	}
 }
 
-// certified has a certificate with these names alone.
-func certified(t *testing.T, names ...string) *tls.Config {
-	t.Helper()
-	config, _ := wstest.TLS()
-	own := config.Certificates[0]
-	template := *own.Leaf
-	template.DNSNames, template.IPAddresses = names, nil
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, own.Leaf.PublicKey, own.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.Certificates = []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: own.PrivateKey}}
-	return config
-}
-
-// TestNoWebSocket: what cannot be talked to is told, in one sentence, and does not
-// take long.
+// TestNoWebSocket checks that each failure to open a connection is reported in one
+// sentence, and soon.
 func TestNoWebSocket(t *testing.T) {
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -89,7 +72,7 @@ func TestNoWebSocket(t *testing.T) {
 		return func(t *testing.T) string { return wstest.ServeRaw(t, nil, handle) }
 	}
 	named := func(names ...string) func(*testing.T) string {
-		return func(t *testing.T) string { return wstest.ServeRaw(t, certified(t, names...), wstest.Echo) }
+		return func(t *testing.T) string { return wstest.ServeRaw(t, wstest.TLSFor(names...), wstest.Echo) }
 	}
 	asking := load.Plan{TLS: &tls.Config{ServerName: "a.example"}}
 	is := func(url string) func(*testing.T) string { return func(*testing.T) string { return url } }
@@ -151,7 +134,7 @@ func TestNoWebSocket(t *testing.T) {
 	}
 }
 
-// TestRequest: what the server is asked.
+// TestRequest checks the request that the server receives.
 func TestRequest(t *testing.T) {
 	requests := make(chan *http.Request, 1)
 	url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {

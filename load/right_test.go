@@ -20,7 +20,7 @@ import (
 // soon is how long a test waits for what must happen. The machine may be busy.
 const soon = 30 * time.Second
 
-// quick is p with short times.
+// quick returns p with short times.
 func quick(p load.Plan) load.Plan {
 	p.Rounds = max(p.Rounds, 1)
 	p.Warmup = cmp.Or(p.Warmup, 20*time.Millisecond)
@@ -36,7 +36,7 @@ func quick(p load.Plan) load.Plan {
 	return p
 }
 
-// run is load.Run for a plan that makes sense.
+// run calls load.Run with a valid plan.
 func run(t *testing.T, p load.Plan, urls ...string) *load.Report {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*soon)
@@ -46,12 +46,12 @@ func run(t *testing.T, p load.Plan, urls ...string) *load.Report {
 		t.Fatal(err)
 	}
 	if ctx.Err() != nil {
-		t.Fatal("it did not end by itself")
+		t.Fatal("the run did not end in time")
 	}
 	return r
 }
 
-// serve is the server of this project on loopback, for the rest of the test.
+// serve starts the server of this project on loopback, until the end of the test.
 func serve(t *testing.T, secure bool, o server.Options) (url string) {
 	t.Helper()
 	o.ReadLimit = 128 << 20
@@ -80,8 +80,8 @@ func serve(t *testing.T, secure bool, o server.Options) (url string) {
 	return url
 }
 
-// TestRight: with a server that is right, everything comes back right, whatever is
-// sent, and each connection is ended well.
+// TestRight checks that a correct server has no failures, with every kind of message, and
+// that each connection ends with a closing handshake.
 func TestRight(t *testing.T) {
 	_, trusting := wstest.TLS()
 	for name, test := range map[string]struct {

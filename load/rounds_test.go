@@ -11,13 +11,13 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestWarmup: what happens before the time that is measured is not in the figures.
+// TestWarmup checks that the figures do not contain the warm-up.
 func TestWarmup(t *testing.T) {
 	t.Parallel()
 	const stall = time.Second
 	url := wstest.Serve(t, stalling(0, stall))
 	var max time.Duration
-	for range 5 { // a machine that stands still looks like the server
+	for range 5 { // a pause of the machine looks like one of the server
 		r := run(t, load.Plan{Connections: 1, Warmup: 3 * stall / 2, Duration: stall / 2}, url)
 		if !r.OK() {
 			t.Fatal(r.Targets[0].Problems())
@@ -29,7 +29,8 @@ func TestWarmup(t *testing.T) {
 	t.Errorf("the latency is up to %v", max)
 }
 
-// TestRounds: servers take turns, and are compared; progress only grows.
+// TestRounds checks that servers take turns and are compared, and that progress only
+// grows.
 func TestRounds(t *testing.T) {
 	t.Parallel()
 	var order []string
@@ -49,7 +50,7 @@ func TestRounds(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	if done != 1 || len(order) != 10 {
-		t.Errorf("at the end %v of it was done, in %d turns", done, len(order))
+		t.Errorf("got progress %v in %d turns at the end", done, len(order))
 	}
 	for i, url := range order {
 		if want := []string{first, second}[i%2]; url != want {
@@ -59,7 +60,7 @@ func TestRounds(t *testing.T) {
 	if r.Targets[0].Ratios != nil || len(r.Targets[1].Ratios) != len(load.Figures) {
 		t.Errorf("the ratios are %v and %v", r.Targets[0].Ratios, r.Targets[1].Ratios)
 	}
-	// Where the machine stood still, a round has no figures.
+	// After a pause of the machine, a round may have no figures.
 	if ratio := r.Targets[1].Ratios["rate"]; ratio.Rounds == 5 && (ratio.Low > ratio.Median || ratio.Median > ratio.High) {
 		t.Errorf("%+v", ratio)
 	}

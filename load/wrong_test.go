@@ -13,13 +13,13 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestWrong: what goes wrong later on is told as well, and counted.
+// TestWrong checks that each fault of a server after the handshake is reported and counted.
 func TestWrong(t *testing.T) {
 	text := func(f func(string) []wstest.Frame) func(*wstest.Peer, wstest.Frame) {
 		return func(p *wstest.Peer, got wstest.Frame) { _ = p.Send(f(string(got.Payload))...) }
 	}
 	for name, test := range map[string]struct {
-		deed func(*wstest.Peer, wstest.Frame)
+		then func(*wstest.Peer, wstest.Frame)
 		want string
 	}{
 		"a byte": {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.TextFrame(s[:20] + "\xff" + s[21:])} }),
@@ -80,7 +80,7 @@ func TestWrong(t *testing.T) {
 				if strings.Contains(test.want, "sent no echo") {
 					plan.Timeout = 500 * time.Millisecond
 				}
-				r := run(t, plan, wstest.Serve(t, after(5, test.deed)))
+				r := run(t, plan, wstest.Serve(t, after(5, test.then)))
 				target := r.Targets[0]
 				if len(target.Failures) == 0 || r.OK() {
 					t.Fatalf("%+v", target)
@@ -104,7 +104,7 @@ func TestWrong(t *testing.T) {
 	}
 }
 
-// TestSwapped: two messages in each other's place are noticed.
+// TestSwapped checks that swapped echoes are noticed.
 func TestSwapped(t *testing.T) {
 	url := wstest.Serve(t, func(p *wstest.Peer) {
 		a, err := p.Recv()
@@ -125,8 +125,8 @@ func TestSwapped(t *testing.T) {
 	}
 }
 
-// TestUnasked: what comes after the last message is noticed, too.
-func TestUnasked(t *testing.T) {
+// TestUnsolicited checks that a message after the last echo is noticed.
+func TestUnsolicited(t *testing.T) {
 	url := wstest.Serve(t, func(p *wstest.Peer) {
 		_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Echo: true, NoClose: true, Each: func(f wstest.Frame) {
 			if f.Opcode == wstest.Close {
@@ -140,7 +140,7 @@ func TestUnasked(t *testing.T) {
 	}
 }
 
-// TestWrongCompression: a compressed message that is not what was sent.
+// TestWrongCompression checks compressed messages that differ from those sent.
 func TestWrongCompression(t *testing.T) {
 	for name, payload := range map[string]string{
 		"corrupt": "\xff\xff\xff",
@@ -167,8 +167,8 @@ func TestWrongCompression(t *testing.T) {
 	}
 }
 
-// TestOneOfTwo: a server that is not there does not keep the other from being
-// measured.
+// TestOneOfTwo checks that a server that cannot be reached does not stop the measuring of
+// the other.
 func TestOneOfTwo(t *testing.T) {
 	missing := wstest.ServeRaw(t, nil, says("HTTP/1.1 404 Not Found\r\n\r\n"))
 	r := run(t, load.Plan{Rounds: 2}, missing, serve(t, false, server.Options{}))
@@ -176,6 +176,6 @@ func TestOneOfTwo(t *testing.T) {
 		t.Errorf("%+v and %+v", r.Targets[0], r.Targets[1])
 	}
 	if len(r.Targets[1].Ratios) != 0 {
-		t.Errorf("there is nothing to compare with, and the ratios are %v", r.Targets[1].Ratios)
+		t.Errorf("got the ratios %v, want none, because the first server has no figures", r.Targets[1].Ratios)
 	}
 }

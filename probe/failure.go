@@ -16,7 +16,7 @@ import (
 	"example.com/wsecho/internal/handshake"
 )
 
-// A fault is a cause in words of this package.
+// A fault is a cause with a text of this package.
 type fault struct {
 	text  string
 	cause error // nil if there is no other error

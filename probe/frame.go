@@ -8,14 +8,14 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// kept is the length of the part of a message that is compared or shown.
-const kept = 4 << 10
+// maxKept is the length of the part of a message that is compared or shown.
+const maxKept = 4 << 10
 
 // A message is a whole message, its first fragments, or a control frame.
 type message struct {
 	opcode byte
 	open   bool   // a continuation is to come
-	bytes  []byte // the first kept bytes
+	bytes  []byte // the first maxKept bytes
 	length uint64
 }
 
@@ -68,7 +68,7 @@ func (c *conn) frame() (message, error) {
 	}
 	if c.budget != nil {
 		if c.budget.frames--; c.budget.frames < 0 {
-			return message{}, faultf("%d frames came, and what was asked for was not among them", maxFrames)
+			return message{}, faultf("%d frames came, and the echo was not among them", maxFrames)
 		}
 	}
 	if h.Opcode() >= frame.Close {
@@ -88,12 +88,12 @@ func (c *conn) frame() (message, error) {
 	}
 	m.open = !h.Fin()
 	m.length += h.Length
-	look := make([]byte, min(h.Length, kept-uint64(len(m.bytes))))
-	if _, err := io.ReadFull(c.br, look); err != nil {
+	part := make([]byte, min(h.Length, maxKept-uint64(len(m.bytes))))
+	if _, err := io.ReadFull(c.br, part); err != nil {
 		return message{}, err
 	}
-	m.bytes = append(m.bytes, look...)
-	_, err = io.CopyN(io.Discard, c.br, int64(h.Length)-int64(len(look)))
+	m.bytes = append(m.bytes, part...)
+	_, err = io.CopyN(io.Discard, c.br, int64(h.Length)-int64(len(part)))
 	return *m, err
 }
 

@@ -12,7 +12,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// written is a connection that takes what is written, and nothing else.
+// A written is a connection that records all writes. Reads return io.EOF.
 type written struct {
 	net.Conn
 	bytes.Buffer
@@ -21,8 +21,8 @@ type written struct {
 func (w *written) Write(b []byte) (int, error) { return w.Buffer.Write(b) }
 func (w *written) Read([]byte) (int, error)    { return 0, io.EOF }
 
-// FuzzFrames: whatever comes, what is kept of it is bounded, and it ends with a
-// fault or with the stream. What is written are whole pongs, masked.
+// FuzzFrames checks that any input keeps a bounded part of each message, and ends with a
+// fault or with the end of the stream. The only output is whole, masked pongs.
 func FuzzFrames(f *testing.F) {
 	f.Add(wstest.TextFrame("hello").Append(nil), true)
 	f.Add(wstest.PingFrame("?").Append(wstest.TextFrame("a").Open().Append(nil)), true)
@@ -43,7 +43,7 @@ func FuzzFrames(f *testing.F) {
 				}
 				break
 			}
-			if len(m.bytes) > kept || m.length < uint64(len(m.bytes)) || m.open {
+			if len(m.bytes) > maxKept || m.length < uint64(len(m.bytes)) || m.open {
 				t.Errorf("%d bytes of %d, open: %v", len(m.bytes), m.length, m.open)
 			}
 			if m.opcode == frame.Close {

@@ -12,7 +12,7 @@ import (
 	"example.com/wsecho/internal/handshake"
 )
 
-// DefaultTimeout is what a zero Options.Timeout means.
+// DefaultTimeout is the default of Options.Timeout.
 const DefaultTimeout = 5 * time.Second
 
 // A Timeout that is shorter or longer is a mistake.
@@ -21,71 +21,70 @@ const (
 	maxTimeout = 1000 * time.Hour
 )
 
-// Options say what is asked. The zero Options are ready to use.
+// Options configure a probe. The zero value is ready to use.
 type Options struct {
-	// Timeout is the time for all steps together. Zero means DefaultTimeout; less than
-	// a millisecond or more than 1000 hours is refused. A deadline of the context that comes sooner counts
-	// in its place.
+	// Timeout is the time for all steps together. Zero means DefaultTimeout. Run refuses
+	// less than a millisecond and more than 1000 hours. An earlier deadline of the context
+	// replaces it.
 	Timeout time.Duration
 
-	// Ping asks for a pong (RFC 6455, section 5.5.3) and not for an echo, for
-	// servers that are not to be sent messages, or send none back.
+	// Ping sends a ping (RFC 6455, section 5.5.3) instead of a message, for servers that
+	// do not echo or must not receive messages.
 	Ping bool
 
-	// Header is sent with the handshake, Origin and Host among it. What belongs to
-	// the handshake itself is not taken from here.
+	// Header is sent with the opening handshake. It may contain Origin and Host. Run
+	// ignores the fields that belong to the handshake itself.
 	Header http.Header
 
-	// Subprotocols are offered in this order. Where there are any, the server has
-	// to choose one of them, though RFC 6455 lets it choose none.
+	// Subprotocols are offered in this order. If there are any, the server must choose
+	// one of them. RFC 6455 lets it choose none.
 	Subprotocols []string
 
-	// TLS is for wss; nil trusts the system's roots. It is not changed.
+	// TLS is for wss. Nil trusts the system's roots. Run does not change it.
 	TLS *tls.Config
 }
 
-// A Report is what a probe has seen, up to the step that failed.
+// A Report is the result of a probe, up to the step that failed.
 type Report struct {
-	// URL is what was asked, without a password.
+	// URL is the URL of the server, without a password.
 	URL string
-	// Steps are those that went well, in their order; that of TLS is only there
-	// for wss.
+	// Steps are the steps that succeeded, in their order. TLS is there only for wss.
 	Steps []Timing
-	// Took is the time of all steps, the failed one included.
+	// Took is the time of all steps, with the failed one.
 	Took time.Duration
-	// Remote is the address that was connected to, such as 192.0.2.1:443; empty
-	// if none was.
+	// Remote is the address of the server, such as 192.0.2.1:443. It is empty without a
+	// connection.
 	Remote string
-	// TLS is the state of TLS; nil without TLS.
+	// TLS is the state of TLS, nil without TLS.
 	TLS *tls.ConnectionState
-	// Status is that of the answer to the handshake, 101 or otherwise; 0 if there
-	// was none.
+	// Status is the status of the response to the handshake, 0 without a response.
 	Status int
-	// Subprotocol is what the server has chosen; empty is none.
+	// Subprotocol is the server's choice, empty for none.
 	Subprotocol string
-	// Others is how many messages came besides the echo, up to it.
+	// Others counts the messages before the echo.
 	Others int
-	// CloseCode is that of the server's close frame: 1005 if that had none, 0 if
-	// there was no close frame.
+	// CloseCode is the code of the server's close frame: 1005 for a close frame without a
+	// code, 0 for none.
 	CloseCode int
 }
 
-// Run asks the server at a ws:// or wss:// URL whether it works, and returns nil if
-// so. It returns when that is known, at the deadline or a little later, or at once
-// when ctx ends. Several calls may run at the same time. Nothing goes on after it has
-// returned, save for a look-up in the system's C library, where Go uses that.
+// Run checks the server at a ws:// or wss:// URL. It returns nil if the server works. It
+// blocks until the result is known, until shortly after the deadline, or until ctx ends.
+// Run may be called concurrently. It leaves no goroutine behind, except a name lookup in
+// the system's C library if Go uses that one.
 //
-// The error is an [*Error], or else it is about the arguments, and nothing was sent;
-// it then names the field of Options. The Report is good as far as it goes.
+// The error is an [*Error], or it says that an argument is not valid and names the field
+// of Options. In the second case Run has sent nothing. The Report is filled as far as the
+// probe came.
 //
-// Other messages than the echo may come before it, up to 10,000 frames and 16 MiB.
-// One that has half of the random part of what was sent is taken for a wrong echo.
+// Other messages may come before the echo, up to 10,000 frames and 16 MiB. A message that
+// contains half of the random part counts as a wrong echo.
 //
-// The server has to answer the close frame, which says 1000, with 1000 or with none
-// (RFC 6455, section 5.5.1). Every other code is a failure, for it says that the
-// server was about to go away, or that something was wrong. So is an end without a
-// close frame. Whether the server then ends TCP is not looked at; that it does so is
-// waited for up to a second, so as not to leave it with a broken connection.
+// The probe sends a close frame with 1000. The server must answer with 1000 or without a
+// code (RFC 6455, section 5.5.1). Another code is a failure, because it says that the
+// server goes away or found an error. An end without a close frame is a failure too. Run
+// then waits up to a second for the server to close TCP. If it does not, that is no
+// failure.
 func Run(ctx context.Context, rawURL string, o Options) (Report, error) {
 	u, err := handshake.ParseURL(rawURL)
 	if err != nil {
@@ -110,15 +109,15 @@ func Run(ctx context.Context, rawURL string, o Options) (Report, error) {
 	return p.report, err
 }
 
-// probing is one run.
+// A probing is one call of Run.
 type probing struct {
 	url      *url.URL
 	o        Options
 	deadline time.Time
 	report   Report
 
-	conn *conn  // nil before Connect is done
-	note string // what an Error about the deadline says besides
+	conn *conn  // nil before the step Connect
+	note string // the end of an Error about the deadline
 }
 
 func (p *probing) run(ctx context.Context, limit time.Duration) error {
@@ -144,7 +143,7 @@ func (p *probing) run(ctx context.Context, limit time.Duration) error {
 	return nil
 }
 
-// check says what makes no sense.
+// check returns an error that names a wrong field.
 func (o *Options) check() error {
 	if o.Timeout < minTimeout || o.Timeout > maxTimeout {
 		return fmt.Errorf("probe: %w", handshake.WrongField("Timeout", "%v is not from %v to %v", o.Timeout, minTimeout, maxTimeout))

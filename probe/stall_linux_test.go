@@ -9,8 +9,8 @@ import (
 	"example.com/wsecho/probe"
 )
 
-// TestConnectStalls: a queue of connections that is full lets the kernel drop what
-// asks for another.
+// TestConnectStalls connects to a listener whose queue is full, so the kernel drops the
+// SYN.
 func TestConnectStalls(t *testing.T) {
 	t.Parallel()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
@@ -29,7 +29,7 @@ func TestConnectStalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
-	first, err := net.Dial("tcp", addr) // it is the queue
+	first, err := net.Dial("tcp", addr) // fills the queue
 	if err != nil {
 		t.Fatal(err)
 	}

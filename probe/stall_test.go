@@ -17,19 +17,18 @@ import (
 )
 
 const (
-	patience = 20 * time.Second        // for what should take a moment, on a busy machine
-	short    = 1500 * time.Millisecond // enough to come to any step
-	every    = 20 * time.Millisecond   // a byte of what drips
+	patience = 20 * time.Second        // bounds each wait of a test that passes
+	short    = 1500 * time.Millisecond // long enough to reach any step
+	every    = 20 * time.Millisecond   // between two bytes of a slow server
 )
 
-// stalls are servers that are never done with a step. With TLS, what is a server's
-// alone is the same.
+// stalls are servers that never complete a step, with and without TLS.
 var stalls = map[string]struct {
 	step   probe.Step
-	handle func(*wstest.Peer) // nil: one that does not read
-	raw    bool               // the handshake is handle's, too
+	handle func(*wstest.Peer) // nil: it does not read
+	raw    bool               // handle answers the handshake too
 	o      probe.Options
-	what   string // in the error
+	what   string // a pattern for the error
 }{
 	"no answer": {step: probe.Handshake, raw: true, what: "did not open a WebSocket: "},
 	"half an answer": {step: probe.Handshake, raw: true, handle: func(p *wstest.Peer) {
@@ -100,7 +99,7 @@ var stalls = map[string]struct {
 	})},
 }
 
-// echoed is a server that works up to the echo.
+// echoed is a server that echoes one message and then calls then.
 func echoed(then func(*wstest.Peer)) func(*wstest.Peer) {
 	return func(p *wstest.Peer) {
 		if f, err := p.Recv(); err == nil && p.Send(wstest.TextFrame(string(f.Payload))) == nil {
@@ -109,8 +108,8 @@ func echoed(then func(*wstest.Peer)) func(*wstest.Peer) {
 	}
 }
 
-// TestStalls: whatever a server stalls at, the probe ends at its deadline and says
-// at which step.
+// TestStalls checks that the probe of a server that stalls ends at its deadline, with the
+// step at which it stalled.
 func TestStalls(t *testing.T) {
 	server, client := wstest.TLS()
 	for name, test := range stalls {
@@ -145,7 +144,7 @@ func TestStalls(t *testing.T) {
 		})
 		stalled(t, "wss"+strings.TrimPrefix(url, "ws"), probe.TLS, "", probe.Options{})
 	})
-	t.Run("an answer that is no 101, and its body", func(t *testing.T) { // that it is no 101 is known by then
+	t.Run("an answer that is no 101, and its body", func(t *testing.T) { // the status fails the step before the body does
 		t.Parallel()
 		url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
 			if _, err := p.ReadRequest(); err == nil {
@@ -157,7 +156,7 @@ func TestStalls(t *testing.T) {
 		_, err := probe.Run(t.Context(), url, probe.Options{Timeout: patience})
 		is(t, err, probe.Handshake, `: the answer is 503 Service Unavailable: "a+"$`)
 		if took := time.Since(began); took > patience/2 {
-			t.Errorf("it took %v", took)
+			t.Errorf("took %v", took)
 		}
 	})
 }
@@ -170,19 +169,19 @@ func stalled(t *testing.T, url string, step probe.Step, what string, o probe.Opt
 	r, err := probe.Run(t.Context(), url, o)
 	took := time.Since(began)
 	if took < o.Timeout-100*time.Millisecond || took > o.Timeout+2*time.Second {
-		t.Errorf("it took %v, and the deadline was %v", took, o.Timeout)
+		t.Errorf("took %v, want %v", took, o.Timeout)
 	}
 	is(t, err, step, what)
 	var e *probe.Error
 	if !errors.As(err, &e) || !e.Timeout() || !errors.Is(err, os.ErrDeadlineExceeded) || !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		t.Errorf("%v is not the deadline's", err)
+		t.Errorf("got %v, want the error of a deadline", err)
 	}
 	if n := len(r.Steps); n > 0 && r.Steps[n-1].Step >= step {
-		t.Errorf("the step %v went well, it says", r.Steps[n-1].Step)
+		t.Errorf("the report says that the step %v succeeded", r.Steps[n-1].Step)
 	}
 }
 
-// is fails the test if err is not that of this step, and does not match.
+// is fails the test unless err is an Error of this step that matches the pattern.
 func is(t *testing.T, err error, step probe.Step, pattern string) {
 	t.Helper()
 	t.Log(err)
@@ -198,22 +197,23 @@ func is(t *testing.T, err error, step probe.Step, pattern string) {
 }
 
 // TestResolverStalls checks that the name is looked up within the same deadline. It is
-// not parallel, because it replaces the resolver of all.
+// not parallel, because it replaces net.DefaultResolver.
 func TestResolverStalls(t *testing.T) {
-	mute, err := net.ListenPacket("udp", "127.0.0.1:0")
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer mute.Close()
+	defer silent.Close()
 	former := net.DefaultResolver
 	defer func() { net.DefaultResolver = former }()
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", mute.LocalAddr().String())
+		return new(net.Dialer).DialContext(ctx, "udp", silent.LocalAddr().String())
 	}}
 	stalled(t, "ws://somewhere.example/", probe.Connect, "^cannot connect: no whole answer within ", probe.Options{Timeout: 300 * time.Millisecond})
 }
 
-// TestCancelled: what the caller ends is told as that, at every step, and at once.
+// TestCancelled checks that a probe ends at once when its context does, at every step, and
+// that the error says so.
 func TestCancelled(t *testing.T) {
 	server, client := wstest.TLS()
 	why := errors.New("the caller's reason")
@@ -257,10 +257,10 @@ func TestCancelled(t *testing.T) {
 			_, err := probe.Run(ctx, strings.Replace(url, "ws:", "wss:", 1), probe.Options{Timeout: 2 * patience, TLS: client})
 			is(t, err, test.step, `^interrupted \(at the step `+name+`\): the caller's reason$`)
 			if !errors.Is(err, context.Canceled) || !errors.Is(err, why) || errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("%v is not the caller's", err)
+				t.Errorf("got %v, want context.Canceled and the cause", err)
 			}
 			if took := time.Since(began); took > patience {
-				t.Errorf("it took %v", took)
+				t.Errorf("took %v", took)
 			}
 		})
 	}
@@ -279,7 +279,7 @@ func TestCancelled(t *testing.T) {
 		_, err := probe.Run(ctx, url, probe.Options{Timeout: patience})
 		is(t, err, probe.Echo, `no whole answer within the 1\.[45]\d*s of the probe$`)
 		if took := time.Since(began); took > short+2*time.Second {
-			t.Errorf("it took %v", took)
+			t.Errorf("took %v", took)
 		}
 	})
 }

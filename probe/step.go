@@ -7,26 +7,26 @@ import (
 	"time"
 )
 
-// A Step is a part of what a probe does, in the order in which it does them.
+// A Step is a step of a probe. The probe performs them in the order of their values.
 type Step int
 
 const (
-	// Connect is finding the address of a name, and TCP.
+	// Connect is the name lookup and TCP.
 	Connect Step = iota + 1
-	// TLS is its handshake, certificate included; only for wss.
+	// TLS is the handshake of TLS with the check of the certificate. Only wss has it.
 	TLS
 	// Handshake is the opening handshake (RFC 6455, section 4).
 	Handshake
-	// Echo is a message and its echo, or with Options.Ping a ping and its pong.
+	// Echo is a message and its echo. With Options.Ping it is a ping and its pong.
 	Echo
-	// Close is the close handshake (RFC 6455, section 7.1.2), up to the server's
-	// close frame.
+	// Close is the closing handshake (RFC 6455, section 7.1.2), up to the server's close
+	// frame.
 	Close
 )
 
 var names = [...]string{Connect: "connect", TLS: "TLS", Handshake: "handshake", Echo: "echo", Close: "close"}
 
-// String is such as "handshake".
+// String returns the name of the step, such as "handshake".
 func (s Step) String() string {
 	if s < Connect || s > Close {
 		return fmt.Sprintf("step %d", int(s))
@@ -34,29 +34,29 @@ func (s Step) String() string {
 	return names[s]
 }
 
-// A Timing is how long a step took that went well.
+// A Timing is the duration of a step that succeeded.
 type Timing struct {
 	Step Step
 	Took time.Duration
 }
 
-// An Error is why the server does not work, or why that could not be found out.
+// An Error is the reason why a server does not work, or why the probe could not tell.
 type Error struct {
-	// Step is the one that failed, or that was going on when the context ended. It is
-	// TLS, too, where a later step has met an alert of TLS, such as that for a client's
+	// Step is the step that failed, or that was in progress when the context ended. It is
+	// TLS if a later step received an alert of TLS, such as that for a client's
 	// certificate.
 	Step Step
-	// Err is the cause, in words that go on from those for the step. It wraps what
-	// the system said. Where the deadline has passed, errors.Is finds
-	// os.ErrDeadlineExceeded and context.DeadlineExceeded in it; where the caller's
-	// context was cancelled, context.Canceled and the context's cause.
+	// Err is the cause. Its text continues the text for the step. It wraps the error of
+	// the system. If the deadline has passed, it wraps os.ErrDeadlineExceeded and
+	// context.DeadlineExceeded. If the caller's context was cancelled, it wraps
+	// context.Canceled and the context's cause.
 	Err error
 
 	what string
 }
 
-// Error is a sentence without its subject: did not open a WebSocket: the answer is
-// 403 Forbidden. What the server has said is quoted in it.
+// Error returns a sentence without its subject: did not open a WebSocket: the answer is
+// 403 Forbidden. It quotes the words of the server.
 func (e *Error) Error() string { return e.what + ": " + e.Err.Error() }
 
 // Unwrap returns Err.
@@ -65,7 +65,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Timeout reports whether the deadline has passed.
 func (e *Error) Timeout() bool { return errors.Is(e.Err, os.ErrDeadlineExceeded) }
 
-// failed is the beginning of the sentence that says so.
+// failed returns the beginning of the sentence about the failure of the step.
 func (s Step) failed(ping bool) string {
 	switch s {
 	case Connect:

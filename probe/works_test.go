@@ -22,8 +22,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// serve serves an echo for the test, and returns its URL and how its connections
-// have ended, once stopped.
+// serve starts an echo server. It returns its URL, and a function that stops it and
+// returns the outcomes of its connections.
 func serve(t *testing.T, secure bool, o server.Options) (url string, stop func() []server.Outcome) {
 	t.Helper()
 	var mu sync.Mutex
@@ -61,8 +61,7 @@ func serve(t *testing.T, secure bool, o server.Options) (url string, stop func()
 	return url, stop
 }
 
-// TestWorks: a server that works is said to, and has a connection that ended as it
-// should.
+// TestWorks checks servers that work, from both sides.
 func TestWorks(t *testing.T) {
 	_, client := wstest.TLS()
 	for name, test := range map[string]struct {
@@ -106,14 +105,14 @@ func TestWorks(t *testing.T) {
 			}
 			ends := stop()
 			if len(ends) != 1 || ends[0].Kind != ending.Normal {
-				t.Errorf("the server says %v", ends)
+				t.Errorf("got the outcomes %v, want one normal", ends)
 			}
 		})
 	}
 }
 
-// TestPeculiar: a server may do more than echo.
-func TestPeculiar(t *testing.T) {
+// TestMoreThanEcho checks servers that send more than echoes.
+func TestMoreThanEcho(t *testing.T) {
 	text := wstest.TextFrame
 	for name, test := range map[string]struct {
 		handle func(*wstest.Peer)
@@ -126,15 +125,15 @@ func TestPeculiar(t *testing.T) {
 			_ = p.Send(wstest.Fragments(wstest.Text, "a", "", "b")...)
 			wstest.Echo(p)
 		}, code: 1000, others: 3},
-		"an echo in fragments, with a ping inside": {handle: deedsOpen(func(p *wstest.Peer, s string) {
+		"an echo in fragments, with a ping inside": {handle: received(func(p *wstest.Peer, s string) {
 			f := wstest.Fragments(wstest.Text, s[:5], "", s[5:])
-			_ = p.Send(f[0], wstest.PingFrame(""), f[1], wstest.PongFrame("unasked"), f[2])
+			_ = p.Send(f[0], wstest.PingFrame(""), f[1], wstest.PongFrame("unsolicited"), f[2])
 		}), code: 1000},
-		"no code": {handle: deedsOpen(func(p *wstest.Peer, s string) {
+		"no code": {handle: received(func(p *wstest.Peer, s string) {
 			_ = p.Send(text(s), text("more"), wstest.PingFrame("late"), wstest.CloseFrame(0, ""))
 		}), code: 1005},
 		"pongs and messages": {handle: func(p *wstest.Peer) {
-			_ = p.Send(wstest.PongFrame("unasked"), text("one"), text("two"))
+			_ = p.Send(wstest.PongFrame("unsolicited"), text("one"), text("two"))
 			_, _ = p.Answer(context.Background(), wstest.AnswerOptions{})
 		}, ping: true, code: 1000, others: 2},
 	} {
@@ -152,19 +151,19 @@ func TestPeculiar(t *testing.T) {
 	}
 }
 
-// deedsOpen is for what a server does after its handshake.
-func deedsOpen(deed func(*wstest.Peer, string)) func(*wstest.Peer) {
+// received is a server that calls then with the first message.
+func received(then func(*wstest.Peer, string)) func(*wstest.Peer) {
 	return func(p *wstest.Peer) {
 		if f, err := p.Recv(); err == nil {
-			deed(p, string(f.Payload))
+			then(p, string(f.Payload))
 			_, _ = p.Answer(context.Background(), wstest.AnswerOptions{})
 		}
 	}
 }
 
-// TestAnnounced: answers of 1xx come before that which counts, and the first
-// message may come with it.
-func TestAnnounced(t *testing.T) {
+// TestInterim checks that the probe skips interim responses, and that a message may come
+// with the response.
+func TestInterim(t *testing.T) {
 	url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
 		r, err := p.ReadRequest()
 		if err != nil {
@@ -181,7 +180,7 @@ func TestAnnounced(t *testing.T) {
 	}
 }
 
-// TestRequest: what the server is asked.
+// TestRequest checks the request that the server receives.
 func TestRequest(t *testing.T) {
 	requests := make(chan *http.Request, 1)
 	url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
@@ -189,7 +188,7 @@ func TestRequest(t *testing.T) {
 			requests <- r
 		}
 	})
-	// A proxy that the environment names is not asked.
+	// Run ignores proxies of the environment.
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1/")
 	t.Setenv("ALL_PROXY", "http://127.0.0.1:1/")
 	o := probe.Options{Timeout: patience, Header: http.Header{
@@ -224,7 +223,7 @@ func TestRequest(t *testing.T) {
 		t.Errorf("got the key %q", key)
 	}
 	if !reflect.DeepEqual(o.Header, given) {
-		t.Errorf("it has changed the header: %v", o.Header)
+		t.Errorf("Run has changed the header: %v", o.Header)
 	}
 }
 

@@ -2,9 +2,7 @@ package probe_test
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"net"
 	"net/http"
 	"slices"
@@ -15,7 +13,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// says answers the handshake with these bytes.
+// says is a server that answers the handshake with these bytes.
 func says(answer string) func(*wstest.Peer) {
 	return func(p *wstest.Peer) {
 		if _, err := p.ReadRequest(); err == nil {
@@ -26,7 +24,7 @@ func says(answer string) func(*wstest.Peer) {
 	}
 }
 
-// accepts answers it as it should be, but for this field.
+// accepts is a server that accepts the handshake with one wrong field.
 func accepts(name, value string) func(*wstest.Peer) {
 	return func(p *wstest.Peer) {
 		if p.Accept(http.Header{name: {value}}) == nil {
@@ -35,7 +33,7 @@ func accepts(name, value string) func(*wstest.Peer) {
 	}
 }
 
-// sends sends these once the message has come.
+// sends is a server that answers the message with these frames.
 func sends(frames ...wstest.Frame) func(*wstest.Peer) {
 	return func(p *wstest.Peer) {
 		if p.Accept(nil) == nil {
@@ -46,25 +44,26 @@ func sends(frames ...wstest.Frame) func(*wstest.Peer) {
 	}
 }
 
-// changes sends what it makes of the message.
+// changes is a server that changes the message and sends it back.
 func changes(change func(string) wstest.Frame) func(*wstest.Peer) {
-	return deeds(func(p *wstest.Peer, message string) { _ = p.Send(change(message)) })
+	return receives(func(p *wstest.Peer, message string) { _ = p.Send(change(message)) })
 }
 
-// closes echoes, reads the close frame, and does something else than answer it.
-func closes(deed func(*wstest.Peer)) func(*wstest.Peer) {
+// closes is a server that echoes and calls then instead of answering the close frame.
+func closes(then func(*wstest.Peer)) func(*wstest.Peer) {
 	return func(p *wstest.Peer) {
 		if p.Accept(nil) == nil {
 			echoed(func(p *wstest.Peer) {
 				_, _ = p.Recv()
-				deed(p)
+				then(p)
 				_, _ = p.End(patience)
 			})(p)
 		}
 	}
 }
 
-// TestWrong: what is wrong is told at once, in one sentence, with its step.
+// TestWrong checks that each fault of a server is reported at once, in one sentence, with
+// its step.
 func TestWrong(t *testing.T) {
 	text := wstest.TextFrame
 	for name, test := range map[string]struct {
@@ -102,7 +101,7 @@ func TestWrong(t *testing.T) {
 		"another type":       {handle: changes(func(s string) wstest.Frame { return wstest.BinaryFrame([]byte(s)) }), step: probe.Echo, want: `: it came back as a binary message, and was text$`},
 		"another wrong type": {handle: changes(func(s string) wstest.Frame { return wstest.PongFrame(s) }), step: probe.Echo, want: `a pong came with another payload`, o: probe.Options{Timeout: short}},
 
-		"many messages":  {handle: sends(repeated(text("a"), 11_000)...), step: probe.Echo, want: `: 10000 frames came, and what was asked for was not among them$`},
+		"many messages":  {handle: sends(repeated(text("a"), 11_000)...), step: probe.Echo, want: `: 10000 frames came, and the echo was not among them$`},
 		"many fragments": {handle: sends(append([]wstest.Frame{text("a").Open()}, repeated(wstest.Frame{}, 11_000)...)...), step: probe.Echo, want: `: 10000 frames came`},
 		"large messages": {handle: sends(repeated(text(strings.Repeat("a", 1<<20)), 17)...), step: probe.Echo, want: `: more than 16777216 bytes of other messages came$`},
 		"many pongs":     {handle: sends(repeated(wstest.PongFrame("1"), 11_000)...), step: probe.Echo, want: `: 10000 frames came`, o: probe.Options{Ping: true}},
@@ -144,15 +143,15 @@ func TestWrong(t *testing.T) {
 				_, _ = p.End(patience)
 			}
 		}, step: probe.Echo, want: `: it ended the stream without a close frame$`},
-		"FIN in the echo": {handle: deeds(func(p *wstest.Peer, s string) {
+		"FIN in the echo": {handle: receives(func(p *wstest.Peer, s string) {
 			_ = p.SendRaw(text(s).Append(nil)[:20])
 			_ = p.FIN()
 		}), step: probe.Echo, want: `: it ended the stream without a close frame$`},
-		"FIN between fragments": {handle: deeds(func(p *wstest.Peer, s string) {
+		"FIN between fragments": {handle: receives(func(p *wstest.Peer, s string) {
 			_ = p.Send(text(s).Open()) // all of it is there, and the message is not over
 			_ = p.FIN()
 		}), step: probe.Echo, want: `: it ended the stream without a close frame$`},
-		"RST, no echo": {handle: deeds(func(p *wstest.Peer, _ string) { _ = p.RST() }), step: probe.Echo, want: `: it reset the connection$`},
+		"RST, no echo": {handle: receives(func(p *wstest.Peer, _ string) { _ = p.RST() }), step: probe.Echo, want: `: it reset the connection$`},
 
 		"FIN, no close frame": {handle: closes(func(p *wstest.Peer) { _ = p.FIN() }), step: probe.Close, want: `^did not close as it should: it ended the stream without a close frame$`},
 		"RST, no close frame": {handle: closes(func(p *wstest.Peer) { _ = p.RST() }), step: probe.Close, want: `: it reset the connection$`},
@@ -181,20 +180,20 @@ func TestWrong(t *testing.T) {
 				t.Errorf("it would reach the terminal: %q", err)
 			}
 			if r.Took > test.o.Timeout+2e9 {
-				t.Errorf("it took %v", r.Took)
+				t.Errorf("took %v", r.Took)
 			}
 		})
 	}
 }
 
-// deeds reads the message, and does something else than send it back.
-func deeds(deed func(*wstest.Peer, string)) func(*wstest.Peer) {
+// receives is a server that calls then with the message instead of echoing it.
+func receives(then func(*wstest.Peer, string)) func(*wstest.Peer) {
 	return func(p *wstest.Peer) {
 		if p.Accept(nil) != nil {
 			return
 		}
 		if f, err := p.Recv(); err == nil {
-			deed(p, string(f.Payload))
+			then(p, string(f.Payload))
 			_, _ = p.End(patience)
 		}
 	}
@@ -211,7 +210,7 @@ func repeated(f wstest.Frame, n int) []wstest.Frame {
 	return frames
 }
 
-// TestUnreachable: what is wrong before there is a server to speak of.
+// TestUnreachable checks the failures before the handshake.
 func TestUnreachable(t *testing.T) {
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -230,14 +229,14 @@ func TestUnreachable(t *testing.T) {
 		"no name":        {url: "ws://no-such-host.invalid/", step: probe.Connect, want: `^cannot connect: no-such-host\.invalid: `},
 		"unknown issuer": {url: secure, step: probe.TLS, want: `^TLS failed: .*certificate`},
 		"another's name": {url: secure, step: probe.TLS, want: `^TLS failed: .*elsewhere\.example`, o: named(client, "elsewhere.example")},
-		"red names":      {url: wstest.ServeRaw(t, certified(t, "\x1b[31mred.example"), wstest.Echo), step: probe.TLS, want: `^TLS failed: "[ -~]* \\x1b\[31mred\.example, not elsewhere\.example"$`, o: named(client, "elsewhere.example")},
-		"long names":     {url: wstest.ServeRaw(t, certified(t, slices.Repeat([]string{strings.Repeat("a", 60)}, 99)...), wstest.Echo), step: probe.TLS, want: `^TLS failed: [ -~]{200}…$`, o: named(client, "elsewhere.example")},
+		"red names":      {url: wstest.ServeRaw(t, wstest.TLSFor("\x1b[31mred.example"), wstest.Echo), step: probe.TLS, want: `^TLS failed: "[ -~]* \\x1b\[31mred\.example, not elsewhere\.example"$`, o: named(client, "elsewhere.example")},
+		"long names":     {url: wstest.ServeRaw(t, wstest.TLSFor(slices.Repeat([]string{strings.Repeat("a", 60)}, 99)...), wstest.Echo), step: probe.TLS, want: `^TLS failed: [ -~]{200}…$`, o: named(client, "elsewhere.example")},
 		"no TLS": {url: "wss" + strings.TrimPrefix(wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
 			_ = p.SendRaw([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
 			_, _ = p.End(patience)
 		}), "ws"), step: probe.TLS, want: `^TLS failed: the answer is not TLS$`},
 		"TLS that ends":         {url: "wss" + strings.TrimPrefix(wstest.ServeRaw(t, nil, func(p *wstest.Peer) { _ = p.FIN(); _, _ = p.End(patience) }), "ws"), step: probe.TLS, want: `^TLS failed: it ended the connection$`},
-		"our certificate":       {url: wstest.ServeRaw(t, asking(server), wstest.Echo), step: probe.TLS, want: `^TLS failed: .*certificate required$`, o: probe.Options{TLS: client}},
+		"our certificate":       {url: wstest.ServeRaw(t, demanding(server), wstest.Echo), step: probe.TLS, want: `^TLS failed: .*certificate required$`, o: probe.Options{TLS: client}},
 		"TLS, and no WebSocket": {url: "ws" + strings.TrimPrefix(secure, "wss"), step: probe.Handshake, want: `^did not open a WebSocket: `},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -246,36 +245,21 @@ func TestUnreachable(t *testing.T) {
 			r, err := probe.Run(t.Context(), test.url, test.o)
 			is(t, err, test.step, test.want)
 			if r.Took > patience+2e9 {
-				t.Errorf("it took %v", r.Took)
+				t.Errorf("took %v", r.Took)
 			}
 		})
 	}
 }
 
-// named is another name than the certificate's.
+// named returns options that expect this name in the certificate.
 func named(config *tls.Config, name string) probe.Options {
 	config = config.Clone()
 	config.ServerName = name
 	return probe.Options{TLS: config}
 }
 
-// certified has a certificate with these names alone.
-func certified(t *testing.T, names ...string) *tls.Config {
-	t.Helper()
-	config, _ := wstest.TLS()
-	own := config.Certificates[0]
-	template := *own.Leaf
-	template.DNSNames, template.IPAddresses = names, nil
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, own.Leaf.PublicKey, own.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config.Certificates = []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: own.PrivateKey}}
-	return config
-}
-
-// asking wants a certificate of the client, which has none.
-func asking(config *tls.Config) *tls.Config {
+// demanding returns a configuration that demands a certificate of the client.
+func demanding(config *tls.Config) *tls.Config {
 	config = config.Clone()
 	config.ClientAuth = tls.RequireAnyClientCert
 	return config

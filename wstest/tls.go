@@ -23,7 +23,17 @@ func TLS() (server, client *tls.Config) {
 	return &tls.Config{Certificates: []tls.Certificate{cert}}, &tls.Config{RootCAs: roots}
 }
 
+// TLSFor returns the configuration of a server whose certificate has these names only.
+func TLSFor(names ...string) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{newCertificate(names)}}
+}
+
 var certificate = sync.OnceValue(func() tls.Certificate {
+	return newCertificate([]string{"localhost"}, net.IPv4(127, 0, 0, 1), net.IPv6loopback)
+})
+
+// newCertificate makes a certificate and its key.
+func newCertificate(names []string, addrs ...net.IP) tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -38,8 +48,8 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
 		IsCA:                  true,
-		DNSNames:              []string{"localhost"},
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		DNSNames:              names,
+		IPAddresses:           addrs,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -50,4 +60,4 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 		panic(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
-})
+}
