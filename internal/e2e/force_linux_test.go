@@ -46,21 +46,21 @@ func TestFullForce(t *testing.T) {
 	if err := os.Link(program, program+"-tls"); err != nil {
 		t.Fatal(err)
 	}
-	others, last := first(t)
-	defer last()
-	spared := startTarget(t, program, others, hostile.Attack{})
+	others, restore := raisePriority(t)
+	defer restore()
+	untouched := startTarget(t, program, others, hostile.Attack{})
 	for _, a := range hostile.Attacks() {
 		t.Run(a.Name, func(t *testing.T) {
 			s := startTarget(t, program, others, a)
-			var first held
+			var first resources
 			for try := 1; ; try++ {
-				f := s.strike(t, spared, a)
+				f := s.measureAttack(t, untouched, a)
 				if try == 1 {
 					first = f.base
 				}
 				f.base = first
 				t.Logf("measured: try %d: %v", try, f)
-				bad := f.judge()
+				bad := f.violation()
 				if bad == "" {
 					break
 				}
@@ -125,7 +125,7 @@ func (s *target) park(t *testing.T) *wstest.Peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for start := time.Now(); !s.holds(t).Parks; time.Sleep(20 * time.Millisecond) {
+	for start := time.Now(); !s.resources(t).Parks; time.Sleep(20 * time.Millisecond) {
 		if time.Since(start) > waitLimit {
 			t.Fatal("a silent connection is not parked")
 		}
@@ -167,7 +167,7 @@ func (s *target) client(t *testing.T) (peer *wstest.Peer) {
 	var err error
 	s.near(func() {
 		if peer, err = s.dial(); err == nil {
-			err = trip(peer)
+			err = roundTrip(peer)
 		}
 	})
 	if err != nil {
@@ -176,36 +176,36 @@ func (s *target) client(t *testing.T) (peer *wstest.Peer) {
 	return peer
 }
 
-// strike runs the attack once and returns its measurements.
-func (s *target) strike(t *testing.T, spared *target, a hostile.Attack) (f force) {
+// measureAttack runs the attack once and returns its measurements.
+func (s *target) measureAttack(t *testing.T, untouched *target, a hostile.Attack) (f measurement) {
 	t.Helper()
-	good, other := s.client(t), spared.client(t)
+	good, other := s.client(t), untouched.client(t)
 	defer good.Close()
 	defer other.Close()
-	s.near(func() { f.quiet = look(t, s, good, quietTime, true) })
+	s.near(func() { f.quiet = measure(t, s, good, quietTime, true) })
 	if s.tls == nil {
 		defer s.park(t).Close()
 	}
-	f.base = s.holds(t)
+	f.base = s.resources(t)
 	f.conns = attackers + a.Files
 
 	peak := s.watch(t)
 	defer peak()
-	leave := attend(t, good)
+	leave := keepSending(t, good)
 	defer func() { leave() }()
-	var c *crowd
-	s.far(func() { c = newCrowd(leftOver, a.Name, s.addr, f.conns) })
+	var c *attackProcess
+	s.far(func() { c = startAttack(idlePriority, a.Name, s.addr, f.conns) })
 	defer func() { s.attackers += c.stop(t) }()
-	c.begin(t)
-	s.befall(t, c, a.Fault)
+	c.waitBegun(t)
+	s.injectFault(t, c, a.Fault)
 	began := time.Now()
 	leave()
-	var looking sync.WaitGroup
-	looking.Go(func() { f.spared = look(t, spared, other, attackTime, true) })
-	s.near(func() { f.beside = look(t, s, good, attackTime, !a.Full) })
-	looking.Wait()
+	var measuring sync.WaitGroup
+	measuring.Go(func() { f.untouched = measure(t, untouched, other, attackTime, true) })
+	s.near(func() { f.beside = measure(t, s, good, attackTime, !a.Full) })
+	measuring.Wait()
 	f.peak = peak()
-	leave = attend(t, good)
+	leave = keepSending(t, good)
 
 	if a.Fault == hostile.None {
 		s.attackers += c.stop(t)
@@ -216,8 +216,8 @@ func (s *target) strike(t *testing.T, spared *target, a hostile.Attack) (f force
 	s.client(t).Close()
 	f.next = time.Since(left)
 	for {
-		f.after = s.holds(t)
-		if f.over = time.Since(began); f.left() == "" || f.over > waitLimit {
+		f.after = s.resources(t)
+		if f.over = time.Since(began); f.leftover() == "" || f.over > waitLimit {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -231,18 +231,18 @@ func (s *target) strike(t *testing.T, spared *target, a hostile.Attack) (f force
 	return f
 }
 
-// befall injects the attack's fault, if it has one, while the attack runs.
-func (s *target) befall(t *testing.T, c *crowd, fault hostile.Fault) {
+// injectFault injects the attack's fault, if it has one, while the attack runs.
+func (s *target) injectFault(t *testing.T, c *attackProcess, fault hostile.Fault) {
 	t.Helper()
 	var err error
 	switch fault {
 	case hostile.None:
 		return
 	case hostile.Cut:
-		time.Sleep(underWay)
+		time.Sleep(rampUp)
 		err = s.path.Cut()
 	case hostile.Freeze:
-		time.Sleep(underWay)
+		time.Sleep(rampUp)
 		err = c.freeze()
 	}
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 // them the numbers of goroutines and descriptors and the heap are those from before.
 func TestNothingIsLeft(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	var log safe
+	var log syncBuffer
 	ended := make(chan int, 1)
 	go func() {
 		ended <- command.Run(ctx, "", []string{"--addr=127.0.0.1:0", "--compression=context-takeover", "--close-timeout=1s"}, io.Discard, &log)
@@ -33,12 +33,12 @@ func TestNothingIsLeft(t *testing.T) {
 			t.Fatalf("the command does not listen:\n%s", log.String())
 		}
 	}
-	holds := func() (goroutines, files int, heap int64) {
+	current := func() (goroutines, files int, heap int64) {
 		use, err := hostile.UseOf(os.Getpid())
 		if err != nil {
 			t.Fatal(err)
 		}
-		goroutines, heap, _ = holding()
+		goroutines, heap, _ = ownResources()
 		return goroutines, use.Files, heap
 	}
 	good, err := wstest.Dial("ws://"+addr+"/", wstest.DialOptions{Timeout: waitLimit})
@@ -53,19 +53,19 @@ func TestNothingIsLeft(t *testing.T) {
 			t.Fatal("the idle connection is not parked")
 		}
 	}
-	goroutines, files, heap := holds()
+	goroutines, files, heap := current()
 
 	const conns = 10
-	c := newCrowd("exec", "all", addr, conns)
+	c := startAttack("exec", "all", addr, conns)
 	defer c.stop(t)
-	c.begin(t)
+	c.waitBegun(t)
 	if n := runtime.NumGoroutine(); n < goroutines+conns {
 		t.Errorf("got %d goroutines during the attack, %d before: the attack has not begun", n, goroutines)
 	}
 	time.Sleep(2 * time.Second) // the duration of the attack
 	c.stop(t)
 	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		g, f, h := holds()
+		g, f, h := current()
 		if g <= goroutines && f <= files && h <= heap+heapSlack {
 			break
 		}
@@ -92,19 +92,19 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 }
 
-// A safe is a strings.Builder for concurrent writes and reads.
-type safe struct {
+// A syncBuffer is a strings.Builder for concurrent writes and reads.
+type syncBuffer struct {
 	mu sync.Mutex
 	b  strings.Builder
 }
 
-func (s *safe) Write(p []byte) (int, error) {
+func (s *syncBuffer) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.Write(p)
 }
 
-func (s *safe) String() string {
+func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()

@@ -26,24 +26,24 @@ import (
 )
 
 func init() {
-	commands["observed"] = func() { reportHolding(); commands["wsecho"]() }
-	commands["observed-tls"] = func() { reportHolding(); serveTLS() }
+	commands["observed"] = func() { reportResources(); commands["wsecho"]() }
+	commands["observed-tls"] = func() { reportResources(); serveTLS() }
 }
 
-// A held is the resources that a process uses.
-type held struct {
+// resources are those that a process uses.
+type resources struct {
 	hostile.Use
 	Goroutines int
 	Heap       int64
 	Parks      bool // a connection has been parked, which opens the server's poller
 }
 
-func (h held) String() string {
+func (h resources) String() string {
 	return fmt.Sprintf("%d files, %d goroutines, %d KiB of heap, %d MiB resident", h.Files, h.Goroutines, h.Heap>>10, h.RSS>>20)
 }
 
-// holding returns the resources that only this process itself can measure.
-func holding() (goroutines int, heap int64, parks bool) {
+// ownResources returns the resources that only this process itself can measure.
+func ownResources() (goroutines int, heap int64, parks bool) {
 	runtime.GC()
 	runtime.GC() // the first call only marks the objects in pools
 	var m runtime.MemStats
@@ -57,14 +57,14 @@ func watchesParked(buf []byte) bool {
 	return bytes.Contains(buf[:runtime.Stack(buf, true)], []byte("server.(*parker).watch"))
 }
 
-// reportHolding prints the results of holding to stdout at each SIGUSR1.
-func reportHolding() {
+// reportResources prints the results of ownResources to stdout at each SIGUSR1.
+func reportResources() {
 	new(fairness.Yielder).Yield() // opens the pipe that the server keeps open
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1)
 	go func() {
 		for range signals {
-			fmt.Println(holding())
+			fmt.Println(ownResources())
 		}
 	}()
 }
@@ -128,7 +128,7 @@ func (o *observation) end() {
 }
 
 // holds returns the resources of the process.
-func (o *observation) holds(t *testing.T) (h held) {
+func (o *observation) resources(t *testing.T) (h resources) {
 	t.Helper()
 	err := o.cmd.Process.Signal(syscall.SIGUSR1)
 	if err == nil {

@@ -41,43 +41,43 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			s := &scene{peers: map[string]*wstest.Peer{}}
-			env.Values[sceneKey{}] = s
+			s := &scriptState{peers: map[string]*wstest.Peer{}}
+			env.Values[scriptStateKey{}] = s
 			env.Defer(s.end)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve":    scriptCommand(0, false, (*scene).serve),
-			"refused":  scriptCommand(1, false, (*scene).refused),
-			"failed":   scriptCommand(1, false, (*scene).failed),
-			"ends":     scriptCommand(2, false, (*scene).endsWith),
-			"signal":   scriptCommand(1, false, (*scene).signal),
-			"exited":   scriptCommand(1, false, (*scene).exited),
-			"wait-for": scriptCommand(2, false, (*scene).waitFor),
-			"get":      scriptCommand(3, true, (*scene).get),
-			"open":     scriptCommand(1, true, (*scene).open),
-			"send":     scriptCommand(2, false, (*scene).send),
-			"recv":     scriptCommand(2, false, (*scene).recv),
-			"closed":   scriptCommand(2, false, (*scene).closed),
+			"serve":    scriptCommand(0, false, (*scriptState).serve),
+			"refused":  scriptCommand(1, false, (*scriptState).refused),
+			"failed":   scriptCommand(1, false, (*scriptState).failed),
+			"ends":     scriptCommand(2, false, (*scriptState).endsWith),
+			"signal":   scriptCommand(1, false, (*scriptState).signal),
+			"exited":   scriptCommand(1, false, (*scriptState).exited),
+			"wait-for": scriptCommand(2, false, (*scriptState).waitFor),
+			"get":      scriptCommand(3, true, (*scriptState).get),
+			"open":     scriptCommand(1, true, (*scriptState).open),
+			"send":     scriptCommand(2, false, (*scriptState).send),
+			"recv":     scriptCommand(2, false, (*scriptState).recv),
+			"closed":   scriptCommand(2, false, (*scriptState).closed),
 		},
 	})
 }
 
-// A scene holds the process and the peers of a script.
-type scene struct {
+// A scriptState holds the process and the peers of a script.
+type scriptState struct {
 	process *process
 	peers   map[string]*wstest.Peer
 }
 
-type sceneKey struct{}
+type scriptStateKey struct{}
 
 // scriptCommand returns a command of testscript that fails if f returns an error.
-func scriptCommand(least int, negatable bool, f func(*scene, *testscript.TestScript, []string) error) func(*testscript.TestScript, bool, []string) {
+func scriptCommand(least int, negatable bool, f func(*scriptState, *testscript.TestScript, []string) error) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if len(args) < least || neg && !negatable {
 			ts.Fatalf("wrong number of arguments, or ! before a command without it")
 		}
-		err := f(ts.Value(sceneKey{}).(*scene), ts, args)
+		err := f(ts.Value(scriptStateKey{}).(*scriptState), ts, args)
 		switch {
 		case err != nil && neg:
 			ts.Logf("%v", err)
@@ -89,7 +89,7 @@ func scriptCommand(least int, negatable bool, f func(*scene, *testscript.TestScr
 	}
 }
 
-func (s *scene) end() {
+func (s *scriptState) end() {
 	for _, p := range s.peers {
 		p.Close()
 	}
@@ -105,7 +105,7 @@ func variables(args []string) (environ, rest []string) {
 	return args[:n], args[n:]
 }
 
-func (s *scene) serve(ts *testscript.TestScript, args []string) (err error) {
+func (s *scriptState) serve(ts *testscript.TestScript, args []string) (err error) {
 	s.process.kill()
 	environ, args := variables(args)
 	s.process, err = start("wsecho", ts.MkAbs("."), environ, args...)
@@ -115,10 +115,10 @@ func (s *scene) serve(ts *testscript.TestScript, args []string) (err error) {
 	return err
 }
 
-func (s *scene) refused(_ *testscript.TestScript, args []string) error { return s.ends(2, args) }
-func (s *scene) failed(_ *testscript.TestScript, args []string) error  { return s.ends(1, args) }
+func (s *scriptState) refused(_ *testscript.TestScript, args []string) error { return s.ends(2, args) }
+func (s *scriptState) failed(_ *testscript.TestScript, args []string) error  { return s.ends(1, args) }
 
-func (s *scene) endsWith(_ *testscript.TestScript, args []string) error {
+func (s *scriptState) endsWith(_ *testscript.TestScript, args []string) error {
 	code, err := strconv.Atoi(args[0])
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func (s *scene) endsWith(_ *testscript.TestScript, args []string) error {
 }
 
 // ends runs wsecho until it exits.
-func (s *scene) ends(code int, args []string) error {
+func (s *scriptState) ends(code int, args []string) error {
 	pattern := args[len(args)-1]
 	environ, args := variables(args[:len(args)-1])
 	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
@@ -149,12 +149,12 @@ func (s *scene) ends(code int, args []string) error {
 	return nil
 }
 
-func (s *scene) signal(_ *testscript.TestScript, args []string) error {
+func (s *scriptState) signal(_ *testscript.TestScript, args []string) error {
 	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt}
 	return s.process.cmd.Process.Signal(signals[args[0]])
 }
 
-func (s *scene) exited(_ *testscript.TestScript, args []string) error {
+func (s *scriptState) exited(_ *testscript.TestScript, args []string) error {
 	code, err := s.process.wait()
 	if err == nil && strconv.Itoa(code) != args[0] {
 		err = fmt.Errorf("the exit code is %d, want %s", code, args[0])
@@ -162,12 +162,12 @@ func (s *scene) exited(_ *testscript.TestScript, args []string) error {
 	return err
 }
 
-func (s *scene) waitFor(ts *testscript.TestScript, args []string) error {
+func (s *scriptState) waitFor(ts *testscript.TestScript, args []string) error {
 	_, err := waitFor(ts.MkAbs(args[0]), args[1])
 	return err
 }
 
-func (s *scene) get(_ *testscript.TestScript, args []string) error {
+func (s *scriptState) get(_ *testscript.TestScript, args []string) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: waitLimit}
 	answer, err := client.Get("http://" + s.process.addr + args[0])
 	if err != nil {
@@ -184,7 +184,7 @@ func (s *scene) get(_ *testscript.TestScript, args []string) error {
 	return nil
 }
 
-func (s *scene) open(_ *testscript.TestScript, args []string) error {
+func (s *scriptState) open(_ *testscript.TestScript, args []string) error {
 	header := http.Header{}
 	for _, h := range args[1:] {
 		name, value, _ := strings.Cut(h, ":")
@@ -214,7 +214,7 @@ func text(args []string) (string, error) {
 	return strings.Repeat(one, times), err
 }
 
-func (s *scene) send(_ *testscript.TestScript, args []string) error {
+func (s *scriptState) send(_ *testscript.TestScript, args []string) error {
 	what, err := text(args[1:])
 	if err != nil {
 		return err
@@ -222,7 +222,7 @@ func (s *scene) send(_ *testscript.TestScript, args []string) error {
 	return s.peers[args[0]].Send(wstest.TextFrame(what))
 }
 
-func (s *scene) recv(_ *testscript.TestScript, args []string) error {
+func (s *scriptState) recv(_ *testscript.TestScript, args []string) error {
 	want, err := text(args[1:])
 	if err != nil {
 		return err
@@ -234,7 +234,7 @@ func (s *scene) recv(_ *testscript.TestScript, args []string) error {
 	return err
 }
 
-func (s *scene) closed(ts *testscript.TestScript, args []string) error {
+func (s *scriptState) closed(ts *testscript.TestScript, args []string) error {
 	p := s.peers[args[0]]
 	code, reason, err := p.Await(waitLimit)
 	if err != nil {

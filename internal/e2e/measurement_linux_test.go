@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// floor is the time that a thread may wait for a processor without an attack.
-	floor = time.Millisecond
+	// minLatency is the time that a thread may wait for a processor without an attack.
+	minLatency = time.Millisecond
 	// most is the memory that all attackers together may make the server use.
 	most = 96 << 20
 	// heapSlack is the difference between two measurements of an idle heap.
@@ -24,15 +24,15 @@ const (
 	busyDelay = 5 * time.Second
 )
 
-// A force holds the measurements of one attack.
-type force struct {
+// A measurement is the result of one attack.
+type measurement struct {
 	conns         int     // concurrent connections of the attackers
 	quiet, beside latency // of the good client, without and during the attack
-	spared        latency // of the other server's client, during the attack
-	base          held
+	untouched     latency // of the other server's client, during the attack
+	base          resources
 	peak          int64         // resident memory
 	next          time.Duration // from the end of the attack until a new client was served
-	after         held
+	after         resources
 	over          time.Duration // from the end of the attack until all resources were released
 }
 
@@ -44,17 +44,17 @@ func (l latency) String() string {
 	return fmt.Sprintf("%.1f, %.1f ms", 1e3*l.message.Seconds(), 1e3*l.connect.Seconds())
 }
 
-func (f force) String() string {
+func (f measurement) String() string {
 	return fmt.Sprintf("p99 of a message and of a connection %v, without the attack %v, of the other server %v; memory %d MiB over %d; after the attack a new client waited %v, and the resources were released after %v: %v, before %v",
-		f.beside, f.quiet, f.spared, (f.peak-f.base.RSS)>>20, f.base.RSS>>20, f.next.Round(time.Millisecond), f.over.Round(time.Millisecond), f.after, f.base)
+		f.beside, f.quiet, f.untouched, (f.peak-f.base.RSS)>>20, f.base.RSS>>20, f.next.Round(time.Millisecond), f.over.Round(time.Millisecond), f.after, f.base)
 }
 
-// judge returns the first limit that the attack violated, or "".
-func (f force) judge() string {
+// violation returns the first limit that the attack violated, or "".
+func (f measurement) violation() string {
 	switch {
-	case f.beside.message > 5*max(floor, f.quiet.message, f.spared.message):
+	case f.beside.message > 5*max(minLatency, f.quiet.message, f.untouched.message):
 		return "the attack delayed the messages of a good client"
-	case f.beside.connect > 5*max(floor, f.quiet.connect, f.spared.connect):
+	case f.beside.connect > 5*max(minLatency, f.quiet.connect, f.untouched.connect):
 		return "the attack delayed new connections"
 	case f.peak > f.base.RSS+most:
 		return "the server used too much memory"
@@ -63,11 +63,11 @@ func (f force) judge() string {
 	case f.over > hostile.DetectionTime+busyDelay:
 		return "the server released the resources too late"
 	}
-	return f.left()
+	return f.leftover()
 }
 
-// left returns the kind of resource that the attack left behind, or "".
-func (f force) left() string {
+// leftover returns the kind of resource that the attack left behind, or "".
+func (f measurement) leftover() string {
 	switch {
 	case f.after.Files > f.base.Files:
 		return "descriptors are left"
@@ -81,13 +81,13 @@ func (f force) left() string {
 	return ""
 }
 
-// look measures a good client that sends messages and opens new connections.
-func look(t *testing.T, s *target, good *wstest.Peer, d time.Duration, connect bool) latency {
+// measure measures a good client that sends messages and opens new connections.
+func measure(t *testing.T, s *target, good *wstest.Peer, d time.Duration, connect bool) latency {
 	t.Helper()
 	var messages, connects []time.Duration
 	for start := time.Now(); time.Since(start) < d; time.Sleep(5 * time.Millisecond) {
 		began := time.Now()
-		if err := trip(good); err != nil {
+		if err := roundTrip(good); err != nil {
 			t.Errorf("the good client: %v", err)
 			break
 		}
@@ -101,7 +101,7 @@ func look(t *testing.T, s *target, good *wstest.Peer, d time.Duration, connect b
 			t.Errorf("a new client: %v", err)
 			break
 		}
-		err = trip(peer)
+		err = roundTrip(peer)
 		connects = append(connects, time.Since(began))
 		peer.Close()
 		if err != nil {
@@ -112,14 +112,14 @@ func look(t *testing.T, s *target, good *wstest.Peer, d time.Duration, connect b
 	return latency{p99(messages), p99(connects)}
 }
 
-// attend runs a good client without a measurement. The client sends messages and answers
+// keepSending runs a good client without a measurement. The client sends messages and answers
 // pings.
-func attend(t *testing.T, good *wstest.Peer) (leave func()) {
+func keepSending(t *testing.T, good *wstest.Peer) (stop func()) {
 	over := make(chan struct{})
-	var attending sync.WaitGroup
-	attending.Go(func() {
+	var sending sync.WaitGroup
+	sending.Go(func() {
 		for {
-			if err := trip(good); err != nil {
+			if err := roundTrip(good); err != nil {
 				t.Errorf("the good client: %v", err)
 				return
 			}
@@ -132,12 +132,12 @@ func attend(t *testing.T, good *wstest.Peer) (leave func()) {
 	})
 	return sync.OnceFunc(func() {
 		close(over)
-		attending.Wait()
+		sending.Wait()
 	})
 }
 
-// trip sends a message and reads its echo.
-func trip(peer *wstest.Peer) error {
+// roundTrip sends a message and reads its echo.
+func roundTrip(peer *wstest.Peer) error {
 	const text = "hello"
 	if err := peer.Send(wstest.TextFrame(text)); err != nil {
 		return err
