@@ -85,15 +85,25 @@ func (s *Server) checkOrigin(r *http.Request) (*http.Request, *refusal) {
 	case s.opts.AllowAnyOrigin, len(origins) == 0:
 		return r, nil
 	}
-	u, err := url.Parse(origins[0])
-	if err != nil || u.Host == "" && !s.allowsHostless(origins[0]) { // such as "null", which coder matches with patterns
+	u, ok := parseOrigin(origins[0])
+	if !ok || u.Host == "" && !s.allowsHostless(origins[0]) { // such as "null", which coder matches with patterns
 		return nil, s.refuseOrigin(r)
 	}
 	normal := *r
-	normal.Host = normalHost(u.Scheme, r.Host)
+	normal.Host = ""
+	if u.Scheme == "http" || u.Scheme == "https" { // else only a pattern can allow it
+		normal.Host = normalHost(u.Scheme, r.Host)
+	}
 	normal.Header = maps.Clone(r.Header)
 	normal.Header["Origin"] = []string{(&url.URL{Scheme: u.Scheme, Host: normalHost(u.Scheme, u.Host)}).String()}
 	return &normal, nil
+}
+
+// parseOrigin parses an origin, which is a scheme, a host and a port (RFC 6454, section
+// 6.2). It has no user information, path, query or fragment.
+func parseOrigin(origin string) (u *url.URL, ok bool) {
+	u, err := url.Parse(origin)
+	return u, err == nil && strings.EqualFold(origin, u.Scheme+"://"+u.Host)
 }
 
 // refuseOrigin returns the refusal of the request's origin.
@@ -103,12 +113,14 @@ func (s *Server) refuseOrigin(r *http.Request) *refusal {
 	if len(r.Header["Origin"]) == 0 {
 		who = "a request without an Origin header"
 	}
-	u, err := url.Parse(origin)
+	u, ok := parseOrigin(origin)
 	var remedy string
 	switch {
 	case s.opts.CheckOrigin != nil:
 		remedy = "CheckOrigin refused it"
-	case err != nil || u.Host == "" && !isHostless(strings.ToLower(origin)):
+	case !ok && u != nil && u.Host != "":
+		remedy = "an origin has a scheme, a host and a port, and nothing else"
+	case !ok || u.Host == "" && !isHostless(strings.ToLower(origin)):
 		remedy = "only AllowAnyOrigin (--any-origin) allows an origin without a host"
 	default:
 		remedy = "OriginPatterns (" + flagFor("--origin", cmp.Or(u.Host, origin)) + ") can allow it"

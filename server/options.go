@@ -31,7 +31,7 @@ type Options struct {
 	// "xn--bcher-kva.example". "file://" is the origin of some pages that are files.
 	// A request without an Origin header does not come from a page and is accepted. The
 	// origin "null" is refused. New refuses a pattern that no origin of a browser can
-	// match. None: only the server's own host.
+	// match. None: only the server's own host, with the scheme http or https.
 	OriginPatterns []string
 	// AllowAnyOrigin lets any page of the web connect with its user's cookies for this
 	// host. False: OriginPatterns or CheckOrigin decide.
