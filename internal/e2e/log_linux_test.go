@@ -19,7 +19,8 @@ import (
 
 // logKeys lists the keys of the log's lines.
 var logKeys = strings.Fields(`time level msg addr url cause id remote host uri subprotocol status reason kind by gone code sent received
-	age_seconds silent_seconds messages_in messages_out bytes_in bytes_out rtt_seconds after_seconds failures connections timeout_seconds acknowledged unacknowledged unwritable suppressed requested_subprotocols request_id`)
+	age_seconds silent_seconds messages_in messages_out bytes_in bytes_out rtt_seconds after_seconds failures connections timeout_seconds acknowledged unacknowledged unwritable suppressed requested_subprotocols request_id
+	flag value enough_for`)
 
 const (
 	// perConn is the maximum number of lines per connection with --log-level=debug.
@@ -85,8 +86,8 @@ func (s *target) checkLog(t *testing.T, a hostile.Attack) {
 		complain("a line of %d bytes, want %d at most", longest, longestLine)
 	}
 	warnings := 0
-	if a.Files > 0 { // one line when no descriptor is left, and one when some are free again
-		warnings = 2
+	if a.Files > 0 { // one at the start, one when no descriptor is left, and one when some are free again
+		warnings = 3
 		if counts["ended"] <= a.Files {
 			complain("%d connections have ended, want more than %d: the server must accept again when descriptors are free", counts["ended"], a.Files)
 		}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -282,6 +283,11 @@ func TestHangup(t *testing.T) {
 	r, w := outputs["pipe"](t)
 	defer r.Close()
 	defer w.Close()
+	// A child process does not inherit a signal that this process catches. It would inherit
+	// that nohup(1) ignores it.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	for _, ignoring := range []bool{false, true} {
 		cmd := exec.Command("wsecho", "--addr=127.0.0.1:0")
 		if ignoring { // as under nohup
