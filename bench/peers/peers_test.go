@@ -16,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"example.com/wsecho/bench/deadpeer"
 	"example.com/wsecho/bench/measure"
 	"example.com/wsecho/bench/peers"
 	"example.com/wsecho/load"
@@ -361,4 +362,39 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("%s without its program: %v", name, err)
 		}
 	}
+}
+
+// TestSilent: with a heartbeat, every peer ends a connection that answers no ping.
+func TestSilent(t *testing.T) {
+	each(t, func(t *testing.T, p peers.Peer) {
+		o := peers.Options{Heartbeat: 300 * time.Millisecond}
+		if p.Name == "raw" || p.Supports(o) != nil {
+			return
+		}
+		noticed, said, err := deadpeer.Dead(t.Context(), start(t, p, o).Addr, 30*time.Second)
+		if err != nil || noticed == 0 {
+			t.Errorf("noticed after %v: %s, %v", noticed, said, err)
+		}
+	})
+}
+
+// TestReadLimit: every peer but xnet refuses a message of more than 16 MiB.
+func TestReadLimit(t *testing.T) {
+	each(t, func(t *testing.T, p peers.Peer) {
+		if p.Name == "raw" || p.Name == "xnet" { // xnet has its own limit of 32 MiB
+			return
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		c, _, err := websocket.Dial(ctx, "ws://"+start(t, p, peers.Options{}).Addr, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
+		c.SetReadLimit(-1)
+		go func() { _ = c.Write(ctx, websocket.MessageBinary, make([]byte, 17<<20)) }() // the read returns the error
+		if _, b, err := c.Read(ctx); err == nil || ctx.Err() != nil {
+			t.Errorf("got %d bytes, %v, want a closed connection", len(b), err)
+		}
+	})
 }
