@@ -297,6 +297,7 @@ func TestFindings(t *testing.T) {
 	}
 	set("raw", echo(5, 1), "cpu_us", 0.1) // no server to choose
 	set("gws", echo(5, 1), "cpu_us", 1)
+	set("coder", echo(5, 1), "cpu_us", 0) // less than the kernel counts
 	set("wsecho", echo(5, 16), "cpu_us", 0.5)
 	set("wsecho", echo(4096, 1), "cpu_us", 1.8, 2.2)
 	set("gws", echo(4096, 1), "cpu_us", 1)
