@@ -73,10 +73,10 @@ var attacks = []row{
 		tests: []string{"internal/e2e.TestFullForce/frozen_processes"},
 	},
 	11: {
-		what: "a peer that does not read",
+		what: "a peer that does not read, or too slowly",
 		duty: "the write timeout ends it; memory is bounded; other connections are not delayed",
 		tests: []string{
-			"server.TestStalledPeer", "server.TestEndings/write_stalled/", "server.TestCloseWhileStalled", "internal/transport.TestWriteTimeout",
+			"server.TestStalledPeer", "server.TestEndings/write_stalled/", "server.TestCloseWhileStalled", "internal/transport.TestWriteTimeout", "server.TestMinWriteRate",
 			"server.TestRowsAlone/tcp/11-never-reads",
 			"server.TestRowsAlone/tls/11-never-reads",
 			"internal/e2e.TestBudgetPinned",
@@ -86,7 +86,7 @@ var attacks = []row{
 	},
 	12: {
 		what: "a slow link and a large echo",
-		duty: "progress is enough; no live peer is ended as dead",
+		duty: "progress at the minimum rate is enough; no live peer is ended as dead",
 		tests: []string{
 			"internal/transport.TestSlowPeer", "internal/transport.TestWriteTimeout/progress", "heartbeat.TestSlowWrite", "internal/e2e.TestSlowLink",
 			"server.TestRows/tcp/12-slow-link",
