@@ -61,7 +61,6 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	c.ws, c.tr = ws, h.tr
 	c.canPark = h.parks && h.tr.CanPark()
 	c.subprotocol = ws.Subprotocol() // a copy, made in Hijack
-	s.warnSubprotocol(c, r)
 	if c.heartbeat != nil {
 		c.heartbeat.Use(c.tr)
 	}

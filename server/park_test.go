@@ -393,13 +393,16 @@ func TestErrNoMessage(t *testing.T) {
 	}
 }
 
-// A panickingLog is a log handler that panics when a connection begins.
-type panickingLog struct{ slog.Handler }
+// A panickingLog is a log handler that panics at this message.
+type panickingLog struct {
+	slog.Handler
+	message string
+}
 
-func (panickingLog) Enabled(context.Context, slog.Level) bool { return true }
+func (l panickingLog) Enabled(context.Context, slog.Level) bool { return true }
 
-func (panickingLog) Handle(ctx context.Context, r slog.Record) error {
-	if r.Message == "began" {
+func (l panickingLog) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message == l.message {
 		panic("the log is full")
 	}
 	return nil
@@ -409,12 +412,14 @@ func (panickingLog) Handle(ctx context.Context, r slog.Record) error {
 func TestLogPanics(t *testing.T) {
 	t.Parallel()
 	for _, parkAfter := range []time.Duration{0, shortParkAfter} {
-		s := serve(t, echoes, server.Options{ParkAfter: parkAfter, Logger: slog.New(panickingLog{slog.DiscardHandler})})
-		p := s.dial(t, wstest.DialOptions{})
-		finish(t, p, 1011)
-		o := s.end(t)
-		if wantKind(t, o, ending.Panicked); !strings.Contains(fmt.Sprint(o.Cause), "the log is full") {
-			t.Errorf("cause %v", o.Cause)
+		for _, message := range []string{"began", "no subprotocol selected"} {
+			s := serve(t, echoes, server.Options{ParkAfter: parkAfter, Logger: slog.New(panickingLog{slog.DiscardHandler, message})})
+			p := s.dial(t, wstest.DialOptions{Subprotocols: []string{"x"}})
+			finish(t, p, 1011)
+			o := s.end(t)
+			if wantKind(t, o, ending.Panicked); !strings.Contains(fmt.Sprint(o.Cause), "the log is full") {
+				t.Errorf("%s: cause %v", message, o.Cause)
+			}
 		}
 	}
 }

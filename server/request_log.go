@@ -110,13 +110,13 @@ func requestedSubprotocols(r *http.Request) (names []string) {
 
 // warnSubprotocol warns of a client whose requested subprotocols are all unknown. RFC
 // 6455 lets the server accept the handshake, and browsers then close the connection.
-func (s *Server) warnSubprotocol(c *Conn, r *http.Request) {
-	requested := requestedSubprotocols(r)
-	if len(requested) == 0 || c.subprotocol != "" {
+func (c *Conn) warnSubprotocol() {
+	if c.request == nil || c.request.subprotocols == "" || c.subprotocol != "" {
 		return
 	}
+	first, _, _ := strings.Cut(c.request.subprotocols, ", ")
 	reason := "the client requested subprotocols and gets none, so it may close the connection; Subprotocols (" +
-		flagFor("--subprotocol", requested[0]) + ") can select one"
-	attrs := c.request.attrs([]slog.Attr{slog.String("remote", logged(r.RemoteAddr)), slog.String("reason", reason)}, "")
-	s.warnings.warn("subprotocol", "no subprotocol selected", attrs...)
+		flagFor("--subprotocol", first) + ") can select one"
+	attrs := c.request.attrs([]slog.Attr{slog.String("remote", logged(c.remote)), slog.String("reason", reason)}, "")
+	c.srv.warnings.warn("subprotocol", "no subprotocol selected", attrs...)
 }

@@ -87,6 +87,7 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 	c.late = late
 	c.pinned = late // the run waits for the drain, so it cannot end before
 	c.logBegin()
+	c.warnSubprotocol()
 	if tooLate {
 		c.cutOff()
 	}
