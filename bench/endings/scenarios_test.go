@@ -64,7 +64,7 @@ func code(c int) expectation {
 	return expectation{gorilla: c, kind: ending.PeerCode, code: coder.StatusCode(c)}
 }
 
-// closeScenarios: the peer says goodbye as it may.
+// closeScenarios are those of a peer that sends a valid close frame.
 func closeScenarios() []scenario {
 	frame := func(code uint16, reason string) []step { return []step{send(wstest.CloseFrame(code, reason))} }
 	unknown := code(1014)
@@ -101,7 +101,7 @@ func closeScenarios() []scenario {
 	}
 }
 
-// badCloseScenarios: the peer says goodbye as it may not.
+// badCloseScenarios are those of a peer that sends an invalid close frame.
 func badCloseScenarios() []scenario {
 	bad := func(name string, f wstest.Frame) scenario {
 		return scenario{name, setup{}, []step{send(f)}, violation}
@@ -230,7 +230,7 @@ func refusalScenarios() []scenario {
 		gorilla: func(c *gorilla.Conn) { _ = c.SetReadDeadline(time.Now().Add(2 * grace)) },
 	}
 	notUTF8 := func(name string, f ...wstest.Frame) scenario {
-		e := expectation{gorilla: 1000, kind: ending.InvalidUTF8, codes: "gorilla does not look at text, and hears the goodbye"}
+		e := expectation{gorilla: 1000, kind: ending.InvalidUTF8, codes: "gorilla does not check text, and reads the close frame"}
 		return scenario{name, setup{}, []step{send(f...), hear, send(wstest.CloseFrame(1000, ""))}, e}
 	}
 	flood := make([]wstest.Frame, 5000)
@@ -249,7 +249,7 @@ func refusalScenarios() []scenario {
 		{"text not UTF-8, then FIN", setup{}, []step{send(wstest.TextFrame("whole \xff")), hear, fin},
 			expectation{gorilla: 1006, kind: ending.InvalidUTF8, verdict: "gorilla does not look at text, goes on, and the FIN is the first that it minds"}},
 		{"thousands of empty fragments, then close 1000", setup{}, []step{send(flood...), hear, send(wstest.CloseFrame(1000, ""))},
-			expectation{gorilla: 1000, kind: ending.Flood, codes: "gorilla does not count fragments, and hears the goodbye"}},
+			expectation{gorilla: 1000, kind: ending.Flood, codes: "gorilla does not count fragments, and reads the close frame"}},
 		{"thousands of empty fragments, then FIN", setup{}, []step{send(flood...), hear, fin},
 			expectation{gorilla: 1006, kind: ending.Flood, verdict: "gorilla does not count fragments, goes on, and the FIN is the first that it minds"}},
 	}
@@ -280,7 +280,7 @@ func protocolScenarios() []scenario {
 		{"a violation, then RST", setup{}, []step{send(wstest.Frame{Fin: true, Opcode: 3}), rst}, violation},
 		{"a violation over TLS", setup{tls: true}, frame(wstest.Frame{Fin: true, Opcode: 3}), violation},
 		{"a length in too long a form, then close 1000", setup{}, []step{raw(longForm), hear, send(wstest.CloseFrame(1000, ""))},
-			expectation{gorilla: 1000, kind: ending.Protocol, codes: "gorilla takes a length in any form, and hears the goodbye"}},
+			expectation{gorilla: 1000, kind: ending.Protocol, codes: "gorilla accepts a length in any form, and reads the close frame"}},
 		{"a length in too long a form, then FIN", setup{}, []step{raw(longForm), hear, hangup},
 			expectation{gorilla: 1006, kind: ending.Protocol, verdict: "gorilla takes a length in any form, goes on, and the FIN is the first that it minds"}},
 	}

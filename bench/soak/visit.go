@@ -172,7 +172,7 @@ func (v *visit) converse(opcode byte, payload []byte) error {
 	return err
 }
 
-// bye says goodbye with a code, 0 for none, and reads to the end.
+// bye sends a close frame with a code, 0 for none, and reads to the end.
 func (v *visit) bye(code uint16, reason string) (Want, error) {
 	w := v.want("normal", "peer")
 	switch code {
