@@ -146,6 +146,10 @@ func (b *Budget) recycle(p *[]byte) { b.pool(int64(len(*p))).Put(p) }
 func (b *Budget) pool(size int64) *sync.Pool { return &b.buffers[bits.Len64(uint64(size-1))] }
 
 var (
-	errTooLong  = &ending.Error{Kind: ending.NoMemory, Reason: "no memory for a message as long as this"}
-	errNoMemory = &ending.Error{Kind: ending.NoMemory, Reason: "no memory for this message now; try again later"}
+	errTooLong  = noMemory("no memory for a message as long as this")
+	errNoMemory = noMemory("no memory for this message now; try again later")
 )
+
+func noMemory(reason string) *ending.Choice {
+	return &ending.Choice{Err: ending.Error{Kind: ending.NoMemory, Reason: reason}}
+}

@@ -50,7 +50,7 @@ func Serve(ctx context.Context, c Conn) error { return new(Echo).Serve(ctx, c) }
 // the first error of a read or a write, never nil. It does not write back a message
 // that was not read to its end.
 //
-// If there is no memory for a message, the error is an [*ending.Error] of kind
+// If there is no memory for a message, the error is an [*ending.Choice] of kind
 // NoMemory. The caller should then close c with code 1013, as package server does.
 //
 // Serve passes ctx to c's methods, and ctx ends a wait for memory. If c is a

@@ -200,8 +200,7 @@ type Ending struct {
 }
 
 // An Error is an error that knows its ending. Reads of package server's connections
-// return one. A handler may return one to choose how its connection ends. [Of] finds
-// it in any chain of wrapped errors.
+// return one. [Of] finds it in any chain of wrapped errors.
 type Error struct {
 	Kind   Kind
 	Code   websocket.StatusCode // 0: the kind's own
@@ -237,3 +236,15 @@ func (e *Error) Ending() Ending {
 	}
 	return end
 }
+
+// A Choice is the error by which a handler of package server chooses how its own
+// connection ends. The kind must be one that this side begins. An [*Error] alone chooses
+// nothing, because it may be about another connection: a proxy returns the error of its
+// upstream.
+type Choice struct{ Err Error }
+
+// Error returns the text of Err.
+func (c *Choice) Error() string { return c.Err.Error() }
+
+// Unwrap returns Err as an [*Error].
+func (c *Choice) Unwrap() error { return &c.Err }

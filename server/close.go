@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -106,11 +108,15 @@ func (c *Conn) closeAtOnce(end ending.Ending) bool {
 	if !c.setReason(end) {
 		return false
 	}
+	c.tr.TryClose(closeCode(end), reasonOf(end)) // first: a handler that returns leads to teardown
 	c.tr.Fail(&ending.Error{Kind: end.Kind, Reason: end.Reason, Cause: end.Cause})
 	c.setClosed()
-	c.tr.TryClose(closeCode(end), reasonOf(end))
-	c.tr.CloseBy(time.Now())
-	_ = c.ws.CloseNow()
+	limit := time.Now()
+	if end.Kind != ending.NoPong {
+		limit = limit.Add(c.srv.opts.CloseTimeout) // of Hangup, for a peer that is there
+	}
+	c.tr.CloseBy(limit)
+	_ = c.ws.CloseNow() // ends a write that waits
 	return true
 }
 
@@ -221,12 +227,23 @@ func (c *Conn) teardown() {
 	c.reportClose()
 }
 
+// CloseWith returns the error by which a handler closes its connection with a code and a
+// reason, which is truncated to 123 bytes. The handler may wrap it. A code that may not be
+// sent (RFC 6455, section 7.4) becomes 1011.
+func CloseWith(code websocket.StatusCode, reason string) error {
+	if !frame.LegalCode(code) {
+		return &ending.Choice{Err: ending.Error{Kind: ending.Failed, Cause: fmt.Errorf("close code %d may not be sent", code)}}
+	}
+	return &ending.Choice{Err: ending.Error{Kind: ending.Closed, Code: code, Reason: reason}}
+}
+
 // ofHandler returns the ending that the error of a handler demands.
 func ofHandler(err error) ending.Ending {
-	// The reader knows what the peer or the network has done. So an error that says
-	// the like is about something else that the handler uses.
-	if known, ok := asError(err); ok && known.Kind.By() == ending.Local {
-		end := known.Ending()
+	// The reader knows how this connection has ended. So any other error that knows an
+	// ending is about another connection, which the handler uses.
+	var choice *ending.Choice
+	if errors.As(err, &choice) && choice.Err.Kind.By() == ending.Local {
+		end := choice.Err.Ending()
 		end.By, end.Cause = ending.Local, err
 		return end
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,6 +56,7 @@ type Conn struct {
 	pinned     bool      // never parked: late, or the system cannot watch the socket
 	polled     bool      // the parker's poller has the socket
 	late       bool      // a drain has begun before c was added
+	started    bool      // OnStart has returned
 	tickDue    time.Time // of the heartbeat, while parked
 	handlerErr error     // of the handler called by ServeReady
 
@@ -219,6 +221,46 @@ func (c *Conn) CloseNow() error {
 // Draining returns a channel that is closed when the server drains the connection. The
 // server sends 1001 after Options.DrainNotice, and nothing can be sent after that.
 func (c *Conn) Draining() <-chan struct{} { return c.draining.done() }
+
+// ID returns the number of c in its Server, from 1.
+func (c *Conn) ID() uint64 { return c.id }
+
+// SetReadLimit sets the ReadLimit of c in bytes. 0 means that of the Options, and negative
+// means none. Call it in Options.OnStart, or between two messages on the goroutine that
+// reads: it waits for a read in progress. A message of which the server has received the
+// header keeps its limit.
+func (c *Conn) SetReadLimit(limit int64) {
+	limit = max(-1, cmp.Or(limit, c.srv.opts.ReadLimit))
+	c.tr.SetReadLimit(limit)
+	c.ws.SetReadLimit(limit)
+}
+
+// SetPingInterval sets the PingInterval of c. 0 means that of the Options, and negative
+// means no heartbeat. A PingTimeout of the Options that is longer becomes the default for
+// d. A connection with a shorter interval than that of the Options is never parked. Call
+// it in Options.OnStart; later it returns an error, as for a wrong interval.
+func (c *Conn) SetPingInterval(d time.Duration) error {
+	if c.started {
+		return errors.New("server: SetPingInterval is for OnStart, and the heartbeat of this connection runs already")
+	}
+	o := c.srv.opts
+	if d = cmp.Or(d, o.PingInterval); d > 0 && o.PingTimeout > d {
+		o.PingTimeout = 0
+	}
+	c.pinned = c.pinned || d > 0 && (o.PingInterval < 0 || d < o.PingInterval)
+	o.PingInterval = d
+	if err := o.checkBounds(); err != nil {
+		return err
+	}
+	m, err := o.monitor()
+	if err != nil {
+		return err
+	}
+	if c.heartbeat = m; m != nil {
+		m.Use(c.tr)
+	}
+	return nil
+}
 
 // Value returns the value that Options.Admit returned for the request.
 func (c *Conn) Value() any { return c.value }

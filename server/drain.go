@@ -100,7 +100,7 @@ func (s *Server) drain(ctx context.Context) error {
 		if s.isEmpty() { // select chooses at random
 			break
 		}
-		left := len(s.snapshot())
+		left := s.Count()
 		s.cutOff()
 		err = fmt.Errorf("server: %d connections were cut at the end of the drain: %w", left, context.Cause(ctx))
 		if stuck := s.await(s.opts.CloseTimeout + time.Second); stuck > 0 {
@@ -138,7 +138,7 @@ func (s *Server) await(d time.Duration) int {
 	case <-s.empty:
 		return 0
 	case <-t.C:
-		return len(s.snapshot())
+		return s.Count()
 	}
 }
 
@@ -177,9 +177,10 @@ func (s *Server) closeInterval(n int) time.Duration {
 // Serve accepts connections from l until ctx ends or Shutdown is called. If ctx ends, it
 // drains the server as Shutdown does. It returns nil when the last connection has ended,
 // even if some were cut off. It returns an error if l fails, after a drain, or if a handler
-// does not return after the end of ctx. It closes l. After Shutdown it returns an error
+// does not return after the end of ctx. It closes l. The handlers see the values of ctx. After Shutdown it returns an error
 // that wraps [http.ErrServerClosed] at once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	values := context.WithoutCancel(ctx)
 	pending := listener.New(l, s.log, func() int { return listener.MaxPending(s.opts.MaxConns, s.usedSlots()) })
 	pending.OnMistake = s.reportMistake
 	hs := &http.Server{
@@ -190,7 +191,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       s.opts.HTTPIdleTimeout, // negative: none; 0 would be ReadTimeout
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          httpLog(s.log),
-		BaseContext:       func(net.Listener) context.Context { return context.WithValue(context.Background(), ownKey{}, s) },
+		BaseContext:       func(net.Listener) context.Context { return context.WithValue(values, servedKey{}, &served{s, values}) },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, acceptedKey{}, &accepted{conn: c, pending: pending, at: time.Now()})
 		},
@@ -245,14 +246,28 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 const maxHeaderBytes = 16<<10 - 4<<10
 
 type (
-	ownKey      struct{}
+	servedKey   struct{}
 	acceptedKey struct{}
 )
 
 // owned returns the Server whose Serve has accepted r, nil for another HTTP server.
 func owned(r *http.Request) *Server {
-	s, _ := r.Context().Value(ownKey{}).(*Server)
-	return s
+	if by := servedBy(r); by != nil {
+		return by.server
+	}
+	return nil
+}
+
+// served is the Server whose Serve has accepted a request, and the values of its context.
+type served struct {
+	server *Server
+	values context.Context
+}
+
+// servedBy returns nil for a request of another HTTP server.
+func servedBy(r *http.Request) *served {
+	by, _ := r.Context().Value(servedKey{}).(*served)
+	return by
 }
 
 // accepted is a TCP connection that Serve has accepted.

@@ -17,6 +17,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/heartbeat"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -124,13 +125,19 @@ var acts = []act{
 		}
 		_ = p.SendRaw(b)
 	}, code: 1008, wire: 1008},
-	{kind: ending.NoMemory, handler: returns(&ending.Error{Kind: ending.NoMemory, Reason: "none left"}), code: 1013, wire: 1013},
+	{kind: ending.NoMemory, handler: returns(&ending.Choice{Err: ending.Error{Kind: ending.NoMemory, Reason: "none left"}}), code: 1013, wire: 1013},
 	{kind: ending.Done, handler: returns(nil), code: 1000, wire: 1000, received: 1000},
-	{kind: ending.Done, name: "its own code", handler: returns(fmt.Errorf("so: %w", &ending.Error{Kind: ending.Done, Code: 4000, Reason: "enough"})), code: 4000, wire: 4000, received: 4000},
+	{kind: ending.Closed, name: "its own code", handler: returns(fmt.Errorf("so: %w", server.CloseWith(4000, "enough"))), code: 4000, wire: 4000, received: 4000},
+	{kind: ending.Failed, name: "a code that may not be sent", handler: returns(server.CloseWith(1006, "")), code: 1011, wire: 1011, received: 1011},
 	{kind: ending.Failed, handler: returns(errors.New("no")), code: 1011, wire: 1011, received: 1011},
 	{kind: ending.Failed, name: "io.EOF of its own", handler: returns(io.EOF), code: 1011, wire: 1011, received: 1011},
 	{kind: ending.Failed, name: "another connection's ending", handler: returns(&ending.Error{Kind: ending.Abnormal}), code: 1011, wire: 1011, received: 1011},
+	{kind: ending.Failed, name: "another connection's verdict", handler: returns(fmt.Errorf("upstream: %w", &heartbeat.Verdict{State: heartbeat.Dead})), code: 1011, wire: 1011, received: 1011},
+	{kind: ending.Failed, name: "another connection's own ending", handler: returns(fmt.Errorf("upstream: %w", &ending.Error{Kind: ending.InvalidUTF8})), code: 1011, wire: 1011, received: 1011},
+	{kind: ending.Failed, name: "another connection's close frame", handler: returns(websocket.CloseError{Code: 4000}), code: 1011, wire: 1011, received: 1011},
 	{kind: ending.Failed, name: "a zero Error", handler: returns(&ending.Error{}), code: 1011, wire: 1011, received: 1011},
+	{kind: ending.Failed, name: "a zero Choice", handler: returns(&ending.Choice{}), code: 1011, wire: 1011, received: 1011},
+	{kind: ending.Failed, name: "a choice of the peer's", handler: returns(&ending.Choice{Err: ending.Error{Kind: ending.Normal, Code: 1000}}), code: 1011, wire: 1011, received: 1011},
 	{kind: ending.Panicked, handler: func(context.Context, *server.Conn) error { panic("oh") }, code: 1011, wire: 1011, received: 1011},
 	{kind: ending.Panicked, name: "Goexit", handler: func(context.Context, *server.Conn) error { runtime.Goexit(); return nil }, code: 1011, wire: 1011, received: 1011},
 	{kind: ending.Drained, do: func(t *testing.T, s *testServer, p *wstest.Peer) { go func() { _ = s.stop() }() }, code: 1001, wire: 1001, received: 1001},

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/heartbeat"
+	"example.com/wsecho/server"
 )
 
 func (p *plan) cause(name string, w want, do func(l *life)) {
@@ -31,14 +33,18 @@ var causes = []func(p *plan, r *rand.Rand){
 		p.returns("error", from(&ending.Error{Kind: ending.Failed}), func() error { return errors.New("on purpose") })
 	},
 	func(p *plan, r *rand.Rand) {
-		e := &ending.Error{Kind: ending.Done, Code: 4001, Reason: "the handler's reason"}
-		p.returns("own code", from(e), func() error { return fmt.Errorf("so: %w", e) })
+		e := &ending.Error{Kind: ending.Closed, Code: 4001, Reason: "the handler's reason"}
+		p.returns("own code", from(e), func() error { return fmt.Errorf("so: %w", server.CloseWith(e.Code, e.Reason)) })
+	},
+	func(p *plan, r *rand.Rand) {
+		verdict := fmt.Errorf("upstream: %w", &heartbeat.Verdict{State: heartbeat.Dead, Missed: 3})
+		p.returns("another's verdict", from(&ending.Error{Kind: ending.Failed}), func() error { return verdict })
 	},
 	func(p *plan, r *rand.Rand) {
 		e := &ending.Error{Kind: ending.NoMemory, Reason: "none left"}
 		w := from(e)
 		w.notReading = true
-		p.returns("no memory", w, func() error { return e })
+		p.returns("no memory", w, func() error { return &ending.Choice{Err: *e} })
 	},
 	func(p *plan, r *rand.Rand) {
 		p.returns("panic", from(&ending.Error{Kind: ending.Panicked}), func() error { panic("on purpose") })
@@ -48,6 +54,8 @@ var causes = []func(p *plan, r *rand.Rand){
 	},
 	func(p *plan, r *rand.Rand) {
 		p.direct = false
+		// If the context ends before a call, the call returns its error, and so does the handler.
+		p.wants = append(p.wants, from(&ending.Error{Kind: ending.Failed}))
 		p.cause("context", want{kind: ending.Closed, wire: 1001, notReading: true}, func(l *life) { l.cancel() })
 	},
 	func(p *plan, r *rand.Rand) {

@@ -109,7 +109,7 @@ const lifeLimit = 300_000 // the read limit
 func newPlan(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 0))
 	p := draw(seed, r)
-	p.parks = p.direct && !p.tls && !p.mux && r.IntN(3) > 0
+	p.parks = p.direct && !p.cuts() && !p.tls && !p.mux && r.IntN(3) > 0
 	if p.parks {
 		p.opts.ParkAfter = 2 * time.Millisecond
 	}

@@ -43,9 +43,9 @@ func TestMux(t *testing.T) {
 	returned := make(chan string, 10)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ws/", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), contextKey{}, "from middleware, "))
+		// A deadline for the request does not end the connection.
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), contextKey{}, "from middleware, "), 10*time.Millisecond)
 		defer cancel()
-		time.AfterFunc(10*time.Millisecond, cancel) // the end of the request does not end the connection
 		s.ServeHTTP(w, r.WithContext(ctx))
 		returned <- r.URL.Path
 	})

@@ -91,7 +91,8 @@ type Options struct {
 	// parked after a second at most. Set it only if the Handler does as follows. It
 	// reads at least once. If a read returns [ErrNoMessage], because no message is
 	// there, the Handler returns that error, wrapped or not. The server calls it again
-	// for the next message, so a read never waits for a message to begin.
+	// for the next message, so a read never waits for a message to begin. A Handler that
+	// returns ErrNoMessage without a read has failed.
 	//
 	// Between its calls a Handler does not see a drain; the server closes the
 	// connection. CloseNow ends all waiting, but the descriptor is closed when the
@@ -156,14 +157,19 @@ type Options struct {
 	// requested, while /readyz answers 503. 0: not at all.
 	DrainDelay time.Duration
 	// DrainNotice is the time from [Conn.Draining] to the close frame, in which a handler
-	// can finish. It is at most DrainTimeout. 0: none; negative is refused.
+	// can finish. It is at most DrainTimeout, and cannot be used with ParkAfter. 0: none; negative is refused.
 	DrainNotice time.Duration
 	// DrainTimeout bounds a drain, from the end of the delay. The connections that are left
 	// then are cut off. 0: 15 s; negative is refused.
 	DrainTimeout time.Duration
 
+	// OnStart is called for each new connection before its Handler, on a goroutine of that
+	// connection. There it may call [Conn.SetReadLimit] and [Conn.SetPingInterval]. The
+	// connection waits for it. A panic ends the connection with 1011. Nil: not called.
+	OnStart func(*Conn)
 	// OnEnd is called once for each connection when it has ended, on a goroutine of that
-	// connection. It delays only the return of Serve and Shutdown. Nil: not called.
+	// connection. It delays only the return of Serve and Shutdown. A panic is logged as
+	// that of a handler. Nil: not called.
 	OnEnd func(Outcome)
 	// OnRefuse is called for each request that the server refuses, before the answer. It
 	// gets the status and the reason, which is one sentence and may contain text of the
@@ -236,9 +242,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, DefaultDrainTimeout)
 	o.LogHeader = http.CanonicalHeaderKey(cmp.Or(o.LogHeader, "X-Request-Id"))
 	o.About = cmp.Or(o.About, "This is a WebSocket server: connect to it with a WebSocket client.")
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o.Logger = safeLogger(o.Logger)
 	if o.Error == nil {
 		o.Error = func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
 			http.Error(w, reason.Error(), status)
@@ -322,6 +326,9 @@ func (o Options) check() error {
 	}
 	if limit := cmp.Or(o.DrainTimeout, DefaultDrainTimeout); o.DrainNotice > limit {
 		return &OptionError{"DrainNotice", "DrainTimeout", fmt.Errorf("%v is longer than the drain timeout of %v", o.DrainNotice, limit)}
+	}
+	if o.DrainNotice > 0 && o.ParkAfter > 0 {
+		return &OptionError{"DrainNotice", "ParkAfter", errors.New("a handler of connections that are parked cannot see it; set one of them")}
 	}
 	if _, err := o.monitor(); err != nil {
 		return optionError("PingInterval", "%w", err)

@@ -112,6 +112,7 @@ func TestNewRefuses(t *testing.T) {
 		{"DrainTimeout", server.Options{DrainTimeout: 1}},
 		{"DrainNotice", server.Options{DrainNotice: server.DefaultDrainTimeout + 1}},
 		{"DrainNotice", server.Options{DrainNotice: 2 * time.Second, DrainTimeout: time.Second}},
+		{"DrainNotice", server.Options{DrainNotice: time.Second, ParkAfter: time.Second}},
 		{"CloseTimeout", server.Options{CloseTimeout: -1}},
 		{"CloseTimeout", server.Options{CloseTimeout: server.MaxCloseTimeout + 1}},
 		{"PingTimeout", server.Options{PingTimeout: -1}},

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -74,9 +73,14 @@ func (c *Conn) reportClose() {
 	o.Gone = ending.Gone(readErr)
 	o.Info = c.Info()
 	o.Sent, _ = c.tr.OurClose()
-	defer c.srv.remove(c, o) // even if OnEnd panics
+	defer c.srv.remove(c, o) // even if OnEnd calls runtime.Goexit
 	c.logEnd(o)
 	if f := c.srv.opts.OnEnd; f != nil {
+		defer func() {
+			if v := recover(); v != nil {
+				c.logPanic("OnEnd panicked", v)
+			}
+		}()
 		f(o)
 	}
 }
@@ -115,10 +119,4 @@ func (c *Conn) logEnd(o Outcome) {
 		attrs = append(attrs, slog.String("cause", logged(o.Cause.Error())))
 	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "ended", attrs...)
-}
-
-func asError(err error) (*ending.Error, bool) {
-	var e *ending.Error
-	ok := errors.As(err, &e)
-	return e, ok
 }

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -393,43 +391,12 @@ func TestErrNoMessage(t *testing.T) {
 	}
 }
 
-// A panickingLog is a log handler that panics at this message.
-type panickingLog struct {
-	slog.Handler
-	message string
-}
-
-func (l panickingLog) Enabled(context.Context, slog.Level) bool { return true }
-
-func (l panickingLog) Handle(ctx context.Context, r slog.Record) error {
-	if r.Message == l.message {
-		panic("the log is full")
-	}
-	return nil
-}
-
-// TestLogPanics: a Logger that panics ends the connection, and nothing leaks.
-func TestLogPanics(t *testing.T) {
-	t.Parallel()
-	for _, parkAfter := range []time.Duration{0, shortParkAfter} {
-		for _, message := range []string{"began", "no subprotocol selected"} {
-			s := serve(t, echoes, server.Options{ParkAfter: parkAfter, Logger: slog.New(panickingLog{slog.DiscardHandler, message})})
-			p := s.dial(t, wstest.DialOptions{Subprotocols: []string{"x"}})
-			finish(t, p, 1011)
-			o := s.end(t)
-			if wantKind(t, o, ending.Panicked); !strings.Contains(fmt.Sprint(o.Cause), "the log is full") {
-				t.Errorf("%s: cause %v", message, o.Cause)
-			}
-		}
-	}
-}
-
 // TestLateAndIdle: a connection whose handshake ends after the drain has begun is served
 // during the DrainNotice, also after a silence.
 func TestLateAndIdle(t *testing.T) {
 	admitting, admit := make(chan struct{}), make(chan struct{})
 	s := serve(t, echoes, server.Options{
-		ParkAfter: shortParkAfter, PingInterval: -1, DrainNotice: 3 * time.Second,
+		PingInterval: -1, DrainNotice: 3 * time.Second,
 		Admit: func(*http.Request) (any, error) {
 			close(admitting)
 			<-admit

@@ -72,8 +72,9 @@ func (c *Conn) after(err error) {
 	c.teardown()
 }
 
-// begin makes c one of the server's connections. The handler's context has the values
-// of parent. It returns false if c has ended already: a Logger has panicked.
+// begin makes c one of the server's connections and calls Options.OnStart. The handler's
+// context has the values of parent. It returns false if c has ended already: OnStart has
+// panicked.
 func (c *Conn) begin(parent context.Context) (begun bool) {
 	defer func() {
 		if !begun {
@@ -88,6 +89,10 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 	c.pinned = late // the run waits for the drain, so it cannot end before
 	c.logBegin()
 	c.warnSubprotocol()
+	if f := c.srv.opts.OnStart; f != nil {
+		f(c)
+	}
+	c.started = true
 	if tooLate {
 		c.cutOff()
 	}
@@ -126,7 +131,7 @@ func (c *Conn) handle() error {
 		case transport.Done:
 			return c.handlerErr
 		}
-		if err := c.srv.handler(c.ctx, c); !c.again(err) {
+		if again, err := c.call(); !again {
 			return err
 		}
 	}
@@ -141,13 +146,22 @@ func (c *Conn) handleReady() (again bool) {
 			c.handlerErr = c.recovered(v)
 		}
 	}()
-	c.handlerErr = c.srv.handler(c.ctx, c)
-	return c.again(c.handlerErr)
+	again, c.handlerErr = c.call()
+	return again
 }
 
-// again reports whether a handler that has returned err is to be called again.
-func (c *Conn) again(err error) bool {
-	return c.canPark && (err == ErrNoMessage || errors.Is(err, ErrNoMessage)) && !c.isClosing()
+// call calls the handler of a connection that can be parked. It reports whether to call it
+// again, and otherwise returns its error.
+func (c *Conn) call() (again bool, err error) {
+	reads := c.reads
+	err = c.srv.handler(c.ctx, c)
+	switch {
+	case err != ErrNoMessage && !errors.Is(err, ErrNoMessage), c.isClosing():
+		return false, err
+	case c.reads == reads:
+		return false, fmt.Errorf("the handler has not read: %w", err)
+	}
+	return true, nil
 }
 
 // closeFor ends the connection for err, if there is one, and returns err.
@@ -192,9 +206,16 @@ func (c *Conn) startTimers() {
 // recovered returns the error for a handler that has panicked with v, or has called
 // runtime.Goexit.
 func (c *Conn) recovered(v any) error {
+	panicked := ending.Error{Kind: ending.Panicked, Cause: errors.New("the handler ended its goroutine")}
 	if v == nil {
-		return &ending.Error{Kind: ending.Panicked, Cause: errors.New("the handler ended its goroutine")}
+		return &ending.Choice{Err: panicked}
 	}
-	c.srv.log.Error("handler panicked", "id", c.id, "remote", c.remote, "panic", logged(fmt.Sprint(v)), "stack", string(debug.Stack()))
-	return &ending.Error{Kind: ending.Panicked, Cause: fmt.Errorf("panic: %v", v)}
+	c.logPanic("handler panicked", v)
+	panicked.Cause = fmt.Errorf("panic: %v", v)
+	return &ending.Choice{Err: panicked}
+}
+
+// logPanic logs a panic of a function of the embedding program.
+func (c *Conn) logPanic(what string, v any) {
+	c.srv.log.Error(what, "id", c.id, "remote", c.remote, "panic", logged(fmt.Sprint(v)), "stack", string(debug.Stack()))
 }

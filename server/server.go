@@ -34,14 +34,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/wsecho/ending"
 	"example.com/wsecho/internal/handshake"
 	"example.com/wsecho/internal/transport"
 )
 
 // A Handler serves one connection until it returns. It should read until a read fails,
 // and may return that error or nil. If the connection is still open then, the server
-// closes it: with 1000 after nil, with the code of an *[ending.Error], and with 1011
-// after another error or a panic.
+// closes it: with 1000 after nil, with the code of [CloseWith] or an *[ending.Choice], and
+// with 1011 after another error or a panic.
 type Handler func(ctx context.Context, c *Conn) error
 
 // A Server accepts WebSockets for one Handler. Make it with [New]. Its methods may be
@@ -110,7 +111,8 @@ func New(h Handler, o Options) (*Server, error) {
 }
 
 // ServeHTTP accepts a WebSocket on any path. Under another HTTP server than Serve's it
-// returns when the connection has ended. It answers GET and HEAD for other requests:
+// returns when the connection has ended, and cancelling that server's BaseContext ends the
+// connection with 1001. The deadline of a middleware does not. It answers GET and HEAD for other requests:
 // /healthz with 200, /readyz with 200 until a drain begins and then with 503, / with
 // Options.About, and any other path with 426. Under Serve, Options.HTTP can answer all
 // but the first two.
@@ -136,16 +138,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, f)
 		return
 	}
-	if owned(r) == s {
-		if c.begin(context.Background()) {
+	if by := servedBy(r); by != nil && by.server == s {
+		if c.begin(by.values) { // the request's context would keep net/http's memory
 			c.start()
 		}
 		return
 	}
 	// The handler sees the values that middleware has put into the request's context.
-	// That context's end means nothing after the handshake.
-	if c.begin(context.WithoutCancel(r.Context())) {
-		c.run()
+	ctx := r.Context()
+	if !c.begin(context.WithoutCancel(ctx)) {
+		return
+	}
+	stop := context.AfterFunc(ctx, func() { c.requestOver(ctx) })
+	defer stop()
+	c.run()
+}
+
+// requestOver ends the connection for the end of its request's context: the BaseContext of
+// another HTTP server has been cancelled. A deadline is one of middleware and for the
+// request alone.
+func (c *Conn) requestOver(ctx context.Context) {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		c.startClose(ending.Ending{Kind: ending.Closed, Reason: "the server is going away", By: ending.Local, Cause: context.Cause(ctx)})
 	}
 }
 
@@ -178,6 +192,21 @@ func (s *Server) Connections() iter.Seq[Info] {
 			}
 		}
 	}
+}
+
+// Conn returns the open connection with an id, which is [Info.ID]. It returns nil if there
+// is none. Conn.Close and Conn.CloseNow end it.
+func (s *Server) Conn(id uint64) *Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns[id]
+}
+
+// Count returns the number of open connections. It costs no more than a lock.
+func (s *Server) Count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
 }
 
 func (s *Server) snapshot() []*Conn {

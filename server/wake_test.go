@@ -30,6 +30,9 @@ var blocking = []struct {
 	{"CloseNow", func(ctx context.Context, c *server.Conn) { _ = c.CloseNow() }},
 }
 
+// large is more than the buffers of a socket take.
+var large = bytes.Repeat([]byte("x"), 32<<20)
+
 // A woken is a connection on which two calls wait.
 type woken struct {
 	*server.Conn
@@ -96,13 +99,13 @@ func TestEndWakesCalls(t *testing.T) {
 				case "panic":
 					panic("on purpose")
 				case "write stalled":
-					_, _ = w.Write(bytes.Repeat([]byte("x"), 32<<20))
+					_, _ = w.Write(large)
 				}
 				done := make(chan struct{})
 				go func() { two.Wait(); close(done) }()
 				select {
 				case <-done:
-				case <-time.After(soon):
+				case <-time.After(3 * soon): // the other connections begin meanwhile
 					t.Errorf("%s: a call has not returned", u.RawQuery)
 				}
 				return nil
@@ -148,7 +151,7 @@ func TestStreamEnds(t *testing.T) {
 		"waits": func(ctx context.Context, c *server.Conn) error { <-ctx.Done(); return context.Cause(ctx) },
 		"writes": func(ctx context.Context, c *server.Conn) error {
 			for {
-				if err := c.Write(ctx, websocket.MessageBinary, make([]byte, 1<<20)); err != nil {
+				if err := c.Write(ctx, websocket.MessageBinary, large[:1<<20]); err != nil {
 					return err
 				}
 			}
@@ -323,7 +326,7 @@ func TestContextWrite(t *testing.T) {
 		ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 		defer cancel()
 		start := time.Now()
-		err := c.Write(ctx, websocket.MessageBinary, make([]byte, 64<<20))
+		err := c.Write(ctx, websocket.MessageBinary, large)
 		if err == nil {
 			t.Error("the write has succeeded")
 		}

@@ -107,6 +107,6 @@ func (s *Server) reportStuck(c *Conn) {
 	c.mu.Lock()
 	kind, at := c.reason.Kind, c.reasonAt
 	c.mu.Unlock()
-	s.log.Warn("a handler has not returned though its context is over", "id", c.id, "remote", logged(c.remote),
-		"uri", logged(c.uri), "kind", kind.String(), seconds("since_seconds", time.Since(at), time.Millisecond))
+	s.log.Warn("a handler has not returned though its context is over", "id", c.id, "remote", c.remote,
+		"uri", s.loggedURI(c.uri), "kind", kind.String(), seconds("since_seconds", time.Since(at), time.Millisecond))
 }

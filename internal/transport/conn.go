@@ -146,6 +146,14 @@ func (c *Conn) fail(err error) {
 	}
 }
 
+// SetReadLimit sets Options.ReadLimit for the messages whose header has not been read. It
+// waits for a Read in progress.
+func (c *Conn) SetReadLimit(limit int64) {
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
+	c.in.Limit = limit
+}
+
 // Err returns the error of all later reads, nil if there is none yet.
 func (c *Conn) Err() error {
 	c.mu.Lock()
