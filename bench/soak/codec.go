@@ -2,7 +2,6 @@ package soak
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"example.com/wsecho/internal/deflate"
@@ -52,22 +51,9 @@ func (c *codec) inflate(payload []byte, compressed bool) ([]byte, error) {
 	if !compressed {
 		return payload, nil
 	}
-	c.in.Begin()
-	var plain []byte
-	part := make([]byte, 32<<10)
-	for {
-		n, used, err := c.in.Inflate(part, payload)
-		if err != nil {
-			return nil, fmt.Errorf("inflating an echo: %w", err)
-		}
-		plain = append(plain, part[:n]...)
-		if n < len(part) {
-			break
-		}
-		payload = payload[used:]
-	}
-	if !c.in.End() {
-		return nil, errors.New("the compressed data of an echo is incomplete")
+	plain, err := c.in.Message(payload, 1<<30)
+	if err != nil {
+		return nil, fmt.Errorf("decompressing an echo: %w", err)
 	}
 	return plain, nil
 }

@@ -2,6 +2,7 @@ package deflate
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -56,12 +57,12 @@ func TestCompressor(t *testing.T) {
 		d := Decompressor{Takeover: p.ServerTakeover}
 		var w bytes.Buffer
 		for name, text := range texts(rng) {
-			packed := message(t, &c, &w, text)
+			compressed := message(t, &c, &w, text)
 			d.Begin()
 			z := d.z
 			z.Limit = 1 << p.ServerBits // a reference from farther away is an error
-			got := expand(t, &d, packed)
-			z.Limit = 0 // it is in the pool again
+			got := expand(t, &d, compressed)
+			z.Limit = 0 // the pool has it again
 			if !bytes.Equal(got, text) {
 				t.Errorf("%+v, %s: got %d bytes, want %d", p, name, len(got), len(text))
 			}
@@ -81,7 +82,7 @@ func TestCompressor(t *testing.T) {
 }
 
 // TestMaxContexts reaches the limit of contexts. Beyond it each message is compressed by
-// itself, and a peer with context takeover decompresses it nevertheless.
+// itself, and a peer with context takeover can still decompress it.
 func TestMaxContexts(t *testing.T) {
 	contexts.Add(maxContexts - 1)
 	defer contexts.Add(1 - maxContexts)
@@ -93,9 +94,9 @@ func TestMaxContexts(t *testing.T) {
 		var w bytes.Buffer
 		var sizes [3]int
 		for i := range sizes {
-			packed := message(t, &c, &w, text)
-			sizes[i] = len(packed)
-			if got := expand(t, &d, packed); !bytes.Equal(got, text) {
+			compressed := message(t, &c, &w, text)
+			sizes[i] = len(compressed)
+			if got := expand(t, &d, compressed); !bytes.Equal(got, text) {
 				t.Errorf("got %q, want %q", got, text)
 			}
 		}
@@ -105,7 +106,7 @@ func TestMaxContexts(t *testing.T) {
 	}
 }
 
-// TestPays has the sizes from which on messages are compressed.
+// TestPays checks the sizes from which on messages are compressed.
 func TestPays(t *testing.T) {
 	for _, test := range []struct {
 		takeover bool
@@ -115,6 +116,38 @@ func TestPays(t *testing.T) {
 		c := Compressor{Takeover: test.takeover}
 		if got := c.Pays(test.size); got != test.want {
 			t.Errorf("takeover %v, %d bytes: got %v, want %v", test.takeover, test.size, got, test.want)
+		}
+	}
+}
+
+// TestMessage checks whole messages of a Compressor, with and without context takeover.
+func TestMessage(t *testing.T) {
+	for _, takeover := range []bool{false, true} {
+		var b bytes.Buffer
+		c, d := Compressor{Takeover: takeover}, Decompressor{Takeover: takeover}
+		for i := range 5 {
+			text := strings.Repeat(fmt.Sprint("message ", i, " "), 1+i*9000)
+			payload := message(t, &c, &b, []byte(text))
+			if got, err := d.Message(payload, len(text)); err != nil || string(got) != text {
+				t.Errorf("takeover %v, message %d: got %d bytes, %v, want %d", takeover, i, len(got), err, len(text))
+			}
+		}
+		c.Release()
+		d.Release()
+	}
+	text := []byte("\x4a\x4c\x4a\x06\x00") // abc
+	for name, test := range map[string]struct {
+		payload []byte
+		limit   int
+		want    string
+	}{
+		"too long":   {text, 2, "message over 2 bytes"},
+		"incomplete": {text[:4], 10, "the compressed data is incomplete"},
+		"nothing":    {nil, 10, "the compressed data is incomplete"},
+		"corrupt":    {[]byte{0xff}, 10, string(ErrBlockType.Error())},
+	} {
+		if got, err := new(Decompressor).Message(test.payload, test.limit); err == nil || err.Error() != test.want {
+			t.Errorf("%s: got %q, %v, want %s", name, got, err, test.want)
 		}
 	}
 }

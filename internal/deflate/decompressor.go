@@ -1,6 +1,10 @@
 package deflate
 
-import "sync"
+import (
+	"errors"
+	"fmt"
+	"sync"
+)
 
 // Decompressor decompresses the messages of one connection, RFC 7692, section 7.2.2.
 // It must not be used concurrently. Between messages it holds memory only with context
@@ -44,6 +48,29 @@ func (d *Decompressor) End() (whole bool) {
 		d.Release()
 	}
 	return whole
+}
+
+// Message decompresses a whole message, which has at most limit bytes of output.
+func (d *Decompressor) Message(payload []byte, limit int) ([]byte, error) {
+	d.Begin()
+	var plain []byte
+	for part := make([]byte, 32<<10); ; {
+		n, used, err := d.Inflate(part, payload)
+		if err != nil {
+			return nil, err
+		}
+		if plain = append(plain, part[:n]...); len(plain) > limit {
+			return nil, fmt.Errorf("message over %d bytes", limit)
+		}
+		if n < len(part) {
+			break
+		}
+		payload = payload[used:]
+	}
+	if !d.End() {
+		return nil, errors.New("the compressed data is incomplete")
+	}
+	return plain, nil
 }
 
 // Release frees all memory.

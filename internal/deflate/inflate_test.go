@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// squeeze compresses as one message: up to the removed four bytes.
+// squeeze compresses one message and removes its last four bytes.
 func squeeze(tb testing.TB, level int, p []byte) []byte {
 	tb.Helper()
 	var b bytes.Buffer
@@ -30,8 +30,8 @@ func squeeze(tb testing.TB, level int, p []byte) []byte {
 	return out
 }
 
-// inflate gives z what in has, in pieces as in and out say, and returns what it
-// makes of it. It must use all, or find an error.
+// inflate decompresses src with z, in pieces of the given sizes. It fails the test unless z
+// uses all input or returns an error.
 func inflate(tb testing.TB, z *Inflater, src []byte, in, out func() int) (all []byte, err error) {
 	tb.Helper()
 	dst := make([]byte, 1<<16)
@@ -60,7 +60,7 @@ func inflate(tb testing.TB, z *Inflater, src []byte, in, out func() int) (all []
 
 func constant(n int) func() int { return func() int { return n } }
 
-// texts are data of several natures.
+// texts returns data of several kinds.
 func texts(rng *rand.Rand) map[string][]byte {
 	noise := make([]byte, 200_000)
 	for i := range noise {
@@ -108,12 +108,12 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestWhole cuts messages at every byte: none but the whole one is whole.
+// TestWhole cuts messages at every byte and checks that only the whole message is whole.
 func TestWhole(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		in   []byte
-		also int // bytes of it that are a message as well; 0 none
+		also int // length of a part that is a whole message too; 0: none
 	}{
 		{"fixed", squeeze(t, 9, []byte("Hello")), 0},
 		{"dynamic", squeeze(t, 9, []byte(strings.Repeat("to be or not to be, that is the question ", 20)+"whether 'tis nobler in the mind")), 0},
@@ -150,8 +150,8 @@ func unhex(s string) []byte {
 	return b
 }
 
-// TestData is about particular streams: what they give, whether a message may end
-// there, and what is wrong with them.
+// TestData checks the output and the error of single streams, and whether a message may
+// end there.
 func TestData(t *testing.T) {
 	for _, test := range []struct {
 		name, in, out string
@@ -183,7 +183,7 @@ func TestData(t *testing.T) {
 		{"lengths differ", "00 00000000", "", false, ErrStoredLength},
 		{"lengths differ in a bit", "00 0100feff 41 00 0100feef", "A", false, ErrStoredLength},
 		{"287 symbols", "f40000", "", false, ErrTooManySymbols},
-		{"31 distances", "04de", "", false, nil}, // three bits more would be needed
+		{"31 distances", "04de", "", false, nil}, // three more bits are missing
 		{"31 distances, all", "04de03", "", false, ErrTooManySymbols},
 	} {
 		var z Inflater
@@ -212,8 +212,8 @@ func (w *bitWriter) put(v, n uint) *bitWriter {
 	return w
 }
 
-// dynamic begins a block with these code lengths, each written with a code of
-// four bits for 0 to 15, or in the way that more says.
+// dynamic begins a block with these code lengths. It writes each with a code of four bits
+// for 0 to 15, or as more says.
 func dynamic(nlit, ndist uint, lens map[int]uint) *bitWriter {
 	w := new(bitWriter)
 	w.put(0, 1).put(2, 2).put(nlit-257, 5).put(ndist-1, 5).put(19-4, 4)
@@ -231,9 +231,9 @@ func dynamic(nlit, ndist uint, lens map[int]uint) *bitWriter {
 	return w
 }
 
-// TestCodes is about which codes a block may have.
+// TestCodes checks which codes a block may have.
 func TestCodes(t *testing.T) {
-	const dist = 257 // of the lens below, where the distances begin
+	const dist = 257 // the index of the first distance in the lengths below
 	for _, test := range []struct {
 		name string
 		w    *bitWriter
@@ -272,8 +272,8 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// TestTakeover reads messages that refer back to the ones before, through one
-// window, and does not find them in another.
+// TestTakeover decompresses messages that refer back to earlier ones with one window, and
+// checks that another window refuses them.
 func TestTakeover(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	var b bytes.Buffer
@@ -298,7 +298,7 @@ func TestTakeover(t *testing.T) {
 		if err != nil || !bytes.Equal(got, text) || !z.Whole() {
 			t.Fatalf("message %d: got %d bytes of %d, %v", i, len(got), len(text), err)
 		}
-		other.Reset() // of what was in it nothing must be found
+		other.Reset() // its former content must not be found
 		z.Reset(other)
 		if _, err := inflate(t, &z, in, constant(100), constant(1000)); err == ErrDistance {
 			alone++
@@ -309,7 +309,7 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
-// TestLimit refuses what reaches beyond a smaller window, and nothing else.
+// TestLimit checks that only references beyond a smaller window are refused.
 func TestLimit(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for bits := 8; bits <= 15; bits++ {
@@ -318,7 +318,7 @@ func TestLimit(t *testing.T) {
 			unit[i] = byte(rng.Uint32())
 		}
 		for _, extra := range []int{0, 1} {
-			// The second copy of the unit is the distance away.
+			// The second copy of the unit begins at this distance.
 			text := append(append([]byte{}, unit...), make([]byte, extra)...)
 			text = append(text, unit...)
 			z := Inflater{Limit: 1 << bits}
@@ -331,7 +331,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestBounded inflates a bomb: no more is made, and no more read, than asked for.
+// TestBounded decompresses a bomb and checks that each call is bounded by its buffer.
 func TestBounded(t *testing.T) {
 	in := squeeze(t, 9, make([]byte, 64<<20))
 	var z Inflater
@@ -361,9 +361,9 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// standard is what compress/flate makes of a message: what comes before its end
-// or an error, and the error, nil where the data only ends. It goes on after a
-// final block as we do.
+// standard decompresses a message with compress/flate. It returns the output before the
+// end or the error. The error is nil if the data only ends. It continues after a final
+// block, as the Inflater does.
 func standard(in []byte) (all []byte, err error) {
 	for {
 		r := bytes.NewReader(in)
@@ -381,7 +381,7 @@ func standard(in []byte) (all []byte, err error) {
 	}
 }
 
-// FuzzInflate feeds anything at all, in pieces of any size, and compares with
+// FuzzInflate decompresses any data, in pieces of any size, and compares the result with
 // compress/flate. The Inflater refuses data that compress/flate refuses, data that it would
 // refuse with any continuation, and data that the package comment names. It accepts all
 // else. The output before is the same.
@@ -427,14 +427,14 @@ func FuzzInflate(f *testing.F) {
 		case (err == nil) != (wantErr == nil):
 			t.Errorf("got %v, want %v", err, wantErr)
 		case err == nil && !bytes.HasPrefix(got, want), err != nil && !bytes.Equal(got, want):
-			// Where the data only ends, compress/flate may leave a few symbols unread.
+			// If the data only ends, compress/flate may leave a few symbols unread.
 			t.Errorf("got %d bytes, want %d; %v, %v", len(got), len(want), err, wantErr)
 		}
 		if !z.Whole() {
 			return
 		}
-		// The four bytes are an empty block there, and nothing else: with a final
-		// block behind them, the stream is at its end.
+		// If the message is whole, the four bytes are an empty block. With a final block
+		// after them, the stream is complete.
 		tail := append(bytes.Clone(in), 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff)
 		if all, err := standard(tail); err != nil || !bytes.Equal(all, got) {
 			t.Errorf("whole, and yet with its tail it is %d bytes, %v, and not %d", len(all), err, len(got))
@@ -442,7 +442,8 @@ func FuzzInflate(f *testing.F) {
 	})
 }
 
-// BenchmarkInflate is to be read beside BenchmarkStandard.
+// BenchmarkInflate measures the Inflater. BenchmarkStandard does the same with
+// compress/flate.
 func BenchmarkInflate(b *testing.B) {
 	var z Inflater
 	var w Window
@@ -459,7 +460,7 @@ func BenchmarkInflate(b *testing.B) {
 	})
 }
 
-// BenchmarkStandard is compress/flate.
+// BenchmarkStandard measures compress/flate.
 func BenchmarkStandard(b *testing.B) {
 	r := bytes.NewReader(nil)
 	f := flate.NewReader(r)

@@ -1,6 +1,7 @@
 package deflate
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -8,8 +9,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// TestNegotiateIsLinear parses headers that are longer than net/http allows. 32 times
-// the length takes about 32 times as long, and not 1024 times.
+// TestNegotiateIsLinear parses headers that are longer than net/http allows. It checks that
+// the time grows with the length and not with its square.
 func TestNegotiateIsLinear(t *testing.T) {
 	for _, unit := range []string{
 		",", " ", "x,", "x;y,", "permessage-deflate; x,", "permessage-deflate; server_no_context_takeover,",
@@ -72,7 +73,7 @@ func FuzzNegotiate(f *testing.F) {
 	})
 }
 
-// TestNegotiate has offers and their answers in both modes.
+// TestNegotiate checks the answers to offers in both modes.
 func TestNegotiate(t *testing.T) {
 	const (
 		pd    = "permessage-deflate"
@@ -181,6 +182,28 @@ func TestNegotiate(t *testing.T) {
 			if got != want {
 				t.Errorf("%q in mode %d: got %q, want %q", tt.offer, mode, got, want)
 			}
+		}
+	}
+}
+
+func TestAgreed(t *testing.T) {
+	for answer, want := range map[string]struct {
+		takeover bool
+		wrong    string
+	}{
+		"permessage-deflate":                             {takeover: true},
+		" permessage-deflate ; server_max_window_bits=9": {takeover: true},
+		"permessage-deflate; server_no_context_takeover": {},
+		"permessage-deflate; client_no_context_takeover": {takeover: true},
+		"permessage-deflate;client_max_window_bits=9":    {wrong: `it answers permessage-deflate with "client_max_window_bits", which was not offered`},
+		"":                           {wrong: "it does not agree to permessage-deflate"},
+		"x-gzip":                     {wrong: `it chose the extensions "x-gzip", which were not offered`},
+		"permessage-deflate, x-gzip": {wrong: `it chose the extensions "permessage-deflate, x-gzip", which were not offered`},
+		"permessage-deflate; server_no_context_takeover; x=\x1b": {wrong: `it answers permessage-deflate with "x", which was not offered`},
+	} {
+		takeover, err := Agreed([]string{answer})
+		if got := fmt.Sprint(err); takeover != want.takeover || (want.wrong == "" && err != nil) || (want.wrong != "" && got != want.wrong) {
+			t.Errorf("%q: got %v, %v, want %v, %s", answer, takeover, err, want.takeover, want.wrong)
 		}
 	}
 }
