@@ -175,12 +175,12 @@ func (c *Conn) admit(r *http.Request) *refusal {
 	}
 	value, err := c.srv.opts.Admit(r)
 	if err != nil {
-		status := http.StatusForbidden
-		var known interface{ HTTPStatus() int }
-		if errors.As(err, &known) {
-			status = known.HTTPStatus()
+		f := &refusal{status: http.StatusForbidden, reason: err, kind: "Admit"}
+		var known *AdmitError
+		if errors.As(err, &known) && known.Status >= 300 && known.Status <= 599 {
+			f.status, f.header = known.Status, known.Header
 		}
-		return &refusal{status: status, reason: err}
+		return f
 	}
 	c.value = value
 	return nil

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -81,4 +83,50 @@ func Example_authentication() {
 	// hello, ann <nil>
 	// StatusNormalClosure
 	// Shutdown: <nil>
+}
+
+// Authentication under Serve, without a middleware. Options.HTTP serves a page.
+func ExampleAdmitError() {
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "a page") })
+	s, err := server.New(greet, server.Options{
+		HTTP: page,
+		Admit: func(r *http.Request) (any, error) {
+			if r.Header.Get("Authorization") != "Bearer secret" {
+				return nil, &server.AdmitError{
+					Status: http.StatusUnauthorized,
+					Header: http.Header{"Www-Authenticate": {"Bearer"}},
+					Err:    errors.New("a valid token is required"),
+				}
+			}
+			return &user{name: "ann"}, nil
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	served := make(chan error, 1)
+	ctx := context.Background()
+	go func() { served <- s.Serve(ctx, l) }()
+
+	_, resp, err := websocket.Dial(ctx, "ws://"+l.Addr().String(), nil)
+	fmt.Println(err != nil, resp.Status, resp.Header.Get("WWW-Authenticate"))
+	resp, err = http.Get("http://" + l.Addr().String())
+	if err != nil {
+		log.Fatal(err)
+	}
+	p, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	fmt.Print(string(p), err, "\n")
+	fmt.Println("Shutdown:", s.Shutdown(ctx))
+	fmt.Println("Serve:", <-served)
+	// Output:
+	// true 401 Unauthorized Bearer
+	// a page
+	// <nil>
+	// Shutdown: <nil>
+	// Serve: <nil>
 }

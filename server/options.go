@@ -64,7 +64,7 @@ type Options struct {
 	// Admit is called for each handshake that is right and whose origin is allowed.
 	// Its value becomes the connection's [Conn.Value], as the request does not outlive
 	// the handshake under Serve. Its error refuses the handshake with status 403 and
-	// the error's text. An error with a method HTTPStatus() int chooses the status.
+	// the error's text. An *[AdmitError] chooses the status and headers.
 	// Nil: every such handshake is admitted and has the value nil.
 	Admit func(*http.Request) (value any, err error)
 	// About is the answer to a plain GET of /.

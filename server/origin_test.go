@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -188,12 +189,6 @@ func TestNormalOrigins(t *testing.T) {
 	}
 }
 
-// errPayment is an error with a status.
-type errPayment struct{}
-
-func (errPayment) Error() string   { return "no credit" }
-func (errPayment) HTTPStatus() int { return http.StatusPaymentRequired }
-
 // TestAdmit: the server calls Admit only for handshakes that would succeed. Its error
 // is the refusal, without the headers of an accepted handshake.
 func TestAdmit(t *testing.T) {
@@ -205,7 +200,14 @@ func TestAdmit(t *testing.T) {
 		case "/forbidden":
 			return nil, errors.New("who are you?")
 		case "/payment":
-			return nil, fmt.Errorf("asking the bank: %w", errPayment{})
+			return nil, fmt.Errorf("asking the bank: %w", &server.AdmitError{Status: http.StatusPaymentRequired, Err: errors.New("no credit")})
+		case "/login":
+			return nil, &server.AdmitError{Status: 401, Header: http.Header{"Www-Authenticate": {"Bearer"}}, Err: errors.New("no token")}
+		case "/gone":
+			return nil, &server.AdmitError{Status: http.StatusGone}
+		case "/0", "/101", "/200", "/99999":
+			status, _ := strconv.Atoi(r.URL.Path[1:])
+			return nil, &server.AdmitError{Status: status, Err: errors.New("a wrong status")}
 		}
 		return nil, nil
 	}})
@@ -218,7 +220,13 @@ func TestAdmit(t *testing.T) {
 		{"", "", 101, "", 1},
 		{"forbidden", "", 403, "who are you?\n", 2},
 		{"payment", "", 402, "asking the bank: no credit\n", 3},
-		{"", "https://evil.example", 403, "", 3},
+		{"login", "", 401, "no token\n", 4},
+		{"0", "", 403, "a wrong status\n", 5},
+		{"101", "", 403, "a wrong status\n", 6},
+		{"200", "", 403, "a wrong status\n", 7},
+		{"99999", "", 403, "a wrong status\n", 8},
+		{"gone", "", 410, "Gone\n", 9},
+		{"", "https://evil.example", 403, "", 9},
 	} {
 		header := http.Header{}
 		if tt.origin != "" {
@@ -230,6 +238,8 @@ func TestAdmit(t *testing.T) {
 			status = bad.Response.StatusCode
 			if h := bad.Response.Header; h.Get("Sec-WebSocket-Accept")+h.Get("Sec-WebSocket-Protocol")+h.Get("Upgrade") != "" {
 				t.Errorf("%q: the refusal has the headers %v", tt.path, h)
+			} else if got := h.Get("WWW-Authenticate"); (got == "Bearer") != (status == 401) {
+				t.Errorf("%q: the refusal has WWW-Authenticate: %q", tt.path, got)
 			}
 			if tt.body != "" && string(bad.Body) != tt.body {
 				t.Errorf("%q: got %q, want %q", tt.path, bad.Body, tt.body)

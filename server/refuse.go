@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -19,8 +20,9 @@ import (
 type refusal struct {
 	status int // 0: no answer can be written any more
 	reason error
-	retry  bool   // the client may try again soon
-	kind   string // limits the warnings; the same for all reasons of one call of refuse
+	retry  bool        // the client may try again soon
+	header http.Header // of the answer; nil: none of its own
+	kind   string      // limits the warnings; the same for all reasons of one call of refuse
 }
 
 func refuse(status int, format string, args ...any) *refusal {
@@ -29,8 +31,26 @@ func refuse(status int, format string, args ...any) *refusal {
 
 // busy is a refusal for lack of a free slot.
 func busy(reason string) *refusal {
-	return &refusal{http.StatusServiceUnavailable, errors.New(reason), true, reason}
+	return &refusal{status: http.StatusServiceUnavailable, reason: errors.New(reason), retry: true, kind: reason}
 }
+
+// An AdmitError is an error of Options.Admit that chooses the answer.
+type AdmitError struct {
+	Status int         // from 300 to 599; any other is 403
+	Header http.Header // fields of the answer, such as WWW-Authenticate for 401; may be nil
+	Err    error       // the reason; its text is the body of the answer. Nil: that of Status
+}
+
+// Error returns the text of Err.
+func (e *AdmitError) Error() string {
+	if e.Err == nil {
+		return http.StatusText(e.Status)
+	}
+	return e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *AdmitError) Unwrap() error { return e.Err }
 
 // refuse reports the refusal and writes it as the response. Every refusal of this package
 // passes through it.
@@ -53,6 +73,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 			h.Set("Allow", http.MethodGet)
 		}
 	}
+	maps.Copy(h, f.header)
 	// Some proxies tunnel after a request with Upgrade, whatever the status is. They would
 	// take the next client's request for data of this one.
 	if r.Header["Upgrade"] != nil || hasBody(r) {
