@@ -18,8 +18,8 @@ import (
 	"example.com/wsecho/internal/socket"
 )
 
-// TestMessageTimeout sends the parts, one after every pause of three seconds,
-// with ten seconds to a message.
+// TestMessageTimeout sends parts of messages, one every three seconds, with a message
+// timeout of ten seconds.
 func TestMessageTimeout(t *testing.T) {
 	m := text("hello, world")
 	var drip [][]byte
@@ -89,8 +89,8 @@ func TestMessageTimeout(t *testing.T) {
 	}
 }
 
-// TestSlowHandler takes longer than the message timeout over what has come: that
-// is not the peer's time.
+// TestSlowHandler has a handler that takes longer than the message timeout for input that
+// has arrived. That is no fault of the peer.
 func TestSlowHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
@@ -121,8 +121,8 @@ func TestCloseBy(t *testing.T) {
 	const s = time.Second
 	for _, test := range []struct {
 		name   string
-		set    []time.Duration // one CloseBy a second
-		inside bool            // a message has begun at once
+		set    []time.Duration // one call of CloseBy per second
+		inside bool            // a message has begun
 		want   time.Duration
 		kind   ending.Kind
 	}{
@@ -167,7 +167,7 @@ func TestCloseBy(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		set    []time.Duration
-		closed bool // coder has closed after the first of them
+		closed bool // coder closes after the first part
 		want   time.Duration
 	}{
 		{"stalled write", []time.Duration{5 * s}, false, 5 * s},
@@ -206,7 +206,7 @@ func TestCloseBy(t *testing.T) {
 	}
 }
 
-// TestWriteTimeout has a peer that reads one byte after every pause.
+// TestWriteTimeout has a peer that pauses before each byte that it reads.
 func TestWriteTimeout(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -218,7 +218,7 @@ func TestWriteTimeout(t *testing.T) {
 		{"all at once", 0, 5, 0, true},
 		{"progress", 6 * time.Second, 5, 30 * time.Second, true},
 		{"none", time.Hour, 0, 10 * time.Second, false},
-		// A plain write is seen to progress only when it has ended.
+		// Only the end of a plain write shows progress.
 		{"none any more", 6 * time.Second, 3, 30 * time.Second, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -263,7 +263,7 @@ func TestWriteTimeout(t *testing.T) {
 	}
 }
 
-// TestFail wakes a read that waits; what had come before is handed on first.
+// TestFail checks that fail wakes a waiting read, and that input before it is read first.
 func TestFail(t *testing.T) {
 	for _, kind := range []string{"tcp", "tls", "pipe"} {
 		server, client := over(t, kind)
@@ -294,8 +294,8 @@ func TestFail(t *testing.T) {
 	}
 }
 
-// TestWakes closes or fails a Conn at the moment when a read begins to wait: none
-// may be missed.
+// TestWakes closes or fails a Conn at the moment when a read begins to wait. The read must
+// always return.
 func TestWakes(t *testing.T) {
 	for _, kind := range kinds {
 		server, client := over(t, kind)
@@ -327,7 +327,7 @@ func TestWakes(t *testing.T) {
 	}
 }
 
-// TestWriteStallRaw is the clock of the path by hand, once in real time.
+// TestWriteStallRaw checks the write timeout of the raw path in real time.
 func TestWriteStallRaw(t *testing.T) {
 	for _, kind := range []string{"tcp", "tls"} {
 		t.Run(kind, func(t *testing.T) {
@@ -364,12 +364,12 @@ func TestWriteStallRaw(t *testing.T) {
 	}
 }
 
-// TestSlowPeer takes so little at a time that the kernel, which wants a third of its buffer
-// free, asks for no more within the write timeout. That is no stall, unless the peer takes
-// less than the rate.
+// TestSlowPeer has a peer that reads slowly. The kernel reports room only when a third of
+// its buffer is free, which takes longer than the write timeout. That is no stall, unless
+// the peer reads less than the minimum rate.
 func TestSlowPeer(t *testing.T) {
 	if !socket.HaveQueue {
-		t.Skip("what the kernel holds is not known here")
+		t.Skip("this system does not tell what its kernel holds")
 	}
 	for _, kind := range []string{"tcp", "tls"} {
 		for _, rate := range []int64{0, 60_000, 4_000_000} {
@@ -412,8 +412,8 @@ func TestSlowPeer(t *testing.T) {
 	}
 }
 
-// TestMinWriteRate has a peer that reads some bytes every second. In each ten seconds a
-// write must make progress of 80 bytes, or end.
+// TestMinWriteRate has a peer that reads some bytes every second. A write must make
+// progress of 80 bytes in each ten seconds, or it ends.
 func TestMinWriteRate(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -465,8 +465,8 @@ func TestMinWriteRate(t *testing.T) {
 	}
 }
 
-// TestMinWriteRateInPieces: the rate holds for a frame that is written in pieces. The time
-// between the pieces is not the peer's.
+// TestMinWriteRateInPieces checks the rate of a frame that is written in pieces. The time
+// between two pieces does not count.
 func TestMinWriteRateInPieces(t *testing.T) {
 	for _, rate := range []int64{0, 80} {
 		synctest.Test(t, func(t *testing.T) {
@@ -500,7 +500,7 @@ func TestMinWriteRateInPieces(t *testing.T) {
 	}
 }
 
-// shrink makes what the kernel takes for a peer small.
+// shrink makes the kernel's buffers small.
 func shrink(client net.Conn) {
 	if t, ok := client.(interface{ NetConn() net.Conn }); ok {
 		client = t.NetConn()
@@ -508,7 +508,7 @@ func shrink(client net.Conn) {
 	_ = client.(*net.TCPConn).SetReadBuffer(4096)
 }
 
-// fill writes one endless frame until that fails.
+// fill writes one endless frame until a write fails.
 func fill(c *Conn) error {
 	if _, err := c.Write([]byte("\x82\x7f\x00\xff\xff\xff\xff\xff\xff\xff")); err != nil {
 		return err

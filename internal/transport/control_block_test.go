@@ -24,8 +24,8 @@ func fillSlowly(t *testing.T, c *Conn, client net.Conn) {
 	}
 }
 
-// TestControlNeverWaits: a ping and a pong for a peer that accepts nothing wait in the
-// background.
+// TestControlNeverWaits checks that a ping and a pong for a peer that accepts nothing wait in
+// the background.
 func TestControlNeverWaits(t *testing.T) {
 	server, client := over(t, "tcp")
 	c := New(server, nil, options())
@@ -48,7 +48,7 @@ func TestControlNeverWaits(t *testing.T) {
 	client.Close()
 }
 
-// TestControlSentLater: such a ping leaves when the peer reads again.
+// TestControlSentLater checks that such a ping is sent when the peer reads again.
 func TestControlSentLater(t *testing.T) {
 	server, client := over(t, "tcp")
 	c := New(server, nil, options())

@@ -14,7 +14,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestPingBurst answers as many pings as there may be at once, in order.
+// TestPingBurst sends the largest allowed burst of pings and expects each pong, in order.
 func TestPingBurst(t *testing.T) {
 	for _, kind := range kinds {
 		server, client := over(t, kind)
@@ -40,17 +40,17 @@ func TestPingBurst(t *testing.T) {
 	}
 }
 
-// TestControlFlood sends control frames in many ways for a minute: which of them
+// TestControlFlood sends control frames in many ways for a minute, and checks which of them
 // are refused, and when.
 func TestControlFlood(t *testing.T) {
 	const minute = time.Minute
 	ping, pong := masked(frame.Fin|frame.Ping, []byte("x")), masked(frame.Fin|frame.Pong, nil)
 	for _, test := range []struct {
 		name  string
-		send  []byte        // this,
-		every time.Duration // so often, for a minute or until refused
-		ours  bool          // each time, a ping of ours comes first
-		most  int           // after so many it is refused; 0: never
+		send  []byte        // the input
+		every time.Duration // between two inputs, for a minute or until a refusal
+		ours  bool          // this side sends a ping before each input
+		most  int           // the number of inputs until the refusal; 0: none
 		least int
 	}{
 		{"pings at once", bytes.Repeat(ping, 100), 0, false, controlBurst / 100, controlBurst / 100},
@@ -70,7 +70,7 @@ func TestControlFlood(t *testing.T) {
 				ws := accept(t, c)
 				read := make(chan error, 1)
 				go func() {
-					defer server.Close() // nobody reads any more
+					defer server.Close() // no read follows
 					read <- echo(ws)
 				}()
 				all := drained(client)
@@ -104,7 +104,7 @@ func TestControlFlood(t *testing.T) {
 	}
 }
 
-// BenchmarkPings is what a ping costs that is allowed.
+// BenchmarkPings measures the cost of an allowed ping.
 func BenchmarkPings(b *testing.B) {
 	server, client := over(b, "tcp")
 	o := options()

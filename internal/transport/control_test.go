@@ -14,7 +14,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// decoded is the frames of b.
+// decoded returns the frames of b.
 func decoded(tb testing.TB, b []byte) (all []wstest.Frame) {
 	tb.Helper()
 	for len(b) > 0 {
@@ -28,9 +28,9 @@ func decoded(tb testing.TB, b []byte) (all []wstest.Frame) {
 	return all
 }
 
-// TestControlUnderWrite has pings come and go while a frame is being written to
-// a peer that takes nothing. They must neither wait for it nor break into it, and
-// of more pings than are kept, the newest is answered.
+// TestControlUnderWrite receives and sends pings while a frame is written to a peer that
+// reads nothing. They must not wait for the frame, and not be sent inside it. Of many
+// pings the newest is answered.
 func TestControlUnderWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
@@ -54,7 +54,7 @@ func TestControlUnderWrite(t *testing.T) {
 		if _, err := client.Write(in); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait() // nothing waits for the write but the write
+		synctest.Wait() // only the write waits
 		if pings != many+2 || pongs != 1 {
 			t.Fatalf("got %d pings and %d pongs while a write waits, want %d and 1", pings, pongs, many+2)
 		}
@@ -86,7 +86,7 @@ func TestControlUnderWrite(t *testing.T) {
 	})
 }
 
-// TestControlAfterClose sends nothing behind a close frame.
+// TestControlAfterClose checks that nothing is sent after a close frame.
 func TestControlAfterClose(t *testing.T) {
 	server, client := over(t, "tcp")
 	c := New(server, nil, options())

@@ -22,7 +22,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// flates are what a peer needs to speak permessage-deflate.
+// flates is the peer's half of permessage-deflate.
 type flates struct {
 	keep bool
 	b    bytes.Buffer
@@ -46,8 +46,8 @@ func (z *flates) pack(p []byte) []byte {
 	return bytes.Clone(bytes.TrimSuffix(z.b.Bytes(), tail))
 }
 
-// unpack inflates what a server has sent: the frames of b, with the messages in
-// one frame each and not compressed. It uses compress/flate.
+// unpack returns the frames of b with each message in one frame, decompressed. It uses
+// compress/flate.
 func unpack(b []byte, keep bool) (out []byte, err error) {
 	var message, all []byte
 	var first wstest.Frame
@@ -85,8 +85,8 @@ func unpack(b []byte, keep bool) (out []byte, err error) {
 	return out, nil
 }
 
-// TestDeflateModel runs random traffic, some of it compressed and that in any
-// number of fragments and blocks, through an echo.
+// TestDeflateModel sends random traffic through an echo. Some messages are compressed, in
+// any number of fragments and blocks.
 func TestDeflateModel(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -104,7 +104,7 @@ func TestDeflateModel(t *testing.T) {
 	}
 }
 
-// FuzzDeflateChunks is the same for the fuzzer to choose from.
+// FuzzDeflateChunks does the same with choices of the fuzzer.
 func FuzzDeflateChunks(f *testing.F) {
 	for i := range 6 {
 		f.Add(uint64(i), uint16(1<<(3*i)), i%2 == 0, byte(i))
@@ -201,7 +201,7 @@ func playDeflated(t *testing.T, rng *rand.Rand, kind string, keep bool, most int
 	spent(t, c)
 }
 
-// spent checks that a connection that has ended holds nothing.
+// spent checks that a connection that has ended holds no memory for compression.
 func spent(t *testing.T, c *Conn) {
 	t.Helper()
 	x := c.ext
@@ -218,13 +218,13 @@ func hasContext(c *deflate.Compressor) bool {
 	return *c != deflate.Compressor{Takeover: c.Takeover, Window: c.Window}
 }
 
-// TestDeflateParts reads a compressed message in parts: as long as some of it is
-// here it is not whole, and a wait for input does not wait.
+// TestDeflateParts reads a compressed message in parts. While a part is buffered the
+// message is not complete, and a wait for input returns at once.
 func TestDeflateParts(t *testing.T) {
 	server, client := over(t, "tcp")
 	o := options()
 	o.Deflate = &deflate.Params{ServerBits: 15}
-	// The zeros are more than a buffer holds.
+	// The zeros do not fit in one buffer.
 	c := New(server, masked(frame.Fin|frame.Binary|frame.RSV1, newFlates(false, 6).pack(make([]byte, 2000))), o)
 	var all []byte
 	for p := make([]byte, 100); len(all) == 0 || c.Whole() < 0; {
@@ -245,7 +245,7 @@ func TestDeflateParts(t *testing.T) {
 	spent(t, c)
 }
 
-// TestDeflateLimit inflates no more than it takes to know that it is too much.
+// TestDeflateLimit checks that decompression stops at the read limit.
 func TestDeflateLimit(t *testing.T) {
 	o := options()
 	o.Deflate, o.ReadLimit = &deflate.Params{ServerBits: 15}, 100
@@ -258,8 +258,8 @@ func TestDeflateLimit(t *testing.T) {
 	spent(t, c)
 }
 
-// TestDeflateIdle has a connection hold nothing between messages but what context
-// takeover takes.
+// TestDeflateIdle checks that between messages a connection holds only the memory for
+// context takeover.
 func TestDeflateIdle(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		server, client := over(t, "tcp")
@@ -297,8 +297,8 @@ func TestDeflateIdle(t *testing.T) {
 	}
 }
 
-// TestDeflatePark: a parked connection holds no compressor. Its next message refers to
-// nothing before, and is inflated correctly.
+// TestDeflatePark checks that a parked connection holds no compressor. Its next message
+// refers to nothing before, and is decompressed correctly.
 func TestDeflatePark(t *testing.T) {
 	server, client := over(t, "tcp")
 	o := options()
@@ -344,7 +344,7 @@ func TestDeflatePark(t *testing.T) {
 	}
 }
 
-// TestDeflateAbandoned ends connections in the midst of everything.
+// TestDeflateAbandoned ends connections in the middle of messages, reads and writes.
 func TestDeflateAbandoned(t *testing.T) {
 	z := newFlates(false, 6)
 	message := masked(frame.Fin|frame.Binary|frame.RSV1, z.pack(make([]byte, 1<<20)))
@@ -367,7 +367,7 @@ func TestDeflateAbandoned(t *testing.T) {
 				_, _ = io.ReadFull(r, make([]byte, 100*cut))
 			}
 		})
-		wg.Go(func() { // nobody reads this
+		wg.Go(func() { // the peer does not read
 			for ws.Write(t.Context(), websocket.MessageBinary, make([]byte, 1<<20)) == nil {
 			}
 		})
@@ -430,8 +430,8 @@ func BenchmarkDeflate(b *testing.B) {
 	}
 }
 
-// TestRefusedBomb has a little input in hand that would give much, and a peer that
-// is refused: nobody waits until all that is inflated.
+// TestRefusedBomb checks that a connection that is refused does not decompress its buffered
+// input, which would give much output.
 func TestRefusedBomb(t *testing.T) {
 	server, client := over(t, "tcp")
 	o := options()

@@ -15,8 +15,9 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// TestTrust: a reader is trusted when it has come back soon, promptReads times in a row,
-// while more input was buffered. The clock of the bubble stands still unless all wait.
+// TestTrust checks when replies are batched: after promptReads reads in a row that followed
+// soon on a reply while more input was buffered. The clock of the bubble stands still
+// unless all goroutines wait.
 func TestTrust(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -82,8 +83,8 @@ func compact(log []string) (out []string) {
 	return out
 }
 
-// TestFlusher: a handler that becomes slow in the middle of a batch delays its reply by one
-// or two intervals of the Flusher, and is not trusted any more.
+// TestFlusher checks a handler that becomes slow in the middle of a batch. Its reply waits
+// for one or two intervals of the Flusher, and later replies are not batched.
 func TestFlusher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder(bytes.Repeat(text("x"), 4))
@@ -102,7 +103,7 @@ func TestFlusher(t *testing.T) {
 			}
 		}
 		reply("read")
-		reply("read") // two wait
+		reply("read") // two replies wait
 		time.Sleep(2*flushInterval + time.Nanosecond)
 		synctest.Wait()
 		if got := r.seen(); fmt.Sprint(got) != "[read write 6]" {
@@ -122,8 +123,8 @@ func TestFlusher(t *testing.T) {
 	})
 }
 
-// TestFlusherBesideWrite: the Flusher waits for no writer, and sends the batch when that has
-// left it.
+// TestFlusherBesideWrite checks that the Flusher does not wait for a writer, and sends the
+// batch after that writer.
 func TestFlusherBesideWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder(bytes.Repeat(text("x"), 2))
@@ -153,7 +154,7 @@ func TestFlusherBesideWrite(t *testing.T) {
 	})
 }
 
-// TestFlusherRaces: many connections share a Flusher. Their handlers pause now and then
+// TestFlusherRaces has many connections with one Flusher. Their handlers sometimes pause
 // until the peer has all replies so far, which only the Flusher can send.
 func TestFlusherRaces(t *testing.T) {
 	f := new(Flusher)
@@ -204,7 +205,7 @@ func TestFlusherRaces(t *testing.T) {
 	all.Wait()
 }
 
-// TestPingNotBatched: a ping does not wait, and leaves after the replies before it.
+// TestPingNotBatched checks that a ping does not wait, and is sent after earlier replies.
 func TestPingNotBatched(t *testing.T) {
 	r := newRecorder(cat(text("a"), text("b")))
 	c := trusted(r, nil, options(), true)
@@ -227,7 +228,7 @@ func TestPingNotBatched(t *testing.T) {
 	c.Hangup()
 }
 
-// TestBatchAtEnd: replies that wait are sent before the connection is cut.
+// TestBatchAtEnd checks that waiting replies are sent before the connection is closed.
 func TestBatchAtEnd(t *testing.T) {
 	for _, kind := range []string{"tcp", "tls"} {
 		for _, end := range []string{"Abort", "Close"} {

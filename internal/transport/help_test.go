@@ -28,11 +28,11 @@ func TestMain(m *testing.M) {
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 
-// kinds are the streams that a Conn may be over: the first by hand, the others
-// on the plain path.
+// kinds are the streams under a Conn. The first uses the raw path, the others the plain
+// path.
 var kinds = []string{"tcp", "pipe", "tls"}
 
-// over returns the two ends of a stream. The test closes what is left open.
+// over returns the two ends of a stream, which the end of the test closes.
 func over(tb testing.TB, kind string) (server, client net.Conn) {
 	tb.Helper()
 	if kind == "pipe" {
@@ -72,7 +72,7 @@ func loopback(tb testing.TB) (server, client net.Conn) {
 	return server, client
 }
 
-// options are those of most tests: no clocks, the smallest buffers.
+// options returns the options of most tests: no timeouts, the smallest buffers.
 func options() Options {
 	return Options{Read: NewPool(0), Write: NewPool(0), ReadLimit: -1}
 }
@@ -88,7 +88,7 @@ func trusted(sock net.Conn, first []byte, o Options, patient bool) *Conn {
 	return c
 }
 
-// accept puts coder over c as package server does.
+// accept returns a coder connection over c, as package server makes it.
 func accept(tb testing.TB, c *Conn) *websocket.Conn {
 	tb.Helper()
 	r, _ := http.NewRequest("GET", "http://localhost/", nil)
@@ -126,7 +126,7 @@ func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.conn, bufio.NewReadWriter(h.br, bufio.NewWriterSize(h.conn, 16)), nil
 }
 
-// echo sends every message back whole until a read fails, which it returns.
+// echo echoes every message in one frame until a read fails. It returns that error.
 func echo(ws *websocket.Conn) error {
 	var b bytes.Buffer
 	for {
@@ -159,13 +159,13 @@ func closing(code uint16, reason string) []byte {
 	return masked(frame.Fin|frame.Close, wstest.CloseBody(code, reason))
 }
 
-// message reads one whole message off coder.
+// message reads one whole message.
 func message(ws *websocket.Conn) ([]byte, error) {
 	_, p, err := ws.Read(context.Background())
 	return p, err
 }
 
-// drained reads c in a goroutine until it ends, closes it and gives what came.
+// drained reads c in a goroutine until the end and closes it. The channel gets the input.
 func drained(c net.Conn) <-chan []byte {
 	all := make(chan []byte, 1)
 	go func() {
@@ -176,18 +176,18 @@ func drained(c net.Conn) <-chan []byte {
 	return all
 }
 
-// within fails the test if ch gives nothing for a long time.
+// within receives from ch. It fails the test after a long time.
 func within[T any](tb testing.TB, ch <-chan T) (v T) {
 	tb.Helper()
 	select {
 	case v = <-ch:
 	case <-time.After(20 * time.Second):
-		tb.Fatal("nothing came in time")
+		tb.Fatal("got nothing in time")
 	}
 	return v
 }
 
-// eventually waits until ok says so.
+// eventually waits until ok returns true.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
 	for start := time.Now(); !ok(); time.Sleep(time.Millisecond) {

@@ -15,8 +15,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestIdle looks at what a connection keeps while it waits, after input that ends
-// at all the awkward places.
+// TestIdle checks the memory of a connection that waits, after input that ends at difficult
+// places.
 func TestIdle(t *testing.T) {
 	whole := func(n int) []byte { return masked(frame.Fin|frame.Binary, make([]byte, n-8)) }
 	for _, test := range []struct {
@@ -32,7 +32,7 @@ func TestIdle(t *testing.T) {
 		{"a long header but its last", lie(frame.Fin|frame.Text, 1<<20, 64)[:13], 13},
 		{"part of a payload", whole(1000)[:700], 0},
 		{"part of a ping", masked(frame.Fin|frame.Ping, make([]byte, 125))[:130], 130},
-		// What fills the first, small buffer of the plain path may be all.
+		// Input that fills the small first buffer of the plain path may be complete.
 		{"256 bytes", whole(256), 0},
 		{"256 bytes and a part", cat(whole(250), text("abc")[:6]), 0},
 		{"a full buffer", cat(whole(256), whole(512-headroom)), 0},
@@ -42,7 +42,7 @@ func TestIdle(t *testing.T) {
 			t.Run(test.name+"/"+kind, func(t *testing.T) {
 				server, client := over(t, kind)
 				asked := &asked{Conn: server}
-				if kind == "pipe" { // and so what is under any plain path
+				if kind == "pipe" { // a plain path
 					server = asked
 				}
 				c := New(server, nil, options())
@@ -51,14 +51,14 @@ func TestIdle(t *testing.T) {
 					defer close(done)
 					_, _ = io.Copy(io.Discard, c)
 				}()
-				if len(test.in) > 0 { // a pipe would give it to the read
+				if len(test.in) > 0 { // with a pipe the read would get it
 					_, _ = client.Write(test.in)
 				}
 				time.Sleep(2*fullWait + 20*time.Millisecond)
 				eventually(t, "the read waits with little", func() bool {
 					return !c.ReadingSince().IsZero() && asked.last.Load() <= partSize
 				})
-				_ = c.Close() // what is looked at now was kept until then
+				_ = c.Close() // after the check
 				<-done
 				if got := len(c.in.part); got != test.kept || cap(c.in.part) > partSize {
 					t.Errorf("got %d bytes kept of %d, want %d", got, cap(c.in.part), test.kept)
@@ -73,7 +73,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// asked is a socket that tells how many bytes the newest Read asked for.
+// asked is a socket that records the buffer size of the last Read.
 type asked struct {
 	net.Conn
 	last atomic.Int64
@@ -176,7 +176,7 @@ func BenchmarkEcho(b *testing.B) {
 	}
 }
 
-// TestNoAllocations is the transport's own share of an echoed message.
+// TestNoAllocations checks that the transport allocates nothing for an echoed message.
 func TestNoAllocations(t *testing.T) {
 	if race {
 		t.Skip("sync.Pool drops some of what it is given under the race detector")
@@ -204,7 +204,7 @@ func TestNoAllocations(t *testing.T) {
 			}()
 			allocs := testing.AllocsPerRun(200, func() {
 				sent <- true
-				// A frame that comes in pieces grows by their headers.
+				// A frame in pieces has more headers.
 				for _, _, m, _ := c.Counts(); c.in.Messages == m; {
 					if _, err := c.Read(b); err != nil {
 						t.Fatal(err)
@@ -229,7 +229,7 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// TestNothingHeldAfterEnd: what was read and not looked at is let go, too.
+// TestNothingHeldAfterEnd checks that the end releases input that nobody has read.
 func TestNothingHeldAfterEnd(t *testing.T) {
 	sock, peer := net.Pipe()
 	o := options()

@@ -18,7 +18,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// traffic is what a client sends, and what an echo must answer, byte by byte.
+// traffic is the input of a client, and the output of an echo server, byte by byte.
 type traffic struct {
 	in, out         []byte
 	messages, bytes int64
@@ -26,11 +26,10 @@ type traffic struct {
 	reason          string
 }
 
-// sizes are where the form of a length changes, and where buffers end.
+// sizes are the lengths at which the form of a length changes or a buffer ends.
 var sizes = []int{0, 1, 2, 5, 125, 126, 127, 248, 250, 498, 511, 512, 513, 4096, 65535, 65536, 65537, 200_000}
 
-// random makes traffic of at least least bytes, and not much more where nothing
-// in it is large.
+// random returns traffic of at least least bytes.
 func random(rng *rand.Rand, least int, large bool) traffic {
 	var tr traffic
 	payload := func(n int) []byte {
@@ -63,7 +62,7 @@ func random(rng *rand.Rand, least int, large bool) traffic {
 		for rng.IntN(4) == 0 {
 			p := payload(rng.IntN(126))
 			if rng.IntN(3) == 0 {
-				send(frame.Fin|0xa, p) // a pong nobody asked for
+				send(frame.Fin|0xa, p) // an unsolicited pong
 				continue
 			}
 			send(frame.Fin|frame.Ping, p)
@@ -100,13 +99,13 @@ func random(rng *rand.Rand, least int, large bool) traffic {
 	return tr
 }
 
-// chunks cuts b at random places; most is the longest piece.
+// chunks splits b at random places into pieces of at most most bytes.
 func chunks(rng *rand.Rand, b []byte, most int) [][]byte {
 	var out [][]byte
 	for len(b) > 0 {
 		n := 1 + rng.IntN(most)
 		if most == 256 && rng.IntN(2) == 0 {
-			n = 256 // what the plain path takes at first
+			n = 256 // the first read of the plain path
 		}
 		n = min(n, len(b))
 		out = append(out, b[:n])
@@ -115,7 +114,7 @@ func chunks(rng *rand.Rand, b []byte, most int) [][]byte {
 	return out
 }
 
-// play runs traffic through an echo and compares all that can be seen.
+// play sends traffic through an echo and compares the output and the counters.
 func play(t *testing.T, rng *rand.Rand, kind string, tr traffic, most int, o Options) {
 	t.Helper()
 	server, client := over(t, kind)
@@ -217,12 +216,12 @@ func FuzzChunks(f *testing.F) {
 		if hold {
 			o.Flusher = new(Flusher)
 		}
-		// TLS is left to the model test: its handshake takes most of the time.
+		// The model test covers TLS, whose handshake takes most of the time.
 		play(t, rng, kinds[kind%2], random(rng, 3000, seed%8 == 0), max(1, int(most)), o)
 	})
 }
 
-// verdict is what becomes of a stream.
+// verdict is the result of a stream.
 type verdict struct {
 	kind     ending.Kind
 	code     websocket.StatusCode
@@ -267,8 +266,8 @@ func judge(t *testing.T, kind string, stream []byte, most int, o Options) (v ver
 	return v
 }
 
-// FuzzStream feeds anything at all: a documented ending comes out, and the same
-// whichever way the stream was cut and read.
+// FuzzStream checks that any input has a documented ending, which does not depend on how
+// the stream is split and read.
 func FuzzStream(f *testing.F) {
 	for _, b := range [][]byte{
 		text("hello"), cat(masked(frame.Text, []byte("a")), masked(frame.Fin|9, nil), masked(frame.Fin, []byte("b"))),

@@ -43,8 +43,8 @@ func servedReady(tb testing.TB) (*Conn, *websocket.Conn, *net.TCPConn) {
 	return c, ws, client.(*net.TCPConn)
 }
 
-// echoInHand echoes what is in hand, until Wait says that there is no more.
-func echoInHand(c *Conn, ws *websocket.Conn) error {
+// echoBuffered echoes the buffered messages.
+func echoBuffered(c *Conn, ws *websocket.Conn) error {
 	for {
 		size, idle := c.Wait()
 		if idle {
@@ -63,21 +63,21 @@ func echoInHand(c *Conn, ws *websocket.Conn) error {
 	}
 }
 
-// serveAll echoes until reading ends, and returns the error of that.
+// serveAll echoes until a read fails. It returns that error.
 func serveAll(c *Conn, ws *websocket.Conn) (err error) {
 	for err == nil {
-		if c.ServeReady(func() bool { err = echoInHand(c, ws); return err == nil }, time.Hour, time.Hour) == NeedRead {
-			err = echoInHand(c, ws)
+		if c.ServeReady(func() bool { err = echoBuffered(c, ws); return err == nil }, time.Hour, time.Hour) == NeedRead {
+			err = echoBuffered(c, ws)
 		}
 	}
 	return err
 }
 
-// TestServeReadyEnd: whatever comes right behind a message, and with it, is seen at once:
-// the kernel tells the poller of both together. The peer may wait for the echo or not,
-// and what it sends may be of a kind that has no echo.
+// TestServeReadyEnd checks that an end right behind a message is found at once, because the
+// kernel reports both in one event. The peer waits for the echo or not, and sends
+// messages or control frames.
 func TestServeReadyEnd(t *testing.T) {
-	const soon = 5 * time.Second // a heartbeat would find out much later
+	const soon = 5 * time.Second // a heartbeat would take longer
 	text := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
 	begun := append([]byte(nil), text...)
 	begun[0] &^= frame.Fin
@@ -100,7 +100,7 @@ func TestServeReadyEnd(t *testing.T) {
 					c, ws, client := servedReady(t)
 					done := make(chan error, 1)
 					go func() { done <- serveAll(c, ws) }()
-					for range i % 3 * 4 { // so that it is busy
+					for range i % 3 * 4 { // a busy connection
 						if _, err := client.Write(text); err != nil {
 							t.Fatal(err)
 						}
@@ -156,8 +156,8 @@ func TestServeReadyReads(t *testing.T) {
 	}
 }
 
-// TestServeReadyTogether: messages that come together are handled in one call, each once
-// and in order, however they are cut, and so is what comes between them.
+// TestServeReadyTogether checks that messages that arrive together are handled in one call,
+// each once and in order, in any fragments and with control frames between them.
 func TestServeReadyTogether(t *testing.T) {
 	c, ws, client := servedReady(t)
 	calls := 0
@@ -165,8 +165,8 @@ func TestServeReadyTogether(t *testing.T) {
 	go func() {
 		var err error
 		for err == nil {
-			if c.ServeReady(func() bool { calls++; err = echoInHand(c, ws); return err == nil }, time.Hour, time.Hour) == NeedRead {
-				err = echoInHand(c, ws)
+			if c.ServeReady(func() bool { calls++; err = echoBuffered(c, ws); return err == nil }, time.Hour, time.Hour) == NeedRead {
+				err = echoBuffered(c, ws)
 			}
 		}
 		done <- err
@@ -199,12 +199,12 @@ func TestServeReadyTogether(t *testing.T) {
 	}
 }
 
-// TestServeReadyIdle: it returns when no message has come for a while; pongs do not put
-// that off, messages do.
+// TestServeReadyIdle checks that ServeReady returns after a time without messages. Pongs do
+// not extend that time.
 func TestServeReadyIdle(t *testing.T) {
 	const rest = 200 * time.Millisecond
 	c, ws, client := servedReady(t)
-	handle := func() bool { return echoInHand(c, ws) == nil }
+	handle := func() bool { return echoBuffered(c, ws) == nil }
 	pong := wstest.PongFrame("x").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
 	text := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
 	stop := make(chan struct{})
@@ -239,8 +239,8 @@ func TestServeReadyIdle(t *testing.T) {
 	sending.Wait()
 }
 
-// TestServeReadyPart: ServeReady does not wait for the rest of a header, because no
-// MessageTimeout runs there.
+// TestServeReadyPart checks that ServeReady does not wait for the rest of a header, because
+// it has no MessageTimeout.
 func TestServeReadyPart(t *testing.T) {
 	c, _, client := servedReady(t)
 	if _, err := client.Write([]byte{0x81}); err != nil {
@@ -264,8 +264,8 @@ func TestServeReadyPart(t *testing.T) {
 	}
 }
 
-// TestServeReadyClose: a close from inside the handler, and one from beside it, read what
-// the peer answers, though ServeReady waits for the socket.
+// TestServeReadyClose checks that Close, in the handler or in another goroutine, reads the
+// peer's answer while ServeReady waits for the socket.
 func TestServeReadyClose(t *testing.T) {
 	for name, inside := range map[string]bool{"inside": true, "beside": false} {
 		t.Run(name, func(t *testing.T) {
@@ -287,7 +287,7 @@ func TestServeReadyClose(t *testing.T) {
 					t.Errorf("got %v, %v, want a close frame", f, err)
 					return
 				}
-				time.Sleep(20 * time.Millisecond) // so that it has to be waited for
+				time.Sleep(20 * time.Millisecond) // Close must wait for it
 				if err := peer.Send(wstest.CloseFrame(1000, "")); err != nil {
 					t.Error(err)
 				}
@@ -303,7 +303,7 @@ func TestServeReadyClose(t *testing.T) {
 				} else {
 					go sendClose()
 					<-answered
-					time.Sleep(50 * time.Millisecond) // a handler that takes its time
+					time.Sleep(50 * time.Millisecond) // a slow handler
 				}
 				return false
 			}, time.Hour, time.Hour)
@@ -320,8 +320,8 @@ func TestServeReadyClose(t *testing.T) {
 	}
 }
 
-// TestServeReadyAbort: it ends at once what the handler waits for, and does not wait for
-// the handler.
+// TestServeReadyAbort checks that Abort ends the handler's calls at once and does not wait
+// for the handler.
 func TestServeReadyAbort(t *testing.T) {
 	c, ws, client := servedReady(t)
 	_ = client.SetReadBuffer(4 << 10)
@@ -333,7 +333,7 @@ func TestServeReadyAbort(t *testing.T) {
 		c.ServeReady(func() bool {
 			close(stuck)
 			var err error
-			for b := make([]byte, 1<<20); err == nil; { // nobody reads it
+			for b := make([]byte, 1<<20); err == nil; { // the peer does not read
 				err = ws.Write(context.Background(), websocket.MessageBinary, b)
 			}
 			over <- err
@@ -351,8 +351,8 @@ func TestServeReadyAbort(t *testing.T) {
 	client.Close()
 }
 
-// TestParkUnread: a parked connection does not wait for input that the kernel has. The
-// heartbeat may be earlier than the read of it, such as after a pause of the process.
+// TestParkUnread checks that input in the kernel's buffer unparks a connection. After a pause
+// of the process the heartbeat may run before the read of that input.
 func TestParkUnread(t *testing.T) {
 	if !socket.HaveQueue {
 		t.Skip("the receive queue is not known here")

@@ -20,7 +20,7 @@ func lie(first byte, length uint64, bits int) []byte {
 
 func cat(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
 
-// source is a Conn over a stream of in, then its end: in at once, or byte by byte.
+// source returns a Conn over a stream that contains in, at once or byte by byte, and ends.
 func source(t *testing.T, in []byte, o Options, single bool) *Conn {
 	server, client := over(t, "pipe")
 	var first []byte
@@ -39,8 +39,8 @@ func source(t *testing.T, in []byte, o Options, single bool) *Conn {
 	return New(server, first, o)
 }
 
-// frames parses what was handed on, unmasked, with the fragments of a message
-// put together, since where a message is cut is of no account.
+// frames parses the bytes that coder reads. It unmasks them and joins the fragments of a
+// message, because the Scanner may split frames anywhere.
 func frames(t *testing.T, b []byte) string {
 	t.Helper()
 	var out []string
@@ -82,7 +82,7 @@ func TestScan(t *testing.T) {
 	hello := []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00} // RFC 7692, section 7.2.3.1
 	limit := func(n int64) func(*Options) { return func(o *Options) { o.ReadLimit = n } }
 	both := func(a, b func(*Options)) func(*Options) { return func(o *Options) { a(o); b(o) } }
-	ok := ending.Abnormal // what a stream that just ends says
+	ok := ending.Abnormal // the stream only ends
 	for _, test := range []struct {
 		name string
 		in   []byte

@@ -16,7 +16,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// beneath is the TCP connection of a peer.
+// beneath returns the TCP connection of a peer.
 func beneath(c net.Conn) *net.TCPConn {
 	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
 		c = t.NetConn()
@@ -24,8 +24,8 @@ func beneath(c net.Conn) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// TestTruncated ends the stream at every byte of a message: it never becomes a
-// whole one.
+// TestTruncated ends the stream at every byte of a message and checks that no part counts
+// as whole.
 func TestTruncated(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -43,7 +43,7 @@ func TestTruncated(t *testing.T) {
 					ws := accept(t, c)
 					got := drained(client)
 					go func() {
-						if n > 0 { // a pipe would give it to the read
+						if n > 0 { // with a pipe the read would get it
 							_, _ = client.Write(test.in[:n])
 						}
 						if half, ok := client.(interface{ CloseWrite() error }); ok {
@@ -84,7 +84,7 @@ func TestEnds(t *testing.T) {
 		{"RST", "tcp", reset, ending.Reset},
 		{"RST", "tls", reset, ending.Reset},
 		{"inside a record", "tls", func(t *testing.T, c net.Conn) {
-			// A record's header and a part of it, beneath TLS.
+			// The header and a part of a TLS record.
 			_, _ = beneath(c).Write([]byte{23, 3, 3, 0, 100, 1, 2, 3})
 			beneath(c).CloseWrite()
 		}, ending.Truncated},
@@ -109,7 +109,7 @@ func TestEnds(t *testing.T) {
 					}
 					done <- err
 				}()
-				// A reset may overtake what was sent.
+				// A reset may discard data before it.
 				eventually(t, "the read waits for more", func() bool { return !c.ReadingSince().IsZero() })
 				test.end(t, client)
 				err := within(t, done)
@@ -129,8 +129,8 @@ func reset(t *testing.T, c net.Conn) {
 	beneath(c).Close()
 }
 
-// TestHangup floods without ever looking whether anyone listens: the close frame
-// still arrives, and no reset with it.
+// TestHangup has a peer that sends without pause. The close frame must still arrive, and
+// no reset before it.
 func TestHangup(t *testing.T) {
 	for _, kind := range []string{"tcp", "tls"} {
 		t.Run(kind, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestHangup(t *testing.T) {
 	}
 }
 
-// TestHangupFlood never stops sending: it is cut before the time is over.
+// TestHangupFlood has a peer that never stops sending. Hangup must end before its time limit.
 func TestHangupFlood(t *testing.T) {
 	server, client := over(t, "tcp")
 	c := New(server, nil, options())
@@ -187,14 +187,14 @@ func TestHangupFlood(t *testing.T) {
 		}
 	}()
 	c.Hangup()
-	// What is in the sockets comes on top.
+	// The sockets buffer more.
 	if n := within(t, sent); n < lingerBytes || n > lingerBytes+16<<20 {
 		t.Errorf("%d bytes were sent, want little more than %d", n, lingerBytes)
 	}
 }
 
-// TestHangupBound has peers that do nothing: it ends in about a second, or at
-// CloseBy's time.
+// TestHangupBound has peers that do nothing. Hangup must end in about a second, or at the
+// time of CloseBy.
 func TestHangupBound(t *testing.T) {
 	for _, test := range []struct {
 		kind    string
@@ -221,10 +221,10 @@ func TestHangupBound(t *testing.T) {
 				if test.kind != "pipe" {
 					shrink(client)
 				}
-				go fill(c) // left behind
+				go fill(c) // still writing at the end
 				eventually(t, "the write is stuck", c.Writing)
 			}
-			go func() { _, _ = c.Read(make([]byte, 1)) }() // left behind as well
+			go func() { _, _ = c.Read(make([]byte, 1)) }() // still reading at the end
 			if test.by != 0 {
 				c.CloseBy(time.Now().Add(test.by))
 			}
@@ -250,8 +250,8 @@ func TestHangupBound(t *testing.T) {
 	}
 }
 
-// TestHangupFIN has a TLS peer that looks at TCP alone: it need not wait until
-// the time is over.
+// TestHangupFIN has a TLS peer that answers with a FIN of TCP only. Hangup must not wait for
+// its time limit.
 func TestHangupFIN(t *testing.T) {
 	for _, kind := range []string{"tcp", "tls"} {
 		server, client := over(t, kind)
@@ -269,8 +269,8 @@ func TestHangupFIN(t *testing.T) {
 	}
 }
 
-// TestLeftBehind has a reader and a writer that still work when the connection is
-// hung up and its buffers go back: nobody else's bytes may be touched.
+// TestLeftBehind has a reader and a writer that still run when Hangup releases the buffers.
+// They must not change bytes of other connections.
 func TestLeftBehind(t *testing.T) {
 	for range 30 {
 		server, client := over(t, "tcp")
@@ -314,8 +314,8 @@ func TestLeftBehind(t *testing.T) {
 	}
 }
 
-// TestLikeServer goes through the end as package server does it, on both sides'
-// initiative, with messages in flight.
+// TestLikeServer ends connections as package server does, from either side, with messages
+// in flight.
 func TestLikeServer(t *testing.T) {
 	for _, kind := range kinds {
 		for _, ours := range []bool{false, true} {

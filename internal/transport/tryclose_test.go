@@ -155,7 +155,7 @@ func TestTryCloseInsideFrame(t *testing.T) {
 	}
 }
 
-// fillSocket writes to a socket until it takes no more. It returns the number of bytes.
+// fillSocket writes to a socket until it accepts no more. It returns the number of bytes.
 func fillSocket(t *testing.T, sock net.Conn) (n int) {
 	t.Helper()
 	junk := make([]byte, 64<<10)
@@ -174,8 +174,8 @@ func fillSocket(t *testing.T, sock net.Conn) (n int) {
 	return n
 }
 
-// TestTryCloseFullSocket leaves a raw socket that takes nothing as it was, and gives
-// up under TLS, where the state of a failed write is unknown.
+// TestTryCloseFullSocket has a socket that accepts nothing. The raw path stays as it was. TLS
+// gives up, because the state of a failed write is unknown.
 func TestTryCloseFullSocket(t *testing.T) {
 	for _, kind := range []string{"tcp", "tls"} {
 		t.Run(kind, func(t *testing.T) {

@@ -19,8 +19,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestTurnsOfALargeFrame reads one frame that takes many buffers. They count, though
-// there is but one header.
+// TestTurnsOfALargeFrame checks that a frame of many buffers counts toward yielding, though
+// it has one header.
 func TestTurnsOfALargeFrame(t *testing.T) {
 	const size = 64 << 10
 	server, client := over(t, "tcp")
@@ -30,7 +30,7 @@ func TestTurnsOfALargeFrame(t *testing.T) {
 	if _, err := client.Write(masked(frame.Fin|frame.Binary, make([]byte, size))); err != nil {
 		t.Fatal(err)
 	}
-	// It has all come: nothing is waited for, which would begin a new count.
+	// All input has arrived. A wait would begin a new count.
 	eventually(t, "all has come", func() bool { return socket.NotAcked(client) <= 0 })
 	if _, err := io.CopyN(io.Discard, c, size); err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func TestTurnsOfALargeFrame(t *testing.T) {
 	c.Hangup()
 }
 
-// TestTurnsOfEmptyBlocks: compressed input counts, though it gives no output.
+// TestTurnsOfEmptyBlocks checks that compressed input counts, though it gives no output.
 func TestTurnsOfEmptyBlocks(t *testing.T) {
 	const size = 256 << 10
 	for name, payload := range map[string][]byte{
@@ -108,8 +108,8 @@ func emptyDynamic(size int) (b []byte) {
 	return append(b, 0, 0, 0xff, 0xff)
 }
 
-// TestTurnsOfCompression: compressed output counts, in one message, in pieces of one and in
-// several messages.
+// TestTurnsOfCompression checks that compressed output counts, in one message, in pieces of
+// one and in several messages.
 func TestTurnsOfCompression(t *testing.T) {
 	const size = 4 << 20
 	for _, piece := range []int{1 << 10, 10 << 10, size} {
@@ -145,9 +145,8 @@ func TestTurnsOfCompression(t *testing.T) {
 	}
 }
 
-// TestTurnOfThePolite: who waits for each answer has no turn that ends, whatever it is
-// read with.
-func TestTurnOfThePolite(t *testing.T) {
+// TestNoYieldOneInFlight checks that a connection with one message in flight never yields.
+func TestNoYieldOneInFlight(t *testing.T) {
 	sock, peer := net.Pipe()
 	c := New(sock, nil, options())
 	ws := accept(t, c)

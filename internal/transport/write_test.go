@@ -15,8 +15,8 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// recorder is a socket that notes what is done to it. Its input is one chunk for
-// each Read; when there are no more, it tells parked and waits for Close.
+// recorder is a socket that records its calls. Each Read returns one chunk of the input.
+// After the last one it sends to parked and waits for Close.
 type recorder struct {
 	net.Conn // nil
 
@@ -104,7 +104,7 @@ func TestOneWrite(t *testing.T) {
 		if c.out.buf != nil || c.Writing() || !c.PingSent().IsZero() || c.CloseSent() {
 			t.Error("something is left over")
 		}
-		// TLS writes when it reads: an old deadline would end the connection.
+		// TLS may write during a read, so an old deadline would end the connection.
 		if !r.limit.IsZero() {
 			t.Errorf("%d bytes: the write deadline was left at %v", test.size, r.limit)
 		}
@@ -113,7 +113,7 @@ func TestOneWrite(t *testing.T) {
 	}
 }
 
-// TestHold has replies wait for the input that is in hand and no longer.
+// TestHold checks that replies wait only while input is buffered.
 func TestHold(t *testing.T) {
 	three := cat(text("a"), text("b"), text("c"))
 	ping := masked(frame.Fin|frame.Ping, []byte("p"))
@@ -157,7 +157,7 @@ func TestHold(t *testing.T) {
 			c.Abort()
 			<-done
 			_ = ws.CloseNow()
-			c.base = nopCloser{r} // closed already
+			c.base = nopCloser{r} // it is closed
 			c.Hangup()
 		})
 	}
@@ -167,11 +167,11 @@ type nopCloser struct{ net.Conn }
 
 func (nopCloser) Close() error { return nil }
 
-// TestHoldRaw counts what leaves together by what arrives together: the reader
-// must find all replies as soon as it finds one.
+// TestHoldRaw checks that replies leave in one write: a peer that reads one reply can read
+// all.
 func TestHoldRaw(t *testing.T) {
 	server, client := over(t, "tcp")
-	c := trusted(server, bytes.Repeat(text("x"), 50), options(), true) // of one read
+	c := trusted(server, bytes.Repeat(text("x"), 50), options(), true) // in one read
 	ws := accept(t, c)
 	done := make(chan error, 1)
 	go func() { done <- echo(ws) }()
@@ -186,8 +186,8 @@ func TestHoldRaw(t *testing.T) {
 	c.Hangup()
 }
 
-// TestHeldBehindPart has a writer that has begun a message and dawdles, in front
-// of which a reply was held.
+// TestHeldBehindPart has a reply that waits and a writer that has begun a message behind it
+// and pauses.
 func TestHeldBehindPart(t *testing.T) {
 	r := newRecorder(cat(text("a"), text("b")))
 	c := trusted(r, nil, options(), true)
@@ -231,8 +231,8 @@ func TestHeldBehindPart(t *testing.T) {
 	c.Hangup()
 }
 
-// TestNotHeldForLong has the reader and a writer meet at every step: whatever was
-// written has left when the reader waits.
+// TestNotHeldForLong interleaves the reader and a writer at every step, and checks that all
+// output has been sent when the reader waits.
 func TestNotHeldForLong(t *testing.T) {
 	for range 300 {
 		r := newRecorder(cat(text("a"), text("b")))
@@ -261,7 +261,7 @@ func TestNotHeldForLong(t *testing.T) {
 	}
 }
 
-// TestPongFails has a peer that asks and goes: what it said last is still read.
+// TestPongFails has a peer that sends a ping and closes. Its last message must still be read.
 func TestPongFails(t *testing.T) {
 	for _, kind := range kinds {
 		server, client := over(t, kind)
