@@ -42,7 +42,7 @@ func ExampleCheck() {
 func ExampleMonitor_Run() {
 	ended := make(chan error)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m, err := heartbeat.New(heartbeat.Options{Interval: 20 * time.Millisecond, MaxMissed: 1})
+		m, err := heartbeat.New(heartbeat.Options{Interval: 100 * time.Millisecond, MaxMissed: 1})
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -53,7 +53,17 @@ func ExampleMonitor_Run() {
 			return
 		}
 		defer conn.CloseNow()
-		reading := conn.CloseRead(context.Background()) // over when the connection has ended
+		reading, stop := context.WithCancel(context.Background())
+		go func() { // only a Read sees a pong
+			defer stop() // the connection has ended
+			for {
+				_, p, err := conn.Read(context.Background())
+				if err != nil {
+					return
+				}
+				fmt.Printf("received %q\n", p)
+			}
+		}()
 		ended <- m.Run(reading, conn)
 	}))
 	defer srv.Close()
@@ -63,12 +73,16 @@ func ExampleMonitor_Run() {
 		log.Fatal(err)
 	}
 	defer conn.CloseNow() // and does not read: no ping is answered
+	if err := conn.Write(context.Background(), websocket.MessageText, []byte("hello")); err != nil {
+		log.Fatal(err)
+	}
 
 	err = <-ended
 	var dead *heartbeat.Verdict
 	fmt.Println(errors.As(err, &dead), dead.State, dead.Missed)
 	fmt.Println(ending.Of(err).Kind)
 	// Output:
+	// received "hello"
 	// true dead 2
 	// no pong
 }

@@ -158,8 +158,11 @@ func Example_broadcast() {
 		select {
 		case o := <-ended:
 			fmt.Println("bob:", o.Kind, "by", o.By, "because", o.Cause)
-			_ = ann.CloseNow()
-			fmt.Println("Shutdown:", s.Shutdown(ctx))
+			drained := make(chan error)
+			go func() { drained <- s.Shutdown(ctx) }()
+			_, _, err := ann.Read(ctx)
+			fmt.Println("ann:", websocket.CloseStatus(err))
+			fmt.Println("Shutdown:", <-drained)
 			return
 		default:
 		}
@@ -169,5 +172,6 @@ func Example_broadcast() {
 	// bob receives: bob is here
 	// ann receives: bob is here
 	// bob: closed by local because the client is too slow
+	// ann: StatusGoingAway
 	// Shutdown: <nil>
 }
