@@ -183,6 +183,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	values := context.WithoutCancel(ctx)
 	pending := listener.New(l, s.log, func() int { return listener.MaxPending(s.opts.MaxConns, s.usedSlots()) })
 	pending.OnMistake = s.reportMistake
+	defer s.warnings.flush() // so that no timer logs after Serve has returned
 	hs := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: within(s.opts.HandshakeTimeout),
