@@ -14,9 +14,9 @@ type Flusher struct {
 	timer   *time.Timer
 }
 
-// flushInterval is the time between two ticks. The second tick that finds the same batch
-// sends it, so a batch waits for one to two intervals. On an idle process Go's timers may
-// be a millisecond late.
+// flushInterval is the time between two ticks. A tick sends a batch that has waited since
+// the tick before, or since it armed the timer. So a batch waits for one to two intervals,
+// and on an idle process for one. There Go's timers may be a millisecond late.
 const flushInterval = 250 * time.Microsecond
 
 // add makes the Flusher watch the batch of o, unless it does.
@@ -29,18 +29,20 @@ func (f *Flusher) add(o *output) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o.watched = 0 // even: no batch
 	f.outputs = append(f.outputs, o)
-	switch {
-	case len(f.outputs) > 1: // the timer is armed
-	case f.timer == nil:
+	if len(f.outputs) > 1 { // the timer is armed, and the next tick comes too soon
+		o.watched = 0 // even: no batch
+		return
+	}
+	o.watched = o.batches.Load()
+	if f.timer == nil {
 		f.timer = time.AfterFunc(flushInterval, f.tick)
-	default:
+	} else {
 		f.timer.Reset(flushInterval)
 	}
 }
 
-// tick sends the batches that the tick before has seen too. It does not wait for a peer.
+// tick sends the batches that have waited for an interval. It does not wait for a peer.
 func (f *Flusher) tick() {
 	f.mu.Lock()
 	var late []*output
