@@ -142,7 +142,7 @@ func (in *incoming) header(b []byte) (int, error) {
 		most = 2*size + 1024 // no compressor makes a message longer than this
 	}
 	if !in.message.skipped && h.Length > uint64(most-in.message.wire) {
-		return 0, tooLong(size)
+		return 0, in.tooLong(size)
 	}
 	return n, nil
 }
@@ -165,7 +165,7 @@ func (in *incoming) beginMessage(h frame.Header) error {
 		return in.unexpected(fmt.Sprintf("%s of %d bytes or more", kindOf(h.Opcode()), h.Length))
 	}
 	if sent := in.c.owner.messages.opcode; h.Opcode() != sent {
-		return faultf(wrongEcho, "%s came back as %s", kindOf(sent), kindOf(h.Opcode()))
+		return in.wrong("%s came back as %s", kindOf(sent), kindOf(h.Opcode()))
 	}
 	return nil
 }
@@ -178,8 +178,17 @@ func (in *incoming) unexpected(message string) error {
 	return fault{unsolicited, message}
 }
 
-func tooLong(size int) error {
-	return faultf(wrongEcho, "it came back longer than the %d bytes that were sent", size)
+// wrong returns the fault for a wrong echo. The first message of a connection may be a
+// late greeting.
+func (in *incoming) wrong(format string, args ...any) error {
+	if in.echoed == 0 && !in.c.owner.messages.bytes {
+		format += "; if it is a greeting, SkipGreeting (--skip-greeting) ignores it"
+	}
+	return faultf(wrongEcho, format, args...)
+}
+
+func (in *incoming) tooLong(size int) error {
+	return in.wrong("it came back longer than the %d bytes that were sent", size)
 }
 
 func kindOf(opcode byte) string {
@@ -209,7 +218,7 @@ func (in *incoming) payload(b []byte) error {
 			return err
 		}
 		if err != nil {
-			return fault{wrongEcho, err.Error()}
+			return in.wrong("%v", err)
 		}
 		if n < len(in.plain) {
 			return nil
@@ -226,14 +235,14 @@ func (in *incoming) compare(b []byte) error {
 	message, from := in.c.owner.messages.at(in.next()), in.message.size
 	want := message[from:]
 	if len(b) > len(want) {
-		return tooLong(len(message))
+		return in.tooLong(len(message))
 	}
 	if !bytes.Equal(b, want[:len(b)]) {
 		i := 0
 		for b[i] == want[i] {
 			i++
 		}
-		return faultf(wrongEcho, "byte %d of %d is %#02x instead of %#02x; it has %s", from+i+1, len(message), b[i], want[i], handshake.Quoted(b[i:]))
+		return in.wrong("byte %d of %d is %#02x instead of %#02x; it has %s", from+i+1, len(message), b[i], want[i], handshake.Quoted(b[i:]))
 	}
 	in.message.size += len(b)
 	return nil
@@ -255,14 +264,14 @@ func (in *incoming) endFrame() error {
 	}
 	in.message.open = false
 	if in.message.compressed && !in.inflate.End() {
-		return fault{wrongEcho, "its compressed data is incomplete"}
+		return in.wrong("its compressed data is incomplete")
 	}
 	if in.message.skipped {
 		in.skip--
 		return nil
 	}
 	if size, want := in.message.size, in.c.owner.messages.size; size != want {
-		return faultf(wrongEcho, "%d of %d bytes came back", size, want)
+		return in.wrong("%d of %d bytes came back", size, want)
 	}
 	in.echoed++
 	return nil

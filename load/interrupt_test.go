@@ -117,7 +117,8 @@ func TestInvalid(t *testing.T) {
 		{load.Plan{Header: map[string][]string{"A": {"b\r\nc: d"}}}, url, "load: Header: the value of A has a control character"},
 		{load.Plan{}, "http://127.0.0.1/", `load: "http://127.0.0.1/" does not begin with ws:// or wss://`},
 		{load.Plan{}, "ws://", `load: "ws://" names no host`},
-		{load.Plan{}, "ws://a/#b", `load: "ws://a/#b" has a fragment, which a WebSocket's URL must not`},
+		{load.Plan{}, "ws://a/#b", `load: "ws://a/#b" has a fragment, which the URL of a WebSocket must not have`},
+		{load.Plan{}, "ws://bücher.example/", `load: "ws://bücher.example/" has a host that is not ASCII; use its xn-- form`},
 		{load.Plan{}, "ws://a:99999/", `load: "ws://a:99999/" has a port that is not from 1 to 65535`},
 		{load.Plan{}, "ws://a:b/", `load: "ws://a:b/" is not a URL: invalid port ":b" after host`},
 	} {

@@ -88,7 +88,7 @@ func TestNoWebSocket(t *testing.T) {
 		"404, long":   {raw(says("HTTP/1.1 404 " + strings.Repeat("a", 60_000) + "\r\n\r\n")), load.Plan{}, `the answer is 404 Not Found$`},
 		"200":         {raw(says("HTTP/1.1 200 OK\r\n\r\n")), load.Plan{}, `did not open a WebSocket: the answer is 200 OK$`},
 		"moved":       {raw(says("HTTP/1.1 301 Moved Permanently\r\nLocation: https://example.com/\r\n\r\n")), load.Plan{}, `the answer is 301 Moved Permanently, to "https://example.com/"$`},
-		"other key":   {raw(accepts("Sec-WebSocket-Accept", wstest.AcceptKey(wstest.SampleKey))), load.Plan{}, `Sec-WebSocket-Accept does not go with the key$`},
+		"other key":   {raw(accepts("Sec-WebSocket-Accept", wstest.AcceptKey(wstest.SampleKey))), load.Plan{}, `Sec-WebSocket-Accept does not match the key$`},
 		"no upgrade":  {raw(accepts("Upgrade", "h2c")), load.Plan{}, `the answer is 101 with Upgrade "h2c"$`},
 		"not HTTP":    {raw(says("SSH-2.0-OpenSSH_9.2\r\n")), load.Plan{}, `the answer is not HTTP: "SSH-2.0-OpenSSH_9.2"$`},
 		"nearly HTTP": {raw(says("HTTP/1.1 one hundred and one\r\n\r\n")), load.Plan{}, `the answer is not HTTP: `},

@@ -46,12 +46,12 @@ func TestWrong(t *testing.T) {
 		"packed":    {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.TextFrame(s).WithRsv(wstest.RSV1)} }), `broke the protocol: a reserved bit is set`},
 		"opcode":    {text(func(s string) []wstest.Frame { return []wstest.Frame{{Fin: true, Opcode: 3}} }), `broke the protocol: the opcode 3 is reserved$`},
 		"control":   {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.PingFrame(s + s)} }), `broke the protocol: a control frame of more than 125 bytes$`},
-		"open ping": {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.PingFrame("").Open()} }), `broke the protocol: a control frame in fragments$`},
+		"open ping": {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.PingFrame("").Open()} }), `broke the protocol: a fragmented control frame$`},
 		"inside": {text(func(s string) []wstest.Frame {
 			return []wstest.Frame{wstest.TextFrame(s[:5]).Open(), wstest.TextFrame(s)}
 		}),
-			`broke the protocol: a message inside another's fragments$`},
-		"goes on": {text(func(s string) []wstest.Frame { return []wstest.Frame{{Fin: true, Payload: []byte(s)}} }), `broke the protocol: a continuation of no message$`},
+			`broke the protocol: a new message inside another$`},
+		"goes on": {text(func(s string) []wstest.Frame { return []wstest.Frame{{Fin: true, Payload: []byte(s)}} }), `broke the protocol: a continuation frame without a message$`},
 		"closes": {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.CloseFrame(1001, "bye\n")} }),
 			`closed the connection: close code 1001, "bye"`},
 		"closes without a code": {text(func(s string) []wstest.Frame { return []wstest.Frame{wstest.CloseFrame(0, "")} }),

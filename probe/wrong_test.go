@@ -85,7 +85,7 @@ func TestWrong(t *testing.T) {
 		"many headers":     {handle: says("HTTP/1.1 101 Switching Protocols\r\n" + strings.Repeat("A: b\r\n", 20_000)), step: probe.Handshake, want: `over 65536 bytes$`},
 		"many answers":     {handle: says(strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 5000)), step: probe.Handshake, want: `over 65536 bytes$`},
 		"HTTP/1.0":         {handle: says("HTTP/1.0 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"), step: probe.Handshake, want: `: the answer is 101 in HTTP/1\.0$`},
-		"wrong accept":     {handle: accepts("Sec-WebSocket-Accept", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="), step: probe.Handshake, want: `: Sec-WebSocket-Accept does not go with the key$`},
+		"wrong accept":     {handle: accepts("Sec-WebSocket-Accept", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="), step: probe.Handshake, want: `: Sec-WebSocket-Accept does not match the key$`},
 		"wrong upgrade":    {handle: accepts("Upgrade", "h2c"), step: probe.Handshake, want: `: the answer is 101 with Upgrade "h2c"$`},
 		"wrong connection": {handle: accepts("Connection", "keep-alive, upgraded"), step: probe.Handshake, want: `: the answer is 101 without Connection: Upgrade$`},
 		"an extension":     {handle: accepts("Sec-WebSocket-Extensions", "permessage-deflate"), step: probe.Handshake, want: `: it chose the extension "permessage-deflate", which was not offered$`},
@@ -117,9 +117,9 @@ func TestWrong(t *testing.T) {
 		"a reserved opcode":   {handle: sends(wstest.Frame{Fin: true, Opcode: 3}), step: probe.Echo, want: `: it broke the protocol: the opcode 3 is reserved$`},
 		"a control opcode":    {handle: sends(wstest.Frame{Fin: true, Opcode: 11}), step: probe.Echo, want: `the opcode 11 is reserved$`},
 		"a long ping":         {handle: sends(wstest.PingFrame(strings.Repeat("a", 126))), step: probe.Echo, want: `: a control frame of more than 125 bytes$`},
-		"a ping in fragments": {handle: sends(wstest.PingFrame("a").Open()), step: probe.Echo, want: `: a control frame in fragments$`},
-		"a continuation":      {handle: sends(wstest.Frame{Fin: true}), step: probe.Echo, want: `: a continuation of no message$`},
-		"two at once":         {handle: sends(text("a").Open(), text("b")), step: probe.Echo, want: `: a message inside another's fragments$`},
+		"a ping in fragments": {handle: sends(wstest.PingFrame("a").Open()), step: probe.Echo, want: `: a fragmented control frame$`},
+		"a continuation":      {handle: sends(wstest.Frame{Fin: true}), step: probe.Echo, want: `: a continuation frame without a message$`},
+		"two at once":         {handle: sends(text("a").Open(), text("b")), step: probe.Echo, want: `: a new message inside another$`},
 		"a long length": {handle: func(p *wstest.Peer) {
 			if p.Accept(nil) == nil {
 				_ = p.SendRaw(wstest.Header(0x81, false, [4]byte{}, 5, 16))
@@ -273,6 +273,7 @@ func TestArguments(t *testing.T) {
 	}{
 		"scheme":      {"http://127.0.0.1/", probe.Options{}, `"http://127.0.0.1/" does not begin with ws:// or wss://`},
 		"host":        {"ws:///path", probe.Options{}, `"ws:///path" names no host`},
+		"not ASCII":   {"ws://b%C3%BCcher.example/", probe.Options{}, `has a host that is not ASCII; use its xn-- form`},
 		"fragment":    {"ws://a/#b", probe.Options{}, `has a fragment`},
 		"URL":         {"ws://a\x7f/", probe.Options{}, `is not a URL`},
 		"timeout":     {"ws://a/", probe.Options{Timeout: -1}, `Timeout: -1ns is not from 1ms to 1000h0m0s`},

@@ -117,7 +117,7 @@ func TestHandshakeWrong(t *testing.T) {
 		header http.Header
 		reason string
 	}{
-		{http.Header{"Sec-WebSocket-Accept": {"x"}}, "Sec-WebSocket-Accept does not go with the key"},
+		{http.Header{"Sec-WebSocket-Accept": {"x"}}, "Sec-WebSocket-Accept does not match the key"},
 		{http.Header{"upgrade": nil}, `the answer is 101 with Upgrade ""`},
 		{http.Header{"Connection": {"keep-alive"}}, "the answer is 101 without Connection: Upgrade"},
 	} {

@@ -176,13 +176,13 @@ func (h Header) CheckServer(open, deflate bool) error {
 	case h.Masked:
 		return errors.New("a server's frame has a mask")
 	case op >= Close && !h.Fin():
-		return errors.New("a control frame in fragments")
+		return errors.New("a fragmented control frame")
 	case op >= Close && h.Length > 125:
 		return errors.New("a control frame of more than 125 bytes")
 	case op == Continuation && !open:
-		return errors.New("a continuation of no message")
+		return errors.New("a continuation frame without a message")
 	case data && open:
-		return errors.New("a message inside another's fragments")
+		return errors.New("a new message inside another")
 	case h.Length > 1<<63-1:
 		return errors.New("the length of a frame has its top bit set")
 	}

@@ -31,7 +31,7 @@ func TestCheckServer(t *testing.T) {
 		{Header{First: Fin | 7}, false, false, "opcode 7"},
 		{Header{First: Fin | 0xB}, false, false, "opcode 11"},
 		{Header{First: Fin | Text, Masked: true}, false, false, "mask"},
-		{Header{First: Pong}, false, false, "in fragments"},
+		{Header{First: Pong}, false, false, "fragmented"},
 		{Header{First: Fin | Close, Length: 126}, false, false, "125 bytes"},
 		{Header{First: Fin | Continuation}, false, false, "continuation"},
 		{Header{First: Fin | Text}, true, false, "inside another"},

@@ -128,7 +128,7 @@ func Check(response *http.Response, key string) error {
 	case !HasToken(h.Values("Connection"), "upgrade"):
 		return errorf("the answer is 101 without Connection: Upgrade")
 	case len(accept) != 1 || accept[0] != AcceptKey(key):
-		return errorf("Sec-WebSocket-Accept does not go with the key")
+		return errorf("Sec-WebSocket-Accept does not match the key")
 	}
 	return nil
 }

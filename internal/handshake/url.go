@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // ParseURL parses the URL of a WebSocket (RFC 6455, section 3).
@@ -26,8 +28,10 @@ func ParseURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("%q names no host", s)
 	case u.Port() != "" && !isPort(u.Port()):
 		return nil, fmt.Errorf("%q has a port that is not from 1 to 65535", s)
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r >= utf8.RuneSelf }):
+		return nil, fmt.Errorf("%q has a host that is not ASCII; use its xn-- form", s)
 	case u.Fragment != "":
-		return nil, fmt.Errorf("%q has a fragment, which a WebSocket's URL must not", s)
+		return nil, fmt.Errorf("%q has a fragment, which the URL of a WebSocket must not have", s)
 	}
 	return u, nil
 }
