@@ -86,7 +86,6 @@ func (w *warnings) release(b *warningBucket) {
 	if n == 0 {
 		return
 	}
-	defer func() { _ = recover() }() // a Logger that panics must not end the process
 	w.log.LogAttrs(context.Background(), slog.LevelWarn, last.msg, append(last.attrs, slog.Int("suppressed", n-1))...)
 }
 

@@ -15,10 +15,9 @@ import (
 type warningLog struct {
 	start time.Time
 
-	mu     sync.Mutex
-	lines  []string
-	debug  int // lines at level debug
-	panics bool
+	mu    sync.Mutex
+	lines []string
+	debug int // lines at level debug
 }
 
 func (l *warningLog) warnings() *warnings {
@@ -41,9 +40,6 @@ func (l *warningLog) WithGroup(string) slog.Handler            { return l }
 func (l *warningLog) Handle(_ context.Context, r slog.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.panics {
-		panic("the log is full")
-	}
 	if r.Level != slog.LevelWarn {
 		l.debug++
 		return nil
@@ -131,20 +127,5 @@ func TestWarningsConcurrently(t *testing.T) {
 		if most := warningBurst + int(took/warningInterval) + 1; sum != goroutines*each || len(lines) > most {
 			t.Errorf("got %d lines for %d warnings in %v, want %d warnings in at most %d lines: %q", len(lines), sum, took, goroutines*each, most, lines)
 		}
-	})
-}
-
-// TestWarningLogPanics checks that a Logger that panics later does not end the process.
-func TestWarningLogPanics(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log warningLog
-		w := log.warnings()
-		for range warningBurst + 1 {
-			w.warn("a", "a")
-		}
-		log.mu.Lock()
-		log.panics = true
-		log.mu.Unlock()
-		time.Sleep(time.Hour)
 	})
 }
