@@ -11,8 +11,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// What the server is told, so that every bound of it is met within seconds, and
-// none by a machine that stands still for two.
+// These are the server's limits. A peer reaches each within seconds, and a pause of the
+// machine of two seconds reaches none.
 const (
 	readLimit      = 2 << 20
 	messageTimeout = 3 * time.Second
@@ -23,7 +23,7 @@ const (
 	closeTimeout   = 3 * time.Second
 )
 
-// Flags are those of wsecho for a soak. compression is as its flag has it.
+// Flags returns the flags of wsecho for a soak. compression is the value of its flag.
 func Flags(compression string) []string {
 	return []string{
 		"--addr=127.0.0.1:0", "--log-format=json", "--compression=" + compression,
@@ -34,12 +34,11 @@ func Flags(compression string) []string {
 	}
 }
 
-// A behaviour is one way to be a peer. An error says that the server did not do
-// what it should.
+// A behaviour is one kind of peer. An error describes a fault of the server.
 type behaviour struct {
 	name    string
 	weight  int
-	deflate bool // it may compress
+	deflate bool // it may use compression
 	rcvBuf  int
 	do      func(v *visit) (Want, error)
 }
@@ -47,7 +46,7 @@ type behaviour struct {
 var behaviours = []behaviour{
 	{name: "polite", weight: 30, deflate: true, do: func(v *visit) (Want, error) {
 		for range 1 + v.r.IntN(20) {
-			if err := v.converse(v.opcode(), v.payload(v.size())); err != nil {
+			if err := v.exchange(v.opcode(), v.payload(v.size())); err != nil {
 				return Want{}, err
 			}
 		}
@@ -55,7 +54,7 @@ var behaviours = []behaviour{
 		if v.r.IntN(2) == 0 {
 			reason = "that was all\n"
 		}
-		return v.bye([]uint16{0, 1000, 1001, 1011, 3000, 4999}[v.r.IntN(6)], reason)
+		return v.closeWith([]uint16{0, 1000, 1001, 1011, 3000, 4999}[v.r.IntN(6)], reason)
 	}},
 	{name: "fragments and pings", weight: 12, deflate: true, do: func(v *visit) (Want, error) {
 		for range 1 + v.r.IntN(6) {
@@ -68,11 +67,11 @@ var behaviours = []behaviour{
 					return Want{}, err
 				}
 			}
-			if err := v.hearAll(); err != nil {
+			if err := v.readEchoes(); err != nil {
 				return Want{}, err
 			}
 		}
-		return v.bye(1000, "")
+		return v.closeWith(1000, "")
 	}},
 	{name: "16 in flight", weight: 15, deflate: true, do: func(v *visit) (Want, error) {
 		n := []int{5, 100, 4 << 10, 16 << 10}[v.r.IntN(4)]
@@ -81,11 +80,11 @@ var behaviours = []behaviour{
 			for range 16 {
 				all = append(all, v.frames(v.opcode(), v.payload(n))...)
 			}
-			if err := errors.Join(v.p.Send(all...), v.hearAll()); err != nil {
+			if err := errors.Join(v.p.Send(all...), v.readEchoes()); err != nil {
 				return Want{}, err
 			}
 		}
-		return v.bye(1000, "")
+		return v.closeWith(1000, "")
 	}},
 	{name: "slow reader", weight: 2, rcvBuf: 16 << 10, do: func(v *visit) (Want, error) {
 		v.slow.Store(true)
@@ -93,11 +92,11 @@ var behaviours = []behaviour{
 			if err := v.send(wstest.Binary, v.payload(1<<20)); err != nil {
 				return Want{}, err
 			}
-			if err := v.hear(); err != nil {
+			if err := v.readEcho(); err != nil {
 				return Want{}, err
 			}
 		}
-		return v.bye(1000, "")
+		return v.closeWith(1000, "")
 	}},
 	{name: "byte by byte", weight: 2, do: func(v *visit) (Want, error) {
 		var b []byte
@@ -106,15 +105,15 @@ var behaviours = []behaviour{
 				b = f.WithKey([4]byte{1, 2, 3, 4}).Append(b)
 			}
 		}
-		for i := range b { // without a pause: where there are many, that would take seconds
+		for i := range b { // without a pause: many pauses would take seconds
 			if err := v.p.SendRaw(b[i : i+1]); err != nil {
 				return Want{}, err
 			}
 		}
-		if err := v.hearAll(); err != nil {
+		if err := v.readEchoes(); err != nil {
 			return Want{}, err
 		}
-		return v.bye(1001, "")
+		return v.closeWith(1001, "")
 	}},
 	{name: "close behind messages", weight: 8, do: func(v *visit) (Want, error) {
 		var all []wstest.Frame
@@ -122,7 +121,7 @@ var behaviours = []behaviour{
 			all = append(all, v.frames(v.opcode(), v.payload(v.r.IntN(1000)))...)
 		}
 		all = append(all, wstest.CloseFrame(4321, "at once"), wstest.TextFrame("too late"))
-		if err := errors.Join(v.p.Send(all...), v.hearAll()); err != nil {
+		if err := errors.Join(v.p.Send(all...), v.readEchoes()); err != nil {
 			return Want{}, err
 		}
 		w := v.want("peer code", "peer")
@@ -135,13 +134,13 @@ var behaviours = []behaviour{
 				return Want{}, err
 			}
 		}
-		if err := errors.Join(v.p.FIN(), v.hearAll()); err != nil {
+		if err := errors.Join(v.p.FIN(), v.readEchoes()); err != nil {
 			return Want{}, err
 		}
 		return v.want("abnormal", "peer"), v.end(0)
 	}},
 	{name: "FIN inside a message", weight: 8, do: func(v *visit) (Want, error) {
-		if err := v.some(); err != nil {
+		if err := v.exchangeSome(); err != nil {
 			return Want{}, err
 		}
 		open := wstest.TextFrame("half a message").Open().WithKey([4]byte{1, 2, 3, 4}).Append(nil)
@@ -156,7 +155,7 @@ var behaviours = []behaviour{
 		return w, v.end(0)
 	}},
 	{name: "RST", weight: 8, do: func(v *visit) (Want, error) {
-		if err := v.some(); err != nil {
+		if err := v.exchangeSome(); err != nil {
 			return Want{}, err
 		}
 		w := v.want("reset", "peer")
@@ -172,7 +171,7 @@ var behaviours = []behaviour{
 	{name: "a frame that is not in order", weight: 8, do: func(v *visit) (Want, error) {
 		key := [4]byte{1, 2, 3, 4}
 		text := wstest.TextFrame("bad").WithKey(key)
-		return v.offend("protocol", 1002, [][]byte{
+		return v.violate("protocol", 1002, [][]byte{
 			text.WithRsv(wstest.RSV2).Append(nil),
 			wstest.Frame{Fin: true, Opcode: 5}.WithKey(key).Append(nil),
 			wstest.TextFrame("unmasked").Append(nil),
@@ -186,32 +185,32 @@ var behaviours = []behaviour{
 		}[v.r.IntN(10)])
 	}},
 	{name: "invalid UTF-8", weight: 4, do: func(v *visit) (Want, error) {
-		w, err := v.offend("invalid utf-8", 1007, [][]byte{
+		w, err := v.violate("invalid utf-8", 1007, [][]byte{
 			wstest.TextFrame("\xff").WithKey([4]byte{1, 2, 3, 4}).Append(nil),
 			append(wstest.Header(0x81, true, [4]byte{}, 100_000, 0), "not all is here \xed\xa0"...),
 			wstest.CloseFrame(1000, "\xc3").WithKey([4]byte{1, 2, 3, 4}).Append(nil),
 		}[v.r.IntN(3)])
-		w.MessagesIn = Any // the text was whole, or not
+		w.MessagesIn = Any // the text may have been complete
 		return w, err
 	}},
 	{name: "too big", weight: 4, do: func(v *visit) (Want, error) {
-		return v.offend("too big", 1009, wstest.Header(0x82, true, [4]byte{}, []uint64{readLimit + 1, 1 << 40}[v.r.IntN(2)], 64))
+		return v.violate("too big", 1009, wstest.Header(0x82, true, [4]byte{}, []uint64{readLimit + 1, 1 << 40}[v.r.IntN(2)], 64))
 	}},
 	{name: "tiny fragments", weight: 2, do: func(v *visit) (Want, error) {
 		b := wstest.TextFrame("").Open().WithKey([4]byte{}).Append(nil)
-		return v.offend("flood", 1008, append(b, bytes.Repeat(wstest.Frame{Masked: true}.Append(nil), 1100)...))
+		return v.violate("flood", 1008, append(b, bytes.Repeat(wstest.Frame{Masked: true}.Append(nil), 1100)...))
 	}},
 	{name: "half a message", weight: 2, do: func(v *visit) (Want, error) {
 		i := v.r.IntN(3)
-		v.between = i == 0 // the clock goes on though pings are answered
-		return v.offend("too slow", 1008, [][]byte{
+		v.insideMessage = i == 0 // answered pings do not extend the message timeout
+		return v.violate("too slow", 1008, [][]byte{
 			wstest.TextFrame("x").Open().WithKey([4]byte{}).Append(nil),
 			{0x81},
 			append(wstest.Header(0x82, true, [4]byte{}, 10_000, 0), make([]byte, 5000)...),
 		}[i])
 	}},
 	{name: "silence", weight: 2, do: func(v *visit) (Want, error) {
-		if err := v.some(); err != nil {
+		if err := v.exchangeSome(); err != nil {
 			return Want{}, err
 		}
 		quiet := time.Now()
@@ -220,25 +219,25 @@ var behaviours = []behaviour{
 			err = fmt.Errorf("a silent peer was kept for %v", time.Since(quiet))
 		}
 		if err == nil && e.Code != 1001 {
-			err = fmt.Errorf("a silent peer heard %v", e)
+			err = fmt.Errorf("a silent peer got the end %v", e)
 		}
 		w := v.want("no pong", "local")
 		w.Code, w.Sent = 1001, 1001
 		return w, err
 	}},
 	{name: "deafness", weight: 1, rcvBuf: 4 << 10, do: func(v *visit) (Want, error) {
-		if err := v.some(); err != nil {
+		if err := v.exchangeSome(); err != nil {
 			return Want{}, err
 		}
 		start := time.Now()
 		b := v.payload(8 << 10)
 		for v.p.Send(wstest.BinaryFrame(b)) == nil {
 			if time.Since(start) > 2*patience {
-				return Want{}, errors.New("the server takes messages without end, and nobody reads its echoes")
+				return Want{}, errors.New("the server reads messages without end, and the peer reads no echo")
 			}
 		}
-		// Where the peer's kernel throws away even the news that there is room again,
-		// for want of room itself, it is the rest of a message that does not come.
+		// The peer's kernel may drop segments because its buffer is full. Then the server
+		// may wait for the rest of a message instead.
 		w, slow := v.want("write stalled", "local"), v.refused("too slow", 1008)
 		for _, w := range []*Want{&w, &slow} {
 			w.Sent, w.MessagesIn, w.MessagesOut, w.BytesIn, w.BytesOut = Any, Any, Any, Any, Any
@@ -248,11 +247,11 @@ var behaviours = []behaviour{
 		return w, nil
 	}},
 	{name: "a cut below TLS", weight: 4, do: func(v *visit) (Want, error) {
-		if err := v.some(); err != nil {
+		if err := v.exchangeSome(); err != nil {
 			return Want{}, err
 		}
 		beneath, ok := v.p.NetConn().(interface{ NetConn() net.Conn })
-		if !ok { // there is no TLS: it is a FIN
+		if !ok { // without TLS the peer sends FIN
 			return v.want("abnormal", "peer"), errors.Join(v.p.FIN(), v.end(0))
 		}
 		w := v.want("abnormal", "peer")
@@ -267,26 +266,26 @@ var behaviours = []behaviour{
 	}},
 }
 
-// some converses a little, so that the connection is surely the server's.
-func (v *visit) some() error {
+// exchangeSome exchanges a few messages, so that the server has accepted the connection.
+func (v *visit) exchangeSome() error {
 	for range 1 + v.r.IntN(3) {
-		if err := v.converse(v.opcode(), v.payload(v.r.IntN(500))); err != nil {
+		if err := v.exchange(v.opcode(), v.payload(v.r.IntN(500))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// offend sends some messages and, close behind them, what the server refuses.
-func (v *visit) offend(kind string, code int, b []byte) (Want, error) {
+// violate sends some messages and then, without a pause, bytes that the server refuses.
+func (v *visit) violate(kind string, code int, b []byte) (Want, error) {
 	var all []byte
 	for range 1 + v.r.IntN(10) {
 		for _, f := range v.frames(v.opcode(), v.payload(v.r.IntN(500))) {
 			all = f.WithKey([4]byte{5, 6, 7, 8}).Append(all)
 		}
 	}
-	v.mute = !v.between
-	if err := errors.Join(v.p.SendRaw(append(all, b...)), v.hearAll()); err != nil {
+	v.cannotSend = !v.insideMessage
+	if err := errors.Join(v.p.SendRaw(append(all, b...)), v.readEchoes()); err != nil {
 		return Want{}, err
 	}
 	return v.refused(kind, code), v.end(uint16(code))

@@ -1,12 +1,12 @@
-// Package soak keeps an echo server busy with every kind of peer at once, good
-// ones and bad, and holds it to account: every echo must be what was sent, every
-// connection must have the one Outcome in the log that what its peer did leads
-// to, and when all are gone nothing of them may be left.
+// Package soak tests an echo server with every kind of peer at once, correct and
+// incorrect. Every echo must equal its message. Every connection must have exactly one
+// Outcome in the log, the one that its peer has caused. After the last connection, the
+// server must have released all its resources.
 //
 //	s, err := soak.Start(exec.Command(binary, soak.Flags()...), "ws")
 //	l := soak.NewLoad(ctx, []*soak.Server{s}, soak.Options{Conns: 64})
 //	...
-//	s.Quiet(20 * time.Second) // with the load paused: all accounted for, all sockets closed
+//	s.Quiet(20 * time.Second) // with the load paused: every Outcome is there, every socket is closed
 //
-// It works on Linux.
+// The package needs Linux.
 package soak

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// An Outcome is a line of the server's log about a connection that has ended.
+// An Outcome is the line of the server's log about a connection that has ended.
 type Outcome struct {
 	Kind        string
 	By          string
@@ -26,12 +26,12 @@ type Outcome struct {
 	Cause       string
 }
 
-// Any is for a figure of a Want that nobody can know.
+// Any is a figure of a Want that may have any value.
 const Any = -1
 
-// A Want is the Outcome that what a peer has done leads to.
+// A Want is the Outcome that a peer expects.
 type Want struct {
-	What           string // what it did, for people
+	What           string // a description of the behaviour
 	Kind           string
 	By             string
 	Code           int
@@ -40,10 +40,10 @@ type Want struct {
 	MessagesIn, MessagesOut int64
 	BytesIn, BytesOut       int64
 
-	Or *Want // what may be as well; nil: nothing
+	Or *Want // another allowed Outcome; nil: none
 }
 
-// Compare returns what of o is not as it should be.
+// Compare returns the differences between o and the Want.
 func (w Want) Compare(o Outcome) (wrong []string) {
 	if o.Kind != w.Kind || o.By != w.By {
 		wrong = append(wrong, fmt.Sprintf("ended as %s by %s (cause %q), want %s by %s", o.Kind, o.By, o.Cause, w.Kind, w.By))
@@ -70,31 +70,30 @@ func (w Want) Compare(o Outcome) (wrong []string) {
 	return wrong
 }
 
-// A Ledger matches connections with their Outcomes, by the address that both
-// know. A port may be used again, but not before its connection has ended: for
-// one address, the order of both is the same. The zero Ledger is ready to use,
-// and all methods may be called at once.
+// A Ledger matches connections with their Outcomes by the peer's address. A port is used
+// again only after its connection has ended, so the order for one address is the same on
+// both sides. The zero Ledger is ready to use. Its methods may be called concurrently.
 type Ledger struct {
 	mu      sync.Mutex
-	changed chan struct{} // closed when an account is settled; nil: nobody waits
+	changed chan struct{} // closed when an account is settled; nil: no goroutine waits
 	open    map[string][]*account
-	early   map[string][]Outcome // whose connection has not said yet what it wants
+	early   map[string][]Outcome // before the Want of their connection
 	pending int                  // accounts that are not settled
 	kinds   map[string]int
 	wrong   []string
-	count   int // of wrong, even if they are too many to keep
+	count   int // of all complaints, kept or not
 }
 
-// An account is one connection's.
+// An account is the state of one connection.
 type account struct {
-	want *Want // nil: its peer is not done
+	want *Want // nil: its peer has not finished
 }
 
-// most is how many complaints are kept word for word.
+// most is the largest number of complaints that are kept.
 const most = 50
 
-// Open makes the account of a connection whose handshake was answered. What it
-// returns is called once, when its peer has done what it wanted.
+// Open adds a connection whose handshake is complete. The peer calls the returned function
+// once, when it has finished.
 func (l *Ledger) Open(remote string) (settle func(Want)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,7 +111,7 @@ func (l *Ledger) Open(remote string) (settle func(Want)) {
 	}
 }
 
-// Outcome takes a line of the log.
+// Outcome adds a line of the log.
 func (l *Ledger) Outcome(o Outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -124,7 +123,7 @@ func (l *Ledger) Outcome(o Outcome) {
 	l.match(o.Remote)
 }
 
-// match compares what there is of both.
+// match compares the Wants and the Outcomes of one address.
 func (l *Ledger) match(remote string) {
 	for len(l.open[remote]) > 0 && len(l.early[remote]) > 0 && l.open[remote][0].want != nil {
 		w, o := l.open[remote][0].want, l.early[remote][0]
@@ -146,7 +145,7 @@ func (l *Ledger) match(remote string) {
 	}
 }
 
-// Complain notes something else that is wrong.
+// Complain adds a complaint.
 func (l *Ledger) Complain(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,9 +159,8 @@ func (l *Ledger) complain(format string, args ...any) {
 	}
 }
 
-// Balance waits until every connection has had its Outcome, for at most d, and
-// complains about each that has not, and about each Outcome of no connection. It
-// is for a time when no connection is open.
+// Balance waits at most d until every connection has its Outcome. It complains about each
+// missing Outcome and about each Outcome without a connection. No connection may be open.
 func (l *Ledger) Balance(d time.Duration) {
 	end := time.NewTimer(d)
 	defer end.Stop()
@@ -187,7 +185,7 @@ func (l *Ledger) Balance(d time.Duration) {
 	defer l.mu.Unlock()
 	for remote, accounts := range l.open {
 		for _, a := range accounts {
-			what := "a connection that has not said what it did"
+			what := "a connection whose peer has not finished"
 			if a.want != nil {
 				what = a.want.What
 			}
@@ -205,15 +203,14 @@ func (l *Ledger) Balance(d time.Duration) {
 	}
 }
 
-// Wrong returns the complaints so far, the first of them word for word, and how
-// many there are.
+// Wrong returns the first complaints and the number of all.
 func (l *Ledger) Wrong() ([]string, int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.wrong), l.count
 }
 
-// Kinds returns how many Outcomes of each kind there were.
+// Kinds returns the number of Outcomes of each kind.
 func (l *Ledger) Kinds() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"example.com/wsecho/bench/measure"
 )
 
-// complains checks what a ledger has to say: a part of each complaint, in order.
+// complains checks the complaints of a ledger: a part of each, in order.
 func complains(t *testing.T, l *Ledger, want ...string) {
 	t.Helper()
 	got, n := l.Wrong()
@@ -24,15 +24,15 @@ func complains(t *testing.T, l *Ledger, want ...string) {
 }
 
 var (
-	hello = Want{What: "hello", Kind: "normal", By: "peer", Code: 1000, Sent: 1000, Received: 1000, MessagesIn: 2, MessagesOut: 2, BytesIn: 10, BytesOut: 10}
-	heard = Outcome{Kind: "normal", By: "peer", Code: 1000, Sent: 1000, Received: 1000, Remote: "a:1", MessagesIn: 2, MessagesOut: 2, BytesIn: 10, BytesOut: 10}
+	hello   = Want{What: "hello", Kind: "normal", By: "peer", Code: 1000, Sent: 1000, Received: 1000, MessagesIn: 2, MessagesOut: 2, BytesIn: 10, BytesOut: 10}
+	outcome = Outcome{Kind: "normal", By: "peer", Code: 1000, Sent: 1000, Received: 1000, Remote: "a:1", MessagesIn: 2, MessagesOut: 2, BytesIn: 10, BytesOut: 10}
 )
 
-// TestLedger matches Outcomes with connections, in whatever order they come.
+// TestLedger matches Outcomes with connections that come in any order.
 func TestLedger(t *testing.T) {
 	var l Ledger
 	first := l.Open("a:1")
-	l.Outcome(heard) // before the peer says what it did
+	l.Outcome(outcome) // before the Want
 	first(hello)
 	second, other := l.Open("a:1"), l.Open("b:2") // the port is used again
 	second(hello)
@@ -43,13 +43,13 @@ func TestLedger(t *testing.T) {
 	never.Kind, never.Or = "reset", &wide
 	other = l.Open("c:3")
 	other(never)
-	of := heard
+	of := outcome
 	of.Remote = "c:3"
 	l.Outcome(of)
-	of = heard
+	of = outcome
 	of.Remote, of.BytesIn = "b:2", 12345
 	l.Outcome(of)
-	l.Outcome(heard)
+	l.Outcome(outcome)
 	l.Balance(0)
 	complains(t, &l)
 	if n := l.Kinds()["normal"]; n != 4 {
@@ -57,7 +57,7 @@ func TestLedger(t *testing.T) {
 	}
 }
 
-// TestLedgerFinds looks for each figure that can be wrong.
+// TestLedgerFinds checks that each wrong figure is found.
 func TestLedgerFinds(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(o *Outcome)
@@ -74,7 +74,7 @@ func TestLedgerFinds(t *testing.T) {
 		"bytes":    {func(o *Outcome) { o.BytesOut = 11 }, "bytes_out is 11"},
 	} {
 		var l Ledger
-		o := heard
+		o := outcome
 		tt.change(&o)
 		l.Open("a:1")(hello)
 		l.Outcome(o)
@@ -83,8 +83,8 @@ func TestLedgerFinds(t *testing.T) {
 	}
 }
 
-// TestLedgerMisses finds the connection that has no Outcome, the Outcome that has
-// no connection, and the second one of a connection.
+// TestLedgerMisses finds a connection without an Outcome, an Outcome without a connection,
+// and a second Outcome of one connection.
 func TestLedgerMisses(t *testing.T) {
 	var l Ledger
 	l.Open("a:1")(hello)
@@ -92,21 +92,21 @@ func TestLedgerMisses(t *testing.T) {
 	complains(t, &l, "hello (a:1): no Outcome")
 
 	l = Ledger{}
-	l.Outcome(heard)
+	l.Outcome(outcome)
 	l.Balance(0)
 	complains(t, &l, "nobody's")
 
 	l = Ledger{}
 	l.Open("a:1")(hello)
-	l.Outcome(heard)
-	l.Outcome(heard)
+	l.Outcome(outcome)
+	l.Outcome(outcome)
 	l.Balance(0)
 	complains(t, &l, "nobody's")
 
-	// What comes late is waited for.
+	// Balance waits for a late Outcome.
 	l = Ledger{}
 	l.Open("a:1")(hello)
-	go l.Outcome(heard)
+	go l.Outcome(outcome)
 	l.Balance(patience)
 	complains(t, &l)
 }
@@ -130,7 +130,7 @@ panic: oh
 	complains(t, &s.Ledger, "handler panicked", "panic: oh")
 }
 
-// TestGrown tells memory that grows from memory that goes up and down.
+// TestGrown distinguishes memory that grows from memory that varies.
 func TestGrown(t *testing.T) {
 	const mib = 1 << 20
 	for _, tt := range []struct {

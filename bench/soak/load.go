@@ -14,9 +14,9 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A Load is peers of every kind, one after the other on each of many places.
+// A Load runs visits of every kind, a fixed number at once.
 type Load struct {
-	gate  sync.RWMutex // held for reading by each visit
+	gate  sync.RWMutex // each visit holds it for reading
 	all   sync.WaitGroup
 	total weights
 
@@ -29,7 +29,7 @@ type Load struct {
 // weights of the behaviours.
 type weights int
 
-// choose returns one of the behaviours, by their weights.
+// choose returns a random behaviour, by weight.
 func (w weights) choose(r *rand.Rand) behaviour {
 	n := r.IntN(int(w))
 	for _, b := range behaviours {
@@ -40,9 +40,9 @@ func (w weights) choose(r *rand.Rand) behaviour {
 	panic("unreachable")
 }
 
-// NewLoad keeps conns visits on their way to each server until ctx is over. The
-// seed chooses what they do, though not in which order it happens. compression
-// says that the servers may be asked for permessage-deflate.
+// NewLoad runs conns visits at once to each server until ctx ends. The seed chooses their
+// behaviours, but not the order of events. With compression some visits offer
+// permessage-deflate.
 func NewLoad(ctx context.Context, servers []*Server, conns int, seed uint64, compression bool) *Load {
 	l := &Load{latency: hdrhistogram.New(1000, int64(2*time.Minute), 3)}
 	for _, b := range behaviours {
@@ -82,12 +82,12 @@ func (l *Load) visit(s *Server, b behaviour, r *rand.Rand, from int, compression
 	w, err := b.do(v)
 	if err != nil {
 		complain(err)
-		// Its Outcome is a complaint too: it tells what the server has to say about it.
+		// The Outcome becomes a complaint too, with the server's view.
 		w = Want{Kind: "the one that it asked for", Code: Any, Sent: Any, Received: Any, MessagesIn: Any, MessagesOut: Any, BytesIn: Any, BytesOut: Any}
 	}
 	w.What = s.Name + ", " + b.name
-	l.messages.Add(v.heard)
-	l.bytes.Add(v.gotBytes)
+	l.messages.Add(v.echoed)
+	l.bytes.Add(v.echoedBytes)
 	settle(w)
 }
 
@@ -115,20 +115,20 @@ func (v *visit) dial(url string, rcvBuf, from int, compression bool) error {
 func (l *Load) record(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_ = l.latency.RecordValue(int64(d)) // out of range is two minutes, and more than anybody waits
+	_ = l.latency.RecordValue(int64(d)) // only a time over two minutes is out of range
 }
 
-// Pause lets no visit begin and returns when the last has ended.
+// Pause starts no further visit and returns when the last one has ended.
 func (l *Load) Pause() { l.gate.Lock() }
 
 // Resume ends a Pause.
 func (l *Load) Resume() { l.gate.Unlock() }
 
-// Wait returns when the context is over and the last visit has ended.
+// Wait returns when the context and the last visit have ended.
 func (l *Load) Wait() { l.all.Wait() }
 
-// String is what was done since the beginning, in a line; the quantiles are those
-// since the last call.
+// String returns a line with the counts since the start, and the quantiles since the last
+// call.
 func (l *Load) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -139,9 +139,8 @@ func (l *Load) String() string {
 	return s
 }
 
-// Farewell drains a server that has n polite peers, which all have to be told
-// 1001, and ends it.
-func (l *Load) Farewell(s *Server, n int) {
+// Drain stops a server that has n idle peers. Each must receive 1001.
+func (l *Load) Drain(s *Server, n int) {
 	var ready, all sync.WaitGroup
 	ready.Add(n)
 	for i := range n {
@@ -155,7 +154,7 @@ func (l *Load) Farewell(s *Server, n int) {
 			}
 			defer v.p.Close()
 			settle := s.Open(v.p.NetConn().LocalAddr().String())
-			err = v.some()
+			err = v.exchangeSome()
 			ready.Done()
 			if err == nil {
 				e, endErr := v.p.Answer(context.Background(), wstest.AnswerOptions{})
@@ -177,8 +176,7 @@ func (l *Load) Farewell(s *Server, n int) {
 	s.Balance(0)
 }
 
-// kindsOf are the counts of Outcomes in a line, each kind once, those that came
-// most often first.
+// kindsOf returns a line with the count of each kind of Outcome, the largest first.
 func kindsOf(servers []*Server) string {
 	sum := make(map[string]int)
 	for _, s := range servers {

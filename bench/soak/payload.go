@@ -7,7 +7,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// text is what payloads are cut from: every place in it looks different.
+// text is the source of payloads. No two places in it are equal.
 var text = func() []byte {
 	r := rand.New(rand.NewPCG(1, 2))
 	b := make([]byte, 4<<20)
@@ -17,8 +17,7 @@ var text = func() []byte {
 	return b
 }()
 
-// payload is n bytes, of which some are repeated, so that there is something to
-// compress.
+// payload returns n bytes. Some are repeated, so that compression has an effect.
 func (v *visit) payload(n int) []byte {
 	at := v.r.IntN(len(text) - n)
 	if n > 100 && v.r.IntN(3) == 0 {
@@ -31,7 +30,7 @@ func (v *visit) payload(n int) []byte {
 
 func (v *visit) opcode() byte { return wstest.Text + byte(v.r.IntN(2)) }
 
-// size is that of a message: mostly small, sometimes up to a MiB.
+// size returns the size of a message: mostly small, sometimes up to 1 MiB.
 func (v *visit) size() int {
 	switch v.r.IntN(20) {
 	case 0:

@@ -11,32 +11,31 @@ import (
 	"example.com/wsecho/bench/measure"
 )
 
-// Options are those of Run.
+// Options are the options of Run.
 type Options struct {
 	For         time.Duration // how long the load lasts
 	Conns       int           // visits at once, to each server
 	Seed        uint64
-	Compression bool          // the servers may be asked for it
-	Every       time.Duration // from one quiet point to the next; 0: as it suits For
+	Compression bool          // some peers offer permessage-deflate
+	Every       time.Duration // between two quiet points; 0: chosen by For
 }
 
-// What the memory of the second half's quiet points may be over that of the
-// first's, median against median: this part of it and this many bytes. The
-// runtime gives back late, and less after some minutes than after others.
+// The median memory of the quiet points in the second half may exceed that of the first
+// half by this factor and this many bytes. The runtime releases memory late and in
+// varying amounts.
 const (
 	growth      = 0.25
 	growthBytes = 24 << 20
 )
 
-// drained is how many peers are there when the server is told to end.
+// drained is the number of peers at the drain.
 const drained = 40
 
-// ErrWrong is that something was not as it should be; the report says what.
+// ErrWrong says that the soak has found a fault. The report describes it.
 var ErrWrong = errors.New("the server was not what it should be")
 
-// Run puts the servers under load, with a line to out at every quiet point and a
-// summary at the end, and ends them. It ends early when ctx does, which is no
-// error.
+// Run tests the servers and ends them. It writes a line to out at every quiet point and a
+// summary at the end. It ends early if ctx does, without an error.
 func Run(ctx context.Context, servers []*Server, o Options, out io.Writer) error {
 	if o.Every <= 0 {
 		o.Every = min(time.Minute, max(5*time.Second, o.For/4))
@@ -47,7 +46,7 @@ func Run(ctx context.Context, servers []*Server, o Options, out io.Writer) error
 	for _, s := range servers {
 		watching.Go(func() {
 			select {
-			case <-s.said:
+			case <-s.logEnded:
 				s.Complain("%s has ended in the midst", s.Name)
 				stop()
 			case <-loading.Done():
@@ -97,7 +96,7 @@ func Run(ctx context.Context, servers []*Server, o Options, out io.Writer) error
 	watching.Wait()
 	point()
 	for _, s := range servers {
-		l.Farewell(s, drained)
+		l.Drain(s, drained)
 	}
 	fmt.Fprintf(out, "\nin %v: %s\n", time.Since(start).Round(time.Second), kindsOf(servers))
 	for i, s := range servers {
@@ -127,8 +126,8 @@ func complaints(servers []*Server) (all []string, n int) {
 	return all, n
 }
 
-// grown says how the memory of the quiet points went, and whether it has grown.
-// The first is not looked at: until then, buffers are made that stay.
+// grown describes the memory at the quiet points and reports whether it has grown. It
+// ignores the first point, because the first minutes fill the pools.
 func grown(resident measure.Sample) (text string, bad bool) {
 	if len(resident) < 5 {
 		return "too few quiet points to tell whether the memory grows", false

@@ -15,15 +15,15 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TLS is for servers in this and other processes: clients trust anything.
+// TLS returns configurations for servers in this and other processes. The client trusts
+// any certificate.
 var TLS = sync.OnceValues(func() (serverSide, clientSide *tls.Config) {
 	serverSide, _ = wstest.TLS()
 	return serverSide, &tls.Config{InsecureSkipVerify: true}
 })
 
-// ServeTLS is the same server over TLS, which the binary leaves to others: the
-// packages in a process of their own, with the same bounds and the same log. It
-// returns when ctx is over and the last connection has ended.
+// ServeTLS runs package server over TLS, which the binary does not offer, with the same
+// limits and the same log. It returns when ctx and the last connection have ended.
 func ServeTLS(ctx context.Context, compression string) error {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	modes := map[string]websocket.CompressionMode{

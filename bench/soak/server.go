@@ -16,25 +16,25 @@ import (
 	"example.com/wsecho/bench/measure"
 )
 
-// A Server is an echo server in a process of its own, whose log is read.
+// A Server is an echo server in a process of its own. Its log goes to the Ledger.
 type Server struct {
 	*measure.Process
 	Ledger
 	Name   string
 	Scheme string // ws or wss
 
-	cmd     *exec.Cmd
-	sockets int           // open when nobody is connected
-	said    chan struct{} // closed when its log has ended
-	addr    chan string
+	cmd      *exec.Cmd
+	sockets  int           // open without connections
+	logEnded chan struct{} // closed at the end of its log
+	addr     chan string
 }
 
 // Start starts a server that logs JSON to stderr, as wsecho does: a line
 // "listening" with its addr, and a line "ended" for each connection. Every line
 // at warn or above is a complaint in its Ledger.
 func Start(cmd *exec.Cmd, name, scheme string) (*Server, error) {
-	// A Ctrl-C at a terminal is for us: the server is asked to end when its peers
-	// have gone.
+	// A Ctrl-C at a terminal must reach this process only. It ends the server after the
+	// peers.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	log, err := cmd.StderrPipe()
 	if err != nil {
@@ -43,15 +43,15 @@ func Start(cmd *exec.Cmd, name, scheme string) (*Server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	s := &Server{Name: name, Scheme: scheme, cmd: cmd, said: make(chan struct{}), addr: make(chan string, 1)}
+	s := &Server{Name: name, Scheme: scheme, cmd: cmd, logEnded: make(chan struct{}), addr: make(chan string, 1)}
 	go func() {
-		defer close(s.said)
+		defer close(s.logEnded)
 		s.listen(log)
 	}()
 	select {
 	case addr := <-s.addr:
 		s.Process = measure.Of(cmd, addr)
-	case <-s.said:
+	case <-s.logEnded:
 		err = fmt.Errorf("%s ended at once", name)
 	case <-time.After(20 * time.Second):
 		err = fmt.Errorf("%s did not say where it listens", name)
@@ -61,7 +61,7 @@ func Start(cmd *exec.Cmd, name, scheme string) (*Server, error) {
 	}
 	if err != nil {
 		_ = cmd.Process.Kill()
-		<-s.said
+		<-s.logEnded
 		_ = cmd.Wait()
 		return nil, err
 	}
@@ -93,25 +93,24 @@ func (s *Server) listen(log io.Reader) {
 	}
 	if err := lines.Err(); err != nil && !errors.Is(err, os.ErrClosed) {
 		s.Complain("the log of %s: %v", s.Name, err)
-		_, _ = io.Copy(io.Discard, log) // or it would wait for us
+		_, _ = io.Copy(io.Discard, log) // otherwise the server would wait in a write
 	}
 }
 
-// URL is where it serves.
+// URL returns the URL of the server.
 func (s *Server) URL() string { return s.Scheme + "://" + s.Addr + "/" }
 
-// A Quiet is how a server is while nobody is connected.
+// A Quiet is the state of a server without connections.
 type Quiet struct {
 	Resident int64 // bytes
 	Files    int   // open descriptors
 }
 
-// Quiet waits, for at most d, until every connection has had its Outcome and all
-// sockets are closed, complains about what is left, and measures. Nobody may be
-// connected.
+// Quiet waits at most d until every connection has its Outcome and all sockets are closed.
+// It complains about the rest, and measures. No peer may be connected.
 func (s *Server) Quiet(d time.Duration) (q Quiet, err error) {
 	select {
-	case <-s.said: // it has ended, and nothing more will be said
+	case <-s.logEnded: // the server has ended
 		d = 0
 	default:
 	}
@@ -138,8 +137,8 @@ func (s *Server) Quiet(d time.Duration) (q Quiet, err error) {
 	return q, err
 }
 
-// Stop tells the server to end, waits until it has, for at most d, and complains
-// unless it ends well. It returns when the whole log has been read.
+// Stop sends SIGTERM to the server and waits at most d for its end. It complains about a
+// wrong exit. It returns when the whole log has been read.
 func (s *Server) Stop(d time.Duration) {
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
 		s.Complain("%s: %v", s.Name, err)
@@ -149,14 +148,13 @@ func (s *Server) Stop(d time.Duration) {
 		_ = s.cmd.Process.Kill()
 	})
 	defer late.Stop()
-	<-s.said
+	<-s.logEnded
 	if err := s.cmd.Wait(); err != nil {
 		s.Complain("%s ended badly: %v", s.Name, err)
 	}
 }
 
-// Build makes the binary of wsecho as anyone would. What it returns is in a
-// directory of its own, which the caller removes.
+// Build builds wsecho in a new directory, which the caller removes. It returns the path.
 func Build() (string, error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "example.com/wsecho").Output()
 	if err != nil {

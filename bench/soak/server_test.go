@@ -16,7 +16,7 @@ import (
 	"example.com/wsecho/bench/measure"
 )
 
-// TestQuiet finds a socket that is left open, here one of this very process.
+// TestQuiet finds a socket that is still open, here one of this process.
 func TestQuiet(t *testing.T) {
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {
@@ -34,7 +34,7 @@ func TestQuiet(t *testing.T) {
 		t.Fatal(err)
 	}
 	complains(t, &s.Ledger, "sockets open with nobody connected")
-	time.AfterFunc(50*time.Millisecond, func() { _ = l.Close() }) // late, and waited for
+	time.AfterFunc(50*time.Millisecond, func() { _ = l.Close() }) // Quiet waits for it
 	s.Ledger = Ledger{}
 	q, err := s.Quiet(patience)
 	if err != nil || q.Resident < 1<<20 || q.Files < 3 {
@@ -43,7 +43,7 @@ func TestQuiet(t *testing.T) {
 	complains(t, &s.Ledger)
 }
 
-// TestStart is about servers that are none.
+// TestStart starts programs that are no servers.
 func TestStart(t *testing.T) {
 	if _, err := Start(exec.Command("true"), "true", "ws"); err == nil {
 		t.Error("a process that ends at once was started")
@@ -53,8 +53,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// TestDies runs a soak of a server that is killed in the midst: it ends early,
-// and says why.
+// TestDies kills the server during a soak, which must end early with the reason.
 func TestDies(t *testing.T) {
 	binary, err := Build()
 	if err != nil {
@@ -75,7 +74,7 @@ func TestDies(t *testing.T) {
 	}
 }
 
-// TestRun is a short soak of a good server, which is told to end before its time.
+// TestRun runs a short soak of a correct server and interrupts it.
 func TestRun(t *testing.T) {
 	binary, err := Build()
 	if err != nil {

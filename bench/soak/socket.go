@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// A socket can be made to read slowly, and comes from an address of its own: so
-// the ports last.
+// A socket is a connection that can read slowly. It has a source address of its own, so
+// that there are enough ports.
 type socket struct {
 	*net.TCPConn
 	slow atomic.Bool
 }
 
-// Read reads at most 4 KiB and pauses, if it is to be slow.
+// Read reads. A slow socket reads at most 4 KiB and pauses.
 func (s *socket) Read(p []byte) (int, error) {
 	if s.slow.Load() {
 		time.Sleep(time.Millisecond)

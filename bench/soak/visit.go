@@ -11,11 +11,10 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// patience is how long a peer waits for what must come. A machine may stand
-// still for seconds.
+// patience bounds each wait of a peer. A busy machine may pause for seconds.
 const patience = 30 * time.Second
 
-// A visit is one connection, and the account of what was said and heard on it.
+// A visit is one connection, with the counts of what it sent and received.
 type visit struct {
 	r     *rand.Rand
 	p     *wstest.Peer
@@ -23,13 +22,13 @@ type visit struct {
 	codec *codec       // nil: permessage-deflate was not negotiated
 	load  *Load
 
-	said, heard         int64 // messages
-	saidBytes, gotBytes int64 // of their payload, on the wire
-	queue               []message
-	pongs               int  // that have come
-	mute                bool // nothing can be sent any more, for instance inside a frame
-	between             bool // it can, though what was sent is not whole
-	asked               int  // pings that were sent
+	sent, echoed           int64 // messages
+	sentBytes, echoedBytes int64 // of their payload, on the wire
+	queue                  []message
+	pongs                  int  // received
+	cannotSend             bool // nothing may follow, for example inside a frame
+	insideMessage          bool // a message is incomplete, and control frames may follow
+	pings                  int  // sent
 }
 
 type message struct {
@@ -37,23 +36,23 @@ type message struct {
 	payload []byte
 }
 
-// send sends a message in one frame for each part, and remembers it.
+// send sends a message with one frame for each part, and expects its echo.
 func (v *visit) send(opcode byte, parts ...[]byte) error {
 	frames := v.frames(opcode, parts...)
 	return v.p.Send(frames...)
 }
 
-// frames are those of a message that is about to be sent.
+// frames returns the frames of a message, and expects its echo.
 func (v *visit) frames(opcode byte, parts ...[]byte) []wstest.Frame {
 	v.queue = append(v.queue, message{opcode, bytes.Join(parts, nil)})
-	v.said++
+	v.sent++
 	if v.codec != nil {
 		parts = v.codec.deflate(parts)
 	}
 	frames := make([]wstest.Frame, len(parts))
 	for i, part := range parts {
 		frames[i] = wstest.Frame{Opcode: wstest.Continuation, Payload: part, Fin: i == len(parts)-1}
-		v.saidBytes += int64(len(part))
+		v.sentBytes += int64(len(part))
 	}
 	frames[0].Opcode = opcode
 	if v.codec != nil {
@@ -62,16 +61,16 @@ func (v *visit) frames(opcode byte, parts ...[]byte) []wstest.Frame {
 	return frames
 }
 
-// ping sends one.
+// ping sends a ping.
 func (v *visit) ping() error {
-	v.asked++
+	v.pings++
 	return v.p.Send(wstest.PingFrame("soak"))
 }
 
-// hear reads the next echo and compares it.
-func (v *visit) hear() error {
+// readEcho reads the next echo and compares it.
+func (v *visit) readEcho() error {
 	if len(v.queue) == 0 {
-		return errors.New("nothing was sent that could come back")
+		return errors.New("there is no message whose echo could come")
 	}
 	want := v.queue[0]
 	v.queue = v.queue[1:]
@@ -97,20 +96,20 @@ func (v *visit) hear() error {
 			break
 		}
 	}
-	v.heard++
-	v.gotBytes += int64(len(got.payload))
+	v.echoed++
+	v.echoedBytes += int64(len(got.payload))
 	if v.codec != nil {
 		var err error
 		if got.payload, err = v.codec.inflate(got.payload, compressed); err != nil {
 			return err
 		}
 	} else if compressed {
-		return errors.New("a compressed echo, and nobody asked for compression")
+		return errors.New("a compressed echo without permessage-deflate")
 	}
 	return compare(got, want)
 }
 
-// compare says what is wrong with an echo.
+// compare returns an error that describes a wrong echo.
 func compare(got, want message) error {
 	if got.opcode != want.opcode {
 		return fmt.Errorf("the echo has opcode %d, want %d", got.opcode, want.opcode)
@@ -126,10 +125,10 @@ func compare(got, want message) error {
 	return fmt.Errorf("the echo of %d bytes has %d, and differs from byte %d", len(want.payload), len(got.payload), at)
 }
 
-// hearAll reads all echoes that are still to come.
-func (v *visit) hearAll() error {
+// readEchoes reads all echoes that are missing.
+func (v *visit) readEchoes() error {
 	for len(v.queue) > 0 {
-		if err := v.hear(); err != nil {
+		if err := v.readEcho(); err != nil {
 			return err
 		}
 	}
@@ -144,14 +143,14 @@ func (v *visit) next() (wstest.Frame, error) {
 		case err != nil:
 			return f, err
 		case f.Opcode == wstest.Ping:
-			if !v.mute {
-				// It may be that this fails because the server has closed meanwhile: what it
-				// said before can be read.
+			if !v.cannotSend {
+				// An error is no failure: the server may have closed, and its last frames can
+				// still be read.
 				_ = v.p.Send(wstest.PongFrame(string(f.Payload)))
 			}
 		case f.Opcode == wstest.Pong:
-			if v.pongs++; string(f.Payload) != "soak" || v.pongs > v.asked {
-				return f, fmt.Errorf("a pong that was not asked for: %v", f)
+			if v.pongs++; string(f.Payload) != "soak" || v.pongs > v.pings {
+				return f, fmt.Errorf("an unsolicited pong: %v", f)
 			}
 		default:
 			return f, nil
@@ -159,21 +158,21 @@ func (v *visit) next() (wstest.Frame, error) {
 	}
 }
 
-// converse sends a message and waits for its echo, and notes how long that took.
-func (v *visit) converse(opcode byte, payload []byte) error {
+// exchange sends a message, waits for its echo and records the time.
+func (v *visit) exchange(opcode byte, payload []byte) error {
 	start := time.Now()
 	if err := v.send(opcode, payload); err != nil {
 		return err
 	}
-	err := v.hear()
+	err := v.readEcho()
 	if err == nil && len(payload) <= 64<<10 {
 		v.load.record(time.Since(start))
 	}
 	return err
 }
 
-// bye sends a close frame with a code, 0 for none, and reads to the end.
-func (v *visit) bye(code uint16, reason string) (Want, error) {
+// closeWith sends a close frame with a code, 0 for none, and reads to the end.
+func (v *visit) closeWith(code uint16, reason string) (Want, error) {
 	w := v.want("normal", "peer")
 	switch code {
 	case 0:
@@ -197,12 +196,12 @@ func (v *visit) bye(code uint16, reason string) (Want, error) {
 	return w, v.end(code)
 }
 
-// end reads to the end, for which the server has to have sent code, and FIN.
+// end reads to the end. The server must have sent a close frame with code, and FIN.
 func (v *visit) end(code uint16) error {
 	for {
 		f, err := v.next()
 		if err != nil {
-			break // End says how
+			break // End returns the details
 		}
 		if f.Opcode != wstest.Close {
 			return fmt.Errorf("%v came after the last echo", f)
@@ -215,14 +214,14 @@ func (v *visit) end(code uint16) error {
 	return err
 }
 
-// want is what this visit's counts have to be.
+// want returns the Outcome of this visit, with its counts.
 func (v *visit) want(kind, by string) Want {
 	return Want{
-		Kind: kind, By: by, MessagesIn: v.said, MessagesOut: v.heard, BytesIn: v.saidBytes, BytesOut: v.gotBytes,
+		Kind: kind, By: by, MessagesIn: v.sent, MessagesOut: v.echoed, BytesIn: v.sentBytes, BytesOut: v.echoedBytes,
 	}
 }
 
-// refused is the want of a visit that the server has ended, and told so.
+// refused returns the Outcome of a visit that the server ended with a close frame.
 func (v *visit) refused(kind string, code int) Want {
 	w := v.want(kind, "local")
 	w.Code, w.Sent, w.BytesIn = code, code, Any

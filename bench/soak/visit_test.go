@@ -19,7 +19,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// visitOf makes one visit of a behaviour to addr.
+// visitOf runs one visit of a behaviour to addr.
 func visitOf(name, addr string, seed uint64, compression bool) *Server {
 	s := &Server{Process: measure.Of(nil, addr), Name: "it", Scheme: "ws"}
 	l := &Load{latency: hdrhistogram.New(1000, int64(time.Minute), 3)}
@@ -31,7 +31,7 @@ func visitOf(name, addr string, seed uint64, compression bool) *Server {
 	return s
 }
 
-// TestWrongEchoes are found, however little is wrong.
+// TestWrongEchoes checks that the smallest error in an echo is found.
 func TestWrongEchoes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(f *wstest.Frame)
@@ -41,10 +41,10 @@ func TestWrongEchoes(t *testing.T) {
 		"cut short":  {func(f *wstest.Frame) { f.Payload = f.Payload[:len(f.Payload)-1] }, "differs from byte"},
 		"longer":     {func(f *wstest.Frame) { f.Payload = append(f.Payload, 'x') }, "differs from byte"},
 		"type":       {func(f *wstest.Frame) { f.Opcode ^= 3 }, "the echo has opcode"},
-		"compressed": {func(f *wstest.Frame) { f.Rsv = wstest.RSV1 }, "nobody asked for compression"},
+		"compressed": {func(f *wstest.Frame) { f.Rsv = wstest.RSV1 }, "without permessage-deflate"},
 		"a close":    {func(f *wstest.Frame) { *f = wstest.CloseFrame(1011, "") }, "came in place of an echo"},
 		"no message": {func(f *wstest.Frame) { f.Opcode = wstest.Continuation }, "out of place"},
-		"a pong":     {func(f *wstest.Frame) { f.Opcode = wstest.Pong; f.Payload = nil }, "not asked for"},
+		"a pong":     {func(f *wstest.Frame) { f.Opcode = wstest.Pong; f.Payload = nil }, "unsolicited"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := wstest.Serve(t, func(p *wstest.Peer) {
@@ -63,9 +63,8 @@ func TestWrongEchoes(t *testing.T) {
 	}
 }
 
-// TestVisits plays every behaviour against the packages themselves. What each
-// says that the Outcome should be is compared with the one that there was. A
-// server with other bounds is found out.
+// TestVisits runs every behaviour against package server, and compares the expected Outcome
+// with the real one. A server with other limits fails.
 func TestVisits(t *testing.T) {
 	for _, b := range behaviours {
 		t.Run(b.name, func(t *testing.T) {
@@ -95,7 +94,7 @@ func TestVisits(t *testing.T) {
 	})
 }
 
-// visitServer makes a visit to a server of its own, and returns the Outcome too.
+// visitServer runs a visit to a server of its own. It returns the Outcome too.
 func visitServer(t *testing.T, name string, seed uint64, compression bool, o server.Options) (*Server, Outcome) {
 	t.Helper()
 	ends := make(chan server.Outcome, 1)
@@ -126,8 +125,7 @@ func visitServer(t *testing.T, name string, seed uint64, compression bool, o ser
 	}
 }
 
-// TestKinds are those that package ending knows: a behaviour that asks for
-// another could never be right.
+// TestKinds checks that each expected kind is one of package ending.
 func TestKinds(t *testing.T) {
 	known := make(map[string]bool)
 	for _, k := range ending.Kinds() {
@@ -141,7 +139,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestCodec compresses and inflates, with what the other side keeps.
+// TestCodec compresses and decompresses messages.
 func TestCodec(t *testing.T) {
 	c, err := negotiated([]string{"permessage-deflate"})
 	if err != nil {

@@ -1,12 +1,12 @@
-// Command soak keeps wsecho busy with good and bad peers of every kind at once,
-// and fails if an echo, an Outcome or an ending is not what it should be, or if
-// anything is left when all have gone:
+// Command soak tests wsecho with correct and incorrect peers of every kind at once. It fails
+// if an echo, an Outcome or an ending is wrong, or if the server keeps resources after the
+// last connection:
 //
 //	go run ./cmd/soak -for 10m
 //
-// The server is the binary in a process of its own, and beside it, over TLS, the
-// same packages in another. Once a minute the load rests, and a line says how it
-// goes. The exit code is 1 if something was wrong and 2 if the command line was.
+// One server is the binary. Another one, in a further process, runs the same packages over
+// TLS. Once a minute the load pauses and soak prints a line. The exit code is 1 for a fault
+// and 2 for a mistake in the arguments.
 package main
 
 import (
