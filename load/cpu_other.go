@@ -4,5 +4,5 @@ package load
 
 import "time"
 
-// processorTime is what this process has used, 0 where that is not known.
+// processorTime returns the processor time of this process, 0 if unknown.
 func processorTime() time.Duration { return 0 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// processorTime is what this process has used, 0 where that is not known.
+// processorTime returns the processor time of this process, 0 if unknown.
 func processorTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -31,12 +31,12 @@ func ExampleRun() {
 		log.Fatal(err)
 	}
 	fmt.Println(report.Headline(r))
-	fmt.Println("every byte right:", r.OK())
+	fmt.Println("every byte correct:", r.OK())
 
 	stop()
 	fmt.Println(<-done)
 	// Output:
 	// 64 B text, 4 connections, closed loop, 16 in flight on each, 1 round of 100ms
-	// every byte right: true
+	// every byte correct: true
 	// <nil>
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// sleep sleeps for about d, a tenth of a second at most. The runtime's own timers are
-// up to a millisecond late where nothing else happens, which is longer than many
-// servers take: the end of the time is the kernel's to wait for.
+// sleep sleeps for about d, at most a tenth of a second. The timers of an idle runtime are
+// up to a millisecond late, which is longer than many servers take. So the kernel waits for
+// the last part.
 func sleep(d time.Duration) {
 	const coarse = 1500 * time.Microsecond
 	switch {

@@ -88,7 +88,7 @@ func TestNotes(t *testing.T) {
 		"busy":          {Target{Rounds: []Round{round(1800*time.Millisecond, 0, 0)}}, []string{"the bottleneck: it used 90 %"}},
 		"busy at times": {Target{Rounds: []Round{round(1800*time.Millisecond, 0, 0), round(time.Second, 0, 0)}}, nil},
 		"late":          {Target{Rounds: []Round{round(time.Second, 1000, 11)}}, []string{"the bottleneck: 1.1 % of the messages left more than 1ms after they were due"}},
-		"here":          {Target{Rounds: []Round{round(time.Second, 0, 0)}, Local: true}, []string{"share the processors: the client used 50 % of its 2, 1000.0 µs a message"}},
+		"here":          {Target{Rounds: []Round{round(time.Second, 0, 0)}, Local: true}, []string{"share the processors: the client used 50 % of its 2, 1.00 ms per message"}},
 		"unknown":       {Target{Rounds: []Round{round(0, 0, 0)}, Local: true}, nil},
 		"not measured":  {Target{Rounds: []Round{{}}}, nil},
 	} {

@@ -3,6 +3,8 @@ package load
 import (
 	"fmt"
 	"time"
+
+	"example.com/wsecho/internal/number"
 )
 
 // Figures are the figures that are compared, by their names in JSON.
@@ -93,14 +95,14 @@ func (r *Report) notes() []string {
 		}
 		share := float64(used) / (float64(measured) * float64(r.Processors))
 		if share > maxShare {
-			notes = append(notes, fmt.Sprintf("%s: this client was the bottleneck: it used %.0f %% of the processors that it may use, so the server may do more", t.URL, 100*share))
+			notes = append(notes, fmt.Sprintf("%s: this client was the bottleneck: it used %s of its processors, so the server may be faster", t.URL, number.Percent(share)))
 		}
 		if float64(late) > maxLate*float64(sent) {
-			notes = append(notes, fmt.Sprintf("%s: this client, or the machine that it runs on, was the bottleneck: %.1f %% of the messages left more than %v after they were due, and their latencies contain that", t.URL, 100*float64(late)/float64(sent), lateBy))
+			notes = append(notes, fmt.Sprintf("%s: this client or its machine was the bottleneck: %s of the messages left more than %v after they were due, and their latencies contain that delay", t.URL, number.Percent(float64(late)/float64(sent)), lateBy))
 		}
 		if t.Local && messages > 0 && used > 0 {
-			notes = append(notes, fmt.Sprintf("%s: it is on this machine, so client and server share the processors: the client used %.0f %% of its %d, %.1f µs a message",
-				t.URL, 100*share, r.Processors, float64(used.Nanoseconds())/1e3/float64(messages)))
+			notes = append(notes, fmt.Sprintf("%s: it is on this machine, so client and server share the processors: the client used %s of its %d, %s per message",
+				t.URL, number.Percent(share), r.Processors, number.Duration(float64(used.Nanoseconds())/float64(messages))))
 		}
 	}
 	if r.Interrupted {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"example.com/wsecho/bench/measure"
+	"example.com/wsecho/internal/number"
 )
 
 const (
@@ -19,10 +20,10 @@ func (r *run) addNotes() {
 	for _, c := range r.Cells {
 		for _, o := range c.Outcomes {
 			if s := measure.Sample(o.Values("client_share")).Median(); s > busy {
-				o.Notes = append(o.Notes, fmt.Sprintf("the client was the bottleneck: it used %.0f %% of the processors", 100*s))
+				o.Notes = append(o.Notes, fmt.Sprintf("the client was the bottleneck: it used %s of the processors", number.Percent(s)))
 			}
 			if s := measure.Sample(o.Values("late_share")).Median(); s > lateShare {
-				o.Notes = append(o.Notes, fmt.Sprintf("%.1f %% of the messages left more than a millisecond late, because of the client or the machine; their latency includes that", 100*s))
+				o.Notes = append(o.Notes, number.Percent(s)+" of the messages left more than a millisecond late, because of the client or the machine; their latency includes that")
 			}
 		}
 	}

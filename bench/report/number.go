@@ -12,10 +12,10 @@ import (
 	"example.com/wsecho/internal/number"
 )
 
-// micros is a time in microseconds, in the unit that suits it.
+// micros returns a time in microseconds, in a unit that suits it.
 func micros(us float64) string { return number.Duration(us * 1000) }
 
-// short is a duration without the parts that are nothing: "1h30m", not "1h30m0s".
+// short returns a duration without zero parts: "1h30m", not "1h30m0s".
 func short(d time.Duration) string {
 	if d >= time.Minute {
 		d = d.Round(time.Second)
@@ -32,7 +32,7 @@ func short(d time.Duration) string {
 	return s
 }
 
-// value is v in the unit of a figure, which the head of its column names.
+// value returns v in the unit of a figure, which the head of the column names.
 func value(f result.Figure, v float64) string {
 	if f.Unit == "" {
 		return number.Percent(v)
@@ -40,7 +40,7 @@ func value(f result.Figure, v float64) string {
 	return number.Digits(v)
 }
 
-// spread is the median with the least and the greatest of several rounds.
+// spread returns the median of several rounds, with the smallest and the largest value.
 func spread(f result.Figure, values []float64) string {
 	if len(values) == 0 {
 		return ""
@@ -52,8 +52,7 @@ func spread(f result.Figure, values []float64) string {
 	return fmt.Sprintf("%s (%s–%s)", s, value(f, slices.Min(values)), value(f, slices.Max(values)))
 }
 
-// clean is what someone else said, without what would do something to a terminal or
-// to the order of the letters around it.
+// clean removes characters that would control a terminal or the direction of text.
 func clean(s string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		switch {
@@ -66,7 +65,7 @@ func clean(s string) string {
 	}, s))
 }
 
-// sentence is s with an end.
+// sentence returns s with a full stop.
 func sentence(s string) string {
 	s = clean(s)
 	if s == "" || strings.HasSuffix(s, ".") || strings.HasSuffix(s, "!") || strings.HasSuffix(s, "?") {
@@ -75,7 +74,7 @@ func sentence(s string) string {
 	return s + "."
 }
 
-// figure is the one of a name.
+// figure returns the figure of this name.
 func figure(name string) result.Figure {
 	i := slices.IndexFunc(result.Figures, func(f result.Figure) bool { return f.Name == name })
 	if i < 0 {
@@ -84,7 +83,7 @@ func figure(name string) result.Figure {
 	return result.Figures[i]
 }
 
-// heading is what a column of a figure is called.
+// heading returns the head of a figure's column.
 func heading(f result.Figure) string {
 	if f.Unit == "" {
 		return f.Title

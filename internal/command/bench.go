@@ -45,7 +45,7 @@ type benchCommand struct {
 
 // Help returns the part of the help between its first line and the flags.
 func (*benchCommand) Help() string {
-	return `Every byte of every echo is compared with the message. The exit code is 0 if all echoes were right, 1 if not, 2 for a mistake in the arguments. Ctrl-C stops early and prints the result so far.
+	return `Every byte of every echo is compared with the message. The exit code is 0 if all echoes were correct, 1 if not, 2 for a mistake in the arguments. Ctrl-C stops early and prints the result so far.
 
 Each round measures the servers one after the other. Their figures are divided round by round. A ratio that is not significant is marked n.s.
 
@@ -102,7 +102,7 @@ func (f *benchCommand) Run(ctx context.Context, out streams, w warnings) error {
 		err = report.Table(out.stdout, r)
 	}
 	if err == nil && !r.OK() {
-		err = errors.New("not every echo was right")
+		err = errors.New("not every echo was correct")
 	}
 	return err
 }

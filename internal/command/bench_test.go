@@ -131,8 +131,8 @@ func TestBenchTLS(t *testing.T) {
 		want string
 	}{
 		{"--quiet", 1, "TLS failed: .*certificate"},
-		{"--insecure", 0, "every byte right"},
-		{"--ca=" + ca, 0, "every byte right"},
+		{"--insecure", 0, "every byte correct"},
+		{"--ca=" + ca, 0, "every byte correct"},
 	} {
 		var out strings.Builder
 		args := []string{"bench", "--rounds=1", "--warmup=off", "--duration=50ms", "--timeout=1m", "--connections=2", test.flag, url}

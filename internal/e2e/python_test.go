@@ -149,7 +149,7 @@ func TestBenchPython(t *testing.T) {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
 			var stdout, stderr strings.Builder
 			args := append([]string{"bench", "--rounds=1", "--warmup=50ms", "--duration=200ms", "--timeout=1m", "--connections=3"}, flags...)
-			if code := command.Run(t.Context(), "", append(args, url), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "every byte right") {
+			if code := command.Run(t.Context(), "", append(args, url), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "every byte correct") {
 				t.Errorf("exit code %d: %s%s", code, &stdout, &stderr)
 			}
 		})

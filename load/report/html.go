@@ -20,7 +20,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"duration": func(d time.Duration) string { return number.Duration(float64(d)) },
 }).Parse(page))
 
-// HTML writes r as one page that needs nothing else: no script, no other file.
+// HTML writes r as one page without scripts and without links to other files.
 func HTML(w io.Writer, r *load.Report) error {
 	type server struct {
 		*load.Target

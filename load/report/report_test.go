@@ -11,7 +11,7 @@ import (
 	"example.com/wsecho/load/report"
 )
 
-// found is a report of two servers, of which one was not right.
+// found returns a report of two servers. One of them has failures.
 func found() *load.Report {
 	round := func(rate float64, p50, p99 time.Duration) load.Round {
 		return load.Round{Connections: 64, Measured: 2 * time.Second, Messages: int64(2 * rate), Rate: rate,
@@ -43,8 +43,8 @@ func TestTable(t *testing.T) {
 	}
 	const want = `4 KiB text, 64 connections, closed loop, 16 in flight on each, 2 rounds of 2s
 
-A  ws://one/  1,234,567 messages, every byte right
-B  ws://two/?<script>  NOT RIGHT: 12 messages came back right, 3 lost, 64 connections failed
+A  ws://one/  1,234,567 messages, every byte correct
+B  ws://two/?<script>  FAILED: 12 messages came back correct, 3 lost, 64 connections failed
 
                median (min–max)           ÷ A (95 %)
 messages/s  A  2,000 (1,000–3,000)
@@ -74,15 +74,15 @@ func TestTableOfNothing(t *testing.T) {
 	}
 	const want = `0 B binary, compressed, 1 connection, open loop, 0.5 messages/s, 1 round of 1s
 
-A  ws://none/  NOT RIGHT: 0 messages came back right, 0 lost, 0 connections failed
+A  ws://none/  FAILED: 0 messages came back correct, 0 lost, 0 connections failed
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", &b, want)
 	}
 }
 
-// TestHTML: the page has all there is, nothing of a server's is markup in it, and it
-// asks for nothing from elsewhere.
+// TestHTML checks that the page has every figure, quotes the words of servers, and loads
+// nothing.
 func TestHTML(t *testing.T) {
 	var b strings.Builder
 	if err := report.HTML(&b, found()); err != nil {
@@ -90,7 +90,7 @@ func TestHTML(t *testing.T) {
 	}
 	page := b.String()
 	for _, want := range []string{
-		"<title>wsecho bench: 4 KiB text, 64 connections", "2026-05-04 03:02 UTC", "ws://one/", "1,234,567 messages, every byte right",
+		"<title>wsecho bench: 4 KiB text, 64 connections", "2026-05-04 03:02 UTC", "ws://one/", "1,234,567 messages, every byte correct",
 		"ws://two/?&lt;script&gt;: sent no echo: for &lt;1s&gt;", "3 messages never came back", "1.04 n.s. (0.900–1.20)", "n.s.: not significant.", "this is &lt;noted&gt;.",
 		`<rect width="200" height="16"`, "<td class=\"n\">60.0 s</td>", "not measured", "</html>",
 	} {
@@ -141,7 +141,7 @@ func TestHTMLOfOneRound(t *testing.T) {
 	}
 }
 
-// TestJSON: it can be read back, and has no secret.
+// TestJSON checks that a report can be decoded again and contains no secret.
 func TestJSON(t *testing.T) {
 	r := found()
 	r.Plan.Header = map[string][]string{"Authorization": {"secret"}}

@@ -1,5 +1,5 @@
-// Package report shows what package load has found, as a table of text or as a page
-// of HTML. As JSON a load.Report is what encoding/json makes of it.
+// Package report prints a load.Report as a table of text or as a page of HTML. For JSON,
+// encode the Report with encoding/json.
 package report
 
 import (
@@ -14,8 +14,8 @@ import (
 	"example.com/wsecho/load"
 )
 
-// Table writes the figures of r as text: for each the median of the rounds, with the
-// least and the greatest, and its ratio to the first server's.
+// Table writes the figures of r as text. Each has the median of the rounds, the smallest and
+// the largest value, and the ratio to the first server's.
 func Table(w io.Writer, r *load.Report) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", Headline(r))
@@ -55,7 +55,7 @@ func Table(w io.Writer, r *load.Report) error {
 	return err
 }
 
-// Headline says in a line what was done.
+// Headline returns a line that describes the plan.
 func Headline(r *load.Report) string {
 	p := r.Plan
 	var s []string
@@ -76,16 +76,16 @@ func Headline(r *load.Report) string {
 	return strings.Join(append(s, fmt.Sprintf("%s of %v", number.Plural(p.Rounds, "round"), p.Duration)), ", ")
 }
 
-// outcome is what became of the messages to t.
+// outcome describes the result of t in a clause.
 func outcome(t *load.Target) string {
 	if t.OK() {
-		return number.Count(t.Messages) + " messages, every byte right"
+		return number.Count(t.Messages) + " messages, every byte correct"
 	}
 	n := 0
 	for _, f := range t.Failures {
 		n += f.Count
 	}
-	return fmt.Sprintf("NOT RIGHT: %s messages came back right, %s lost, %s failed", number.Count(t.Messages), number.Count(t.Lost), number.Plural(n, "connection"))
+	return fmt.Sprintf("FAILED: %s messages came back correct, %s lost, %s failed", number.Count(t.Messages), number.Count(t.Lost), number.Plural(n, "connection"))
 }
 
 func letter(i int) string {
@@ -97,13 +97,13 @@ func letter(i int) string {
 
 // A row is one figure of one server.
 type row struct {
-	Figure           string // empty but for the first server
+	Figure           string // only for the first server
 	Letter           string
 	Median, Min, Max string
 	Ratio            string // empty for the first server
 	Noise            bool   // the ratio is not significant
 
-	// The same for a drawing, as parts of the largest one.
+	// The same values as parts of the largest one, for the drawing.
 	At, From, To float64
 	Rounds       []float64
 }
