@@ -108,15 +108,16 @@ func (c *Conn) closeAtOnce(end ending.Ending) bool {
 	if !c.setReason(end) {
 		return false
 	}
-	c.tr.TryClose(closeCode(end), reasonOf(end)) // first: a handler that returns leads to teardown
 	c.tr.Fail(&ending.Error{Kind: end.Kind, Reason: end.Reason, Cause: end.Cause})
-	c.setClosed()
+	c.tr.TryClose(closeCode(end), reasonOf(end))
 	limit := time.Now()
 	if end.Kind != ending.NoPong {
 		limit = limit.Add(c.srv.opts.CloseTimeout) // of Hangup, for a peer that is there
 	}
 	c.tr.CloseBy(limit)
 	_ = c.ws.CloseNow() // ends a write that waits
+	c.correctReason()
+	c.setClosed() // last: after it, the return of the handler leads to teardown
 	return true
 }
 
@@ -125,7 +126,7 @@ func (c *Conn) closeAtOnce(end ending.Ending) bool {
 // has sent this side's close frame. Then the peer has seen an answer and nothing else.
 // This is the only place where the reason changes.
 func (c *Conn) correctReason() {
-	sent, reason := c.tr.OurClose()
+	sent, reason := c.tr.OurClose() // waits for a write
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.peerClose

@@ -48,7 +48,8 @@ type Options struct {
 	Flusher        *Flusher        // of the server; nil: each reply leaves at once
 
 	// The reader calls these for each ping, which is answered, for each pong, and for
-	// the peer's close frame before coder sees it. Nil: not called.
+	// the peer's close frame before coder sees it. Hangup may call OnClose instead.
+	// Nil: not called.
 	OnPing  func()
 	OnPong  func(payload []byte)
 	OnClose func(code websocket.StatusCode, reason string)
@@ -74,7 +75,8 @@ type Conn struct {
 
 	pendingReset atomic.Pointer[error] // a socket error that a write or a peek has met; the kernel reports it once
 
-	closing atomic.Bool // CloseBy has been called
+	closing   atomic.Bool // CloseBy has been called
+	closeCame atomic.Bool // the reader has read the peer's close frame
 
 	in  input  // of the reading goroutine
 	out output // under out.mu

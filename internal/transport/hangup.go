@@ -1,16 +1,23 @@
 package transport
 
 import (
+	"bytes"
+	"encoding/binary"
 	"net"
 	"time"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
 
 	"example.com/wsecho/internal/fairness"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/internal/socket"
 )
 
 // Hangup sends FIN, discards the input until the peer's FIN, and closes the socket. It
 // blocks for a second at most, and not beyond the time of CloseBy. It waits for reads
-// and writes in progress, which the close wakes. It is called once.
+// and writes in progress, which the close wakes. If the discarded input ends with the
+// peer's answer to this side's close frame, it calls Options.OnClose. It is called once.
 func (c *Conn) Hangup() {
 	limit := time.Now().Add(lingerTime)
 	c.mu.Lock()
@@ -43,7 +50,46 @@ func (c *Conn) Hangup() {
 	// The wait for the peer's FIN holds no buffers.
 	c.in.end(false)
 	c.out.end(false)
-	discard(c.base, c.opts.Read, limit)
+	// A refused peer may answer the close frame behind what is not read any more.
+	code, _ := c.OurClose()
+	if code == 0 || c.closeCame.Load() {
+		discard(c.base, c.opts.Read, limit, nil)
+		return
+	}
+	var end lastInput
+	discard(top, c.opts.Read, limit, &end)
+	if reason, ok := end.answer(code); ok && c.opts.OnClose != nil {
+		c.opts.OnClose(code, reason)
+	}
+}
+
+// lastInput is the last bytes of the input, at most those of the largest close frame.
+type lastInput []byte
+
+func (t *lastInput) add(p []byte) {
+	const most = 2 + 4 + 125
+	*t = append(*t, p[max(0, len(p)-most):]...)
+	*t = append((*t)[:0], (*t)[max(0, len(*t)-most):]...)
+}
+
+// answer reports whether the input ends with a client's close frame of this code, and
+// returns its reason. What the peer sent before is not parsed, because a violation may
+// hide where its frames begin.
+func (t lastInput) answer(code websocket.StatusCode) (reason string, ok bool) {
+	for n := 2; n <= len(t)-6; n++ {
+		f := t[len(t)-6-n:]
+		if f[0] != frame.Fin|frame.Close || f[1] != 0x80|byte(n) {
+			continue
+		}
+		payload := bytes.Clone(f[6:])
+		for i := range payload {
+			payload[i] ^= f[2+i%4]
+		}
+		if websocket.StatusCode(binary.BigEndian.Uint16(payload)) == code && utf8.Valid(payload[2:]) {
+			return string(payload[2:]), true
+		}
+	}
+	return "", false
 }
 
 // Abort ends the connection at once. It sends buffered replies as far as the socket takes
@@ -76,9 +122,9 @@ func (c *Conn) HungUp() (over bool) {
 }
 
 // discard discards input until the end of the stream, limit, which is the socket's
-// deadline, or lingerBytes. It holds no buffer while it waits, because a drain has
-// thousands of these waits.
-func discard(sock net.Conn, p *Pool, limit time.Time) {
+// deadline, or lingerBytes. The last bytes go to end; nil: they do not. It holds no buffer
+// while it waits, because a drain has thousands of these waits.
+func discard(sock net.Conn, p *Pool, limit time.Time, end *lastInput) {
 	raw := socket.Raw(sock)
 	left := lingerBytes
 	if raw == nil {
@@ -88,6 +134,9 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 				return
 			}
 			left -= n
+			if end != nil {
+				end.add(b[:n])
+			}
 		}
 		return
 	}
@@ -96,12 +145,19 @@ func discard(sock net.Conn, p *Pool, limit time.Time) {
 		b := p.get()
 		defer p.put(b)
 		for range 4 { // then check the clock and yield
-			n, err := socket.Drop(fd, b.b)
+			get := socket.Drop
+			if end != nil {
+				get = socket.Read
+			}
+			n, err := get(fd, b.b)
 			if n <= 0 {
 				over = err != socket.ErrAgain
 				return over || left <= 0
 			}
 			left -= n
+			if end != nil {
+				end.add(b.b[:n])
+			}
 		}
 		return true
 	}

@@ -228,6 +228,7 @@ func (in *input) advance() bool {
 		}
 	}
 	if in.CloseCode != 0 {
+		in.c.closeCame.Store(true)
 		in.publish() // nobody may read on
 		if f := in.c.opts.OnClose; f != nil {
 			f(in.CloseCode, in.CloseReason)
