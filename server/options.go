@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/heartbeat"
+	"example.com/wsecho/internal/handshake"
 	"example.com/wsecho/internal/listener"
 )
 
@@ -296,11 +296,11 @@ func (o Options) check() error {
 			return optionError("Hosts", "%q is not a host as in a Host header, such as example.com or example.com:8080: %w", h, err)
 		}
 	}
-	if o.LogHeader != "" && !isToken(o.LogHeader) {
+	if o.LogHeader != "" && !handshake.IsToken(o.LogHeader) {
 		return optionError("LogHeader", "%q is not the name of a header", o.LogHeader)
 	}
 	for _, s := range o.Subprotocols {
-		if !isToken(s) {
+		if !handshake.IsToken(s) {
 			return optionError("Subprotocols", "%q is not a token (letters, digits and !#$%%&'*+-.^_`|~)", s)
 		}
 	}
@@ -390,19 +390,4 @@ func (o Options) monitor() (*heartbeat.Monitor, error) {
 		return nil, nil
 	}
 	return heartbeat.New(heartbeat.Options{Interval: o.PingInterval, Timeout: o.PingTimeout, MaxMissed: o.MaxMissed})
-}
-
-// isToken reports whether s is a token (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		if !isTokenByte(s[i]) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func isTokenByte(c byte) bool {
-	alnum := c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
-	return alnum || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }

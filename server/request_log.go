@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+
+	"example.com/wsecho/internal/handshake"
 )
 
 // mostLoggedHeader is the maximum number of bytes in a line of the log from a header of
@@ -100,7 +102,7 @@ func (s *Server) subprotocols(r *http.Request) []string {
 func requestedSubprotocols(r *http.Request) (names []string) {
 	for _, v := range r.Header["Sec-Websocket-Protocol"] {
 		for name := range strings.SplitSeq(v, ",") {
-			if name = strings.TrimSpace(name); isToken(name) {
+			if name = strings.TrimSpace(name); handshake.IsToken(name) {
 				names = append(names, name)
 			}
 		}

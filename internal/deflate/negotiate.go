@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/coder/websocket"
+
+	"example.com/wsecho/internal/handshake"
 )
 
 // Params are the parameters of permessage-deflate that were negotiated.
@@ -191,7 +193,7 @@ func (p *parser) skip(c byte) bool {
 
 func (p *parser) token() (string, bool) {
 	n := 0
-	for n < len(p.remaining) && isTokenByte(p.remaining[n]) {
+	for n < len(p.remaining) && handshake.IsTokenByte(p.remaining[n]) {
 		n++
 	}
 	token := p.remaining[:n]
@@ -227,16 +229,10 @@ func (p *parser) quoted() (string, bool) {
 			}
 			c = p.remaining[i]
 		}
-		if !isTokenByte(c) {
+		if !handshake.IsTokenByte(c) {
 			break
 		}
 		b.WriteByte(c)
 	}
 	return "", false
-}
-
-// isTokenByte reports whether c may be in a token, RFC 9110, section 5.6.2.
-func isTokenByte(c byte) bool {
-	alnum := c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
-	return alnum || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }

@@ -69,12 +69,12 @@ func TLSConfig(config *tls.Config, u *url.URL) *tls.Config {
 // is Subprotocols or Header.
 func CheckFields(subprotocols []string, header http.Header) error {
 	for _, s := range subprotocols {
-		if !isToken(s) {
+		if !IsToken(s) {
 			return WrongField("Subprotocols", "%q is not a token of HTTP", s)
 		}
 	}
 	for name, values := range header {
-		if !isToken(name) {
+		if !IsToken(name) {
 			return WrongField("Header", "%q is not a name of HTTP", name)
 		}
 		for _, v := range values {
@@ -88,15 +88,18 @@ func CheckFields(subprotocols []string, header http.Header) error {
 	return nil
 }
 
-// isToken reports whether s is a token of HTTP (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
-	for _, c := range []byte(s) {
-		switch {
-		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-		case c == '!', '#' <= c && c <= '\'', c == '*', c == '+', c == '-', c == '.', '^' <= c && c <= '`', c == '|', c == '~':
-		default:
+// IsToken reports whether s is a token of HTTP (RFC 9110, section 5.6.2).
+func IsToken(s string) bool {
+	for i := range len(s) {
+		if !IsTokenByte(s[i]) {
 			return false
 		}
 	}
 	return s != ""
+}
+
+// IsTokenByte reports whether c may be in a token of HTTP.
+func IsTokenByte(c byte) bool {
+	alnum := c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+	return alnum || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
