@@ -66,7 +66,7 @@ func Agreed(values []string) (takeover bool, err error) {
 	case answer == "":
 		return false, errors.New("it does not agree to permessage-deflate")
 	case strings.TrimSpace(name) != "permessage-deflate" || strings.Contains(answer, ","):
-		return false, fmt.Errorf("it chose the extensions %.80q, which were not offered", answer)
+		return false, fmt.Errorf("it chose the extensions %s, which were not offered", handshake.Quoted([]byte(answer)))
 	}
 	takeover = true
 	for param := range strings.SplitSeq(params, ";") {
@@ -75,7 +75,7 @@ func Agreed(values []string) (takeover bool, err error) {
 			takeover = false
 		case "client_no_context_takeover", "server_max_window_bits", "":
 		default:
-			return false, fmt.Errorf("it answers permessage-deflate with %.80q, which was not offered", name)
+			return false, fmt.Errorf("it answers permessage-deflate with %s, which was not offered", handshake.Quoted([]byte(name)))
 		}
 	}
 	return takeover, nil

@@ -197,6 +197,7 @@ func TestAgreed(t *testing.T) {
 		"permessage-deflate; client_no_context_takeover": {takeover: true},
 		"permessage-deflate;client_max_window_bits=9":    {wrong: `it answers permessage-deflate with "client_max_window_bits", which was not offered`},
 		"":                           {wrong: "it does not agree to permessage-deflate"},
+		"x\u0301\x1b":                {wrong: `it chose the extensions "x\u0301\x1b", which were not offered`},
 		"x-gzip":                     {wrong: `it chose the extensions "x-gzip", which were not offered`},
 		"permessage-deflate, x-gzip": {wrong: `it chose the extensions "permessage-deflate, x-gzip", which were not offered`},
 		"permessage-deflate; server_no_context_takeover; x=\x1b": {wrong: `it answers permessage-deflate with "x", which was not offered`},
