@@ -3,6 +3,8 @@ package measure
 import (
 	"fmt"
 	"slices"
+
+	"example.com/wsecho/internal/number"
 )
 
 // A Sample is one figure of several rounds.
@@ -20,12 +22,12 @@ func (s Sample) Median() float64 {
 	return t[len(t)/2]
 }
 
-// Spread returns the median with the least and the greatest.
+// Spread returns the median with the smallest and the largest value.
 func (s Sample) Spread() string {
 	if len(s) == 0 {
 		return "–"
 	}
-	return fmt.Sprintf("%.2f (%.2f–%.2f)", s.Median(), slices.Min(s), slices.Max(s))
+	return fmt.Sprintf("%s (%s–%s)", number.Digits(s.Median()), number.Digits(slices.Min(s)), number.Digits(slices.Max(s)))
 }
 
 // Over divides round by round.
