@@ -38,6 +38,7 @@ type Conn struct {
 	ws        *websocket.Conn
 	tr        *transport.Conn
 	heartbeat *heartbeat.Monitor // nil: none
+	state     atomic.Uint32      // a state; mu is held to change it; next to tr, which needsLook uses too
 
 	id                    uint64
 	remote, ip, host, uri string
@@ -72,7 +73,6 @@ type Conn struct {
 
 	pings pings
 
-	state     atomic.Uint32 // a state; mu is held to change it
 	mu        sync.Mutex
 	reason    ending.Ending // why c ends, from closing on
 	reasonAt  time.Time
