@@ -11,6 +11,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"example.com/wsecho/internal/number"
 	"example.com/wsecho/wstest"
 )
 
@@ -132,9 +133,9 @@ func (l *Load) Wait() { l.all.Wait() }
 func (l *Load) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ms := func(q float64) float64 { return float64(l.latency.ValueAtQuantile(q)) / 1e6 }
-	s := fmt.Sprintf("%d connections, %d messages, %d MiB back, p50 %.1f ms, p99 %.1f ms",
-		l.connections.Load(), l.messages.Load(), l.bytes.Load()>>20, ms(50), ms(99))
+	quantile := func(q float64) string { return number.Duration(float64(l.latency.ValueAtQuantile(q))) }
+	s := fmt.Sprintf("%s connections, %s messages, %d MiB back, p50 %s, p99 %s",
+		number.Count(l.connections.Load()), number.Count(l.messages.Load()), l.bytes.Load()>>20, quantile(50), quantile(99))
 	l.latency.Reset()
 	return s
 }
