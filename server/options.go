@@ -139,9 +139,9 @@ type Options struct {
 
 	// MaxConns is the maximum number of connections, including handshakes in progress.
 	// Under Serve there may be 1000 pending connections more, which have not upgraded, or
-	// as many as there are descriptors. At that limit the oldest of them whose request
-	// is not being answered is closed for a new one. It has had 0.4 ms for
-	// each that may be pending, at least 20 ms and at most a second.
+	// as many as there are descriptors. At that limit the oldest of them whose request is
+	// not being answered is closed for a new one. It has had 0.4 ms for each that may be
+	// pending, and at least 20 ms.
 	// 0: 10,000, or the limit of file descriptors minus 64 if that is less; negative: off.
 	MaxConns int
 	// MaxConnsPerIP is the maximum number of connections from one client. A client is an

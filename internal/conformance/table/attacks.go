@@ -39,9 +39,12 @@ var attacks = []row{
 		tests: []string{"server.TestOrigins", "server.TestAnyOrigin", "server.TestCheckOrigin", "server.TestNormalOrigins", "server.FuzzOriginPattern", "server.TestHosts"},
 	},
 	5: {
-		what:  "handshakes with a wrong method, version, key or protocol",
-		duty:  "405, 426, or 400 that names version 13; no panic",
-		tests: []string{"server.TestBadHandshakes", "server.TestHandshakeWithBody", "server.FuzzHandshake", "internal/conformance.TestHandshake"},
+		what: "handshakes with a wrong method, version, key or protocol",
+		duty: "405, 426, or 400 that names version 13; no panic",
+		tests: []string{
+			"server.TestBadHandshakes", "server.TestHandshakeWithBody", "server.FuzzHandshake", "internal/conformance.TestHandshake",
+			"server.TestWithoutUpgrade", "server.TestMethods", "server.TestRefusedIsClosed",
+		},
 	},
 	6: {
 		what: "a flood of handshakes",
