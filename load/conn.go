@@ -12,8 +12,8 @@ import (
 )
 
 // A conn is one connection of a run. One goroutine reads. In a closed loop of small
-// messages it writes too. Otherwise a second goroutine writes: a reader that waits in a
-// write, for a server that waits in a write too, would wait for ever.
+// messages it writes too. Otherwise a second goroutine writes. If the reader waited in a
+// write while the server waits in a write too, both would wait for ever.
 type conn struct {
 	*opened
 	owner *run
@@ -58,8 +58,8 @@ func newConn(t *run, o *opened, id int) *conn {
 	return c
 }
 
-// greetingTime is the time for a message that a server sends unasked, after the
-// handshakes of all connections. skipGreetingTime is that time for Plan.SkipGreeting.
+// greetingTime is the time in which a greeting is noticed, after the handshakes of all
+// connections. skipGreetingTime is the longest wait for those of Plan.SkipGreeting.
 const (
 	greetingTime     = 10 * time.Millisecond
 	skipGreetingTime = time.Second

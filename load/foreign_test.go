@@ -16,7 +16,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestForeign: other servers are right in other ways.
+// TestForeign checks servers that echo in other ways, all of them correct.
 func TestForeign(t *testing.T) {
 	each := func(answer func(*wstest.Peer, wstest.Frame)) func(*wstest.Peer) {
 		return func(p *wstest.Peer) {
@@ -95,7 +95,7 @@ func TestForeign(t *testing.T) {
 	})
 }
 
-// TestPlainAnswers: with compression agreed, a server may still answer without.
+// TestPlainAnswers checks a server that agreed to compression and does not compress.
 func TestPlainAnswers(t *testing.T) {
 	url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
 		if err := p.Accept(http.Header{"Sec-WebSocket-Extensions": {"permessage-deflate; server_no_context_takeover"}}); err != nil {
@@ -175,8 +175,8 @@ func TestTakeover(t *testing.T) {
 	}
 }
 
-// TestBothWays: a server that does not read while it writes, and the other way round,
-// does not wait for ever for a client that would do the same.
+// TestBothWays checks a server that does not read while it writes. The client must read
+// while it writes, or both would wait for ever.
 func TestBothWays(t *testing.T) {
 	url := wstest.Serve(t, func(p *wstest.Peer) {
 		tcp := p.NetConn().(*net.TCPConn)
@@ -186,7 +186,7 @@ func TestBothWays(t *testing.T) {
 		p.Timeout = -1
 		wstest.Echo(p)
 	})
-	// More than the buffers of both systems hold.
+	// The messages in flight do not fit in the buffers of both kernels.
 	if r := run(t, load.Plan{Size: 3 << 20, InFlight: 6, Connections: 1, Binary: true}, url); !r.OK() {
 		t.Error(r.Targets[0].Problems())
 	}

@@ -17,7 +17,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// soon is how long a test waits for what must happen. The machine may be busy.
+// soon bounds each wait of a test that passes. The machine may be busy.
 const soon = 30 * time.Second
 
 // quick returns p with short times.
@@ -130,7 +130,7 @@ func TestRight(t *testing.T) {
 				t.Errorf("%+v", one)
 			}
 			if rate := r.Plan.Rate; rate > 0 {
-				// All that were due are sent, and counted, however late.
+				// All messages that were due are sent and counted, even if late.
 				if want := int64(rate * (r.Plan.Warmup + r.Plan.Duration).Seconds()); target.Messages < want-1 || target.Messages > want+1 {
 					t.Errorf("%d messages, want %d", target.Messages, want)
 				}

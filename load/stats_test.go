@@ -29,7 +29,7 @@ func TestRatio(t *testing.T) {
 		want     Ratio
 	}{
 		"the same": {[]float64{3, 4, 5, 6, 7}, []float64{3, 4, 5, 6, 7}, Ratio{1, 1, 1, 5, true}},
-		// What the machine did fell on both.
+		// Other work of the machine affected both.
 		"twice in each round": {[]float64{2, 20, 4, 60, 10}, []float64{1, 10, 2, 30, 5}, Ratio{2, 2, 2, 5, false}},
 		"once the other way":  {[]float64{2, 2, 2, 2, 0.5}, []float64{1, 1, 1, 1, 1}, Ratio{2, 0.5, 2, 5, true}},
 		"too few":             {[]float64{2, 2, 2, 2}, []float64{1, 1, 1, 1}, Ratio{2, 0, 0, 4, true}},
@@ -45,8 +45,8 @@ func TestRatio(t *testing.T) {
 	}
 }
 
-// TestInterval: where there is no difference, the interval seldom says that there is
-// one; where there is one, it nearly always does, if there are enough rounds.
+// TestInterval checks how often the interval is right. Without a difference it seldom shows
+// one. With a difference and enough rounds it nearly always does.
 func TestInterval(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	found := func(rounds int, factor float64) int {
@@ -63,7 +63,7 @@ func TestInterval(t *testing.T) {
 		}
 		return n
 	}
-	// 6 % of five rounds are all on one side by chance.
+	// By chance, in 6 % of the cases all of five rounds are on one side.
 	if n := found(5, 1); n > 8 {
 		t.Errorf("five rounds: a difference was found in %d of 50, and there is none", n)
 	}
@@ -75,7 +75,7 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// TestNotes: the client says when it was what was measured.
+// TestNotes checks that a note says when the client was the bottleneck.
 func TestNotes(t *testing.T) {
 	round := func(processor time.Duration, sent, late int64) Round {
 		return Round{Measured: time.Second, Messages: 1000, Processor: processor, Sent: sent, SentLate: late}

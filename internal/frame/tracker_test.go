@@ -2,9 +2,9 @@ package frame
 
 import "testing"
 
-// TestFollower gives a Tracker the frames of a server in steps of several sizes. It must
+// TestTracker gives a Tracker the frames of a server in steps of several sizes. It must
 // know each boundary and the counts there.
-func TestFollower(t *testing.T) {
+func TestTracker(t *testing.T) {
 	var stream []byte
 	type end struct {
 		at             int
