@@ -7,7 +7,8 @@ import (
 )
 
 // A handler that does not read does not notice the end of the stream. So one goroutine of
-// the Server looks at the connections. It acts only on those on which no read waits.
+// the Server looks at the connections. It acts only on those on which no read waits. A
+// parked connection counts as one if reading has failed.
 const (
 	// watchPeriod is the time from one look to the next. The end of the stream is found
 	// within two periods.
@@ -64,8 +65,8 @@ func (c *Conn) needsLook() bool {
 	return true
 }
 
-// look ends c if its stream has ended, or a write has failed, and the handler has not read
-// since the last look. It reports a handler that does not return.
+// look ends c if its stream has ended, or a read or write has failed, and the handler has
+// not read since the last look. It reports a handler that does not return.
 func (c *Conn) look(group *errgroup.Group) {
 	w := &c.watched
 	if state(c.state.Load()) == stateClosed {
@@ -80,7 +81,7 @@ func (c *Conn) look(group *errgroup.Group) {
 	read := c.reads != w.reads
 	w.reads = c.reads
 	c.reading.Unlock()
-	if read || c.writeFailed.Load() == nil && !c.tr.HungUp() {
+	if read || c.writeFailed.Load() == nil && c.tr.Err() == nil && !c.tr.HungUp() {
 		return
 	}
 	group.Go(func() error {

@@ -77,6 +77,7 @@ type Conn struct {
 
 	closing   atomic.Bool // CloseBy has been called
 	closeCame atomic.Bool // the reader has read the peer's close frame
+	hasFailed atomic.Bool // failed is set
 
 	in  input  // of the reading goroutine
 	out output // under out.mu
@@ -143,9 +144,15 @@ func (c *Conn) Fail(err error) {
 
 func (c *Conn) fail(err error) {
 	if c.failed == nil {
-		c.failed = err
+		c.setFailed(err)
 		c.arm(longAgo)
 	}
+}
+
+// setFailed sets failed. c.mu is held.
+func (c *Conn) setFailed(err error) {
+	c.failed = err
+	c.hasFailed.Store(true)
 }
 
 // SetReadLimit sets Options.ReadLimit for the messages whose header has not been read. It
@@ -244,8 +251,9 @@ func (c *Conn) ReadingSince() time.Time {
 	return since
 }
 
-// Waiting reports whether a read waits for the peer, or c is parked.
-func (c *Conn) Waiting() bool { return c.waiting.Load() != 0 }
+// Waiting reports whether a read waits for the peer, or c is parked. It returns false if
+// reading has failed: no event of the socket tells a parked connection.
+func (c *Conn) Waiting() bool { return c.waiting.Load() != 0 && !c.hasFailed.Load() }
 
 // PingSent returns when the kernel took the newest ping. Zero means never.
 func (c *Conn) PingSent() time.Time { return c.at(&c.pinged) }

@@ -60,7 +60,7 @@ func (o *output) sendControl(op byte, payload []byte) {
 	f := frame.Encode(op, payload)
 	if o.mu.TryLock() {
 		if o.AtBoundary() && o.hasRoom(len(f), op == frame.Pong) {
-			o.insert(f)
+			o.insert(f, op == frame.Pong)
 			o.unlock()
 			return
 		}
@@ -81,9 +81,9 @@ func (o *output) sendControl(op byte, payload []byte) {
 	o.flushPending()
 }
 
-// insert writes a ping, or pongs, between two frames. It does not wait for the peer, except
-// for a pong over a transport that has no system calls of its own. o.mu is held.
-func (o *output) insert(f []byte) {
+// insert writes a ping, or pongs, between two frames. It does not wait for the peer, unless
+// mayWait is true, which is that of tryFlush. o.mu is held.
+func (o *output) insert(f []byte, mayWait bool) {
 	if len(f) == 0 || o.err != nil || o.Closing {
 		return
 	}
@@ -95,7 +95,7 @@ func (o *output) insert(f []byte) {
 	}
 	o.n += copy(o.buf.b[o.n:], f)
 	if isPing || !o.batch() { // the peer's answer to a ping is timed
-		o.tryFlush(!isPing)
+		o.tryFlush(mayWait)
 	}
 }
 
@@ -135,6 +135,7 @@ func (o *output) tryFlush(mayWait bool) {
 		o.flush() // releases the buffer
 	case n == o.n:
 		o.n = 0
+		o.unsent.Store(0) // flushLater may have set it
 		o.flush()
 	default:
 		o.n = copy(o.buf.b, o.buf.b[n:o.n])
@@ -169,7 +170,8 @@ func (o *output) unlock() {
 	o.flushPending()
 }
 
-// flushPending sends the pending control frames, unless a frame is in progress.
+// flushPending sends the pending control frames, unless a frame is in progress. It does not
+// wait for the peer: the Flusher and the heartbeat call it too.
 //
 // TryLock: hasPending is set before TryLock. If TryLock fails, another goroutine holds
 // o.mu. It unlocks later and then loads hasPending, through unlock or in this loop. So it
@@ -195,8 +197,8 @@ func (o *output) flushPending() {
 		pongs, ping := w.pongs, w.ping
 		w.pongs, w.ping = nil, nil
 		w.mu.Unlock()
-		o.insert(pongs)
-		o.insert(ping)
+		o.insert(pongs, false)
+		o.insert(ping, false)
 		o.mu.Unlock()
 	}
 }

@@ -118,6 +118,6 @@ func (c *Conn) readError(err error, began bool) error {
 	case began:
 		err = &ending.Error{Kind: ending.TooSlow, Reason: fmt.Sprintf("message took longer than %v", c.opts.MessageTimeout)}
 	}
-	c.failed = err
+	c.setFailed(err)
 	return err
 }

@@ -1,0 +1,50 @@
+package transport
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"testing"
+
+	"example.com/wsecho/internal/frame"
+)
+
+// TestUnlockNeverWaits: a pong that became pending beside a ping is sent in the background
+// over TLS too, where a write may wait for the peer. The Flusher and the heartbeat unlock.
+func TestUnlockNeverWaits(t *testing.T) {
+	server, client := over(t, "tls")
+	c := New(server, nil, options())
+	fillSlowly(t, c, client.(*tls.Conn).NetConn())
+	c.out.mu.Lock()
+	c.out.sendControl(frame.Pong, []byte("?"))
+	done := make(chan struct{})
+	go func() {
+		c.out.unlock()
+		close(done)
+	}()
+	within(t, done)
+	c.Abort()
+	c.Hangup()
+	client.Close()
+}
+
+// TestNothingUnsent: the rest of a control frame was sent by the next one, and so nothing
+// counts as unsent. The heartbeat would take the peer for one that reads nothing.
+func TestNothingUnsent(t *testing.T) {
+	server, client := over(t, "tcp")
+	c := New(server, nil, options())
+	fillSlowly(t, c, client)
+	o := &c.out
+	o.mu.Lock() // the goroutine of flushLater waits
+	o.insert(frame.Encode(frame.Ping, []byte("one")), false)
+	go io.Copy(io.Discard, client)
+	eventually(t, "the next ping is sent", func() bool {
+		o.insert(frame.Encode(frame.Ping, bytes.Repeat([]byte("x"), 4)), false)
+		return !c.PingSent().IsZero()
+	})
+	o.unlock()
+	eventually(t, "nothing is unsent", func() bool { return c.Unsent() == 0 })
+	c.Abort()
+	c.Hangup()
+	client.Close()
+}
