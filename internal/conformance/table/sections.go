@@ -30,7 +30,7 @@ var standards = []standard{
 		{what: "5.5.3 pong", duty: "an unsolicited pong is ignored", tests: own("TestControlFrames", "TestFragments")},
 		{what: "5.6 data frames", duty: "text as text, binary as binary, up to 16 MiB", tests: own("TestLengths", "TestLarge")},
 		{what: "5.8 extensibility", duty: "bits and opcodes that were not negotiated are refused", tests: own("TestFirstBytes", "TestNotNegotiated")},
-		{what: "6.1 sending", duty: "all of these tests check each frame from the server; a write that fails", tests: append(own("TestAutobahn"), "internal/frame.TestFollower", "server.TestWriteFails")},
+		{what: "6.1 sending", duty: "all of these tests check each frame from the server; a write that fails", tests: append(own("TestAutobahn"), "internal/frame.TestTracker", "server.TestWriteFails")},
 		{what: "6.2 receiving", duty: "whole messages only", tests: append(own("TestFragments"), "server.TestRows/tcp/24-truncated", "server.TestRows/tls/24-truncated")},
 		{what: "7.1.1 closing TCP", duty: "the server sends FIN first, whatever the peer does", tests: append(own("TestAfterClose"), "server.TestNeverCloses", "internal/transport.TestHangupFIN")},
 		{what: "7.1.5 the close code", duty: "reported as received", tests: []string{"server.TestEndings", "ending.TestClientEndings"}},
