@@ -61,8 +61,8 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	c.ws, c.tr = ws, h.tr
 	c.canPark = h.parks && h.tr.CanPark()
 	c.subprotocol = ws.Subprotocol() // a copy, made in Hijack
-	if c.heartbeat != nil {
-		c.heartbeat.Use(c.tr)
+	if m := c.heartbeat.Load(); m != nil {
+		m.Use(c.tr)
 	}
 	return c, nil
 }
@@ -164,7 +164,8 @@ func ipv6(host string) (string, bool) {
 func (s *Server) newConn(r *http.Request) *Conn {
 	c := &Conn{srv: s, remote: keep(r.RemoteAddr), host: keep(r.Host), uri: keep(r.RequestURI), request: s.newRequestLog(r)}
 	c.msg.c = c
-	c.heartbeat, _ = s.opts.monitor() // New has checked the options
+	m, _ := s.opts.monitor() // New has checked the options
+	c.heartbeat.Store(m)
 	return c
 }
 

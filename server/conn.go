@@ -37,8 +37,8 @@ type Conn struct {
 	srv       *Server
 	ws        *websocket.Conn
 	tr        *transport.Conn
-	heartbeat *heartbeat.Monitor // nil: none
-	state     atomic.Uint32      // a state; mu is held to change it; next to tr, which needsLook uses too
+	heartbeat atomic.Pointer[heartbeat.Monitor] // nil: none; SetPingInterval replaces it beside Info
+	state     atomic.Uint32                     // a state; mu is held to change it; near tr, which needsLook uses too
 
 	id                    uint64
 	remote, ip, host, uri string
@@ -53,13 +53,13 @@ type Conn struct {
 	draining onceSignal    // set when a drain has reached c
 
 	// Of the owner: the run, or else see parker.
-	canPark    bool      // Options.ParkAfter applies
-	pinned     bool      // never parked: late, or the system cannot watch the socket
-	polled     bool      // the parker's poller has the socket
-	late       bool      // a drain has begun before c was added
-	started    bool      // OnStart has returned
-	tickDue    time.Time // of the heartbeat, while parked
-	handlerErr error     // of the handler called by ServeReady
+	canPark    bool        // Options.ParkAfter applies
+	pinned     bool        // never parked: late, or the system cannot watch the socket
+	polled     bool        // the parker's poller has the socket
+	late       bool        // a drain has begun before c was added
+	started    atomic.Bool // OnStart has returned
+	tickDue    time.Time   // of the heartbeat, while parked
+	handlerErr error       // of the handler called by ServeReady
 
 	reading     sync.Mutex            // held by a read; see drainForReason
 	msg         message               // in progress
@@ -240,7 +240,7 @@ func (c *Conn) SetReadLimit(limit int64) {
 // d. A connection with a shorter interval than that of the Options is never parked. Call
 // it in Options.OnStart; later it returns an error, as for a wrong interval.
 func (c *Conn) SetPingInterval(d time.Duration) error {
-	if c.started {
+	if c.started.Load() {
 		return errors.New("server: SetPingInterval is for OnStart, and the heartbeat of this connection runs already")
 	}
 	o := c.srv.opts
@@ -256,9 +256,10 @@ func (c *Conn) SetPingInterval(d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if c.heartbeat = m; m != nil {
+	if m != nil {
 		m.Use(c.tr)
 	}
+	c.heartbeat.Store(m)
 	return nil
 }
 

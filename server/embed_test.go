@@ -183,6 +183,23 @@ func TestSettingsWrong(t *testing.T) {
 	s.end(t)
 }
 
+// TestSettingsBesideInfo: another goroutine asks for the Info of a connection while OnStart
+// sets its ping interval. The race detector finds the fault.
+func TestSettingsBesideInfo(t *testing.T) {
+	t.Parallel()
+	conns := make(chan *server.Conn)
+	s := serve(t, echoes, server.Options{OnStart: func(c *server.Conn) {
+		conns <- c
+		if err := c.SetPingInterval(time.Second); err != nil {
+			t.Error(err)
+		}
+	}})
+	p := s.dial(t, wstest.DialOptions{})
+	_ = (<-conns).Info()
+	_ = p.Close()
+	s.end(t)
+}
+
 // TestCloseByID: the embedding program counts connections, and closes one by its id, also
 // while it is parked.
 func TestCloseByID(t *testing.T) {

@@ -55,8 +55,8 @@ func (c *Conn) Info() Info {
 		Since: c.tr.Began(), LastReceived: c.tr.LastReceived(),
 	}
 	i.MessagesIn, i.BytesIn, i.MessagesOut, i.BytesOut = c.tr.Counts()
-	if c.heartbeat != nil {
-		i.Heartbeat = c.heartbeat.Stats()
+	if m := c.heartbeat.Load(); m != nil {
+		i.Heartbeat = m.Stats()
 	}
 	return i
 }

@@ -219,8 +219,8 @@ func (c *Conn) unpark() {
 
 // tick ticks the heartbeat of c and parks c. The caller owns c.
 func (c *Conn) tick(p *parker) {
-	if c.heartbeat != nil && !c.isClosing() {
-		next, err := c.heartbeat.Tick(2*p.period, pinger{c})
+	if m := c.heartbeat.Load(); m != nil && !c.isClosing() {
+		next, err := m.Tick(2*p.period, pinger{c})
 		if c.closeFor(err) != nil {
 			c.unpark()
 			return

@@ -52,15 +52,15 @@ func (c *Conn) Ping(ctx context.Context) error {
 
 // onPing is called by the reader for each ping.
 func (c *Conn) onPing() {
-	if c.heartbeat != nil {
-		c.heartbeat.Received()
+	if m := c.heartbeat.Load(); m != nil {
+		m.Received()
 	}
 }
 
 // onPong is called by the reader for each pong.
 func (c *Conn) onPong(payload []byte) {
-	if c.heartbeat != nil {
-		c.heartbeat.OnPong(context.Background(), payload)
+	if m := c.heartbeat.Load(); m != nil {
+		m.OnPong(context.Background(), payload)
 	}
 	p := &c.pings
 	p.mu.Lock()

@@ -42,8 +42,8 @@ func (c *Conn) start() {
 // member that ends the connection must finish the closing handshake before it returns.
 func (c *Conn) group() (*errgroup.Group, context.Context) {
 	g, gctx := errgroup.WithContext(c.ctx)
-	if c.heartbeat != nil {
-		g.Go(func() error { return c.closeFor(c.heartbeat.Run(gctx, pinger{c})) }) // one ping per tick
+	if m := c.heartbeat.Load(); m != nil {
+		g.Go(func() error { return c.closeFor(m.Run(gctx, pinger{c})) }) // one ping per tick
 	}
 	if c.late {
 		c.late = false
@@ -92,7 +92,7 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 	if f := c.srv.opts.OnStart; f != nil {
 		f(c)
 	}
-	c.started = true
+	c.started.Store(true)
 	if tooLate {
 		c.cutOff()
 	}
