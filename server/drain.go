@@ -75,7 +75,6 @@ func (s *Server) delay(ctx context.Context) {
 }
 
 func (s *Server) drain(ctx context.Context) error {
-	defer s.stopParking()
 	ctx, cancel := context.WithTimeout(ctx, s.opts.DrainTimeout)
 	defer cancel()
 	s.mu.Lock()
@@ -88,6 +87,7 @@ func (s *Server) drain(ctx context.Context) error {
 		}
 	}
 	s.mu.Unlock()
+	defer s.stopParking() // before drained is closed, after which Serve returns
 	conns := s.snapshot()
 	s.log.Info("draining", "connections", len(conns), seconds("timeout_seconds", s.opts.DrainTimeout, time.Millisecond))
 
