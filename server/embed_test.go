@@ -64,7 +64,8 @@ func TestLogPanics(t *testing.T) {
 			if at != "handler panicked" {
 				send(t, p, wstest.CloseFrame(1000, ""))
 			}
-			_, _ = p.End(soon)
+			_, _ = p.Recv()
+			_ = p.Close()
 			s.end(t)
 			if err := s.stop(); err != nil {
 				t.Error(err)
@@ -241,8 +242,9 @@ func TestServeValues(t *testing.T) {
 		_, _, err := c.Read(ctx)
 		return err
 	}, server.Options{
-		Admit: func(r *http.Request) (any, error) { return r.Context().Value(key{}), nil },
-		OnEnd: func(o server.Outcome) { ended <- o },
+		Admit:        func(r *http.Request) (any, error) { return r.Context().Value(key{}), nil },
+		OnEnd:        func(o server.Outcome) { ended <- o },
+		CloseTimeout: 100 * time.Millisecond, // the peer does not answer
 	})
 	if err != nil {
 		t.Fatal(err)
