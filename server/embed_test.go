@@ -346,3 +346,16 @@ func TestNoRead(t *testing.T) {
 		}
 	}
 }
+
+// TestIdleTimerAfterEnd: the timer of a connection that has ended is not set again.
+func TestIdleTimerAfterEnd(t *testing.T) {
+	t.Parallel()
+	conns := make(chan *server.Conn, 1)
+	s := serve(t, echoes, server.Options{IdleTimeout: time.Hour, OnStart: func(c *server.Conn) { conns <- c }})
+	p := s.dial(t, wstest.DialOptions{})
+	_ = p.Close()
+	s.end(t)
+	if (<-conns).FireIdleTimer() {
+		t.Error("the timer is set")
+	}
+}

@@ -23,3 +23,12 @@ func (s *Server) Draining() bool {
 	defer s.mu.Unlock()
 	return s.draining
 }
+
+// FireIdleTimer calls the function of the idle timer, as a timer does that fires late. It
+// reports whether the timer is set then, and stops it. It must not be called before the
+// connection has ended.
+func (c *Conn) FireIdleTimer() (set bool) {
+	t := c.timers[len(c.timers)-1]
+	c.onIdleTimer(t)
+	return t.Stop()
+}

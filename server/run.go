@@ -186,20 +186,25 @@ func (c *Conn) startTimers() {
 		ready := make(chan struct{})
 		t = time.AfterFunc(o.IdleTimeout, func() {
 			<-ready
-			left := o.IdleTimeout + time.Duration(c.lastMessage.Load()) - time.Since(c.tr.Began())
-			if left > 0 {
-				c.mu.Lock()
-				defer c.mu.Unlock()
-				if state(c.state.Load()) == stateOpen { // else teardown may have stopped it
-					t.Reset(left)
-				}
-				return
-			}
-			c.startClose((&ending.Error{Kind: ending.Idle, Reason: "no message for too long"}).Ending())
+			c.onIdleTimer(t)
 		})
 		close(ready)
 		c.timers = append(c.timers, t)
 	}
+}
+
+// onIdleTimer ends the connection, or sets its timer t again if a message has come.
+func (c *Conn) onIdleTimer(t *time.Timer) {
+	left := c.srv.opts.IdleTimeout + time.Duration(c.lastMessage.Load()) - time.Since(c.tr.Began())
+	if left > 0 {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.isClosing() { // else teardown may have stopped it
+			t.Reset(left)
+		}
+		return
+	}
+	c.startClose((&ending.Error{Kind: ending.Idle, Reason: "no message for too long"}).Ending())
 }
 
 // recovered returns the error for a handler that has panicked with v, or has called
