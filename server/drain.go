@@ -174,11 +174,12 @@ func (s *Server) closeInterval(n int) time.Duration {
 	return max(0, min(closeGap, room/time.Duration(n)))
 }
 
-// Serve accepts connections from l until ctx ends or Shutdown is called. If ctx ends, it
-// drains the server as Shutdown does. It returns nil when the last connection has ended,
-// even if some were cut off. It returns an error if l fails, after a drain, or if a handler
-// does not return after the end of ctx. It closes l. The handlers see the values of ctx. After Shutdown it returns an error
-// that wraps [http.ErrServerClosed] at once.
+// Serve accepts connections from l until ctx ends, l fails or Shutdown is called. In the
+// first two cases it drains the server as Shutdown does. It returns nil when the last
+// connection has ended, even if some were cut off. It returns an error if l has failed, or
+// if a handler does not return after the end of ctx. It closes l. The handlers see the
+// values of ctx. After Shutdown it returns an error that wraps [http.ErrServerClosed] at
+// once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	values := context.WithoutCancel(ctx)
 	pending := listener.New(l, s.log, func() int { return listener.MaxPending(s.opts.MaxConns, s.usedSlots()) })
@@ -207,23 +208,24 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	serving := make(chan error, 1)
 	go func() { serving <- hs.Serve(pending) }()
-	drain := func() error { <-s.drained; return nil } // Shutdown returns its error
+	drain := func() error { return s.drain(values) }
+	var failed error
 	select {
-	case err := <-serving:
-		err = errors.Join(fmt.Errorf("server: accepting: %w", err), s.Shutdown(ctx))
-		_ = hs.Close() // not before the drain: it would cut off handshakes
-		return err
 	case <-s.drainBegun:
-	case <-ctx.Done():
-		ctx := context.WithoutCancel(ctx)
+		drain = func() error { <-s.drained; return nil } // Shutdown returns its error
+	case err := <-serving:
+		failed = fmt.Errorf("server: accepting: %w", err)
+		close(serving)
 		s.markNotReady()
-		s.delay(ctx)
-		drain = func() error { return s.drain(ctx) }
+		s.delay(values)
+	case <-ctx.Done():
+		s.markNotReady()
+		s.delay(values)
 	}
 
 	// hs.Shutdown closes l at once and waits for requests, but not for hijacked
 	// connections.
-	stopping, stop := context.WithTimeout(context.WithoutCancel(ctx), s.opts.DrainTimeout)
+	stopping, stop := context.WithTimeout(values, s.opts.DrainTimeout)
 	defer stop()
 	var group errgroup.Group
 	stopped := make(chan struct{})
@@ -239,6 +241,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	<-serving
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = nil // some were cut off, and the log has the count
+	}
+	if failed != nil {
+		err = errors.Join(failed, err)
 	}
 	return err
 }

@@ -256,6 +256,52 @@ func TestListenerFails(t *testing.T) {
 	}
 }
 
+// TestListenerFailsBesideRequest: after the listener has failed, and though the context of
+// Serve has ended too, Serve answers a request of plain HTTP that has begun.
+func TestListenerFailsBesideRequest(t *testing.T) {
+	t.Parallel()
+	l := &failing{Listener: listen(t), fail: make(chan struct{})}
+	begun, release := make(chan struct{}), make(chan struct{})
+	s, err := server.New(echoes, server.Options{HTTP: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(begun)
+		<-release
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	answered := make(chan error, 1)
+	go func() {
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		r, err := client.Get("http://" + l.Addr().String() + "/")
+		if err == nil {
+			_ = r.Body.Close()
+		}
+		answered <- err
+	}()
+	<-begun
+	close(l.fail)
+	_ = l.Close()
+	eventually(t, "the drain begins", s.Draining)
+	cancel()
+	select {
+	case err := <-served:
+		t.Errorf("Serve has returned while a handler runs: %v", err)
+		served <- err
+	case <-time.After(200 * time.Millisecond):
+	}
+	close(release)
+	if err := <-answered; err != nil {
+		t.Errorf("the request has no answer: %v", err)
+	}
+	if err := <-served; !errors.Is(err, errExpected) {
+		t.Errorf("Serve: got %v", err)
+	}
+}
+
 type failing struct {
 	net.Listener
 	fail chan struct{}
