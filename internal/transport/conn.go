@@ -77,7 +77,6 @@ type Conn struct {
 
 	closing   atomic.Bool // CloseBy has been called
 	closeCame atomic.Bool // the reader has read the peer's close frame
-	hasFailed atomic.Bool // failed is set
 
 	in  input  // of the reading goroutine
 	out output // under out.mu
@@ -86,6 +85,7 @@ type Conn struct {
 
 	received     atomic.Int64 // when the last byte came, in nanoseconds since openedAt; 0: never
 	waiting      atomic.Int64 // since when a read waits; 0: none does
+	hasFailed    atomic.Bool  // failed is set; beside waiting, for the look at all connections
 	stalledSince atomic.Int64 // since when a write waits; 0: none does
 	pinged       atomic.Int64 // when the newest ping left
 	asked        atomic.Int64 // the number of pings sent, each of which the peer may answer
