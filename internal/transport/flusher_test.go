@@ -251,6 +251,11 @@ func TestBatchAtEnd(t *testing.T) {
 					c.Abort()
 				}
 				_ = ws.CloseNow()
+				c.mu.Lock()
+				if !c.closeBy.IsZero() {
+					t.Error("the batch shortens the wait of Hangup, and input in transit resets the connection")
+				}
+				c.mu.Unlock()
 				c.Hangup()
 				got := decoded(t, within(t, all))
 				if len(got) != 2 || string(got[0].Payload) != "a" || string(got[1].Payload) != "b" || got[1].Opcode != frame.Text {

@@ -150,8 +150,7 @@ func (o *output) sendBatch() {
 	if !o.batching() {
 		return
 	}
-	// A holder of the lock may begin to wait for the peer now.
-	o.c.CloseBy(time.Now().Add(noticeable))
+	defer o.c.closeSoon()() // a holder of the lock may begin to wait for the peer now
 	o.mu.Lock()
 	defer o.unlock()
 	if o.err != nil || !o.batching() {
@@ -163,6 +162,24 @@ func (o *output) sendBatch() {
 		o.flush()
 	}
 	o.err = cmp.Or(err, net.ErrClosed)
+}
+
+// closeSoon is CloseBy for a short time. restore restores the time that was set before,
+// so that Hangup waits as long as without a batch. Otherwise input in transit would reset
+// the connection, and the peer would lose the batch.
+func (c *Conn) closeSoon() (restore func()) {
+	limit := time.Now().Add(noticeable)
+	c.mu.Lock()
+	before := c.closeBy
+	c.mu.Unlock()
+	c.CloseBy(limit)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.closeBy.Equal(limit) {
+			c.closeBy = before
+		}
+	}
 }
 
 // isTorn reports whether a TLS record was sent only in part, or may be.
