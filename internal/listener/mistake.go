@@ -50,7 +50,7 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes to the connection. Only net/http itself answers with 431.
+// Write writes to the connection.
 func (c *watchedConn) Write(p []byte) (int, error) {
 	if bytes.HasPrefix(p, tooLarge) {
 		c.l.OnMistake(c.RemoteAddr(), LargeHeader)
@@ -58,7 +58,9 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 	return c.TCPConn.Write(p)
 }
 
-var tooLarge = []byte("HTTP/1.1 431 ")
+// tooLarge is the beginning of net/http's own answer, which it writes in one piece. That of
+// a handler has other headers, such as Date. TestLogLines of package server checks it.
+var tooLarge = []byte("HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
 
 // Unwrap returns the connection that the inner listener has accepted.
 func Unwrap(c net.Conn) net.Conn {

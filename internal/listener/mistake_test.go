@@ -65,7 +65,8 @@ func TestOnMistake(t *testing.T) {
 				t.Fatalf("got %q, %v", p, err)
 			}
 		}
-		for _, answer := range []string{"HTTP/1.1 101 Switching", "HTTP/1.1 431 Request"} {
+		handlers := "HTTP/1.1 431 Request Header Fields Too Large\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\r\n"
+		for _, answer := range []string{"HTTP/1.1 101 Switching", string(tooLarge) + "431", handlers} {
 			if _, err := c.Write([]byte(answer)); err != nil {
 				t.Fatal(err)
 			}
