@@ -17,7 +17,7 @@ import (
 )
 
 // accept answers the handshake (RFC 6455, section 4.2.2). It checks the host and the
-// origin, and coder/websocket does the rest over a hijack.
+// origin. coder/websocket checks the other fields over a hijack.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time) (*Conn, *refusal) {
 	if f := s.checkHost(r.Host); f != nil {
 		return nil, f
@@ -36,7 +36,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	h := &hijack{
 		ResponseWriter: w,
 		r:              r,
-		parks:          s.opts.ParkAfter > 0 && owned(r) == s,
+		parks:          s.opts.ParkAfter > 0 && s.owns(r),
 		c:              s.newConn(r),
 		extensions:     extensions,
 		deflate:        params,
@@ -67,9 +67,9 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	return c, nil
 }
 
-// checkOrigin refuses the origins that coder's check would let pass or that
-// Options.CheckOrigin refuses. It returns the request for coder's check, with its Host
-// and its Origin (RFC 6454, section 7) normalised.
+// checkOrigin refuses the origins that Options.CheckOrigin refuses, and bad ones that
+// coder would accept. It returns the request for coder's check, with its Host and its
+// Origin (RFC 6454, section 7) normalised.
 func (s *Server) checkOrigin(r *http.Request) (*http.Request, *refusal) {
 	origins := r.Header["Origin"]
 	if len(origins) > 1 {
@@ -162,7 +162,7 @@ func ipv6(host string) (string, bool) {
 
 // newConn returns the connection of a request, before its handshake.
 func (s *Server) newConn(r *http.Request) *Conn {
-	c := &Conn{srv: s, remote: keep(r.RemoteAddr), host: keep(r.Host), uri: keep(r.RequestURI), request: s.newRequestLog(r)}
+	c := &Conn{srv: s, remote: cloneLogged(r.RemoteAddr), host: cloneLogged(r.Host), uri: cloneLogged(r.RequestURI), request: s.newRequestLog(r)}
 	c.msg.c = c
 	m, _ := s.opts.monitor() // New has checked the options
 	c.heartbeat.Store(m)

@@ -19,8 +19,8 @@ import (
 //
 //	open ── setReason ──> closing ── setClosed ──> closed
 //
-// The first setReason records the reason. correctReason may replace it once, before
-// setClosed. setClosed ends the handler's context, and the reason is its cause.
+// The first setReason records the reason. correctReason may replace it once before
+// setClosed. setClosed ends the handler's context with the reason as its cause.
 type state uint32
 
 const (
@@ -50,14 +50,14 @@ func (c *Conn) setClosed() {
 	end := c.reason
 	c.mu.Unlock()
 	c.cancel(&ending.Error{Kind: end.Kind, Code: end.Code, Reason: end.Reason, Cause: end.Cause})
-	c.srv.wake(c) // no event of the socket tells a parked connection
+	c.srv.wake(c) // a parked connection gets no event of the socket for it
 }
 
 // isClosing reports whether the reason is recorded.
 func (c *Conn) isClosing() bool { return state(c.state.Load()) != stateOpen }
 
-// onPeerClose is called by the reader when the peer's close frame has come, before
-// coder sees and answers it. So the side that closed first is recorded as such.
+// onPeerClose records the peer's close frame. The reader calls it before coder sees and
+// answers the frame, so the side that closed first is known.
 func (c *Conn) onPeerClose(code websocket.StatusCode, reason string) {
 	c.mu.Lock()
 	c.peerClose = &websocket.CloseError{Code: code, Reason: reason}
@@ -94,10 +94,10 @@ func (c *Conn) startClose(end ending.Ending) bool {
 		return true
 	}
 	if isRefusal(end.Kind) {
-		// The peer is not read any more, and Hangup discards what it still sends.
+		// Nothing more is read from the peer. Hangup discards the rest of its input.
 		c.tr.Fail(&ending.Error{Kind: end.Kind, Reason: end.Reason})
 	}
-	_ = c.ws.Close(code, reasonOf(end)) // the transport knows what was sent and answered
+	_ = c.ws.Close(code, reasonOf(end)) // the transport records what was sent and received
 	c.correctReason()
 	return true
 }
@@ -121,10 +121,10 @@ func (c *Conn) closeAtOnce(end ending.Ending) bool {
 	return true
 }
 
-// correctReason replaces the reason by the peer's close frame if that has won. The
-// frame may come after setReason and coder's reader may answer it before startClose
-// has sent this side's close frame. Then the peer has seen an answer and nothing else.
-// This is the only place where the reason changes.
+// correctReason replaces the reason by the peer's close frame if the peer closed first.
+// The frame may arrive after setReason. coder may answer it before startClose sends this
+// side's close frame. Then the peer receives only the answer. Nothing else changes the
+// reason.
 func (c *Conn) correctReason() {
 	sent, reason := c.tr.OurClose() // waits for a write
 	c.mu.Lock()
@@ -138,8 +138,8 @@ func (c *Conn) correctReason() {
 	}
 }
 
-// answerClose completes a close that the peer has begun, unless the reader has done so.
-// coder answers the close frame at most once.
+// answerClose completes a closing handshake that the peer began, unless the reader has
+// done so. A close frame is answered at most once, by coder.
 func (c *Conn) answerClose() {
 	if !c.peerClosedFirst() || state(c.state.Load()) == stateClosed {
 		return
@@ -155,7 +155,7 @@ func (c *Conn) answerClose() {
 // ended. It returns when c is closed.
 func (c *Conn) closeAfterHandler(err error) {
 	if c.writeFailed.Load() != nil && !c.isClosing() {
-		c.tr.CloseBy(time.Now().Add(reasonTimeout)) // also for a read that holds the lock
+		c.tr.CloseBy(time.Now().Add(reasonTimeout)) // bounds also a read that holds the lock
 		c.reading.Lock()
 		c.drainForReason()
 		c.reading.Unlock()
@@ -171,8 +171,8 @@ func (c *Conn) closeAfterHandler(err error) {
 }
 
 // drainForReason reads on after a failed write, or the end of the stream, until the
-// connection has ended. Only the error of a read knows the reason. A reader that the
-// handler has left behind finds the reason itself. c.reading is held.
+// connection has ended. Only the error of a read has the reason. If a goroutine of the
+// handler still reads, that read records the reason. c.reading is held.
 func (c *Conn) drainForReason() {
 	c.tr.CloseBy(time.Now().Add(reasonTimeout))
 	m := &c.msg
@@ -215,8 +215,8 @@ func (c *Conn) teardown() {
 	for _, t := range c.timers {
 		t.Stop()
 	}
-	// coder has not been told where CloseNow or cutOff was first. Without this it
-	// would never be freed, and might still read.
+	// After CloseNow or cutOff, coder's connection is still open. It would never be freed,
+	// and it might still read.
 	_ = c.ws.CloseNow()
 	c.mu.Lock()
 	closeRead := c.closeRead
@@ -229,8 +229,8 @@ func (c *Conn) teardown() {
 }
 
 // CloseWith returns the error by which a handler closes its connection with a code and a
-// reason, which is truncated to 123 bytes. The handler may wrap it. A code that may not be
-// sent (RFC 6455, section 7.4) becomes 1011.
+// reason. The reason is truncated to 123 bytes. The handler may wrap it. A code that may
+// not be sent (RFC 6455, section 7.4) becomes 1011.
 func CloseWith(code websocket.StatusCode, reason string) error {
 	if !frame.LegalCode(code) {
 		return &ending.Choice{Err: ending.Error{Kind: ending.Failed, Cause: fmt.Errorf("close code %d may not be sent", code)}}
@@ -240,8 +240,8 @@ func CloseWith(code websocket.StatusCode, reason string) error {
 
 // ofHandler returns the ending that the error of a handler demands.
 func ofHandler(err error) ending.Ending {
-	// The reader knows how this connection has ended. So any other error that knows an
-	// ending is about another connection, which the handler uses.
+	// The reader has recorded how this connection ended. So another error with an ending
+	// is about another connection, which the handler uses.
 	var choice *ending.Choice
 	if errors.As(err, &choice) && choice.Err.Kind.By() == ending.Local {
 		end := choice.Err.Ending()

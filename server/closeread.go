@@ -9,14 +9,14 @@ import (
 	"example.com/wsecho/ending"
 )
 
-// CloseRead is for a handler that only writes. A goroutine reads, so that the end of the
-// connection is found at once and Ping gets its pong. A message ends the connection with
-// 1008, as coder/websocket's CloseRead does.
+// CloseRead starts a goroutine that reads, for a handler that only writes. It detects the
+// end of the connection at once, and Ping gets its pong. A message ends the connection
+// with 1008, as coder/websocket's CloseRead does.
 //
-// The context that it returns ends with ctx and with the connection. [context.Cause] of it
-// is the reason then. If ctx ends first, the connection ends with kind Closed. CloseRead
+// The context that it returns ends with ctx and with the connection. Its [context.Cause]
+// is then the reason. If ctx ends first, the connection ends with kind Closed. CloseRead
 // does not block, and it may be called more than once. Do not call Reader or Read
-// afterwards. With Options.ParkAfter there is no goroutine, as the server reads itself.
+// afterwards. With Options.ParkAfter the server reads, and there is no goroutine.
 func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	if ctx != c.ctx {
 		var cancel context.CancelCauseFunc
@@ -32,7 +32,7 @@ func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	return ctx
 }
 
-// refuseMessage ends the connection when a message comes.
+// refuseMessage waits for a message and then ends the connection.
 func (c *Conn) refuseMessage(ctx context.Context) {
 	defer close(c.closeRead)
 	if _, _, err := c.Reader(ctx); err != nil {

@@ -23,16 +23,17 @@ import (
 // read is checked and the reason for the end is recorded. One goroutine at a time may
 // call Reader and Read; the other methods may be called concurrently.
 //
-// The methods take the handler's own context, which costs nothing, or another one. If
-// another one ends during the call, the connection ends with kind Closed, and 1001 is sent
-// if the socket accepts it at once. If it has ended before the call, the call returns its
-// error and the connection stays open.
+// The methods accept the handler's own context, which costs nothing, or another one. If
+// another one ends during the call, the connection ends with kind Closed. The server then
+// sends 1001 if the socket accepts it at once. If the context has ended before the call,
+// the call returns its error and the connection stays open.
 //
 // The end of a connection wakes every call on it.
 //
-// The locks are acquired in this order: reading, those of the transport, then one of
-// mu, pings.mu, Server.mu, parker.mu and those of draining and the heartbeat. No other
-// lock is acquired under one of these, and no function of the Options is called.
+// The order of the locks is: reading, the locks of the transport, then one leaf. The
+// leaves are mu, pings.mu, Server.mu, parker.mu and the locks of draining and the
+// heartbeat. A goroutine that holds a leaf acquires no other lock and calls no function of
+// the Options.
 type Conn struct {
 	srv       *Server
 	ws        *websocket.Conn
@@ -76,7 +77,7 @@ type Conn struct {
 	mu        sync.Mutex
 	reason    ending.Ending // why c ends, from closing on
 	reasonAt  time.Time
-	peerClose *websocket.CloseError // the peer's close frame; nil: none has come
+	peerClose *websocket.CloseError // the peer's close frame; nil: none was received
 }
 
 // Reader waits for a message and returns its type and a reader of its payload. Read the
@@ -129,10 +130,10 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 // Write sends a message. An error means that the message was not sent completely. The
 // next Read reports the cause.
 //
-// When Write returns, the kernel may not have the message yet: while more input of the
-// connection is buffered, the messages of a handler that reads again at once are sent
-// together. A message waits for the next read of the handler, a Ping or the end of the
-// connection, but only about a millisecond. See docs/limits.md.
+// When Write returns, the kernel may not have the message yet. If more input is buffered
+// and the handler reads again at once, its messages are sent together. A message waits
+// about a millisecond at most. The next read of the handler, a Ping or the end of the
+// connection sends it earlier. See docs/limits.md.
 func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
 	release, err := c.bind(ctx)
 	if err != nil {
@@ -157,8 +158,8 @@ func (c *Conn) Writer(ctx context.Context, typ websocket.MessageType) (io.WriteC
 	return &writer{c: c, w: w, release: release}, nil
 }
 
-// A writer writes one message. coder returns the same writer for every message, so a
-// second Close of it would end the next message.
+// A writer writes one message. coder uses one writer for all messages. So a second Close
+// of coder's writer would end the next message.
 type writer struct {
 	c       *Conn
 	w       io.WriteCloser
@@ -313,8 +314,8 @@ func (c *Conn) readFailed(err error) error {
 }
 
 // readReason returns the reason behind an error that is no close frame. If coder has
-// closed the transport, its error is net.ErrClosed, and the transport or a write may
-// know more.
+// closed the transport, its error is net.ErrClosed. Then the transport or a write may have
+// the reason.
 func (c *Conn) readReason(err error) error {
 	var known *ending.Error
 	first, failed := c.tr.Err(), c.writeFailed.Load()
@@ -323,7 +324,7 @@ func (c *Conn) readReason(err error) error {
 	case errors.As(first, &known):
 		err = known
 	case errors.Is(err, net.ErrClosed) && first == net.ErrClosed:
-		// The goroutine that closed may have read the close frame instead of this one.
+		// The goroutine that closed may have read the close frame instead.
 		c.mu.Lock()
 		frame := c.peerClose
 		c.mu.Unlock()

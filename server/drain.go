@@ -20,7 +20,7 @@ import (
 type tally struct {
 	acknowledged   int // answered the server's close frame
 	unacknowledged int // received it and did not answer in time
-	unwritable     int // could not be sent it
+	unwritable     int // the close frame could not be sent
 }
 
 func (t *tally) add(o Outcome) {
@@ -41,9 +41,9 @@ func (t *tally) add(o Outcome) {
 // that not all peers reconnect at once. Shutdown cuts off the connections that are left
 // when ctx ends or the drain timeout is over.
 //
-// It returns nil if all connections ended in time. Otherwise the error says how many were
-// cut off, or that a handler has not returned. It may be called more than once. Serve
-// closes its listener when the drain begins and returns after it. Under another HTTP
+// It returns nil if all connections ended in time. Otherwise the error contains how many
+// were cut off, or how many handlers have not returned. It may be called more than once.
+// Serve closes its listener when the drain begins and returns after it. Under another HTTP
 // server, shut that down too.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.markNotReady()
@@ -198,8 +198,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			return context.WithValue(ctx, acceptedKey{}, &accepted{conn: c, pending: pending, at: time.Now()})
 		},
 		ConnState: pending.ConnState,
-		// net/http would answer OPTIONS * itself. It reads the body first, and it would
-		// answer thousands of such requests before it lets other connections run.
+		// net/http must not answer OPTIONS *. It would read the body first. It would
+		// answer thousands of such requests before other connections run.
 		DisableGeneralOptionsHandler: true,
 	}
 	if s.isNotReady() {
@@ -240,7 +240,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	<-serving
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = nil // some were cut off, and the log has the count
+		err = nil // some connections were cut off; the log has their number
 	}
 	if failed != nil {
 		err = errors.Join(failed, err)
@@ -256,12 +256,10 @@ type (
 	acceptedKey struct{}
 )
 
-// owned returns the Server whose Serve has accepted r, nil for another HTTP server.
-func owned(r *http.Request) *Server {
-	if by := servedBy(r); by != nil {
-		return by.server
-	}
-	return nil
+// owns reports whether Serve of s has accepted r.
+func (s *Server) owns(r *http.Request) bool {
+	by := servedBy(r)
+	return by != nil && by.server == s
 }
 
 // served is the Server whose Serve has accepted a request, and the values of its context.
@@ -270,7 +268,7 @@ type served struct {
 	values context.Context
 }
 
-// servedBy returns nil for a request of another HTTP server.
+// servedBy returns the served of r, nil under another HTTP server.
 func servedBy(r *http.Request) *served {
 	by, _ := r.Context().Value(servedKey{}).(*served)
 	return by
@@ -284,8 +282,8 @@ type accepted struct {
 	used    atomic.Bool // for its first request; HTTP/2 may have several at once
 }
 
-// answering protects the connection of r from eviction until the result is called. It is
-// for Serve; under another HTTP server it does nothing.
+// answering protects the connection of r from eviction until the result is called. Under
+// another HTTP server it does nothing.
 func answering(r *http.Request) (end func()) {
 	a, ok := r.Context().Value(acceptedKey{}).(*accepted)
 	if !ok {

@@ -30,12 +30,12 @@ type hijack struct {
 	tr         *transport.Conn
 	br         *bufio.Reader
 	status     int
-	taken      bool     // net/http has handed over the connection
+	hijacked   bool     // net/http has passed on the connection
 	denied     *refusal // by Options.Admit
 	parks      bool     // Options.ParkAfter applies, if the transport can
 }
 
-// canHijack reports whether w lets a handler take over the connection.
+// canHijack reports whether a handler can hijack the connection of w.
 func canHijack(w http.ResponseWriter) bool {
 	for {
 		switch t := w.(type) {
@@ -55,11 +55,11 @@ func cannotHijack(w http.ResponseWriter, r *http.Request) *refusal {
 		return refuse(http.StatusNotImplemented, "WebSocket over HTTP/2 is not served; connect with HTTP/1.1")
 	}
 	return refuse(http.StatusNotImplemented, "the handler cannot take over the connection, because the ResponseWriter %T has no method Hijack; "+
-		"a middleware without the method Unwrap, or http.TimeoutHandler, has wrapped that of the HTTP server", lowest(w))
+		"a middleware without the method Unwrap, or http.TimeoutHandler, has wrapped that of the HTTP server", innermost(w))
 }
 
-// lowest returns the writer that the Unwrap methods lead to.
-func lowest(w http.ResponseWriter) http.ResponseWriter {
+// innermost returns the writer that the Unwrap methods lead to.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
 	for {
 		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
 		if !ok {
@@ -79,7 +79,7 @@ func (h *hijack) refusal(err error) *refusal {
 		h.tr.Abort()
 		h.tr.Hangup()
 	}
-	if h.taken {
+	if h.hijacked {
 		return refuse(0, "%w", err)
 	}
 	for _, name := range []string{"Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol"} {
@@ -111,9 +111,10 @@ func withoutBody(h http.Header) {
 	}
 }
 
-// announce calls WriteHeader(101) of middleware, which may log the status and set headers
-// such as a session's cookie. Most middleware passes it on to net/http, which then writes
-// the answer in Hijack; gin's keeps it. announce reports whether net/http has it.
+// announce calls WriteHeader(101) of middleware. The middleware may log the status and set
+// headers such as a session's cookie. Most middleware passes the call on to net/http,
+// which then writes the answer in Hijack. gin does not. announce reports whether net/http
+// has the answer.
 //
 // Without middleware, and under another HTTP server than net/http's, announce does
 // nothing. There is no other way to find out whether net/http has the answer than its own
@@ -122,7 +123,7 @@ func (h *hijack) announce(rc *http.ResponseController) (answered bool) {
 	if _, wrapped := h.ResponseWriter.(interface{ Unwrap() http.ResponseWriter }); !wrapped {
 		return false
 	}
-	bottom := reflect.ValueOf(lowest(h.ResponseWriter))
+	bottom := reflect.ValueOf(innermost(h.ResponseWriter))
 	if bottom.Type().String() != "*http.response" {
 		return false
 	}
@@ -137,7 +138,7 @@ func (h *hijack) announce(rc *http.ResponseController) (answered bool) {
 	return wrote.Bool()
 }
 
-// answer writes the answer. Without middleware net/http does not do it, since it would not
+// answer writes the answer. net/http writes it only for middleware, because it does not
 // report a failed write or a disconnected client.
 func (h *hijack) answer(sock net.Conn, header http.Header) error {
 	var b bytes.Buffer
@@ -153,11 +154,12 @@ func (h *hijack) answer(sock net.Conn, header http.Header) error {
 	return sock.SetDeadline(time.Time{})
 }
 
-// headerBuffer is the size of coder's bufio.Reader. coder reads the header of a frame
-// through it and the payload past it.
+// headerBuffer is the size of coder's bufio.Reader. coder reads a frame's header through
+// that Reader, and the payload without it.
 const headerBuffer = 16
 
-// Hijack is called by coder when the handshake is right and its origin allowed.
+// Hijack returns the transport. coder calls it if the handshake is right and its origin is
+// allowed.
 func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if h.denied = h.c.admit(h.r); h.denied != nil {
 		return nil, nil, h.denied.reason
@@ -166,14 +168,14 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if h.extensions != "" {
 		header.Set("Sec-WebSocket-Extensions", h.extensions)
 	}
-	// The client's header is not kept for the sake of a part of it.
+	// A clone, so that the Conn does not keep the whole header in memory.
 	protocol := strings.Clone(header.Get("Sec-WebSocket-Protocol"))
 	handshake.Spell(header)
 	withoutBody(header)
 	rc := http.NewResponseController(h.ResponseWriter)
 	answered := h.announce(rc)
 	sock, rw, err := rc.Hijack()
-	h.taken = err == nil || answered
+	h.hijacked = err == nil || answered
 	if err != nil {
 		return nil, nil, err
 	}

@@ -11,22 +11,23 @@ import (
 	"example.com/wsecho/internal/quote"
 )
 
-// mostLogged is the maximum number of bytes in a line of the log from a string that a
-// peer may have chosen. slog may double them. A line has at most two such strings
-// besides an address, a close reason and those of a requestLog, so it stays under 2 KiB.
-const mostLogged = 256
+// maxLogged is the maximum size of a string in the log that a peer may have chosen, in
+// bytes. slog may double it. A line has at most two such strings, an address, a close
+// reason and those of a requestLog. So a line stays under 2 KiB.
+const maxLogged = 256
 
 // logged returns s for a line of the log. Unprintable characters become Go's escapes. A
-// result over mostLogged bytes is truncated, followed by the number of omitted bytes of
-// s. The handlers of slog escape line breaks, but the one for JSON does not escape
-// characters that change the direction of the text.
-func logged(s string) string { return cut(s, mostLogged) }
+// result over maxLogged bytes is truncated, followed by the number of omitted bytes of
+// s. The handlers of slog escape line breaks. The JSON handler does not escape characters
+// that change the direction of the text.
+func logged(s string) string { return truncate(s, maxLogged) }
 
-// keep returns a copy of logged(s) for a Conn, which must not keep the request in memory.
-func keep(s string) string { return strings.Clone(logged(s)) }
+// cloneLogged returns a copy of logged(s), so that a Conn does not keep the request in
+// memory.
+func cloneLogged(s string) string { return strings.Clone(logged(s)) }
 
-// cut is logged with another maximum.
-func cut(s string, most int) string {
+// truncate is logged with another maximum.
+func truncate(s string, most int) string {
 	if len(s) <= most && !strings.ContainsFunc(s, unprintable) {
 		return s
 	}
@@ -52,8 +53,8 @@ func seconds(key string, d, unit time.Duration) slog.Attr {
 }
 
 // httpLog returns the log of net/http, at level debug. An error of TLS may contain names
-// from the peer, and so may a panic of a function of the Options. net/http logs such a
-// panic with its stack.
+// from the peer. So may a panic of a function of the Options, which net/http logs with its
+// stack.
 func httpLog(l *slog.Logger) *log.Logger { return log.New(httpLines{l}, "", 0) }
 
 type httpLines struct{ log *slog.Logger }

@@ -39,7 +39,7 @@ func (m *message) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
 	m.size += int64(n)
 	// The closing handshake may have read the remaining payload. Then Whole describes
-	// another message, so isClosing comes last.
+	// another message, so isClosing is called last.
 	if err == nil && (m.size == m.whole || m.whole < 0 && m.size == m.c.tr.Whole()) && !m.c.isClosing() {
 		err = io.EOF // coder would return it only in the next Read
 	}

@@ -15,13 +15,13 @@ import (
 	"example.com/wsecho/internal/listener"
 )
 
-// Options configure a Server. The zero value is safe on the open internet: it refuses
-// pages of other origins, bounds every message, every wait and the number of connections,
-// and detects dead peers.
+// Options configure a Server. The zero value is safe on the open internet. It refuses
+// pages of other origins and detects dead peers. It bounds every message, every wait and
+// the number of connections.
 //
-// The comment of each field ends with the meaning of 0, which is the default, and of a
-// negative value, which mostly means off. New refuses a wrong value. A duration of less
-// than a millisecond or more than a hundred years is wrong.
+// The comment of each field ends with the meaning of 0 and of a negative value. 0 is the
+// default, and a negative value mostly means off. New refuses a wrong value. A duration of
+// less than a millisecond or more than a hundred years is wrong.
 type Options struct {
 	// OriginPatterns are the origins whose pages may connect, besides the server's own
 	// host. [path.Match] matches a pattern, ignoring case, against the host and port of
@@ -45,15 +45,15 @@ type Options struct {
 	// a header without a port. A host is in ASCII. None: any host.
 	Hosts []string
 	// Subprotocols are the supported ones in order of preference. The server chooses the
-	// first one that the client requests (RFC 6455, section 1.9). "*" stands for all that
-	// the client requests, in its order. None: no subprotocol.
+	// first one that the client requests (RFC 6455, section 1.9). "*" means all that the
+	// client requests, in its order. None: no subprotocol.
 	Subprotocols []string
 	// Compression is the mode of permessage-deflate (RFC 7692). Without context takeover
-	// each message of 512 bytes or more is compressed on its own, and a connection keeps
-	// no memory for it between messages. With context takeover messages of 128 bytes or
-	// more are compressed. A connection then keeps 32 KiB for the peer's messages, and up
-	// to 1.2 MB for its own. At most 128 connections of the process keep the latter, and
-	// no parked one.
+	// each message of 512 bytes or more is compressed on its own. A connection keeps no
+	// memory for it between messages. With context takeover messages of 128 bytes or more
+	// are compressed. A connection then keeps 32 KiB for the peer's messages, and up to
+	// 1.2 MB for its own. At most 128 connections of the process keep the latter, and no
+	// parked one.
 	// 0: websocket.CompressionDisabled.
 	Compression websocket.CompressionMode
 	// Error answers a refused request with the status and the reason, which is one
@@ -86,13 +86,13 @@ type Options struct {
 	ReadBufferSize, WriteBufferSize int
 
 	// ParkAfter is for a Handler that keeps no state between messages. A connection
-	// without a message for this long is parked: it keeps no goroutine, about a third
-	// of the memory, and its heartbeat. A connection that has never sent a message is
-	// parked after a second at most. Set it only if the Handler does as follows. It
-	// reads at least once. If a read returns [ErrNoMessage], because no message is
-	// there, the Handler returns that error, wrapped or not. The server calls it again
-	// for the next message, so a read never waits for a message to begin. A Handler that
-	// returns ErrNoMessage without a read has failed.
+	// without a message for this long is parked. It then has no goroutine, uses about a
+	// third of the memory, and keeps its heartbeat. A connection that has never sent a
+	// message is parked after a second at most. Set it only if the Handler does as
+	// follows. It reads at least once. If a read returns [ErrNoMessage], because no
+	// message is there, the Handler returns that error, wrapped or not. The server calls
+	// it again for the next message, so a read never waits for a message to begin. A
+	// Handler that returns ErrNoMessage without a read has failed.
 	//
 	// Between its calls a Handler does not see a drain; the server closes the
 	// connection. CloseNow ends all waiting, but the descriptor is closed when the
@@ -101,31 +101,31 @@ type Options struct {
 	// 0 or negative: a connection is never parked, and the Handler is called once.
 	ParkAfter time.Duration
 
-	// HandshakeTimeout bounds a handshake from the first byte of the request to
-	// the last of the answer under Serve, and the answer alone under another
-	// server. 0: 5 s; negative: off.
+	// HandshakeTimeout bounds a handshake under Serve, from the first byte of the request
+	// to the last byte of the answer. Under another server it bounds the answer only.
+	// 0: 5 s; negative: off.
 	HandshakeTimeout time.Duration
-	// MessageTimeout bounds the waits for the rest of a message, from the first byte of
-	// its first header to the last byte of its payload. Control frames in between do not
+	// MessageTimeout bounds the waits inside a message. It runs from the first byte of the
+	// first header to the last byte of the payload. Control frames in between do not
 	// extend it. 0: 30 s; negative: off.
 	MessageTimeout time.Duration
-	// WriteTimeout is the longest time that a write may wait without enough progress: see
+	// WriteTimeout is the longest time that a write may wait without enough progress. See
 	// MinWriteRate. 0: 10 s; negative: off, and then MinWriteRate has no effect.
 	WriteTimeout time.Duration
-	// MinWriteRate is the least progress of a write that waits, in bytes per second. In each
-	// WriteTimeout, the peer must acknowledge this many bytes for each second, or the rest
-	// of the message. Otherwise a peer that reads slowly could hold the memory of a large
-	// message for a long time. 0: 8 KiB; negative: any progress is enough.
+	// MinWriteRate is the least progress of a write that waits, in bytes per second. In
+	// each WriteTimeout, the peer must acknowledge this many bytes for each second, or the
+	// remaining message. Otherwise the server would keep a large message in memory for a
+	// slow peer. 0: 8 KiB; negative: any progress is enough.
 	MinWriteRate int64
 	// HTTPIdleTimeout closes a plain HTTP connection without a request for this long, under
-	// Serve. A load balancer should close its idle connections first, and common ones do
-	// so after 60 s. 0: 75 s; negative: off.
+	// Serve. A load balancer should close its idle connections first. Common ones do so
+	// after 60 s. 0: 75 s; negative: off.
 	HTTPIdleTimeout time.Duration
 	// IdleTimeout ends a connection without a message for this long. Pings and pongs do
 	// not count. 0 or negative: off.
 	IdleTimeout time.Duration
-	// MaxAge ends a connection at this age, plus or minus 10 percent, so that connections
-	// made together do not end together. 0 or negative: off.
+	// MaxAge ends a connection at this age, plus or minus 10 percent. So connections that
+	// began together do not end together. 0 or negative: off.
 	MaxAge time.Duration
 	// CloseTimeout bounds the closing handshake and the wait for the peer's FIN. It is at
 	// most 5 s, as coder/websocket waits no longer. 0: 3 s; negative is refused.
@@ -153,11 +153,12 @@ type Options struct {
 	// negative values are refused.
 	IPv6Prefix int
 
-	// DrainDelay is how long the server still accepts connections after a drain was
-	// requested, while /readyz answers 503. 0: not at all.
+	// DrainDelay is the time from the request of a drain to its begin. The server still
+	// accepts connections, and /readyz answers 503. 0: not at all.
 	DrainDelay time.Duration
-	// DrainNotice is the time from [Conn.Draining] to the close frame, in which a handler
-	// can finish. It is at most DrainTimeout, and cannot be used with ParkAfter. 0: none; negative is refused.
+	// DrainNotice is the time from [Conn.Draining] to the close frame. A handler can
+	// finish meanwhile. It is at most DrainTimeout, and cannot be used with ParkAfter.
+	// 0: none; negative is refused.
 	DrainNotice time.Duration
 	// DrainTimeout bounds a drain, from the end of the delay. The connections that are left
 	// then are cut off. 0: 15 s; negative is refused.
@@ -174,13 +175,13 @@ type Options struct {
 	// OnRefuse is called for each request that the server refuses, before the answer. It
 	// gets the status and the reason, which is one sentence and may contain text of the
 	// client. Status 0 means that no answer can be written. It runs on the request's
-	// goroutine, may be called concurrently, and delays the answer. net/http refuses some
-	// requests itself, such as malformed ones; it is not called for those. Nil: not called.
+	// goroutine and delays the answer. It may be called concurrently. It is not called for
+	// requests that net/http refuses, such as malformed ones. Nil: not called.
 	OnRefuse func(r *http.Request, status int, reason error)
-	// Logger gets a line at level info for each connection that has ended, at debug for
-	// each that has begun, and at error for a handler that panicked. A refused handshake
-	// is logged at warn. For each kind of refusal five lines are logged at once and then
-	// one per 10 s, with the number suppressed; the others are logged at debug. A string
+	// Logger gets a line at level info for each connection that has ended, and at debug
+	// for each that has begun. A handler that panicked is logged at error, a refused
+	// handshake at warn. For each kind of refusal, five lines are logged at once and then
+	// one per 10 s, with the number suppressed. The others are logged at debug. A string
 	// that a peer may have chosen is truncated to 256 bytes. Nil: nothing is logged.
 	Logger *slog.Logger
 	// LogQuery logs the query of a request's URI, which may contain a token.
@@ -336,8 +337,8 @@ func (o Options) check() error {
 	return nil
 }
 
-// checkBounds returns an *OptionError for the first size or duration that is negative
-// and cannot be off, or that makes no sense.
+// checkBounds returns an *OptionError for the first size or duration out of bounds, or
+// negative though it cannot be off.
 func (o Options) checkBounds() error {
 	for _, f := range []struct {
 		name  string

@@ -11,10 +11,10 @@ import (
 	"example.com/wsecho/heartbeat"
 )
 
-// Info describes one connection. RemoteAddr, Host and URI are for a log: unprintable
-// characters are escaped as in Go, and a value over 256 bytes is truncated, followed by the
+// Info describes one connection. RemoteAddr, Host and URI are for a log. Unprintable
+// characters are escaped as in Go. A value over 256 bytes is truncated, followed by the
 // number of omitted bytes, such as "…(+40 bytes)". So a connection does not keep a long
-// request in memory. Options.Admit gets the request itself.
+// request in memory. Options.Admit gets the whole request.
 type Info struct {
 	ID          uint64 // of this Server, from 1
 	RemoteAddr  string // IP:port
@@ -23,11 +23,11 @@ type Info struct {
 	Subprotocol string
 
 	Since        time.Time // the end of the handshake
-	LastReceived time.Time // when the last byte came from the peer
+	LastReceived time.Time // when the last byte was received
 
 	// Complete data messages and the bytes of their payload on the wire. In also counts
 	// messages that arrive after this side's close frame, which no handler reads. Out
-	// counts those that the kernel has taken.
+	// counts those that the kernel has accepted.
 	MessagesIn, MessagesOut int64
 	BytesIn, BytesOut       int64
 
@@ -40,11 +40,11 @@ type Outcome struct {
 	Info
 	Ended    time.Time            // when the reason was recorded
 	Sent     websocket.StatusCode // of this side's close frame; 0: none was sent
-	Received websocket.StatusCode // of the peer's close frame, 1005 if it had no code; 0: none has come
+	Received websocket.StatusCode // of the peer's close frame, 1005 if it had no code; 0: none was received
 
 	// Gone reports whether [ending.Gone] is true for the error of a reader of this
-	// connection, as gorilla's IsCloseError(err, 1001, 1006) would be: the peer sent
-	// 1001, if only as an answer, or the stream ended without a close frame.
+	// connection. It agrees with gorilla's IsCloseError(err, 1001, 1006). Either the peer
+	// sent 1001, perhaps only as an answer, or the stream ended without a close frame.
 	Gone bool
 }
 
@@ -115,7 +115,7 @@ func (c *Conn) logEnd(o Outcome) {
 	if o.Heartbeat.Answered > 0 {
 		attrs = append(attrs, seconds("rtt_seconds", o.Heartbeat.RTT.Last, time.Microsecond))
 	}
-	if o.Cause != nil && (o.By != ending.Peer || o.Received == 0) { // a close frame says all itself
+	if o.Cause != nil && (o.By != ending.Peer || o.Received == 0) { // the fields of a close frame are above
 		attrs = append(attrs, slog.String("cause", logged(o.Cause.Error())))
 	}
 	s.log.LogAttrs(ctx, slog.LevelInfo, "ended", attrs...)

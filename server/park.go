@@ -15,15 +15,15 @@ import (
 // there. The handler returns it, and is called again for the next message.
 var ErrNoMessage = errors.New("server: no message is there")
 
-// errPark is the reason for which a run of an idle connection ends.
+// errPark ends the run of an idle connection.
 var errPark = errors.New("server: the connection is idle")
 
-// silentTime is how long a connection that has never sent a message is run before it is
-// parked, if ParkAfter is not shorter.
+// silentTime is the ParkAfter of a connection that has never sent a message, if it is less
+// than Options.ParkAfter.
 const silentTime = time.Second
 
-// idleTimes returns how long c must be without a message before it is parked: the first
-// time from now on, and after a message. 0 is for ever.
+// idleTimes returns how long c must be without a message before it is parked. first counts
+// from now, and after from a message. 0 means never.
 func (c *Conn) idleTimes() (first, after time.Duration) {
 	if c.pinned {
 		return 0, 0
@@ -39,9 +39,9 @@ func (c *Conn) idleTimes() (first, after time.Duration) {
 // and no ticker of its own. One goroutine of the parker waits for all their sockets, and
 // one ticker sends their pings.
 //
-// A connection is parked while it is in conns. The goroutine that takes it out owns it: it
-// ticks its heartbeat or starts it. The goroutines of the parker itself never read or
-// write a socket, because that may block.
+// A connection is parked while it is in conns. The goroutine that removes it owns it, and
+// ticks its heartbeat or starts it. The parker's own goroutines never read or write a
+// socket, because that may block.
 type parker struct {
 	poller *socket.Poller
 	period time.Duration // of the ticker
@@ -85,14 +85,14 @@ func (s *Server) startParking() (*parker, error) {
 	}
 	p.group.Go(p.watch)
 	if s.opts.PingInterval > 0 {
-		p.group.Go(p.tick)
+		p.group.Go(p.tickAll)
 	}
 	s.parker.Store(p)
 	return p, nil
 }
 
 // stopParking ends the parker and waits for its goroutines. A drain calls it at its end.
-// Each connection has a reason by then, so none stays parked: see (*Conn).put.
+// Each connection has a reason by then, so none stays parked: see (*Conn).enter.
 func (s *Server) stopParking() {
 	s.mu.Lock()
 	s.noParking = true
@@ -120,15 +120,15 @@ func (p *parker) watch() error {
 			return err
 		}
 		for _, id := range ids[:n] {
-			if c := p.take(id); c != nil {
+			if c := p.remove(id); c != nil {
 				go c.unpark()
 			}
 		}
 	}
 }
 
-// tick ticks the heartbeats that are due.
-func (p *parker) tick() error {
+// tickAll ticks the heartbeats that are due.
+func (p *parker) tickAll() error {
 	t := time.NewTicker(p.period)
 	defer t.Stop()
 	var due []*Conn
@@ -155,9 +155,9 @@ func (p *parker) tick() error {
 	}
 }
 
-// take makes the caller the owner of a parked connection. It returns nil if there is
-// none with this id.
-func (p *parker) take(id uint64) *Conn {
+// remove removes a parked connection, which the caller then owns. It returns nil if there
+// is none with this id.
+func (p *parker) remove(id uint64) *Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.conns[id]
@@ -165,9 +165,8 @@ func (p *parker) take(id uint64) *Conn {
 	return c
 }
 
-// put parks c and watches its socket for one event. Input that is there already is such
-// an event.
-func (p *parker) put(c *Conn) error {
+// add parks c and watches its socket for one event. Unread input is such an event.
+func (p *parker) add(c *Conn) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	watch := p.poller.Rearm
@@ -182,14 +181,15 @@ func (p *parker) put(c *Conn) error {
 	return nil
 }
 
-// wake lets a parked connection that is closed come to its end.
+// wake starts a parked connection that is closed, so that it ends.
 func (s *Server) wake(c *Conn) {
-	if p := s.parker.Load(); p != nil && p.take(c.id) != nil {
+	if p := s.parker.Load(); p != nil && p.remove(c.id) != nil {
 		go c.unpark()
 	}
 }
 
-// park parks c, which is idle, unless something has come meanwhile. The caller owns c.
+// park parks the idle connection c, unless it has received something meanwhile. The caller
+// owns c.
 func (c *Conn) park() {
 	p := c.srv.parking()
 	if p == nil {
@@ -202,12 +202,12 @@ func (c *Conn) park() {
 	c.tick(p)
 }
 
-// unpark handles the event that has ended the wait for c. A ping or pong alone leaves c
-// parked. The caller owns c.
+// unpark handles an event of c. It starts c, or parks it again if there was only a ping or
+// pong. The caller owns c.
 func (c *Conn) unpark() {
 	p := c.srv.parker.Load()
 	if p != nil && !c.isClosing() && c.tr.Park() {
-		c.put(p)
+		c.enter(p)
 		return
 	}
 	if p != nil && c.polled {
@@ -217,7 +217,7 @@ func (c *Conn) unpark() {
 	c.start()
 }
 
-// tick ticks the heartbeat of c and parks c. The caller owns c.
+// tick ticks the heartbeat of c and adds c to p. The caller owns c.
 func (c *Conn) tick(p *parker) {
 	if m := c.heartbeat.Load(); m != nil && !c.isClosing() {
 		next, err := m.Tick(2*p.period, pinger{c})
@@ -227,18 +227,18 @@ func (c *Conn) tick(p *parker) {
 		}
 		c.tickDue = time.Now().Add(next)
 	}
-	c.put(p)
+	c.enter(p)
 }
 
-// put parks c. The caller has owned c.
-func (c *Conn) put(p *parker) {
-	if err := p.put(c); err != nil {
+// enter adds c to p, or starts c if that fails. The caller owns c until then.
+func (c *Conn) enter(p *parker) {
+	if err := p.add(c); err != nil {
 		c.srv.log.Debug("a connection cannot be parked", "id", c.id, "cause", err)
 		c.pinned = true
 		c.unpark()
 		return
 	}
-	if c.isClosing() && p.take(c.id) != nil { // wake may have come before put
+	if c.isClosing() && p.remove(c.id) != nil { // wake may have been called before add
 		c.unpark()
 	}
 }

@@ -45,7 +45,7 @@ func normalPatterns(patterns []string) (normal []string) {
 }
 
 // special returns the characters of path.Match that part of a pattern may contain, "" if
-// it stands for itself.
+// it is literal.
 func special(part string) string {
 	if strings.ContainsAny(part, `*?[\`) {
 		return `*?[]^\`
@@ -155,8 +155,8 @@ func checkHostPort(hostport, wild string) error {
 	return nil
 }
 
-// isShortIPv4 reports whether a browser takes host for an IPv4 address and sends it in
-// another form, as it sends 127.0.0.1 for 127.1.
+// isShortIPv4 reports whether a browser reads host as an IPv4 address and sends another
+// form. It sends 127.0.0.1 for 127.1.
 func isShortIPv4(host string) bool {
 	host = strings.TrimSuffix(host, ".")
 	if _, err := strconv.Atoi(host[strings.LastIndexByte(host, '.')+1:]); err != nil {
@@ -186,8 +186,7 @@ func withBrackets(host string) string {
 }
 
 // checkHost refuses a Host header that Options.Hosts does not list. A server behind a
-// proxy does not know the scheme. So a header without a port is that of either default
-// port.
+// proxy cannot see the scheme. So a header without a port matches either default port.
 func (s *Server) checkHost(hostport string) *refusal {
 	if len(s.hosts) == 0 {
 		return nil

@@ -21,7 +21,7 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 		if s.isNotReady() {
 			status, text = http.StatusServiceUnavailable, "draining"
 		}
-	case s.opts.HTTP != nil && owned(r) == s:
+	case s.opts.HTTP != nil && s.owns(r):
 		s.opts.HTTP.ServeHTTP(w, withWaitingBody(r))
 		return
 	case path == "/":
@@ -46,7 +46,7 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write([]byte(text + "\n")) // fails only if the client is gone
+		_, _ = w.Write([]byte(text + "\n")) // fails only if the client has disconnected
 	}
 }
 
@@ -63,7 +63,7 @@ func checkPlain(r *http.Request) *refusal {
 	return nil
 }
 
-// yield lets other connections run. One connection may send thousands of requests at
+// yield yields to other connections. One connection may send thousands of requests at
 // once, and net/http would answer all of them first.
 func yield() { new(fairness.Yielder).Yield() }
 
@@ -77,8 +77,8 @@ func closeAfter(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// withWaitingBody returns r with a body whose Read does not protect the connection from
-// eviction, since it waits for the peer.
+// withWaitingBody returns r with a body whose Read waits for the peer without protection
+// from eviction.
 func withWaitingBody(r *http.Request) *http.Request {
 	a, ok := r.Context().Value(acceptedKey{}).(*accepted)
 	if !ok || !hasBody(r) {

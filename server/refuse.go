@@ -18,7 +18,7 @@ import (
 
 // A refusal is the answer to a request that does not become a connection.
 type refusal struct {
-	status int // 0: no answer can be written any more
+	status int // 0: no answer can be written
 	reason error
 	retry  bool        // the client may try again soon
 	header http.Header // of the answer; nil: none of its own
@@ -75,7 +75,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	}
 	maps.Copy(h, f.header)
 	// Some proxies tunnel after a request with Upgrade, whatever the status is. They would
-	// take the next client's request for data of this one.
+	// send the next client's request as data of this one.
 	if r.Header["Upgrade"] != nil || hasBody(r) {
 		closeAfter(w, r)
 	}
@@ -108,7 +108,7 @@ func isHandshake(r *http.Request) bool {
 }
 
 // flagFor returns the flag that would allow a host, or an origin such as file://, that a
-// client has sent. It has no value if a shell or the flag itself could read it otherwise.
+// client has sent. It omits a value that a shell or the flag could read differently.
 func flagFor(flag, host string) string {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]/_+"
 	if host == "" || strings.Trim(host, letters) != "" {
@@ -117,7 +117,7 @@ func flagFor(flag, host string) string {
 	return flag + "=" + host
 }
 
-// reportMistake logs a request that net/http answers itself.
+// reportMistake logs a request that net/http answers.
 func (s *Server) reportMistake(remote net.Addr, m listener.Mistake) {
 	status, reason := http.StatusBadRequest, ""
 	switch m {
@@ -175,7 +175,7 @@ func (s *Server) usedSlots() int {
 }
 
 // client returns what MaxConnsPerIP counts for a remote address, "" if it is off. A
-// middleware may have set an address that is none.
+// middleware may have set something that is not an address.
 func (s *Server) client(remote string) string {
 	if s.opts.MaxConnsPerIP <= 0 {
 		return ""

@@ -9,12 +9,11 @@ import (
 	"example.com/wsecho/internal/handshake"
 )
 
-// mostLoggedHeader is the maximum number of bytes in a line of the log from a header of
-// the request.
-const mostLoggedHeader = 64
+// maxLoggedHeader is the maximum size of a request header's value in the log, in bytes.
+const maxLoggedHeader = 64
 
 // A requestLog has the fields of a request that are only logged if the client sent them.
-// Its strings are quoted and cut.
+// Its strings are escaped and truncated.
 type requestLog struct {
 	subprotocols string // that the client requested
 	id           string // value of the header that Options.LogHeader names
@@ -23,8 +22,8 @@ type requestLog struct {
 // newRequestLog returns nil if the client has sent none of these fields.
 func (s *Server) newRequestLog(r *http.Request) *requestLog {
 	l := requestLog{
-		subprotocols: strings.Clone(cut(strings.Join(requestedSubprotocols(r), ", "), mostLoggedHeader)),
-		id:           strings.Clone(cut(strings.Join(r.Header[s.opts.LogHeader], ", "), mostLoggedHeader)),
+		subprotocols: strings.Clone(truncate(strings.Join(requestedSubprotocols(r), ", "), maxLoggedHeader)),
+		id:           strings.Clone(truncate(strings.Join(r.Header[s.opts.LogHeader], ", "), maxLoggedHeader)),
 	}
 	if l == (requestLog{}) {
 		return nil
@@ -56,7 +55,7 @@ func (s *Server) loggedURI(uri string) string {
 			authority, _, whole := strings.Cut(rest, "/")
 			if i := strings.LastIndexByte(authority, '@'); i >= 0 {
 				uri = scheme + "://…" + rest[i:]
-			} else if !whole && len(uri) > mostLogged { // the cut may have removed the @
+			} else if !whole && len(uri) > maxLogged { // the cut may have removed the @
 				uri = scheme + "://…"
 			}
 		}
@@ -82,7 +81,7 @@ func (c *Conn) logBegin() {
 	c.srv.log.LogAttrs(ctx, slog.LevelDebug, "began", c.request.attrs(attrs, c.subprotocol)...)
 }
 
-// anySubprotocol in Options.Subprotocols stands for those that the client requests.
+// anySubprotocol in Options.Subprotocols means all that the client requests.
 const anySubprotocol = "*"
 
 // subprotocols returns the subprotocols that can be chosen for r, in order of preference.
@@ -98,7 +97,7 @@ func (s *Server) subprotocols(r *http.Request) []string {
 }
 
 // requestedSubprotocols returns the subprotocols that the client requests, in its order
-// of preference (RFC 6455, section 11.3.4). It leaves out what is no token.
+// of preference (RFC 6455, section 11.3.4). It omits a value that is not a token.
 func requestedSubprotocols(r *http.Request) (names []string) {
 	for _, v := range r.Header["Sec-Websocket-Protocol"] {
 		for name := range strings.SplitSeq(v, ",") {
@@ -110,8 +109,8 @@ func requestedSubprotocols(r *http.Request) (names []string) {
 	return names
 }
 
-// warnSubprotocol warns of a client whose requested subprotocols are all unknown. RFC
-// 6455 lets the server accept the handshake, and browsers then close the connection.
+// warnSubprotocol warns of a client whose requested subprotocols are all unknown. The
+// server may accept the handshake (RFC 6455), but browsers then close the connection.
 func (c *Conn) warnSubprotocol() {
 	if c.request == nil || c.request.subprotocols == "" || c.subprotocol != "" {
 		return

@@ -27,7 +27,7 @@ func (c *Conn) run() {
 }
 
 // start is like run, but returns at once, and c may be parked. No goroutine waits for the
-// group meanwhile. Such a goroutine would take 3 KiB for each connection.
+// group. Such a goroutine would cost 3 KiB for each connection.
 func (c *Conn) start() {
 	g, gctx := c.group()
 	g.Go(c.read)
@@ -38,8 +38,8 @@ func (c *Conn) start() {
 }
 
 // group starts a group with the heartbeat. The handler is its other member, and never
-// gets its context: see docs/adr/0001. That context ends with the first error, so a
-// member that ends the connection must finish the closing handshake before it returns.
+// gets its context: see docs/adr/0001. That context ends with the first error. So a member
+// that ends the connection must finish the closing handshake before it returns.
 func (c *Conn) group() (*errgroup.Group, context.Context) {
 	g, gctx := errgroup.WithContext(c.ctx)
 	if m := c.heartbeat.Load(); m != nil {
@@ -193,7 +193,8 @@ func (c *Conn) startTimers() {
 	}
 }
 
-// onIdleTimer ends the connection, or sets its timer t again if a message has come.
+// onIdleTimer ends the connection, or sets its timer t again if a message has been
+// received.
 func (c *Conn) onIdleTimer(t *time.Timer) {
 	left := c.srv.opts.IdleTimeout + time.Duration(c.lastMessage.Load()) - time.Since(c.tr.Began())
 	if left > 0 {

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// A safeHandler contains the panics of Options.Logger, which would end the process on a
-// goroutine of a connection. The standard log gets the first one, as the Logger cannot.
+// A safeHandler recovers from panics of Options.Logger. On a goroutine of a connection
+// they would end the process. The standard log gets the first panic.
 type safeHandler struct {
 	slog.Handler
 	first *sync.Once
@@ -42,7 +42,7 @@ func (h safeHandler) WithGroup(name string) slog.Handler {
 	return safeHandler{h.Handler.WithGroup(name), h.first}
 }
 
-// contain is deferred. It turns a panic into *err.
+// contain is deferred. It sets *err to the error of a panic.
 func (h safeHandler) contain(err *error) {
 	v := recover()
 	if v == nil {

@@ -41,8 +41,8 @@ import (
 
 // A Handler serves one connection until it returns. It should read until a read fails,
 // and may return that error or nil. If the connection is still open then, the server
-// closes it: with 1000 after nil, with the code of [CloseWith] or an *[ending.Choice], and
-// with 1011 after another error or a panic.
+// closes it. The code is 1000 after nil, and that of [CloseWith] or an *[ending.Choice].
+// After another error or a panic it is 1011.
 type Handler func(ctx context.Context, c *Conn) error
 
 // A Server accepts WebSockets for one Handler. Make it with [New]. Its methods may be
@@ -111,11 +111,11 @@ func New(h Handler, o Options) (*Server, error) {
 }
 
 // ServeHTTP accepts a WebSocket on any path. Under another HTTP server than Serve's it
-// returns when the connection has ended, and cancelling that server's BaseContext ends the
-// connection with 1001. The deadline of a middleware does not. It answers GET and HEAD for other requests:
-// /healthz with 200, /readyz with 200 until a drain begins and then with 503, / with
-// Options.About, and any other path with 426. Under Serve, Options.HTTP can answer all
-// but the first two.
+// returns when the connection has ended. The end of that server's BaseContext ends the
+// connection with 1001. The deadline of a middleware does not. It also answers GET and
+// HEAD: /healthz with 200, / with Options.About, and any other path with 426. /readyz gets
+// 200 until a drain begins, and then 503. Under Serve, Options.HTTP can answer all paths
+// but /healthz and /readyz.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer answering(r)()
 	start := handshakeStart(r)
@@ -154,9 +154,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.run()
 }
 
-// requestOver ends the connection for the end of its request's context: the BaseContext of
-// another HTTP server has been cancelled. A deadline is one of middleware and for the
-// request alone.
+// requestOver ends the connection if the BaseContext of another HTTP server, and so its
+// request's context, was cancelled. A deadline comes from middleware and is for the
+// request only.
 func (c *Conn) requestOver(ctx context.Context) {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		c.startClose(ending.Ending{Kind: ending.Closed, Reason: "the server is going away", By: ending.Local, Cause: context.Cause(ctx)})
@@ -254,8 +254,8 @@ func (s *Server) remove(c *Conn, o Outcome) {
 	s.releaseSlot(c.ip)
 }
 
-// isUpgrade reports whether r asks for a WebSocket (RFC 6455, section 4.2.1, items 3 and
-// 4). accept checks the rest.
+// isUpgrade reports whether r requests a WebSocket (RFC 6455, section 4.2.1, items 3 and
+// 4). accept checks the other fields.
 func isUpgrade(r *http.Request) bool {
 	return handshake.HasToken(r.Header["Upgrade"], "websocket") && handshake.HasToken(r.Header["Connection"], "upgrade")
 }

@@ -16,8 +16,9 @@ const (
 
 // warnings logs warnings that clients can cause. A token bucket for each kind limits them
 // to warningBurst at once and then one per warningInterval. The others are logged at
-// level debug. The last of them is logged as a warning when the bucket has a token again,
-// with the number of those before it. The kinds must be few, since each takes memory.
+// level debug. The last of them is logged as a warning when the bucket has a token again.
+// That line has the number of those before it. The kinds must be few, since each uses
+// memory.
 type warnings struct {
 	log   *slog.Logger
 	mu    sync.Mutex

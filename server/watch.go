@@ -13,8 +13,8 @@ const (
 	// watchPeriod is the time from one look to the next. The end of the stream is found
 	// within two periods.
 	watchPeriod = 400 * time.Millisecond
-	// stuckPeriods is after how many looks at a closed connection its handler is
-	// reported.
+	// stuckPeriods is the number of looks at a closed connection after which its handler
+	// is reported.
 	stuckPeriods = int(stuckAfter / watchPeriod)
 	stuckAfter   = 10 * time.Second
 )
@@ -65,8 +65,8 @@ func (c *Conn) needsLook() bool {
 	return true
 }
 
-// look ends c if its stream has ended, or a read or write has failed, and the handler has
-// not read since the last look. It reports a handler that does not return.
+// look ends c if its stream has ended, or a read or write has failed. It does not do so if
+// the handler has read since the last look. It reports a handler that does not return.
 func (c *Conn) look(group *errgroup.Group) {
 	w := &c.watched
 	if state(c.state.Load()) == stateClosed {
@@ -97,7 +97,7 @@ func (c *Conn) look(group *errgroup.Group) {
 // watched is the state of the watch of one connection. Only that goroutine uses it.
 type watched struct {
 	reads  uint // Conn.reads as of the last look
-	closed int  // looks since c is closed
+	closed int  // looks since c was closed
 }
 
 // reportStuck logs that the handler of c has not returned though its context is over.
