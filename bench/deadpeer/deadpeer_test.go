@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 
-// serve runs an echo on loopback until terminate or the end of the test.
+// serve runs an echo server on loopback until terminate or the end of the test.
 func serve(t *testing.T, o server.Options) (addr string, terminate func() error, ended <-chan struct{}) {
 	t.Helper()
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, o)
@@ -53,7 +53,7 @@ func serve(t *testing.T, o server.Options) (addr string, terminate func() error,
 	return l.Addr().String(), func() error { cancel(); return nil }, done
 }
 
-// scripted is a server that echoes one message and then does what it is told.
+// scripted starts a server that echoes one message and then calls then.
 func scripted(t *testing.T, then func(*wstest.Peer)) (addr string) {
 	return strings.TrimPrefix(wstest.Serve(t, func(p *wstest.Peer) {
 		if f, err := p.Recv(); err == nil {
@@ -73,10 +73,10 @@ func TestDead(t *testing.T) {
 		name, addr  string
 		bound       time.Duration
 		least, most time.Duration
-		said        string
+		ending      string
 	}{
 		{"heartbeat", beating, 20 * time.Second, pause, 10 * time.Second, `closed with 1001 "pings missed`},
-		{"never", scripted(t, wstest.Echo), 3 * pause, 0, 0, "nothing in 300ms"},
+		{"no heartbeat", scripted(t, wstest.Echo), 3 * pause, 0, 0, "nothing in 300ms"},
 		{"code without a reason", scripted(t, func(p *wstest.Peer) {
 			time.Sleep(pause)
 			_ = p.Send(wstest.CloseFrame(1001, ""))
@@ -87,30 +87,30 @@ func TestDead(t *testing.T) {
 			time.Sleep(pause)
 			_ = p.RST()
 		}), 20 * time.Second, pause, 10 * time.Second, "TCP reset without a close frame"},
-		{"TCP held open", scripted(t, func(p *wstest.Peer) {
+		{"TCP stays open", scripted(t, func(p *wstest.Peer) {
 			_ = p.Send(wstest.CloseFrame(1001, ""))
 			wstest.Silent(p)
 		}), 5 * pause, 1, 4 * pause, "closed with 1001, but TCP was still open 5."},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			noticed, said, err := Dead(t.Context(), test.addr, test.bound)
-			if err != nil || noticed < test.least || noticed > test.most || !strings.HasPrefix(said, test.said) {
-				t.Errorf("got %v, %s, %v, want %v to %v, %s", noticed, said, err, test.least, test.most, test.said)
+			noticed, ending, err := Dead(t.Context(), test.addr, test.bound)
+			if err != nil || noticed < test.least || noticed > test.most || !strings.HasPrefix(ending, test.ending) {
+				t.Errorf("got %v, %s, %v, want %v to %v, %s", noticed, ending, err, test.least, test.most, test.ending)
 			}
 		})
 	}
 }
 
-// TestDeadIsSilent sees what a server hears after the message.
+// TestDeadIsSilent checks that the client sends nothing after the message.
 func TestDeadIsSilent(t *testing.T) {
-	heard := make(chan wstest.Frame, 1)
+	received := make(chan wstest.Frame, 1)
 	addr := scripted(t, func(p *wstest.Peer) {
 		p.Timeout = 3 * pause
 		if p.Send(wstest.PingFrame("?"), wstest.CloseFrame(1000, "")) == nil {
 			f, err := p.Recv()
 			if err == nil {
-				heard <- f
+				received <- f
 			}
 		}
 	})
@@ -118,30 +118,30 @@ func TestDeadIsSilent(t *testing.T) {
 		t.Error(err)
 	}
 	select {
-	case f := <-heard:
+	case f := <-received:
 		t.Errorf("the client sent %v", f)
 	default:
 	}
 }
 
 func TestDrain(t *testing.T) {
-	t.Run("all are told", func(t *testing.T) {
+	t.Run("every client receives a close frame", func(t *testing.T) {
 		t.Parallel()
 		addr, terminate, ended := serve(t, server.Options{CloseTimeout: 3 * pause})
-		told, said, took, err := Drain(t.Context(), addr, 40, terminate, ended, 30*time.Second)
-		// Half of them do not answer, which the server waits for.
-		if told != 1 || !strings.HasPrefix(said, "closed with 1001") || strings.Contains(said, ";") || took < 3*pause || err != nil {
-			t.Errorf("got %v, %s, %v, %v", told, said, took, err)
+		receivedClose, endings, took, err := Drain(t.Context(), addr, 40, terminate, ended, 30*time.Second)
+		// The server waits for the half that does not answer.
+		if receivedClose != 1 || !strings.HasPrefix(endings, "closed with 1001") || strings.Contains(endings, ";") || took < 3*pause || err != nil {
+			t.Errorf("got %v, %s, %v, %v", receivedClose, endings, took, err)
 		}
 	})
 	for _, test := range []struct {
-		name string
-		then func(n int64, p *wstest.Peer)
-		told float64
-		said string
+		name          string
+		then          func(n int64, p *wstest.Peer)
+		receivedClose float64
+		endings       string
 	}{
-		{"nobody", func(int64, *wstest.Peer) {}, 0, "TCP closed without a close frame"},
-		{"a quarter", func(n int64, p *wstest.Peer) {
+		{"no close frame", func(int64, *wstest.Peer) {}, 0, "TCP closed without a close frame"},
+		{"a close frame for a quarter", func(n int64, p *wstest.Peer) {
 			if n%4 == 0 {
 				_ = p.Send(wstest.CloseFrame(1001, "bye"))
 			}
@@ -149,39 +149,39 @@ func TestDrain(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			told, ended := make(chan struct{}), make(chan struct{})
+			terminated, ended := make(chan struct{}), make(chan struct{})
 			var n atomic.Int64
 			addr := scripted(t, func(p *wstest.Peer) {
 				i := n.Add(1)
-				<-told
+				<-terminated
 				test.then(i, p)
 			})
 			terminate := func() error {
-				close(told)
+				close(terminated)
 				time.AfterFunc(pause, func() { close(ended) })
 				return nil
 			}
-			share, said, took, err := Drain(t.Context(), addr, 12, terminate, ended, 30*time.Second)
-			if share != test.told || said != test.said || took < pause || took > 20*time.Second || err != nil {
-				t.Errorf("got %v, %s, %v, %v, want %v, %s", share, said, took, err, test.told, test.said)
+			share, endings, took, err := Drain(t.Context(), addr, 12, terminate, ended, 30*time.Second)
+			if share != test.receivedClose || endings != test.endings || took < pause || took > 20*time.Second || err != nil {
+				t.Errorf("got %v, %s, %v, %v, want %v, %s", share, endings, took, err, test.receivedClose, test.endings)
 			}
 		})
 	}
-	t.Run("never", func(t *testing.T) {
+	t.Run("the server does not end", func(t *testing.T) {
 		t.Parallel()
-		share, said, took, err := Drain(t.Context(), scripted(t, wstest.Silent), 2, func() error { return nil }, nil, 2*pause)
-		if share != 0 || said != "no close frame, TCP open; the server still ran after 200ms" || took != 0 || err != nil {
-			t.Errorf("got %v, %s, %v, %v", share, said, took, err)
+		share, endings, took, err := Drain(t.Context(), scripted(t, wstest.Silent), 2, func() error { return nil }, nil, 2*pause)
+		if share != 0 || endings != "no close frame, TCP open; the server still ran after 200ms" || took != 0 || err != nil {
+			t.Errorf("got %v, %s, %v, %v", share, endings, took, err)
 		}
 	})
 }
 
 // TestDrainHalfAnswers counts the answers to close frames.
 func TestDrainHalfAnswers(t *testing.T) {
-	told, ended := make(chan struct{}), make(chan struct{})
+	terminated, ended := make(chan struct{}), make(chan struct{})
 	var answers atomic.Int64
 	addr := scripted(t, func(p *wstest.Peer) {
-		<-told
+		<-terminated
 		p.Timeout = 3 * pause
 		if p.Send(wstest.CloseFrame(1001, "")) != nil {
 			return
@@ -190,9 +190,9 @@ func TestDrainHalfAnswers(t *testing.T) {
 			answers.Add(1)
 		}
 	})
-	terminate := func() error { close(told); close(ended); return nil }
-	if share, said, _, err := Drain(t.Context(), addr, 10, terminate, ended, 30*time.Second); share != 1 || err != nil {
-		t.Errorf("got %v, %s, %v", share, said, err)
+	terminate := func() error { close(terminated); close(ended); return nil }
+	if share, endings, _, err := Drain(t.Context(), addr, 10, terminate, ended, 30*time.Second); share != 1 || err != nil {
+		t.Errorf("got %v, %s, %v", share, endings, err)
 	}
 	if n := answers.Load(); n != 5 {
 		t.Errorf("%d of 10 answered, want 5", n)
@@ -226,10 +226,10 @@ func TestErrors(t *testing.T) {
 		do   func(context.Context) error
 		want string
 	}{
-		"dead, nobody listens":  {dead(closed), "refused"},
+		"dead, no listener":     {dead(closed), "refused"},
 		"dead, no echo":         {dead(wrong), `the echo is "no"`},
 		"dead, interrupted":     {dead(silent), enough.Error()},
-		"drain, nobody listens": {drain(closed, 2, none), "refused"},
+		"drain, no listener":    {drain(closed, 2, none), "refused"},
 		"drain, no echo":        {drain(wrong, 2, none), `the echo is "no"`},
 		"drain, no clients":     {drain(silent, 0, none), "at least one"},
 		"drain, not terminated": {drain(silent, 2, func() error { return bad }), bad.Error()},

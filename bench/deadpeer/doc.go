@@ -12,20 +12,20 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// patience is the longest time of a step that is not measured.
-const patience = 5 * time.Second
+// stepTimeout is the longest time that an unmeasured step may take.
+const stepTimeout = 5 * time.Second
 
 // A client is a connection that has echoed a message.
 type client struct {
 	*wstest.Peer
 	closed time.Time // when the close frame arrived
-	said   string    // how the connection ended
+	ending string    // how the connection ended
 }
 
 func dial(ctx context.Context, addr string) (*client, error) {
-	d := net.Dialer{Timeout: patience}
+	d := net.Dialer{Timeout: stepTimeout}
 	p, err := wstest.Dial("ws://"+addr+"/", wstest.DialOptions{
-		Timeout: patience,
+		Timeout: stepTimeout,
 		Dial:    func(network, addr string) (net.Conn, error) { return d.DialContext(ctx, network, addr) },
 	})
 	if err != nil {
@@ -44,8 +44,8 @@ func dial(ctx context.Context, addr string) (*client, error) {
 	return &client{Peer: p}, nil
 }
 
-// listen reads until the stream or ctx ends, and sets said. It calls onClose, if it is
-// not nil, when the close frame arrives.
+// listen reads until the stream or ctx ends, and sets ending. When the close frame
+// arrives, listen calls onClose if it is not nil.
 func (c *client) listen(ctx context.Context, o wstest.AnswerOptions, onClose func()) (ended bool, err error) {
 	o.Each = func(f wstest.Frame) {
 		if f.Opcode != wstest.Close || !c.closed.IsZero() {
@@ -54,11 +54,11 @@ func (c *client) listen(ctx context.Context, o wstest.AnswerOptions, onClose fun
 		c.closed = time.Now()
 		switch code, reason := wstest.ParseClose(f.Payload); {
 		case len(f.Payload) == 0:
-			c.said = "closed with no code"
+			c.ending = "closed with no code"
 		case reason == "":
-			c.said = fmt.Sprintf("closed with %d", code)
+			c.ending = fmt.Sprintf("closed with %d", code)
 		default:
-			c.said = fmt.Sprintf("closed with %d %q", code, reason)
+			c.ending = fmt.Sprintf("closed with %d %q", code, reason)
 		}
 		if onClose != nil {
 			onClose()
@@ -68,11 +68,11 @@ func (c *client) listen(ctx context.Context, o wstest.AnswerOptions, onClose fun
 	switch {
 	case err != nil && ctx.Err() == nil:
 		return false, err
-	case err != nil, c.said != "":
+	case err != nil, c.ending != "":
 	case e.RST:
-		c.said = "TCP reset without a close frame"
+		c.ending = "TCP reset without a close frame"
 	default:
-		c.said = "TCP closed without a close frame"
+		c.ending = "TCP closed without a close frame"
 	}
 	return err == nil, nil
 }

@@ -12,11 +12,12 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// Drain connects n clients, each of which echoes a message, and calls terminate, which
-// asks the server to shut down. Every other client answers its close frame. Drain
-// returns the share of clients that received a close frame, how their connections
-// ended, and the time until ended was closed: 0 if it was not within bound.
-func Drain(ctx context.Context, addr string, n int, terminate func() error, ended <-chan struct{}, bound time.Duration) (closed float64, said string, took time.Duration, err error) {
+// Drain connects n clients, echoes one message on each, and calls terminate. terminate
+// asks the server to shut down. Every second client answers the close frame. Drain
+// returns the share of clients that received a close frame, a description of how the
+// connections ended, and the time until ended was closed. took is 0 if ended was not
+// closed within bound.
+func Drain(ctx context.Context, addr string, n int, terminate func() error, ended <-chan struct{}, bound time.Duration) (receivedClose float64, endings string, took time.Duration, err error) {
 	if n < 1 {
 		return 0, "", 0, fmt.Errorf("a drain needs at least one client, not %d", n)
 	}
@@ -61,16 +62,16 @@ func Drain(ctx context.Context, addr string, n int, terminate func() error, ende
 		if !c.closed.IsZero() {
 			received++
 		} else if !over[i] {
-			c.said = "no close frame, TCP open"
+			c.ending = "no close frame, TCP open"
 		}
 	}
-	if said = tally(clients); took == 0 {
-		said += fmt.Sprintf("; the server still ran after %v", bound)
+	if endings = tally(clients); took == 0 {
+		endings += fmt.Sprintf("; the server still ran after %v", bound)
 	}
-	return float64(received) / float64(n), said, took, nil
+	return float64(received) / float64(n), endings, took, nil
 }
 
-// dialAll returns n clients, or as many as there are and an error.
+// dialAll returns n clients, or an error and the clients that it could connect.
 func dialAll(ctx context.Context, addr string, n int) ([]*client, error) {
 	var (
 		clients []*client
@@ -78,12 +79,12 @@ func dialAll(ctx context.Context, addr string, n int) ([]*client, error) {
 		mu      sync.Mutex
 		dialing sync.WaitGroup
 	)
-	places := make(chan struct{}, 32)
+	slots := make(chan struct{}, 32)
 	for range n {
-		places <- struct{}{}
+		slots <- struct{}{}
 		dialing.Go(func() {
 			c, dialErr := dial(ctx, addr)
-			<-places
+			<-slots
 			mu.Lock()
 			defer mu.Unlock()
 			if dialErr == nil {
@@ -97,14 +98,14 @@ func dialAll(ctx context.Context, addr string, n int) ([]*client, error) {
 	return clients, err
 }
 
-// tally says how the connections ended. If they ended differently, it counts each way,
-// the most frequent first.
+// tally describes how the connections ended. If the endings differ, it counts each one,
+// with the most frequent first.
 func tally(clients []*client) string {
 	var order []string
 	counts := make(map[string]int)
 	for _, c := range clients {
-		if counts[c.said]++; counts[c.said] == 1 {
-			order = append(order, c.said)
+		if counts[c.ending]++; counts[c.ending] == 1 {
+			order = append(order, c.ending)
 		}
 	}
 	if len(order) == 1 {

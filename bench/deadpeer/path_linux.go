@@ -13,16 +13,16 @@ import (
 	"example.com/wsecho/bench/measure"
 )
 
-// DeadPath is Dead with a cut network path: nothing is acknowledged, and no frame of the
-// server arrives. It returns the time until the server's process has closed the socket.
-// DeadPath calls start in a network namespace of its own, and stops the process that
-// start returns. Without root, ip and tc the error wraps errors.ErrUnsupported.
+// DeadPath is like Dead, but cuts the network path: the kernel acknowledges nothing, and
+// no frame of the server arrives. DeadPath returns the time until the server's process
+// has closed the socket. It calls start in a new network namespace, and stops the process
+// that start returns. Without root, ip and tc the error wraps errors.ErrUnsupported.
 func DeadPath(ctx context.Context, start func() (*measure.Process, error), bound time.Duration) (noticed time.Duration, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		// The thread is in the network, and so are its children. It is never
-		// unlocked: it ends with the goroutine.
+		// The thread and its children are in the namespace. The thread is never unlocked,
+		// so it ends with the goroutine.
 		runtime.LockOSThread()
 		if err = isolate(); err == nil {
 			noticed, err = deadPath(ctx, start, bound)
@@ -32,7 +32,7 @@ func DeadPath(ctx context.Context, start func() (*measure.Process, error), bound
 	return noticed, err
 }
 
-// isolate moves the thread into a network namespace of its own.
+// isolate moves the thread into a new network namespace.
 func isolate() error {
 	_, err := exec.LookPath("tc")
 	if err == nil {
@@ -42,7 +42,7 @@ func isolate() error {
 		err = command("ip", "link", "set", "lo", "up")
 	}
 	if err != nil {
-		return fmt.Errorf("no path can be cut, which takes root, ip and tc: %w", errors.Join(errors.ErrUnsupported, err))
+		return fmt.Errorf("cutting the network path needs root, ip and tc: %w", errors.Join(errors.ErrUnsupported, err))
 	}
 	return nil
 }
@@ -53,7 +53,7 @@ func deadPath(ctx context.Context, start func() (*measure.Process, error), bound
 		return 0, err
 	}
 	defer p.Stop()
-	before, err := withoutClients(p)
+	before, err := socketsWithoutClients(p)
 	if err != nil {
 		return 0, err
 	}
@@ -62,7 +62,7 @@ func deadPath(ctx context.Context, start func() (*measure.Process, error), bound
 		return 0, err
 	}
 	defer c.RST()
-	// From here on the network drops all packets.
+	// From now on the namespace drops all packets.
 	if err := command("tc", "qdisc", "replace", "dev", "lo", "root", "blackhole"); err != nil {
 		return 0, err
 	}
@@ -70,17 +70,17 @@ func deadPath(ctx context.Context, start func() (*measure.Process, error), bound
 	if n, err := p.Sockets(); err != nil {
 		return 0, err
 	} else if n <= before {
-		return 0, fmt.Errorf("the server has %d sockets with a client, and had %d without", n, before)
+		return 0, fmt.Errorf("the server has %d sockets with a client and %d without; want more with a client", n, before)
 	}
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		case <-p.Ended():
 			return 0, errors.New("the server has ended")
-		case <-look.C:
+		case <-poll.C:
 		}
 		n, err := p.Sockets()
 		switch took := time.Since(cut); {
@@ -102,9 +102,9 @@ func command(name string, args ...string) error {
 	return nil
 }
 
-// withoutClients is the number of sockets of a server without clients. The connection
-// that tested whether it listens may still be open for a moment.
-func withoutClients(p *measure.Process) (int, error) {
+// socketsWithoutClients returns the number of sockets of a server without clients. The
+// connection that tested whether the server listens may still be open for a moment.
+func socketsWithoutClients(p *measure.Process) (int, error) {
 	least, err := p.Sockets()
 	for range 25 {
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 	"example.com/wsecho/bench/measure"
 )
 
-// DeadPath is there on Linux alone.
+// DeadPath works on Linux only. Elsewhere it returns an error.
 func DeadPath(context.Context, func() (*measure.Process, error), time.Duration) (time.Duration, error) {
-	return 0, fmt.Errorf("no path can be cut, which takes Linux: %w", errors.ErrUnsupported)
+	return 0, fmt.Errorf("cutting the network path needs Linux: %w", errors.ErrUnsupported)
 }

@@ -16,8 +16,9 @@ import (
 	"example.com/wsecho/server"
 )
 
-// childVariable makes the test binary a server with this interval of pings.
-const childVariable = "WSECHO_FATES_CHILD"
+// childVariable is an environment variable. It makes the test binary a server with this
+// ping interval.
+const childVariable = "WSECHO_DEADPEER_CHILD"
 
 // child serves until standard input ends.
 func child(interval string) error {
@@ -60,7 +61,7 @@ func TestDeadPath(t *testing.T) {
 		want  error
 	}{
 		{"heartbeat", start(pause), 20 * time.Second, 10 * time.Second, nil},
-		{"never", start(-1), 5 * pause, 0, nil},
+		{"no heartbeat", start(-1), 5 * pause, 0, nil},
 		{"not started", func() (*measure.Process, error) { return nil, bad }, 5 * pause, 0, bad},
 		{"interrupted", start(-1), 20 * time.Second, 0, enough},
 	} {
@@ -72,7 +73,7 @@ func TestDeadPath(t *testing.T) {
 			}
 			noticed, err := DeadPath(ctx, test.start, test.bound)
 			if errors.Is(err, errors.ErrUnsupported) {
-				t.Skipf("SKIPPED, no path was cut: %v", err)
+				t.Skipf("SKIPPED, the network path was not cut: %v", err)
 			}
 			if err != test.want || (noticed > 0) != (test.most > 0) || noticed > test.most {
 				t.Errorf("got %v, %v, want at most %v, %v", noticed, err, test.most, test.want)

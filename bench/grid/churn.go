@@ -33,8 +33,8 @@ func (r *run) churn(ctx context.Context, c *result.Cell, p peers.Peer) (map[stri
 		for range c.Connections {
 			all.Go(func() {
 				for time.Now().Before(end) && ctx.Err() == nil {
-					// The checks count a server that answers no close frame. Its churn has a cost too.
-					if e := client.Visit(ctx, url, text, silence); e != nil && !(errors.Is(e, client.ErrNoClose) && errors.Is(e, io.EOF)) {
+					// A server that answers no close frame fails a check. Its churn still counts.
+					if e := client.Visit(ctx, url, text, replyTimeout); e != nil && !(errors.Is(e, client.ErrNoClose) && errors.Is(e, io.EOF)) {
 						mu.Lock()
 						defer mu.Unlock()
 						if err == nil {
@@ -82,7 +82,7 @@ func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 	}
 	defer l.Close()
 	defer context.AfterFunc(ctx, l.Close)() // AnswerPings takes seconds
-	// Most of the time is for the garbage of the handshakes.
+	// Most of the time lets the server collect the garbage of the handshakes.
 	if _, err := l.AnswerPings(time.Now().Add(r.IdleFor * 3 / 4)); err != nil {
 		return nil, nil, err
 	}
@@ -100,7 +100,7 @@ func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 	alive := l.Alive()
 	var wrong []string
 	if alive < c.Connections {
-		wrong = append(wrong, fmt.Sprintf("of %d idle connections %d were alive at the end", c.Connections, alive))
+		wrong = append(wrong, fmt.Sprintf("of %d idle connections, %d were alive at the end", c.Connections, alive))
 	}
 	f := map[string]float64{
 		"idle_kib":    float64(w.rss-before) / KiB / float64(c.Connections),
@@ -111,8 +111,8 @@ func (r *run) idle(ctx context.Context, c *result.Cell, p peers.Peer) (map[strin
 	return f, wrong, nil
 }
 
-// open returns the resident memory of a server and then n connections to it. It opens
-// those of one server at a time, so that the burst does not depend on other servers.
+// open reads the resident memory of a server, and then opens n connections to it. It
+// opens connections to one server at a time, so that servers do not disturb each other.
 func (r *run) open(ctx context.Context, proc *measure.Process, url string, n int) (before int64, l *client.Pool, err error) {
 	r.connecting.Lock()
 	defer r.connecting.Unlock()

@@ -13,26 +13,26 @@ import (
 	"example.com/wsecho/load"
 )
 
-// A window reads what a process uses between two moments.
+// A window measures the CPU time, allocations and memory of a process between two times.
 type window struct {
 	process *measure.Process
 	err     error
 	at      [2]time.Time
 	cpu     [2]time.Duration
 	allocs  [2]uint64
-	silent  bool // the process cannot tell what it allocates
+	silent  bool // the process does not report its allocations
 	rss     int64
 	peak    int64
 }
 
-// windowOn is one that has not begun. A process that does not answer what it allocates
-// is found out now: to wait for it later would be a part of what is measured.
+// windowOn returns a window that has not begun. It asks once for the allocations: later,
+// waiting for a process that does not answer would distort the measurement.
 func windowOn(p *measure.Process) *window {
 	_, err := p.Allocs()
 	return &window{process: p, silent: err != nil}
 }
 
-// mark is for load.Plan.Measuring.
+// mark reads the values at one end of the window. load.Plan.Measuring calls it.
 func (w *window) mark(begins bool) {
 	i := 1
 	if begins {
@@ -55,8 +55,8 @@ func (w *window) mark(begins bool) {
 	w.err = errors.Join(w.err, err)
 }
 
-// figures are those of n messages in the time d. A client that has a lot to do comes
-// to its marks a little late, and then they are not d apart.
+// figures returns the figures of n messages in the time d. A busy client calls mark a
+// little late, so the time between the marks may differ from d.
 func (w *window) figures(n int64, d time.Duration) map[string]float64 {
 	f := map[string]float64{
 		"rss_mib":  float64(w.rss) / MiB,
@@ -76,12 +76,12 @@ func (w *window) figures(n int64, d time.Duration) map[string]float64 {
 
 func micro(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
-// echo is a closed loop, or an open one.
+// echo measures a closed loop or an open loop.
 func (r *run) echo(ctx context.Context, c *result.Cell, p peers.Peer) (map[string]float64, []string, error) {
 	plan := r.planOf(c)
 	if c.Kind == result.Open {
 		if plan.Rate = c.Share * r.maximum(p); plan.Rate == 0 {
-			return nil, nil, errors.New("its maximum is not known, for the closed loop was not measured")
+			return nil, nil, errors.New("the maximum rate is not known: the closed loop was not measured")
 		}
 	}
 	proc, err := r.start(ctx, c, p)
@@ -126,30 +126,30 @@ func urlOf(c *result.Cell, p peers.Peer, proc *measure.Process) string {
 func (r *run) planOf(c *result.Cell) load.Plan {
 	return load.Plan{
 		Connections: c.Connections, Size: c.Size, InFlight: c.InFlight, Compression: c.Compression,
-		Duration: r.Duration, Warmup: r.Warmup, Rounds: 1, Timeout: silence,
+		Duration: r.Duration, Warmup: r.Warmup, Rounds: 1, Timeout: replyTimeout,
 		TLS: &tls.Config{InsecureSkipVerify: true}, // the certificate is made for the run
 	}
 }
 
-// silence is how long a server may be silent while messages are on their way.
-const silence = 15 * time.Second
+// replyTimeout is the longest time that a server may send nothing while replies are due.
+const replyTimeout = 15 * time.Second
 
-// sentences are what went wrong, without the address, which is another one each time.
+// sentences describes the failures, without the address, which differs in each round.
 func sentences(t *load.Target) (s []string) {
 	for _, f := range t.Failures {
 		s = append(s, f.String())
 	}
 	if t.Lost > 0 {
-		s = append(s, fmt.Sprintf("%d messages never came back", t.Lost))
+		s = append(s, fmt.Sprintf("%d messages were not echoed", t.Lost))
 	}
 	if len(s) == 0 && t.Messages == 0 {
-		s = append(s, "no message came back")
+		s = append(s, "no message was echoed")
 	}
 	return s
 }
 
-// maximum is how many messages a second a peer has echoed in a closed loop, where
-// each connection has one on its way.
+// maximum returns the messages per second of a peer in the closed loop with one message
+// in flight per connection, or 0.
 func (r *run) maximum(p peers.Peer) float64 {
 	for _, c := range r.Cells {
 		if findsMaximum(c) {

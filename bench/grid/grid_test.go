@@ -20,10 +20,10 @@ import (
 	"example.com/wsecho/bench/result"
 )
 
-// TestMain makes this program the one that has the servers in it; and, where it is
-// taken for wsecho, a server that is wrong from the eleventh message on.
+// TestMain makes the test binary stand in for the bench program and for wsecho. As wsecho
+// it changes every message after the eleventh.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "deaf" {
+	if len(os.Args) > 1 && os.Args[1] == "unresponsive" {
 		fmt.Println("listening nowhere")
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		return
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// addrIn is the address that only wsecho is given.
+// addrIn returns the flag that only wsecho gets, or "".
 func addrIn(args []string) string {
 	for _, a := range args {
 		if addr, ok := strings.CutPrefix(a, "--addr="); ok {
@@ -77,7 +77,7 @@ func serveWrong(addr string) error {
 	}))
 }
 
-// small is a plan that takes no time.
+// small returns a plan that takes little time.
 func small(t *testing.T, names ...string) Plan {
 	t.Helper()
 	self, err := os.Executable()
@@ -154,7 +154,7 @@ func TestRun(t *testing.T) {
 				}
 				n := len(o.Values(f))
 				if late := f == "cpu_us" || f == "allocs"; late && n > 0 {
-					continue // the window of one may have been too short
+					continue // one window may have been too short
 				}
 				if n != p.Rounds {
 					t.Errorf("%s: %s has %v as %s", c.ID, name, o.Values(f), f)
@@ -167,7 +167,7 @@ func TestRun(t *testing.T) {
 	}
 	for _, name := range want["idle"] {
 		if alive := idle.Of(name).Values("alive"); !slices.Equal(alive, []float64{1, 1}) {
-			t.Errorf("of the idle connections of %s %v were alive", name, alive)
+			t.Errorf("%s: the share %v of idle connections was alive", name, alive)
 		}
 		if pings := idle.Of(name).Values("pings"); len(pings) == 0 || slices.Min(pings) < 15 {
 			t.Errorf("%s sent %v pings a second, with 20 connections and an interval of 400 ms", name, pings)
@@ -184,14 +184,14 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestDeaf: a server that does not answer what it allocates is waited for before it is
-// measured, and not while.
-func TestDeaf(t *testing.T) {
+// TestUnresponsive: a server that does not report its allocations delays the start of the
+// window, but not its marks.
+func TestUnresponsive(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	proc, err := measure.Start(t.Context(), exec.Command(self, "deaf"))
+	proc, err := measure.Start(t.Context(), exec.Command(self, "unresponsive"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,11 +207,11 @@ func TestDeaf(t *testing.T) {
 		t.Errorf("%d allocations, after %v: %v", n, time.Since(began), err)
 	}
 	if _, has := w.figures(1, 0)["allocs"]; has {
-		t.Error("it has a figure of what it allocates")
+		t.Error("the figures contain allocations")
 	}
 }
 
-// TestWrong: what comes back wrong is said, and after two rounds it is enough.
+// TestWrong: Run reports changed replies, and stops measuring the server after two rounds.
 func TestWrong(t *testing.T) {
 	p := small(t, "gorilla", "wsecho")
 	p.Rounds = 4
@@ -227,12 +227,12 @@ func TestWrong(t *testing.T) {
 		t.Errorf("it was measured %d times: %q", len(o.Rounds), o.Notes)
 	}
 	if o := r.Cells[0].Of("gorilla"); len(o.Values("rate")) != 4 || len(o.Wrong) > 0 {
-		t.Errorf("beside it: %+v", o)
+		t.Errorf("gorilla: %+v", o)
 	}
 }
 
-// TestNoServer: a server that does not start is listed with the reason, and the
-// others are measured.
+// TestNoServer: Run lists a server that does not start with the reason, and measures the
+// others.
 func TestNoServer(t *testing.T) {
 	p := small(t, "gorilla", "wsecho")
 	p.Tools.Wsecho = filepath.Join(t.TempDir(), "nothing")
@@ -242,14 +242,14 @@ func TestNoServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := r.Peer("wsecho").Skipped; !strings.Contains(s, "no such file") {
-		t.Errorf("it is skipped for the reason %q", s)
+		t.Errorf("the reason for skipping is %q", s)
 	}
 	if got := r.Cells[0].Of("gorilla").Values("rate"); len(got) != 2 || r.Cells[0].Of("wsecho") != nil {
 		t.Errorf("%v", got)
 	}
 }
 
-// TestInterrupted: the report has the finished rounds, and not the interrupted one.
+// TestInterrupted: the report contains the finished rounds only.
 func TestInterrupted(t *testing.T) {
 	p := small(t, "gorilla")
 	p.Rounds = 1000
@@ -289,11 +289,11 @@ func TestInterruptedIdle(t *testing.T) {
 		t.Errorf("interrupted: %v, after %v", r.Interrupted, took)
 	}
 	if o := r.Cells[0].Of("gorilla"); o != nil && (len(o.Rounds) > 0 || len(o.Wrong) > 0) {
-		t.Errorf("an interrupted round is in it: %+v", o)
+		t.Errorf("the report contains an interrupted round: %+v", o)
 	}
 }
 
-// TestInterruptedChecks: a check that was cut short is not one that could not be made.
+// TestInterruptedChecks: the report does not count an interrupted check as failed.
 func TestInterruptedChecks(t *testing.T) {
 	p := small(t, "gorilla", "xnet")
 	p.Correctness = true
@@ -321,7 +321,7 @@ func TestStandard(t *testing.T) {
 		}
 		ids[c.ID] = true
 		if c.Size*c.InFlight*c.Connections > mostInFlight {
-			t.Errorf("%s has more in flight than fits", c.ID)
+			t.Errorf("%s has too many bytes in flight", c.ID)
 		}
 		if c.Chosen && c.Kind == result.Echo {
 			chosen++
@@ -349,7 +349,7 @@ func TestStandard(t *testing.T) {
 		t.Errorf("by parts of names: %d cells, %v", len(cells), err)
 	}
 	if cells, err := Select(Standard(), []string{"churn", ""}); err == nil {
-		t.Errorf("a name that is empty is one of %d cells", len(cells))
+		t.Errorf("an empty name selects %d cells", len(cells))
 	}
 	for parts, want := range map[string]string{"open-25": "echo-125B-1x16", "echo-125B-1x16-tls,open": "echo-125B-1x16", "echo-125B-1x16,open": "", "churn": ""} {
 		cells, err := Select(Standard(), strings.Split(parts, ","))
@@ -358,6 +358,6 @@ func TestStandard(t *testing.T) {
 		}
 	}
 	if _, err := Select(Standard(), []string{"churn", "no such"}); err == nil || !strings.Contains(err.Error(), "idle-heartbeat") {
-		t.Errorf("a cell that is not there: %v", err)
+		t.Errorf("an unknown cell: %v", err)
 	}
 }

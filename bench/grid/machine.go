@@ -13,7 +13,7 @@ import (
 	"example.com/wsecho/bench/result"
 )
 
-// thisMachine is where the run takes place.
+// thisMachine describes the machine of the run.
 func thisMachine() (result.Machine, error) {
 	m := result.Machine{Processors: runtime.NumCPU(), Go: runtime.Version()}
 	var err error
@@ -35,7 +35,7 @@ func thisMachine() (result.Machine, error) {
 	}
 	m.Kernel = unix.ByteSliceToString(name.Sysname[:]) + " " + unix.ByteSliceToString(name.Release[:])
 	if m.System, err = valueIn("/etc/os-release", "PRETTY_NAME", "="); err != nil {
-		m.System = runtime.GOOS // not all have the file
+		m.System = runtime.GOOS // some systems lack the file
 	}
 	m.System = strings.Trim(m.System, `"`)
 	return m, nil

@@ -11,11 +11,11 @@ const (
 	// busy is the share of the processors above which the client may have been the
 	// bottleneck.
 	busy = 0.85
-	// lateShare is the same for messages of an open loop that left late.
+	// lateShare is the share of late messages above which an open loop gets a note.
 	lateShare = 0.01
 )
 
-// addNotes adds what limits the figures.
+// addNotes adds notes on limits of the figures.
 func (r *run) addNotes() {
 	for _, c := range r.Cells {
 		for _, o := range c.Outcomes {
@@ -23,7 +23,7 @@ func (r *run) addNotes() {
 				o.Notes = append(o.Notes, fmt.Sprintf("the client was the bottleneck: it used %s of the processors", number.Percent(s)))
 			}
 			if s := measure.Sample(o.Values("late_share")).Median(); s > lateShare {
-				o.Notes = append(o.Notes, number.Percent(s)+" of the messages left more than a millisecond late, because of the client or the machine; their latency includes that")
+				o.Notes = append(o.Notes, number.Percent(s)+" of the messages left more than a millisecond late, because of the client or the machine; their latency includes this delay")
 			}
 		}
 	}

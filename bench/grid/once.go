@@ -16,10 +16,10 @@ import (
 	"example.com/wsecho/load"
 )
 
-// checkedAtOnce is low, so that no server is late because the processors are busy.
+// checkedAtOnce is low, so that busy processors make no server late.
 const checkedAtOnce = 4
 
-// correctness runs the checks against each peer, with compression where it has that.
+// correctness runs the checks against each peer, with compression if the peer supports it.
 func (r *run) correctness(ctx context.Context) {
 	r.say("checks of correctness")
 	found := make([][]result.Check, len(r.peers))
@@ -47,7 +47,7 @@ func (r *run) correctness(ctx context.Context) {
 	for i, p := range r.peers {
 		for _, c := range found[i] {
 			if c.Error != "" && ctx.Err() != nil {
-				continue // it was interrupted
+				continue // the run was interrupted
 			}
 			c.Peer = p.Name
 			r.report.Checks = append(r.report.Checks, c)
@@ -55,8 +55,8 @@ func (r *run) correctness(ctx context.Context) {
 	}
 }
 
-// deadPeers measures whether servers notice dead clients, and how they shut down. Nearly
-// all of it is waiting, so it happens at the same time.
+// deadPeers measures whether servers notice dead clients, and how they shut down. These
+// measurements mostly wait, so they run at the same time.
 func (r *run) deadPeers(ctx context.Context) {
 	var all errgroup.Group
 	for _, c := range r.Cells {
@@ -77,10 +77,10 @@ func (r *run) deadPeers(ctx context.Context) {
 			return nil
 		})
 	}
-	_ = all.Wait() // they return none
+	_ = all.Wait() // every error is nil
 }
 
-// once measures all peers in one of these cells.
+// once measures all peers once in a cell of the kind Dead or Drain.
 func (r *run) once(ctx context.Context, c *result.Cell, find finder) {
 	outcomes := make([]*result.Outcome, len(r.peers))
 	r.each(len(r.peers), func(i int, p peers.Peer) {
@@ -93,7 +93,7 @@ func (r *run) once(ctx context.Context, c *result.Cell, find finder) {
 			o.Notes = append(o.Notes, err.Error())
 			options.Heartbeat = 0
 		}
-		figures, said, err := find(ctx, func() (*measure.Process, error) {
+		figures, endings, err := find(ctx, func() (*measure.Process, error) {
 			ctx, cancel := context.WithTimeout(ctx, startTime)
 			defer cancel()
 			return p.Start(ctx, r.Tools, options)
@@ -104,13 +104,13 @@ func (r *run) once(ctx context.Context, c *result.Cell, find finder) {
 		case err != nil:
 			o.Wrong = append(o.Wrong, err.Error())
 		default:
-			o.Said = said
+			o.Said = endings
 			o.Rounds = append(o.Rounds, figures)
 		}
 		outcomes[i] = o
 	})
 	if ctx.Err() != nil {
-		return // it was interrupted
+		return // the run was interrupted
 	}
 	for _, o := range outcomes {
 		if o != nil {
@@ -119,7 +119,7 @@ func (r *run) once(ctx context.Context, c *result.Cell, find finder) {
 	}
 }
 
-// each calls f for all peers, for so many at once.
+// each calls f for all peers, for atOnce of them at the same time.
 func (r *run) each(atOnce int, f func(i int, p peers.Peer)) {
 	var all errgroup.Group
 	all.SetLimit(atOnce)
@@ -129,27 +129,27 @@ func (r *run) each(atOnce int, f func(i int, p peers.Peer)) {
 			return nil
 		})
 	}
-	_ = all.Wait() // they return none
+	_ = all.Wait() // every error is nil
 }
 
 // A starter starts the server.
 type starter = func() (*measure.Process, error)
 
-// A finder returns the figures of a server, and the last words of its connections.
+// A finder returns the figures of a server, and how its connections ended.
 type finder = func(ctx context.Context, start starter) (map[string]float64, string, error)
 
-// silent is a client whose kernel answers and which sends nothing.
+// silent measures a server whose client sends nothing; the client's kernel still answers.
 func silent(ctx context.Context, start starter) (map[string]float64, string, error) {
 	proc, err := start()
 	if err != nil {
 		return nil, "", err
 	}
 	defer proc.Stop()
-	noticed, said, err := deadpeer.Dead(ctx, proc.Addr, deadBound)
-	return notice(noticed), said, err
+	noticed, ending, err := deadpeer.Dead(ctx, proc.Addr, deadBound)
+	return notice(noticed), ending, err
 }
 
-// cut is a client whose network path is cut.
+// cut measures a server whose client has a cut network path.
 func cut(ctx context.Context, start starter) (map[string]float64, string, error) {
 	noticed, err := deadpeer.DeadPath(ctx, start, deadBound)
 	return notice(noticed), "", err
@@ -157,7 +157,7 @@ func cut(ctx context.Context, start starter) (map[string]float64, string, error)
 
 func notice(after time.Duration) map[string]float64 {
 	if after == 0 {
-		return nil // never
+		return nil // the server did not notice
 	}
 	return map[string]float64{"notice_s": after.Seconds()}
 }
@@ -168,15 +168,15 @@ func drain(ctx context.Context, start starter) (map[string]float64, string, erro
 		return nil, "", err
 	}
 	defer proc.Stop()
-	told, said, took, err := deadpeer.Drain(ctx, proc.Addr, drainConnections, proc.Terminate, proc.Ended(), deadBound)
-	f := map[string]float64{"told": told}
-	if took > 0 { // else it has not ended
+	receivedClose, endings, took, err := deadpeer.Drain(ctx, proc.Addr, drainConnections, proc.Terminate, proc.Ended(), deadBound)
+	f := map[string]float64{"received_close": receivedClose}
+	if took > 0 { // else the process has not ended
 		f["end_s"] = took.Seconds()
 	}
-	return f, said, err
+	return f, endings, err
 }
 
-// systemCalls counts the system calls of small echoes, in measurements of their own,
+// systemCalls counts the system calls of small echoes. It uses separate measurements,
 // because counting slows a server down.
 func (r *run) systemCalls(ctx context.Context) {
 	var why error
@@ -189,11 +189,11 @@ func (r *run) systemCalls(ctx context.Context) {
 				continue
 			}
 			r.say(fmt.Sprintf("system calls  %s  %s", c.ID, p.Name))
-			n, cannot, err := r.callsOf(ctx, c, p)
+			n, unsupported, err := r.callsOf(ctx, c, p)
 			o := outcome(c, p)
 			switch {
-			case cannot != nil:
-				why = cannot
+			case unsupported != nil:
+				why = unsupported
 			case err != nil:
 				o.Notes = append(o.Notes, fmt.Sprintf("system calls were not counted: %v", err))
 			case len(o.Rounds) > 0 && o.Rounds[0] != nil:
@@ -206,8 +206,9 @@ func (r *run) systemCalls(ctx context.Context) {
 	}
 }
 
-// callsOf returns the system calls per message. cannot says why this machine cannot count them.
-func (r *run) callsOf(ctx context.Context, c *result.Cell, p peers.Peer) (n float64, cannot, err error) {
+// callsOf returns the system calls per message. unsupported is the reason why this machine
+// cannot count them.
+func (r *run) callsOf(ctx context.Context, c *result.Cell, p peers.Peer) (n float64, unsupported, err error) {
 	proc, err := r.start(ctx, c, p)
 	if err != nil {
 		return 0, nil, err
@@ -232,7 +233,7 @@ func (r *run) callsOf(ctx context.Context, c *result.Cell, p peers.Peer) (n floa
 		}
 	}
 	report, err := load.Run(ctx, plan, urlOf(c, p, proc))
-	if counter != nil { // it did not come to that
+	if counter != nil { // the measured time did not end
 		_, ended = counter.End()
 	}
 	if err = errors.Join(err, began, ended); err != nil {

@@ -13,7 +13,7 @@ import (
 	"example.com/wsecho/internal/number"
 )
 
-// A Plan says what Run compares.
+// A Plan contains the servers and workloads that Run compares.
 type Plan struct {
 	Peers  []peers.Peer
 	Tools  peers.Tools
@@ -29,8 +29,8 @@ type Plan struct {
 	// Correctness and SystemCalls are measured once, not in rounds.
 	Correctness, SystemCalls bool
 
-	// Say is called before each step, with a line and the share that is done. Calls do
-	// not overlap.
+	// Run calls Say before each step, with a line of text and the share of finished
+	// steps. The calls do not overlap.
 	Say func(what string, done float64)
 }
 
@@ -45,12 +45,12 @@ const (
 	deadBound        = 10 * time.Second
 	idleHeartbeat    = 2 * time.Second
 
-	// mostInFlight is the largest number of bytes in flight. A workload over it would
-	// measure how a machine runs out of memory.
+	// mostInFlight is the largest number of bytes in flight. A larger workload would
+	// measure how the machine runs out of memory.
 	mostInFlight = 256 * MiB
 )
 
-// Standard are the cells of a whole run.
+// Standard returns the cells of a whole run.
 func Standard() []*result.Cell {
 	var cells []*result.Cell
 	for _, size := range []int{5, 125, 4 * KiB, 64 * KiB, MiB} {
@@ -94,7 +94,8 @@ func Standard() []*result.Cell {
 	return append(cells, endOfLife()...)
 }
 
-// The open loop's messages, of which the closed loop measures the maximum.
+// The size and the connections of the open loop. A closed loop with the same values
+// measures the maximum rate.
 const (
 	openSize        = 125
 	openConnections = 16
@@ -102,11 +103,11 @@ const (
 
 const deadPath = "dead-path"
 
-// endOfLife are the cells in which a client or the server ends.
+// endOfLife returns the cells in which a client or the server ends.
 func endOfLife() []*result.Cell {
 	return []*result.Cell{
 		{ID: "dead", Kind: result.Dead, Connections: 1, Heartbeat: deadHeartbeat, Chosen: true,
-			Title: fmt.Sprintf("a client that falls silent, a ping every %v, watched for %v", deadHeartbeat, deadBound)},
+			Title: fmt.Sprintf("a client that stops sending, a ping every %v, watched for %v", deadHeartbeat, deadBound)},
 		{ID: deadPath, Kind: result.Dead, Connections: 1, Heartbeat: deadHeartbeat, Chosen: true,
 			Title: fmt.Sprintf("a client whose path is cut, a ping every %v, until the server has closed the socket, watched for %v", deadHeartbeat, deadBound)},
 		{ID: "drain", Kind: result.Drain, Connections: drainConnections, Chosen: true,
@@ -114,13 +115,13 @@ func endOfLife() []*result.Cell {
 	}
 }
 
-// Chosen are the cells of the main table, which every peer runs.
+// Chosen returns the cells of the main table, which every peer runs.
 func Chosen() []*result.Cell {
 	return slices.DeleteFunc(Standard(), func(c *result.Cell) bool { return !c.Chosen })
 }
 
-// Main are the chosen cells, and for the peers that are measured in every workload: the
-// other sizes, an open loop, TLS and compression.
+// Main returns the chosen cells and eight others: more sizes, an open loop, TLS and
+// compression. Peers with Full run the others too.
 func Main() []*result.Cell {
 	more := []string{
 		"echo-5B-16x16", "echo-4KiB-1x16", "echo-4KiB-16x16", "echo-64KiB-16x16",
@@ -129,8 +130,9 @@ func Main() []*result.Cell {
 	return slices.DeleteFunc(Standard(), func(c *result.Cell) bool { return !c.Chosen && !slices.Contains(more, c.ID) })
 }
 
-// Select are the cells of which one of parts is the ID; or a part of it, where it is the
-// ID of none. All if there are no parts.
+// Select returns the cells that parts name. A part names the cell with this ID. If there
+// is none, it names the cells whose IDs contain it. Without parts, Select returns all
+// cells.
 func Select(cells []*result.Cell, parts []string) (chosen []*result.Cell, err error) {
 	if len(parts) == 0 {
 		return cells, nil
@@ -156,15 +158,14 @@ func Select(cells []*result.Cell, parts []string) (chosen []*result.Cell, err er
 			for _, c := range cells {
 				ids = append(ids, c.ID)
 			}
-			return nil, fmt.Errorf("there is no cell %q; there are %s", part, strings.Join(ids, ", "))
+			return nil, fmt.Errorf("there is no cell %q; the cells are %s", part, strings.Join(ids, ", "))
 		}
 	}
 	return chosen, nil
 }
 
-// Lacking is the ID of the cell that others of these need and that is not among them:
-// the loads of an open loop are shares of the maximum that a closed loop has found. ""
-// if there is none.
+// Lacking returns the ID of a cell that these cells need and do not contain, or "". The
+// load of an open loop is a share of the maximum rate that a closed loop measures.
 func Lacking(cells []*result.Cell) string {
 	open := func(c *result.Cell) bool { return c.Kind == result.Open }
 	if !slices.ContainsFunc(cells, open) || slices.ContainsFunc(cells, findsMaximum) {
@@ -173,13 +174,13 @@ func Lacking(cells []*result.Cell) string {
 	return echo(openSize, 1, openConnections).ID
 }
 
-// findsMaximum reports whether the maximum of the open loop is this cell's rate.
+// findsMaximum reports whether this cell's rate is the maximum for the open loop.
 func findsMaximum(c *result.Cell) bool {
 	return c.Kind == result.Echo && c.Size == openSize && c.InFlight == 1 && c.Connections == openConnections && !c.TLS && !c.Compression
 }
 
-// echo is a closed loop. Two of the chosen ones are HttpArena's profiles of WebSocket,
-// echo and echo-pipeline. The others have few connections and large messages.
+// echo returns a cell with a closed loop. Two of the chosen cells are HttpArena's
+// WebSocket profiles, echo and echo-pipeline. The others have few connections.
 func echo(size, inFlight, conns int) *result.Cell {
 	c := &result.Cell{
 		ID: fmt.Sprintf("echo-%s-%dx%d", strings.ReplaceAll(number.Bytes(size), " ", ""), inFlight, conns), Kind: result.Echo,

@@ -17,7 +17,7 @@ import (
 type run struct {
 	Plan
 	report *result.Report
-	peers  []peers.Peer // those that start on this machine
+	peers  []peers.Peer // the peers that start on this machine
 	steps  int          // measurements in total
 
 	connecting sync.Mutex // held while a client opens its idle connections
@@ -27,17 +27,16 @@ type run struct {
 	failed map[string]int // consecutive rounds without figures, by cell and peer
 }
 
-// giveUp is the number of consecutive rounds without figures after which a peer is no
-// longer measured in a cell.
+// giveUp is a number of consecutive rounds without figures. After them, Run no longer
+// measures the peer in this cell.
 const giveUp = 2
 
 // idleAtOnce is the number of servers that have idle connections at the same time.
-// Their memory and their CPU time are read per process, and waiting takes nearly all
-// the time of these measurements.
+// Memory and CPU time are read per process, and these measurements mostly wait.
 const idleAtOnce = 3
 
-// Run measures until it has finished or ctx ends. The report contains the errors of
-// peers. Run returns an error if there is no report.
+// Run blocks until all measurements are finished or ctx ends. The report contains the
+// errors of peers. Run returns an error only if there is no report.
 func Run(ctx context.Context, p Plan) (*result.Report, error) {
 	machine, err := thisMachine()
 	if err != nil {
@@ -73,7 +72,7 @@ func Run(ctx context.Context, p Plan) (*result.Report, error) {
 					return nil
 				})
 			}
-			_ = all.Wait() // they return none
+			_ = all.Wait() // every error is nil
 		}
 	}
 	if p.SystemCalls {
@@ -108,8 +107,8 @@ func (r *run) admit() {
 		known := result.Peer{Name: p.Name, Title: p.Title, Version: p.Version(), Language: p.Language, Note: p.Note, Needs: p.Needs, Batches: p.Batches, Full: p.Full}
 		if err := p.Missing(); err != nil {
 			known.Skipped = err.Error()
-		} else if err := r.startsAtAll(p); err != nil {
-			known.Skipped = fmt.Sprintf("it does not start: %v", err)
+		} else if err := r.tryStart(p); err != nil {
+			known.Skipped = fmt.Sprintf("the server does not start: %v", err)
 		} else {
 			r.peers = append(r.peers, p)
 		}
@@ -117,7 +116,7 @@ func (r *run) admit() {
 	}
 }
 
-func (r *run) startsAtAll(p peers.Peer) error {
+func (r *run) tryStart(p peers.Peer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
 	proc, err := p.Start(ctx, r.Tools, peers.Options{})
@@ -144,12 +143,12 @@ const (
 func optionsOf(c *result.Cell) peers.Options {
 	o := peers.Options{TLS: c.TLS, Compression: c.Compression, Heartbeat: c.Heartbeat}
 	if c.Kind == result.Idle && o.Heartbeat == 0 {
-		o.Heartbeat = -1 // and not what some do by themselves
+		o.Heartbeat = -1 // some servers ping by default
 	}
 	return o
 }
 
-// count finds out how many steps there are.
+// count sets r.steps.
 func (r *run) count() {
 	for _, c := range r.Cells {
 		for _, p := range r.peers {
@@ -177,14 +176,14 @@ func (r *run) round(ctx context.Context, round int, c *result.Cell, p peers.Peer
 	r.mu.Lock()
 	r.done++
 	o := outcome(c, p)
-	given := r.failed[key] >= giveUp
+	givenUp := r.failed[key] >= giveUp
 	r.mu.Unlock()
-	if given {
+	if givenUp {
 		return
 	}
 	figures, wrong, err := measure(ctx, c, p)
 	if ctx.Err() != nil {
-		return // it was interrupted
+		return // the run was interrupted
 	}
 	if err != nil {
 		wrong = append(wrong, err.Error())
@@ -203,7 +202,7 @@ func (r *run) round(ctx context.Context, round int, c *result.Cell, p peers.Peer
 		o.Wrong = append(o.Wrong, fmt.Sprintf("round %d: %s", round+1, w))
 	}
 	if r.failed[key] == giveUp {
-		o.Notes = append(o.Notes, fmt.Sprintf("after round %d it was no longer measured here", round+1))
+		o.Notes = append(o.Notes, fmt.Sprintf("the measurements of this server stopped after round %d", round+1))
 	}
 }
 

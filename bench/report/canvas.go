@@ -15,15 +15,14 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// An ink is a colour by its name in the style of the page, which has one for light and
-// one for dark.
+// An ink is the name of a colour. The style defines a light and a dark value for it.
 type ink string
 
-// RGBA makes an ink a color.Color; what it looks like is in the style.
+// RGBA makes ink a color.Color. The style defines the real colour.
 func (ink) RGBA() (r, g, b, a uint32) { return 0, 0, 0, 0xffff }
 
-// A canvas draws to SVG with text that is text. What gonum/plot has for that gives
-// each element a colour that is the same in the dark, and a font that few have.
+// A canvas draws SVG with text elements. gonum/plot has an SVG canvas too, but it has no
+// dark colours and uses a font that few systems have.
 type canvas struct {
 	width, height vg.Length
 	out           bytes.Buffer
@@ -41,7 +40,7 @@ type state struct {
 
 func newCanvas(width, height vg.Length) *canvas {
 	c := &canvas{width: width, height: height}
-	// SVG counts from the top.
+	// The y axis of SVG points down.
 	c.now = state{matrix: [6]float64{1, 0, 0, -1, 0, float64(height)}, color: "ink", line: 1}
 	return c
 }
@@ -53,7 +52,7 @@ func (c *canvas) SetLineDash(d []vg.Length, _ vg.Length) { c.now.dash = d }
 func (c *canvas) SetColor(v color.Color) {
 	i, ok := v.(ink)
 	if !ok {
-		c.err = errors.Join(c.err, fmt.Errorf("a plot has the colour %v, which is no ink", v))
+		c.err = errors.Join(c.err, fmt.Errorf("a plot has the colour %v, want an ink", v))
 	}
 	c.now.color = i
 }
@@ -86,7 +85,7 @@ func (c *canvas) point(p vg.Point) (x, y float64) {
 	return m[0]*float64(p.X) + m[2]*float64(p.Y) + m[4], m[1]*float64(p.X) + m[3]*float64(p.Y) + m[5]
 }
 
-// coordinate is v to a tenth of a pixel.
+// coordinate returns v with a precision of a tenth of a pixel.
 func coordinate(v float64) string {
 	v = math.Round(v*10) / 10
 	if v == 0 {
@@ -95,7 +94,7 @@ func coordinate(v float64) string {
 	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
-// path is what lies between points. Arcs are whole circles.
+// path returns the SVG path of p. Arcs must be whole circles.
 func (c *canvas) path(p vg.Path) string {
 	var b strings.Builder
 	for _, part := range p {
@@ -158,8 +157,8 @@ func (c *canvas) DrawImage(vg.Rectangle, image.Image) {
 	c.err = errors.Join(c.err, errors.New("a plot has an image, which is not drawn"))
 }
 
-// style has the colours of the inks. Colour-blind readers can distinguish those of the
-// peers, and all stand out from the ground, light or dark.
+// style defines the colours of the inks. Colour-blind readers can distinguish the colours
+// of the peers. All colours contrast with the ground, light or dark.
 var style = func() string {
 	inks := []struct {
 		name        ink
@@ -186,14 +185,13 @@ var style = func() string {
 	return light.String() + "@media(prefers-color-scheme:dark){" + dark.String() + "}"
 }()
 
-// peerInks are the colours of the peers that are in all cells, othersInk that of the
-// others.
+// peerInks are the colours of the peers with Full. othersInk is the colour of the others.
 var peerInks = []ink{"p0", "p1", "p2", "p3", "p4", "p5", "p6"}
 
 const othersInk ink = "others"
 
-// svg is the drawing, with a name for readers who cannot see it. It has its own ground,
-// since the page around it may be dark where the system is light.
+// svg returns the drawing, with a title and a description for screen readers. The drawing
+// has its own ground, because the page around it may be dark while the system is light.
 func (c *canvas) svg(name, title, description string) ([]byte, error) {
 	if c.err != nil {
 		return nil, c.err

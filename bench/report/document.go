@@ -2,7 +2,7 @@ package report
 
 import "slices"
 
-// A document is what Markdown and HTML are made of.
+// A document is the content of the page, without a format.
 type document struct {
 	Title    string
 	Sections []section
@@ -13,11 +13,11 @@ type section struct {
 	Blocks    []block
 }
 
-// A block is one of its fields.
+// A block has one of its fields set, or Fold and Inside.
 type block struct {
 	Text  string // a paragraph
-	Warn  string // one that is not to be missed
-	Head  string // of what follows, below the section's
+	Warn  string // a warning, in bold
+	Head  string // a heading below the section's
 	List  []string
 	Code  string
 	Table *table
@@ -29,12 +29,12 @@ type block struct {
 
 type table struct {
 	Caption string
-	Head    []string // of the columns; the first one is the head of the row
-	Texts   []int    // the columns of texts besides the first; the others are numbers
+	Head    []string // of the columns; the first column is the head of each row
+	Texts   []int    // the columns with text besides the first; the others have numbers
 	Rows    [][]cell
 }
 
-// Text says whether a column is one of texts.
+// Text reports whether a column has text, not numbers.
 func (t *table) Text(column int) bool { return column == 0 || slices.Contains(t.Texts, column) }
 
 type cell struct {
@@ -50,7 +50,7 @@ func texts(s ...string) (cells []cell) {
 	return cells
 }
 
-// tidy cleans all texts, some of which come from servers.
+// tidy cleans all texts. Some of them come from servers.
 func (d *document) tidy() {
 	d.Title = clean(d.Title)
 	for i := range d.Sections {

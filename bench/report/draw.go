@@ -12,10 +12,10 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// width is that of all plots: of a column of text on a page that shows code.
+// width is the width of all plots, the same as a column of text on the page.
 const width vg.Length = 820
 
-// styled is a text in Liberation Sans, which is as wide as Arial and Helvetica are.
+// styled returns a text style in Liberation Sans, which is as wide as Arial and Helvetica.
 func styled(size vg.Length, color ink, x text.XAlignment, y text.YAlignment) text.Style {
 	return text.Style{
 		Color:   color,
@@ -26,20 +26,20 @@ func styled(size vg.Length, color ink, x text.XAlignment, y text.YAlignment) tex
 	}
 }
 
-// An axis is what a panel is drawn along.
+// An axis is the horizontal or the vertical axis of a panel.
 type axis struct {
 	label    string
 	log      bool
-	some     bool // min and max are of something
+	some     bool // min and max are set
 	min, max float64
-	ticks    []plot.Tick // 1, 2, 5, 10, … if there are none
+	ticks    []plot.Tick // nil: 1, 2, 5, 10, …
 
-	text func(float64) string // of a tick; brief if nil
+	text func(float64) string // the label of a tick; nil: brief
 }
 
-// include widens a to v, and says whether v can be shown.
+// include widens a to v. It reports whether a can show v.
 func (a *axis) include(v float64) bool {
-	const most = 1e15 // no server and no machine has more of anything
+	const most = 1e15 // no figure is larger
 	if math.IsNaN(v) || math.Abs(v) > most || a.log && v < 1/most {
 		return false
 	}
@@ -50,7 +50,7 @@ func (a *axis) include(v float64) bool {
 	return true
 }
 
-// room leaves some beyond the least and the greatest.
+// room adds a margin beyond the minimum and the maximum.
 func (a *axis) room(share float64) {
 	switch {
 	case a.log:
@@ -63,7 +63,7 @@ func (a *axis) room(share float64) {
 	}
 }
 
-// marks are the ticks of a, each of which has a label.
+// marks returns the ticks of a. Each tick has a label.
 func (a *axis) marks() []plot.Tick {
 	if a.ticks != nil {
 		return a.ticks
@@ -107,7 +107,7 @@ func (a *axis) marks() []plot.Tick {
 	return ticks
 }
 
-// brief is a round number in few letters.
+// brief returns a short text of a round number.
 func brief(v float64) string {
 	for _, unit := range []struct {
 		of   float64
@@ -120,7 +120,7 @@ func brief(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// of is where v lies along a, from 0 to 1.
+// of returns the position of v along a, from 0 to 1.
 func (a axis) of(v float64) vg.Length {
 	if a.log {
 		return vg.Length(plot.LogScale{}.Normalize(a.min, a.max, v))
@@ -128,7 +128,7 @@ func (a axis) of(v float64) vg.Length {
 	return vg.Length(plot.LinearScale{}.Normalize(a.min, a.max, v))
 }
 
-// A frame is where the data of a panel are drawn.
+// A frame is the area for the data of a panel.
 type frame struct {
 	draw.Canvas
 	x, y axis
@@ -143,7 +143,7 @@ const (
 	bottomMargin = 36
 )
 
-// briefMicros is a round number of microseconds.
+// briefMicros returns a short text of a round number of microseconds.
 func briefMicros(v float64) string {
 	switch {
 	case v >= 1e6*(1-1e-9):
@@ -154,9 +154,9 @@ func briefMicros(v float64) string {
 	return brief(v) + " µs"
 }
 
-// framed draws a title, axes and a grid, and returns the area inside them. The y axis
-// has as much room as left says.
-func framed(c draw.Canvas, title string, x, y axis, left vg.Length) frame {
+// drawFrame draws a title, axes and a grid, and returns the area inside them. left is the
+// width for the labels of the y axis.
+func drawFrame(c draw.Canvas, title string, x, y axis, left vg.Length) frame {
 	f := frame{draw.Crop(c, left, 0, bottomMargin, -topMargin), x, y}
 	c.FillText(styled(12, "ink", text.XCenter, text.YTop), vg.Point{X: f.Center().X, Y: c.Max.Y}, title)
 	for _, t := range x.marks() {
@@ -181,19 +181,19 @@ func framed(c draw.Canvas, title string, x, y axis, left vg.Length) frame {
 	return f
 }
 
-// line is how lines of a colour are drawn.
+// line returns the style of a line.
 func line(color ink, width vg.Length) draw.LineStyle {
 	return draw.LineStyle{Color: color, Width: width}
 }
 
-// A look is how a peer is drawn, in all plots.
+// A look is the appearance of a peer in all plots.
 type look struct {
 	color ink
 	shape shape
 	dash  []vg.Length
 }
 
-// A shape is what marks a point: a polygon in a circle of radius 1, or the circle.
+// A shape is the marker of a point: a polygon in a circle of radius 1. nil: the circle.
 type shape []vg.Point
 
 var shapes = []shape{
@@ -225,8 +225,8 @@ func (l look) mark(c draw.Canvas, at vg.Point) {
 	c.Fill(p)
 }
 
-// looks gives a colour, a shape and a dash to each peer that is in all cells, and so has
-// lines. The others, which have a name at each bar, share one colour.
+// looks returns the look of each peer. A peer with Full has curves, and so its own colour,
+// shape and dash. The others have only bars with names, and share one colour.
 func looks(peers []peer) map[string]look {
 	of := make(map[string]look, len(peers))
 	dashes := [][]vg.Length{nil, {6, 3}, {2, 2}, {8, 3, 2, 3}}
@@ -242,17 +242,17 @@ func looks(peers []peer) map[string]look {
 	return of
 }
 
-// A point is a figure of several rounds.
+// A point is the median of a figure, with the minimum and maximum of the rounds.
 type point struct{ x, y, low, high float64 }
 
-// A curve is a figure of a peer along something.
+// A curve is a figure of a peer along the x axis.
 type curve struct {
 	peer   string
 	look   look
 	points []point
 }
 
-// A panel has curves.
+// A panel is a chart of curves.
 type panel struct {
 	title  string
 	x, y   axis
@@ -286,7 +286,7 @@ func (p panel) draw(c draw.Canvas) {
 	for _, t := range p.y.marks() {
 		numbers = max(numbers, number.Width(t.Label))
 	}
-	f := framed(draw.Crop(c, 0, -names-16, 0, 0), p.title, p.x, p.y, numbers+24)
+	f := drawFrame(draw.Crop(c, 0, -names-16, 0, 0), p.title, p.x, p.y, numbers+24)
 	labels := make([]label, 0, len(p.curves))
 	for i, s := range p.curves {
 		beside := 2.5 * (vg.Length(i) - vg.Length(len(p.curves)-1)/2) // so that intervals do not cover each other
@@ -307,13 +307,13 @@ func (p panel) draw(c draw.Canvas) {
 		}
 		labels = append(labels, label{s.peer, s.look, points[len(points)-1].Y})
 	}
-	for _, l := range apart(labels, 13, f.Min.Y, f.Max.Y) {
+	for _, l := range separate(labels, 13, f.Min.Y, f.Max.Y) {
 		l.look.mark(c, vg.Point{X: f.Max.X + 7, Y: l.y})
 		c.FillText(name, vg.Point{X: f.Max.X + 14, Y: l.y}, l.name)
 	}
 }
 
-// interval is a line with ends.
+// interval draws a line with a short stroke at each end.
 func interval(c draw.Canvas, color ink, from, to vg.Point) {
 	style := line(color, 1)
 	c.StrokeLine2(style, from.X, from.Y, to.X, to.Y)
@@ -333,8 +333,8 @@ type label struct {
 	y    vg.Length
 }
 
-// apart moves labels so that none covers another, in the order of their curves.
-func apart(labels []label, distance, low, high vg.Length) []label {
+// separate moves labels so that they do not overlap. It keeps the order of the curves.
+func separate(labels []label, distance, low, high vg.Length) []label {
 	slices.SortStableFunc(labels, func(a, b label) int {
 		switch {
 		case a.y > b.y:
@@ -357,25 +357,25 @@ func apart(labels []label, distance, low, high vg.Length) []label {
 	return labels
 }
 
-// A bar is a figure of a peer, drawn from where nothing would be.
+// A bar is a figure of a peer. It begins at bars.from.
 type bar struct {
 	point
 	text   string // beside it
 	hollow bool   // drawn without colour inside
 }
 
-// bars are those of several peers.
+// bars is a chart of the bars of several peers.
 type bars struct {
 	title string
 	x     axis
-	from  float64 // where the bars begin
+	from  float64 // the value at which the bars begin
 	of    map[string][]bar
 }
 
-// valueStyle is that of a value beside its bar.
+// valueStyle is the style of a value beside its bar.
 var valueStyle = styled(10, "ink", text.XLeft, text.YCenter)
 
-// barCharts draws panels of bars side by side, in each row the same peers.
+// barCharts draws panels of bars side by side, with the same peers in each row.
 func barCharts(peers []peer, of map[string]look, panels []bars, perRow int) *canvas {
 	most := 1
 	var values vg.Length
@@ -407,7 +407,7 @@ func barCharts(peers []peer, of map[string]look, panels []bars, perRow int) *can
 }
 
 func (p bars) draw(c draw.Canvas, peers []peer, of map[string]look, named bool, thick, values vg.Length) {
-	f := framed(draw.Crop(c, 4, -values-8, 0, 0), p.title, p.x, axis{min: -0.5, max: float64(len(peers)) - 0.5, ticks: []plot.Tick{}}, 0)
+	f := drawFrame(draw.Crop(c, 4, -values-8, 0, 0), p.title, p.x, axis{min: -0.5, max: float64(len(peers)) - 0.5, ticks: []plot.Tick{}}, 0)
 	for i, peer := range peers {
 		middle := f.at(p.from, float64(len(peers)-1-i))
 		if named {

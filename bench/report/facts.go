@@ -13,10 +13,10 @@ import (
 
 type peer = result.Peer
 
-// facts are a report with what tables and plots need of it.
+// facts contains a report and the values that tables and plots need.
 type facts struct {
 	r     *result.Report
-	peers []peer // those of r, and those with figures that r does not list
+	peers []peer // the peers of r, and unlisted peers with figures
 	cells []*result.Cell
 	looks map[string]look
 	costs []cost
@@ -32,7 +32,7 @@ type cost struct {
 func factsOf(r *result.Report) *facts {
 	if len(r.Checks) > 0 {
 		whole := *r
-		whole.Checks = append(slices.Clone(r.Checks), noticing(r)...)
+		whole.Checks = append(slices.Clone(r.Checks), deadPeerChecks(r)...)
 		r = &whole
 	}
 	f := &facts{r: r, peers: slices.Clone(r.Peers), cells: r.Cells}
@@ -47,7 +47,7 @@ func factsOf(r *result.Report) *facts {
 		}
 		for _, name := range []string{"cpu_us", "cpu_us_conn"} {
 			if c.Chosen && has(c, name) {
-				f.costs = append(f.costs, cost{c, name, brieflyOf(c)})
+				f.costs = append(f.costs, cost{c, name, columnTitle(c)})
 				break
 			}
 		}
@@ -62,20 +62,21 @@ func factsOf(r *result.Report) *facts {
 	return f
 }
 
-// titleOf is a cell in the head of a column, with its connections if another column
+// titleOf returns the head of a cell's column. It names the connections if another column
 // differs only in them.
 func (f *facts) titleOf(c *result.Cell) string {
-	title := brieflyOf(c)
+	title := columnTitle(c)
 	for _, other := range f.costs {
-		if other.cell != c && brieflyOf(other.cell) == title {
+		if other.cell != c && columnTitle(other.cell) == title {
 			return title + ", " + number.Plural(c.Connections, "connection")
 		}
 	}
 	return title
 }
 
-// noticing returns checks of whether each peer notices dead clients. No RFC demands it.
-func noticing(r *result.Report) (checks []result.Check) {
+// deadPeerChecks returns checks of whether each peer notices dead clients. No RFC demands
+// them.
+func deadPeerChecks(r *result.Report) (checks []result.Check) {
 	for _, c := range r.Cells {
 		if c.Kind != result.Dead {
 			continue
@@ -101,18 +102,18 @@ func has(c *result.Cell, name string) bool {
 	return slices.ContainsFunc(c.Outcomes, func(o *result.Outcome) bool { return len(o.Values(name)) > 0 })
 }
 
-// brieflyOf is a cell in the head of a column.
-func brieflyOf(c *result.Cell) string {
+// columnTitle returns a short description of a cell for the head of a column.
+func columnTitle(c *result.Cell) string {
 	switch c.Kind {
 	case result.Open:
 		return fmt.Sprintf("%s, open loop at %s", number.Bytes(c.Size), number.Percent(c.Share))
 	case result.Churn:
 		return "connect, " + number.Bytes(c.Size) + ", close"
 	}
-	return without(c)
+	return describe(c)
 }
 
-// over is a figure of a peer divided by the base's. The base itself has none.
+// over divides a figure of a peer by the figure of the base. The base has no ratio.
 func (f *facts) over(c *result.Cell, name, figure string) (load.Ratio, bool) {
 	if name == result.Base {
 		return load.Ratio{}, false
@@ -120,8 +121,8 @@ func (f *facts) over(c *result.Cell, name, figure string) (load.Ratio, bool) {
 	return c.Of(name).Over(c.Of(result.Base), figure)
 }
 
-// based reports whether the base was measured.
-func (f *facts) based() bool {
+// hasBase reports whether the base was measured.
+func (f *facts) hasBase() bool {
 	return slices.ContainsFunc(f.cells, func(c *result.Cell) bool { return len(roundsOf(c.Of(result.Base))) > 0 })
 }
 
@@ -132,7 +133,7 @@ func roundsOf(o *result.Outcome) []map[string]float64 {
 	return o.Rounds
 }
 
-// ofKind are the cells of a kind that have outcomes.
+// ofKind returns the cells of a kind that have outcomes.
 func (f *facts) ofKind(kind string) (cells []*result.Cell) {
 	for _, c := range f.cells {
 		if c.Kind == kind && len(c.Outcomes) > 0 {
@@ -142,7 +143,7 @@ func (f *facts) ofKind(kind string) (cells []*result.Cell) {
 	return cells
 }
 
-// inOrder are the outcomes of c in the order of the peers.
+// inOrder returns the outcomes of c in the order of the peers.
 func (f *facts) inOrder(c *result.Cell) (outcomes []*result.Outcome) {
 	for _, p := range f.peers {
 		if o := c.Of(p.Name); o != nil {
@@ -194,8 +195,8 @@ func (t tally) String() string {
 	return s
 }
 
-// p99Cell is the chosen cell whose p99 the main table has: an open loop at about half of
-// the server's maximum if there is one, else the first cell with the fewest in flight.
+// p99Cell returns the chosen cell whose p99 the main table shows. It prefers an open loop
+// at about half of the maximum, then the first cell with the fewest messages in flight.
 func (f *facts) p99Cell() *result.Cell {
 	var best *result.Cell
 	rank := func(c *result.Cell) float64 {
@@ -212,8 +213,8 @@ func (f *facts) p99Cell() *result.Cell {
 	return best
 }
 
-// idleCell is the cell whose memory the main table has: one without pings if there is
-// one, with the most connections.
+// idleCell returns the cell whose memory the main table shows. It prefers a chosen cell,
+// then one without pings, then the one with the most connections.
 func (f *facts) idleCell() *result.Cell {
 	var best *result.Cell
 	for _, c := range f.cells {
@@ -232,7 +233,7 @@ func (f *facts) idleCell() *result.Cell {
 	return best
 }
 
-// versionOf is a peer's, with its language if that is not Go.
+// versionOf returns the version of a peer, with its language if that is not Go.
 func versionOf(p peer) string {
 	v := p.Version
 	if v == "" {

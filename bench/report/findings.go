@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	own   = "wsecho" // the server of this repository
-	bound = "raw"    // TCP without WebSocket: no server to choose
+	ownPeer = "wsecho" // the server of this repository
+	rawPeer = "raw"    // TCP without WebSocket: not a choice for users
 )
 
-// findings are the five sentences at the beginning: the lowest cost of each workload,
-// wsecho beside the base, memory, correctness, and the limits of the report. A sentence
-// without data is left out.
+// findings returns the five sentences at the beginning. They are about the lowest cost of
+// each workload, wsecho and the base, memory, correctness, and the limits of the report.
+// findings leaves out a sentence without data.
 func (f *facts) findings() (sentences []string) {
-	for _, s := range []string{f.leaders(), f.besideBase(), f.leastMemory(), f.conformance(), f.cannotTell()} {
+	for _, s := range []string{f.leaders(), f.compareWithBase(), f.leastMemory(), f.conformance(), f.limits()} {
 		if s != "" {
 			sentences = append(sentences, s)
 		}
@@ -35,10 +35,10 @@ func (f *facts) leaders() string {
 		best, least := "", 0.0
 		for _, p := range f.peers {
 			values := c.cell.Of(p.Name).Values(c.figure)
-			if p.Name == bound || len(values) == 0 {
+			if p.Name == rawPeer || len(values) == 0 {
 				continue
 			}
-			// 0 is less than the kernel counts.
+			// 0 is below the resolution of the kernel's clock.
 			if v := measure.Sample(values).Median(); v > 0 && (best == "" || v < least) {
 				best, least = p.Name, v
 			}
@@ -65,7 +65,7 @@ func (f *facts) leaders() string {
 	return strings.Join(parts, "; ") + "."
 }
 
-// ratioOf is the ratio of a peer to the base in parentheses, or empty.
+// ratioOf returns the ratio of a peer to the base in parentheses, or "".
 func (f *facts) ratioOf(c cost, name string) string {
 	r, ok := f.over(c.cell, name, c.figure)
 	if !ok {
@@ -76,18 +76,18 @@ func (f *facts) ratioOf(c cost, name string) string {
 }
 
 // besideBase compares wsecho with the base.
-func (f *facts) besideBase() string {
+func (f *facts) compareWithBase() string {
 	var less, more, same []string
 	for _, c := range f.costs {
-		r, ok := f.over(c.cell, own, c.figure)
+		r, ok := f.over(c.cell, ownPeer, c.figure)
 		switch {
 		case !ok:
 		case r.Noise:
-			same = append(same, c.title+f.ratioOf(c, own))
+			same = append(same, c.title+f.ratioOf(c, ownPeer))
 		case r.Median < 1:
-			less = append(less, c.title+f.ratioOf(c, own))
+			less = append(less, c.title+f.ratioOf(c, ownPeer))
 		default:
-			more = append(more, c.title+f.ratioOf(c, own))
+			more = append(more, c.title+f.ratioOf(c, ownPeer))
 		}
 	}
 	var parts []string
@@ -102,7 +102,7 @@ func (f *facts) besideBase() string {
 	if parts == nil {
 		return ""
 	}
-	return own + " " + strings.Join(parts, "; it ") + "."
+	return ownPeer + " " + strings.Join(parts, "; it ") + "."
 }
 
 // leastMemory compares the memory of idle connections.
@@ -129,17 +129,17 @@ func (f *facts) leastMemory() string {
 		}
 	}
 	var parts []string
-	for _, name := range []string{least, own, result.Base, most} {
+	for _, name := range []string{least, ownPeer, result.Base, most} {
 		v, ok := kib(name)
 		part := fmt.Sprintf("%s KiB in %s", number.Digits(v), name)
 		if ok && !slices.Contains(parts, part) {
 			parts = append(parts, part)
 		}
 	}
-	return "An idle connection takes " + strings.Join(parts, ", ") + "."
+	return "An idle connection uses " + strings.Join(parts, ", ") + "."
 }
 
-// conformance counts the rules of the RFCs that the servers break.
+// conformance counts the rules of RFC 6455 and RFC 7692 that the servers break.
 func (f *facts) conformance() string {
 	var clean []string
 	worst, most, checked := "", 0, 0
@@ -161,13 +161,17 @@ func (f *facts) conformance() string {
 	case most == 0:
 		return "No checked server breaks a checked rule of RFC 6455 or RFC 7692."
 	case clean == nil:
-		return fmt.Sprintf("Every checked server breaks a rule of RFC 6455 or RFC 7692; %s breaks most, %d.", worst, most)
+		return fmt.Sprintf("Every checked server breaks a rule of RFC 6455 or RFC 7692. %s breaks the most: %d.", worst, most)
 	}
-	return fmt.Sprintf("%s break no checked rule of RFC 6455 and RFC 7692; %s breaks most, %d.", joined(clean), worst, most)
+	verb := "break"
+	if len(clean) == 1 {
+		verb = "breaks"
+	}
+	return fmt.Sprintf("%s %s no checked rule of RFC 6455 and RFC 7692. %s breaks the most: %d.", joined(clean), verb, worst, most)
 }
 
-// cannotTell names the limits of every run.
-func (f *facts) cannotTell() string {
+// limits names the limits of every run.
+func (f *facts) limits() string {
 	if len(f.cells) == 0 {
 		return ""
 	}
@@ -175,10 +179,10 @@ func (f *facts) cannotTell() string {
 	if n := f.r.Machine.Processors; n > 0 {
 		processors = "more than " + number.Plural(n, "processor")
 	}
-	return "The report cannot tell how the servers do over a network, on " + processors + ", or with a handler that does other work."
+	return "The report does not measure a network, " + processors + ", or handlers that do other work."
 }
 
-// joined is a list in words.
+// joined returns a list in words: "a, b and c".
 func joined(names []string) string {
 	if n := len(names); n > 1 {
 		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
@@ -186,7 +190,7 @@ func joined(names []string) string {
 	return strings.Join(names, "")
 }
 
-// batching says which of the measured servers batch replies.
+// batching names the measured servers that batch replies.
 func (f *facts) batching() string {
 	var names []string
 	for _, p := range f.peers {
@@ -201,5 +205,5 @@ func (f *facts) batching() string {
 	if len(names) == 1 {
 		verb = " batches"
 	}
-	return joined(names) + verb + " replies: the replies to messages that arrived together leave in one write. The other servers flush each reply."
+	return joined(names) + verb + " replies: one write contains the replies to messages that arrived together. The other servers flush each reply."
 }

@@ -16,7 +16,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"drawing": func(p *Plot) template.HTML { return template.HTML(p.SVG) },
 }).Parse(page))
 
-// HTML writes r as one page that needs nothing else: no script, no other file.
+// HTML writes r as one page. It needs no script and no other file.
 func HTML(w io.Writer, r *result.Report) error {
 	d, err := documentOf(r)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"example.com/wsecho/bench/result"
 )
 
-// Markdown writes r as a page for a folder of documents. images says where the plot of
-// a name lies, relative to the page; those for which it says "" are left out, and so
-// are all if it is nil.
+// Markdown writes r as a page for a folder of documents. images returns the path of the
+// plot with this name, relative to the page. Markdown leaves out a plot for which images
+// returns "", and all plots if images is nil.
 func Markdown(w io.Writer, r *result.Report, images func(name string) string) error {
 	d, err := documentOf(r)
 	if err != nil {
@@ -96,7 +96,7 @@ var (
 	opening = regexp.MustCompile(`^(?:[-+]|\d{1,9}[.)])(?:\s|$)|^[-=]+$`)
 )
 
-// escape is text that means nothing in Markdown.
+// escape escapes the characters that have a meaning in Markdown.
 func escape(s string) string {
 	s = strings.ReplaceAll(clean(s), "&", "&amp;")
 	return special.ReplaceAllStringFunc(s, func(c string) string {
@@ -107,7 +107,7 @@ func escape(s string) string {
 	})
 }
 
-// paragraph is the same where it begins a line.
+// paragraph is like escape, for text at the beginning of a line.
 func paragraph(s string) string {
 	s = escape(s)
 	at := strings.IndexAny(s, "-+.)=")

@@ -68,7 +68,7 @@ func TestMissing(t *testing.T) {
 			r.Cells[0].Outcomes = r.Cells[0].Outcomes[:5]
 			r.Cells[0].Outcomes[4].Rounds = r.Cells[0].Outcomes[4].Rounds[:2]
 		}, []string{"The run was interrupted. These are its figures until then.", "melody: the run was interrupted before its measurement.", "coder, 2 of 4 rounds", "? "}},
-		"a stranger": {func(r *result.Report) { r.Cells[0].Outcomes[0].Peer = "stranger" }, []string{"stranger"}},
+		"an unlisted peer": {func(r *result.Report) { r.Cells[0].Outcomes[0].Peer = "stranger" }, []string{"stranger"}},
 		"no round at all": {func(r *result.Report) {
 			for _, c := range r.Cells {
 				for _, o := range c.Outcomes {
@@ -76,7 +76,7 @@ func TestMissing(t *testing.T) {
 				}
 			}
 		}, []string{"no figure could be read"}},
-		"figures that say nothing": {func(r *result.Report) {
+		"extreme figures": {func(r *result.Report) {
 			for i, c := range r.Cells {
 				for _, o := range c.Outcomes {
 					for j, round := range o.Rounds {
@@ -87,7 +87,7 @@ func TestMissing(t *testing.T) {
 				}
 			}
 		}, []string{"Result"}},
-		"the same everywhere": {func(r *result.Report) {
+		"all figures are 0": {func(r *result.Report) {
 			for _, c := range r.Cells {
 				for _, o := range c.Outcomes {
 					for _, round := range o.Rounds {

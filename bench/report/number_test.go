@@ -24,9 +24,9 @@ func TestParagraph(t *testing.T) {
 	}
 }
 
-// TestApart: labels keep their order, their distance, and the room there is.
-func TestApart(t *testing.T) {
-	got := apart([]label{{name: "a", y: 100}, {name: "b", y: 99}, {name: "c", y: 5}, {name: "d", y: 101}, {name: "e", y: 4}}, 10, 0, 100)
+// TestSeparate: labels keep their order and their distance, and stay in the frame.
+func TestSeparate(t *testing.T) {
+	got := separate([]label{{name: "a", y: 100}, {name: "b", y: 99}, {name: "c", y: 5}, {name: "d", y: 101}, {name: "e", y: 4}}, 10, 0, 100)
 	names := ""
 	for i, l := range got {
 		names += l.name

@@ -14,22 +14,22 @@ import (
 	"example.com/wsecho/bench/result"
 )
 
-// A page is what a browser finds in HTML.
+// A page is the content of HTML as a browser parses it.
 type page struct {
 	text   string // without styles
 	tables []table
 	plots  int
 	ids    []string
-	links  []string // to elsewhere
+	links  []string // to other pages and files
 }
 
-// A table is its caption and its rows, of which the first are the heads.
+// A table is a caption and rows. The first row has the heads.
 type table struct {
 	caption string
 	rows    [][]string
 }
 
-// row is the one that begins with a name.
+// row returns the row that begins with a name.
 func (t table) row(name string) []string {
 	for _, r := range t.rows {
 		if r[0] == name || strings.HasPrefix(r[0], name+"|") {
@@ -39,8 +39,8 @@ func (t table) row(name string) []string {
 	return nil
 }
 
-// read reads a page, and fails where an element does not end where it should, or where
-// a reader that does not see it would miss something.
+// read parses a page. It fails the test if elements are not nested correctly, or if the
+// page is not accessible to a screen reader.
 func read(t *testing.T, html []byte) (p page) {
 	t.Helper()
 	d := xml.NewDecoder(bytes.NewReader(html))
@@ -136,7 +136,7 @@ func read(t *testing.T, html []byte) (p page) {
 	return p
 }
 
-// written is r in each form, and what a browser finds.
+// written returns r in each form, with the HTML parsed.
 func written(t *testing.T, r *result.Report) (p page, markdown, text string) {
 	t.Helper()
 	var html, md, txt bytes.Buffer
@@ -158,12 +158,12 @@ func written(t *testing.T, r *result.Report) (p page, markdown, text string) {
 		}
 	}
 	if len(p.links) > 0 {
-		t.Errorf("the page asks for %q", p.links)
+		t.Errorf("the page loads %q", p.links)
 	}
 	return p, md.String(), txt.String()
 }
 
-// main is the table to choose by.
+// main returns the main table.
 func (p page) main(t *testing.T) table {
 	t.Helper()
 	if len(p.tables) == 0 || !strings.HasPrefix(p.tables[0].caption, "Server CPU") {
@@ -172,8 +172,8 @@ func (p page) main(t *testing.T) table {
 	return p.tables[0]
 }
 
-// chosen is a synthetic report of the chosen cells alone, and of the figures that the
-// main table has.
+// chosen returns a synthetic report with the chosen cells and the figures of the main
+// table only.
 func chosen(rounds int) *result.Report {
 	r := synthetic(rounds)
 	r.Cells = slices.DeleteFunc(r.Cells, func(c *result.Cell) bool { return !c.Chosen })
@@ -245,7 +245,7 @@ func TestMainTable(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, row, want)
 		}
 	}
-	if !strings.Contains(main.caption, "wsecho batches replies: the replies to messages that arrived together leave in one write. The other servers flush each reply.") {
+	if !strings.Contains(main.caption, "wsecho batches replies: one write contains the replies to messages that arrived together. The other servers flush each reply.") {
 		t.Errorf("the caption does not say which servers batch replies: %q", main.caption)
 	}
 	if !strings.Contains(p.text, ", commit 0123456789ab.") {
@@ -295,9 +295,9 @@ func TestFindings(t *testing.T) {
 		set(p.Name, kind(result.Churn), "cpu_us_conn", 100)
 		set(p.Name, kind(result.Idle), "idle_kib", 9)
 	}
-	set("raw", echo(5, 1), "cpu_us", 0.1) // no server to choose
+	set("raw", echo(5, 1), "cpu_us", 0.1) // not a choice for users
 	set("gws", echo(5, 1), "cpu_us", 1)
-	set("coder", echo(5, 1), "cpu_us", 0) // less than the kernel counts
+	set("coder", echo(5, 1), "cpu_us", 0) // below the resolution of the kernel's clock
 	set("wsecho", echo(5, 16), "cpu_us", 0.5)
 	set("wsecho", echo(4096, 1), "cpu_us", 1.8, 2.2)
 	set("gws", echo(4096, 1), "cpu_us", 1)
@@ -321,9 +321,9 @@ func TestFindings(t *testing.T) {
 	for _, want := range []string{
 		"gws uses the least CPU time in 5 B, 1 in flight (0.500) and in 4 KiB, 1 in flight (0.500) and in 4 KiB, 16 in flight (0.500) and in connect, 5 B, close (0.500); wsecho in 5 B, 16 in flight (0.250).",
 		"wsecho uses less CPU time than gorilla in 5 B, 16 in flight (0.250) and in 4 KiB, 16 in flight (0.750); it uses more in connect, 5 B, close (1.50); it does not differ significantly in 5 B, 1 in flight (1.00 n.s.) and in 4 KiB, 1 in flight (0.900 n.s.).",
-		"An idle connection takes 5.00 KiB in gws, 6.00 KiB in wsecho, 17.0 KiB in gorilla, 30.0 KiB in melody.",
-		"xnet breaks most, 3.",
-		"The report cannot tell how the servers do over a network, on more than 2 processors, or with a handler that does other work.",
+		"An idle connection uses 5.00 KiB in gws, 6.00 KiB in wsecho, 17.0 KiB in gorilla, 30.0 KiB in melody.",
+		"xnet breaks the most: 3.",
+		"The report does not measure a network, more than 2 processors, or handlers that do other work.",
 	} {
 		for form, s := range map[string]string{"HTML": p.text, "Markdown": md, "text": txt} {
 			at := strings.Index(s, want)
@@ -367,7 +367,7 @@ func TestNoise(t *testing.T) {
 	const want = "n.s."
 	for _, rounds := range []int{6, 4} {
 		r := chosen(rounds)
-		for _, c := range r.Cells { // gws is as gorilla is, but for what is by chance
+		for _, c := range r.Cells { // gws differs from gorilla by noise only
 			o, base := c.Of("gws"), c.Of(result.Base)
 			for i := range o.Rounds {
 				for name, v := range base.Rounds[i] {
@@ -402,7 +402,7 @@ func TestNoise(t *testing.T) {
 			}
 		}
 		if few := strings.Contains(p.text, "cannot show a significant difference"); few != (rounds < 5) {
-			t.Errorf("%d rounds: it says that they are too few: %t", rounds, few)
+			t.Errorf("%d rounds: the page says that they are too few: %t", rounds, few)
 		}
 	}
 }
@@ -432,11 +432,11 @@ func TestSameFacts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.Contains(without.String(), "![") {
-		t.Error("there are plots that have no place")
+		t.Error("the page contains plots, but images is nil")
 	}
 }
 
-// TestKinds: each kind of cell has the table that suits it.
+// TestKinds: each kind of cell has its own kind of table.
 func TestKinds(t *testing.T) {
 	r := synthetic(3)
 	for _, c := range r.Cells {
@@ -446,7 +446,7 @@ func TestKinds(t *testing.T) {
 			c.Of("xnet").Notes = []string{"it cannot ping"}
 		case result.Drain:
 			for _, round := range o.Rounds {
-				round["end_s"] = 0 // it was no longer waited for
+				round["end_s"] = 0 // it did not end within the bound
 			}
 		}
 	}
@@ -499,8 +499,8 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestWrong: what did not come back as it was sent is said before the figures, at each
-// of them, and in a sentence.
+// TestWrong: the report shows wrong replies before the figures, at each figure, and in a
+// sentence.
 func TestWrong(t *testing.T) {
 	r := chosen(1)
 	r.Cells[0].Of("coder").Wrong = []string{"17 messages came back changed"}
@@ -511,11 +511,11 @@ func TestWrong(t *testing.T) {
 	const warning, what = "1 fault under load", "17 messages came back changed."
 	for _, s := range []string{p.text, md, txt} {
 		if at := strings.Index(s, warning); at < 0 || at > strings.Index(s, "Server CPU ÷") || !strings.Contains(s, what) {
-			t.Errorf("it does not say what went wrong:\n%.2000s", s)
+			t.Errorf("the fault is missing:\n%.2000s", s)
 		}
 	}
 	if p, _, _ := written(t, chosen(1)); strings.Contains(p.text, "under load, each") {
-		t.Error("it says that something went wrong, and nothing did")
+		t.Error("the page reports a fault, but there is none")
 	}
 }
 

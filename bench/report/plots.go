@@ -17,7 +17,7 @@ import (
 
 // A Plot is a drawing.
 type Plot struct {
-	Name    string // short, of a file without ".svg"
+	Name    string // short; the name of the file without ".svg"
 	Title   string
 	Caption string // sentences
 	SVG     []byte
@@ -33,7 +33,7 @@ const (
 	heartbeatPlot = "memory-idle"
 )
 
-// Plots draws what there are figures for.
+// Plots draws every plot for which r has figures.
 func Plots(r *result.Report) ([]Plot, error) { return plotsOf(factsOf(r)) }
 
 func plotsOf(f *facts) (plots []Plot, err error) {
@@ -50,7 +50,7 @@ func plotsOf(f *facts) (plots []Plot, err error) {
 	}
 	f.addMain(add)
 	f.addBySize(add, costPlot, "Server CPU per message, by size", "cpu_us", "Less is better.")
-	f.addBySize(add, ratePlot, "Messages per second, by size", "rate", "More is better. Client and server share the processors, so this is about the client too.")
+	f.addBySize(add, ratePlot, "Messages per second, by size", "rate", "More is better. Client and server share the processors, so the rate depends on the client too.")
 	f.addLatency(add)
 	f.addMemory(add)
 	f.addIdle(add)
@@ -59,9 +59,9 @@ func plotsOf(f *facts) (plots []Plot, err error) {
 
 type addPlot func(name, title, caption string, c *canvas)
 
-const lines = "Markers are medians of the rounds, their lines the least and the greatest."
+const lines = "Markers are medians of the rounds. Their lines reach from the minimum to the maximum."
 
-// pointOf is a figure of o, if there is one that the axis can show.
+// pointOf returns a figure of o as a point, if the axis can show it.
 func pointOf(o *result.Outcome, name string, x float64, y *axis) (point, bool) {
 	values := o.Values(name)
 	if len(values) == 0 {
@@ -80,7 +80,7 @@ func pointOf(o *result.Outcome, name string, x float64, y *axis) (point, bool) {
 	return p, true
 }
 
-// addMain draws what a message costs beside what it costs the base.
+// addMain draws the cost of a message as a ratio to the base.
 func (f *facts) addMain(add addPlot) {
 	var panels []bars
 	x := axis{log: true, some: true, min: 0.8, max: 1.25, label: "÷ " + result.Base}
@@ -119,12 +119,12 @@ func (f *facts) addMain(add addPlot) {
 	for perRow > 3 {
 		perRow = (perRow + 1) / 2
 	}
-	add(mainPlot, "Server CPU ÷ "+result.Base, "To the left of 1 a server costs less than "+result.Base+", to the right more. Lines are intervals of 95 %. A hollow bar is not significant. "+load.RatioLegend+" "+colours,
+	add(mainPlot, "Server CPU ÷ "+result.Base, "A server left of 1 uses less CPU time than "+result.Base+". A server right of 1 uses more. Lines are intervals of 95 %. A hollow bar is not significant. "+load.RatioLegend+" "+colours,
 		barCharts(measured, f.looks, panels, perRow))
 }
 
-// curvesOf are those of the peers with lines: the ones that are in all cells, if these
-// have any.
+// curvesOf returns the curves of the peers with Full, or of all peers if no peer with
+// Full has a curve.
 func (f *facts) curvesOf(pointsOf func(p peer) []point) []curve {
 	var all, full []curve
 	for _, p := range f.peers {
@@ -144,7 +144,7 @@ func (f *facts) curvesOf(pointsOf func(p peer) []point) []curve {
 	return all
 }
 
-// of draws one curve for each peer: a figure along cells.
+// curves returns one curve for each peer: a figure along cells.
 func (f *facts) curves(cells []*result.Cell, name string, x, y *axis, along func(*result.Cell) float64) []curve {
 	found := f.curvesOf(func(p peer) []point {
 		var points []point
@@ -166,7 +166,7 @@ func (f *facts) curves(cells []*result.Cell, name string, x, y *axis, along func
 	return found
 }
 
-// addBySize draws a figure by the size of messages, a panel for each number in flight.
+// addBySize draws a figure by message size, with a panel for each number in flight.
 func (f *facts) addBySize(add addPlot, plotName, title, name, better string) {
 	y := axis{log: true, label: heading(figure(name))}
 	if name == "cpu_us" {
@@ -204,8 +204,8 @@ func (f *facts) addBySize(add addPlot, plotName, title, name, better string) {
 	add(plotName, title, strings.Join(caption, " "), charts(panels))
 }
 
-// perSize picks one cell for each size, of the number of connections that most sizes
-// have, and says which.
+// perSize picks one cell for each size. It prefers the number of connections that most
+// sizes have, and describes its choice.
 func perSize(cells []*result.Cell) (picked []*result.Cell, connections string) {
 	sizes := map[int]int{}
 	for _, c := range cells {
@@ -229,8 +229,9 @@ func perSize(cells []*result.Cell) (picked []*result.Cell, connections string) {
 	return picked, connections
 }
 
-// kin are cells that differ in one thing alone, which the key leaves out.
-func kin[K comparable](cells []*result.Cell, key func(*result.Cell) (K, bool)) (groups [][]*result.Cell) {
+// groupBy groups cells with equal keys. The key leaves out the property in which the
+// cells of a group differ.
+func groupBy[K comparable](cells []*result.Cell, key func(*result.Cell) (K, bool)) (groups [][]*result.Cell) {
 	index := map[K]int{}
 	for _, c := range cells {
 		k, ok := key(c)
@@ -248,13 +249,13 @@ func kin[K comparable](cells []*result.Cell, key func(*result.Cell) (K, bool)) (
 	return groups
 }
 
-// addLatency draws percentiles by the share of the maximum, a panel for each.
+// addLatency draws percentiles by the share of the maximum, with a panel for each.
 func (f *facts) addLatency(add addPlot) {
 	type key struct {
 		size, connections int
 		compression, tls  bool
 	}
-	groups := kin(f.cells, func(c *result.Cell) (key, bool) {
+	groups := groupBy(f.cells, func(c *result.Cell) (key, bool) {
 		return key{c.Size, c.Connections, c.Compression, c.TLS}, c.Kind == result.Open
 	})
 	for n, cells := range groups {
@@ -281,11 +282,11 @@ func (f *facts) addLatency(add addPlot) {
 		for i := range panels {
 			panels[i].y = y
 		}
-		name, what := latencyPlot, without(cells[0])
+		name, what := latencyPlot, describe(cells[0])
 		if n > 0 {
 			name += fmt.Sprintf("-%d", n+1)
 		}
-		add(name, "Latency by load", "Open loop: "+what+". Less is better. "+lines+" A server that takes more at its maximum was also given more here.", charts(panels))
+		add(name, "Latency by load", "Open loop: "+what+". Less is better. "+lines+" A server with a higher maximum receives more messages.", charts(panels))
 	}
 }
 
@@ -297,7 +298,7 @@ func (f *facts) addMemory(add addPlot) {
 		compression, tls bool
 		heartbeat        bool
 	}
-	groups := kin(f.cells, func(c *result.Cell) (key, bool) {
+	groups := groupBy(f.cells, func(c *result.Cell) (key, bool) {
 		return key{c.Kind, c.Size, c.InFlight, c.Compression, c.TLS, c.Heartbeat > 0},
 			(c.Kind == result.Echo || c.Kind == result.Idle) && c.Connections > 0
 	})
@@ -308,7 +309,7 @@ func (f *facts) addMemory(add addPlot) {
 		if cells[0].Kind == result.Idle {
 			name = "idle_kib"
 		}
-		p := panel{title: without(cells[0]), x: axis{log: true, label: "connections"}, y: axis{log: true, label: heading(figure(name))}}
+		p := panel{title: describe(cells[0]), x: axis{log: true, label: "connections"}, y: axis{log: true, label: heading(figure(name))}}
 		p.curves = f.curves(cells, name, &p.x, &p.y, func(c *result.Cell) float64 { return float64(c.Connections) })
 		if len(p.curves) == 0 || p.x.min == p.x.max {
 			continue
@@ -320,7 +321,7 @@ func (f *facts) addMemory(add addPlot) {
 		p.y.room(0.05)
 		panels = append(panels, p)
 	}
-	if len(panels) > 4 { // the least and the largest of them tell it
+	if len(panels) > 4 { // the smallest and the largest workloads suffice
 		panels = append(panels[:2], panels[len(panels)-2:]...)
 	}
 	if len(panels) > 0 {
@@ -328,13 +329,13 @@ func (f *facts) addMemory(add addPlot) {
 	}
 }
 
-// without is a cell in words, without its connections and its share.
-func without(c *result.Cell) string {
+// describe describes a cell without its connections and its share.
+func describe(c *result.Cell) string {
 	var s []string
 	if c.Kind == result.Idle {
 		s = append(s, "idle")
 		if c.Heartbeat > 0 {
-			s = append(s, "a heartbeat each "+short(c.Heartbeat))
+			s = append(s, "a heartbeat every "+short(c.Heartbeat))
 		}
 	} else {
 		s = append(s, number.Bytes(c.Size))
@@ -354,13 +355,14 @@ func without(c *result.Cell) string {
 	return strings.Join(s, ", ")
 }
 
-// addIdle draws the memory of an idle connection, a panel for each number of them.
+// addIdle draws the memory of an idle connection, with a panel for each number of
+// connections.
 func (f *facts) addIdle(add addPlot) {
 	type key struct {
 		connections      int
 		compression, tls bool
 	}
-	groups := kin(f.cells, func(c *result.Cell) (key, bool) {
+	groups := groupBy(f.cells, func(c *result.Cell) (key, bool) {
 		return key{c.Connections, c.Compression, c.TLS}, c.Kind == result.Idle
 	})
 	const name = "idle_kib"
@@ -382,14 +384,14 @@ func (f *facts) addIdle(add addPlot) {
 				if !ok {
 					continue
 				}
-				b.of[p.Name] = append(b.of[p.Name], bar{point: one, text: number.Digits(one.y) + pinged(c)})
+				b.of[p.Name] = append(b.of[p.Name], bar{point: one, text: number.Digits(one.y) + pingSuffix(c)})
 				some[p.Name] = true
 			}
 		}
 		if len(b.of) == 0 {
 			continue
 		}
-		b.x.min = min(b.x.min, 0) // bars begin at nothing
+		b.x.min = min(b.x.min, 0) // bars begin at 0
 		b.x.room(0.03)
 		panels = append(panels, b)
 	}
@@ -402,17 +404,17 @@ func (f *facts) addIdle(add addPlot) {
 			measured = append(measured, p)
 		}
 	}
-	add(heartbeatPlot, "Memory of an idle connection", "Resident memory of the server per idle connection. Less is better. Lines are the least and the greatest of the rounds. "+colours,
+	add(heartbeatPlot, "Memory of an idle connection", "Resident memory of the server per idle connection. Less is better. Lines reach from the minimum to the maximum of the rounds. "+colours,
 		barCharts(measured, f.looks, panels, min(len(panels), 2)))
 }
 
-// pinged marks the bar of a cell with a heartbeat.
-func pinged(c *result.Cell) string {
+// pingSuffix marks the bar of a cell with a heartbeat.
+func pingSuffix(c *result.Cell) string {
 	if c.Heartbeat > 0 {
-		return ", a ping each " + short(c.Heartbeat)
+		return ", a ping every " + short(c.Heartbeat)
 	}
 	return ""
 }
 
 // colours explains the colours of bars.
-const colours = "Each server that is measured in every workload has its own colour, the same in all plots. The other bars are grey."
+const colours = "Each server that is measured in every workload has its own colour in all plots. The other bars are grey."

@@ -16,7 +16,7 @@ import (
 	"example.com/wsecho/bench/result"
 )
 
-// wellFormed fails where a plot is no SVG that stands for itself.
+// wellFormed fails the test if a plot is not valid SVG, or needs another file.
 func wellFormed(t *testing.T, p report.Plot) {
 	t.Helper()
 	d := xml.NewDecoder(bytes.NewReader(p.SVG))
@@ -38,7 +38,7 @@ func wellFormed(t *testing.T, p report.Plot) {
 				case a.Name.Local == "href" || a.Name.Local == "style" || strings.Contains(a.Value, "url("):
 					t.Errorf("%s: %s has %s=%q", p.Name, open, a.Name.Local, a.Value)
 				case a.Name.Local == "d" && !regexp.MustCompile(`^[MLAZ0-9 .-]+$`).MatchString(a.Value):
-					t.Errorf("%s: a path goes %q", p.Name, a.Value)
+					t.Errorf("%s: a path has the coordinates %q", p.Name, a.Value)
 				}
 			}
 		case xml.CharData:
@@ -49,7 +49,7 @@ func wellFormed(t *testing.T, p report.Plot) {
 		t.Errorf("%s: the title is %q, the description %q", p.Name, texts["title"], texts["desc"])
 	}
 	if !strings.Contains(texts["style"], "prefers-color-scheme:dark") {
-		t.Errorf("%s is the same in the dark", p.Name)
+		t.Errorf("%s has no dark colours", p.Name)
 	}
 	if len(p.SVG) > 64<<10 {
 		t.Errorf("%s has %d bytes", p.Name, len(p.SVG))
@@ -99,19 +99,19 @@ func TestPlots(t *testing.T) {
 	}
 }
 
-// TestColours: a peer has the same colour in all plots, those with lines each another,
-// and all stand out from the ground, in light and in dark.
+// TestColours: a peer has the same colour in all plots, and peers with curves have
+// different colours. All colours contrast with the ground, light and dark.
 func TestColours(t *testing.T) {
 	plots, err := report.Plots(synthetic(5))
 	if err != nil {
 		t.Fatal(err)
 	}
 	of := map[string]string{}
-	for _, p := range plots[1:5] { // the mark of a label stands before it
+	for _, p := range plots[1:5] { // a marker precedes each label
 		for _, m := range regexp.MustCompile(`<path class="f-(p\d)"[^>]*/>\n<text[^>]*>([a-z-]+)</text>`).FindAllSubmatch(p.SVG, -1) {
 			name, color := string(m[2]), string(m[1])
 			if before, ok := of[name]; ok && before != color {
-				t.Errorf("%s: %s is %s, elsewhere %s", p.Name, name, color, before)
+				t.Errorf("%s: %s is %s, but %s in another plot", p.Name, name, color, before)
 			}
 			of[name] = color
 		}
@@ -138,7 +138,7 @@ func TestColours(t *testing.T) {
 	}
 }
 
-// luminance is that of WCAG.
+// luminance is the relative luminance of WCAG.
 func luminance(t *testing.T, hex string) (l float64) {
 	t.Helper()
 	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {

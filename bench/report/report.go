@@ -13,7 +13,7 @@ import (
 	"example.com/wsecho/load"
 )
 
-// documentOf is the whole page about r.
+// documentOf returns the whole page about r.
 func documentOf(r *result.Report) (*document, error) {
 	f := factsOf(r)
 	plots, err := plotsOf(f)
@@ -32,11 +32,11 @@ func documentOf(r *result.Report) (*document, error) {
 	add := func(id, title string, blocks ...[]block) {
 		d.Sections = append(d.Sections, section{id, title, slices.Concat(blocks...)})
 	}
-	add("result", "Result", f.opening(), f.first(), drawn(mainPlot))
+	add("result", "Result", f.opening(), f.mainBlocks(), drawn(mainPlot))
 	if faults := f.faults(); len(faults) > 0 {
 		add("wrong", "Faults under load", []block{{List: faults}})
 	}
-	add("reading", "How to read the figures", f.reading())
+	add("reading", "How to read the figures", f.howToRead())
 	add("echo", "Echo, closed loop", drawn(costPlot), drawn(ratePlot), f.overview(result.Echo, "cpu_us"), f.kind(result.Echo, f.figureTables))
 	add("open", "Latency by load, open loop", drawn(latencyPlot), f.overview(result.Open, "p99_us"), f.kind(result.Open, f.figureTables))
 	add("churn", "Connection churn", f.overview(result.Churn, "cpu_us_conn"), f.kind(result.Churn, f.figureTables))
@@ -61,7 +61,7 @@ func tabled(of func(*result.Cell) *table) func(*result.Cell) []block {
 	return func(c *result.Cell) []block { return []block{{Table: of(c)}} }
 }
 
-// kind shows the cells of a kind.
+// kind returns the blocks of all cells of a kind.
 func (f *facts) kind(kind string, show func(*result.Cell) []block) (blocks []block) {
 	for _, c := range f.ofKind(kind) {
 		blocks = append(blocks, show(c)...)
@@ -72,7 +72,7 @@ func (f *facts) kind(kind string, show func(*result.Cell) []block) (blocks []blo
 	return blocks
 }
 
-// opening has the five sentences, the run, and warnings.
+// opening returns the five sentences, a description of the run, and warnings.
 func (f *facts) opening() []block {
 	r := f.r
 	s := fmt.Sprintf("%s on %s, %s", number.Plural(f.measured(), "server"), machineOf(r.Machine), number.Plural(r.Rounds, "round"))
@@ -85,17 +85,17 @@ func (f *facts) opening() []block {
 	}
 	var blocks []block
 	if found := f.findings(); len(found) > 0 {
-		blocks = append(blocks, block{Text: "In short:"}, block{List: found})
+		blocks = append(blocks, block{Text: "Summary:"}, block{List: found})
 	}
 	blocks = append(blocks, block{Text: sentence(s)})
 	if r.Interrupted {
 		blocks = append(blocks, block{Warn: "The run was interrupted. These are its figures until then."})
 	}
-	if len(f.cells) > 0 && !f.based() {
+	if len(f.cells) > 0 && !f.hasBase() {
 		blocks = append(blocks, block{Warn: "There are no figures of " + result.Base + ", so there are no ratios."})
 	}
 	if n := len(f.faults()); n > 0 {
-		blocks = append(blocks, block{Warn: number.Plural(n, "fault") + " under load, each listed below. The figures of a server with wrong replies have no meaning."})
+		blocks = append(blocks, block{Warn: number.Plural(n, "fault") + " under load, each listed below. The figures of a server with wrong replies are not valid."})
 	}
 	if r.Rounds < load.FewestRounds {
 		blocks = append(blocks, block{Warn: fmt.Sprintf("%s cannot show a significant difference. That needs %d.", number.Plural(r.Rounds, "round"), load.FewestRounds)})
@@ -121,7 +121,7 @@ func machineOf(m result.Machine) string {
 	return name
 }
 
-// measured is the number of peers with outcomes.
+// measured returns the number of peers with figures.
 func (f *facts) measured() (n int) {
 	for _, p := range f.peers {
 		if f.hasRounds(p.Name) {
@@ -135,8 +135,8 @@ func (f *facts) hasRounds(name string) bool {
 	return slices.ContainsFunc(f.cells, func(c *result.Cell) bool { return len(roundsOf(c.Of(name))) > 0 })
 }
 
-// first is the main table, and correctness.
-func (f *facts) first() []block {
+// mainBlocks returns the main table, the table of correctness, and the peers without figures.
+func (f *facts) mainBlocks() []block {
 	var blocks []block
 	if t := f.mainTable(); t != nil {
 		blocks = append(blocks, block{Table: t})
@@ -146,14 +146,14 @@ func (f *facts) first() []block {
 	if t := f.correctnessTable(); t != nil {
 		blocks = append(blocks, block{Table: t})
 	}
-	if lines := f.absent(); len(lines) > 0 {
+	if lines := f.notMeasured(); len(lines) > 0 {
 		blocks = append(blocks, block{Text: "Not measured:"}, block{List: lines})
 	}
 	return blocks
 }
 
-// absent are the peers without figures, each with the reason.
-func (f *facts) absent() (lines []string) {
+// notMeasured lists the peers without figures, each with the reason.
+func (f *facts) notMeasured() (lines []string) {
 	for _, p := range f.peers {
 		switch {
 		case p.Skipped != "":
@@ -169,30 +169,30 @@ func (f *facts) absent() (lines []string) {
 	return lines
 }
 
-// reading explains the figures.
-func (f *facts) reading() []block {
+// howToRead explains the figures.
+func (f *facts) howToRead() []block {
 	shared := "Client and server share the machine"
 	if n := f.r.Machine.Processors; n > 0 {
 		shared = "Client and server share the " + number.Plural(n, "processor") + " of one machine"
 	}
 	list := []string{
 		shared + ", so a rate depends on the client too. The main figure is server CPU: the user and system time of the server's process per message.",
-		fmt.Sprintf("÷ %s: each round measures every server, and a figure is divided by %s's of the same round. The number is the median of these ratios. The interval in parentheses comes from the bootstrap: it contains the median in 95 %% of random draws from the rounds. %s Below a figure, × marks the same ratio.", result.Base, result.Base, load.RatioLegend),
+		fmt.Sprintf("÷ %s: the figure of a server divided by the figure of %s in the same round. The number is the median of these ratios. The interval in parentheses comes from the bootstrap: 95 %% of the medians of resampled rounds lie in it. %s Below a figure, × marks the same ratio.", result.Base, result.Base, load.RatioLegend),
 		"Any other number is the median of the rounds, with minimum and maximum in parentheses.",
 		"Red, or bold in Markdown, marks a fault: a wrong reply, a failed check, a missing close frame.",
 	}
 	if len(f.ofKind(result.Echo)) > 0 {
-		list = append(list, "In a closed loop, each reply makes room for the next message. A server that stalls receives no messages meanwhile, so a closed loop understates its p99.")
+		list = append(list, "In a closed loop, the client sends the next message only after a reply. A server that stalls receives no messages meanwhile, so its p99 is too low.")
 	}
 	if len(f.ofKind(result.Open)) > 0 {
-		list = append(list, "In an open loop each message has a due time, and its latency counts from there. The load is a share of this server's own maximum, so a faster server receives more messages.")
+		list = append(list, "In an open loop, each message has a due time, and its latency counts from that time. The load is a share of this server's own maximum, so a faster server receives more messages.")
 	}
-	list = append(list, "Not measured: a network (all connections use the loopback), more processors, and handlers that do other work."+f.nothingOf())
+	list = append(list, "Not measured: a network (all connections use the loopback), more processors, and handlers that do other work."+f.missingOptions())
 	return []block{{List: list}}
 }
 
-// nothingOf names the options without a cell.
-func (f *facts) nothingOf() string {
+// missingOptions names the options that no cell measures.
+func (f *facts) missingOptions() string {
 	var none []string
 	for _, one := range []struct {
 		name string
@@ -211,7 +211,7 @@ func (f *facts) nothingOf() string {
 	return " This run did not measure " + strings.Join(none, " and ") + "."
 }
 
-// peerBlocks describe the servers.
+// peerBlocks describes the servers.
 func (f *facts) peerBlocks() []block {
 	if len(f.peers) == 0 {
 		return []block{{Text: "This report contains no servers."}}
@@ -270,8 +270,8 @@ func (f *facts) machine() []block {
 	return blocks
 }
 
-// notes are those of the run and of each outcome. A note of several outcomes appears
-// once.
+// notes returns the notes of the run and of each outcome. A note of several outcomes
+// appears once.
 func (f *facts) notes() (lines []string) {
 	for _, n := range f.r.Notes {
 		lines = append(lines, sentence(n))

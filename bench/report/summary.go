@@ -15,12 +15,12 @@ import (
 const summaryHead = "| | wsecho |"
 
 // summaryPeers are the columns of the table.
-var summaryPeers = []string{own, "embedded", result.Base, "coder", "bun"}
+var summaryPeers = []string{ownPeer, "embedded", result.Base, "coder", "bun"}
 
-// Summary returns page, the text of a README, with its table of the comparison replaced
-// by one of r. The table has five rows: the CPU time of three workloads, the memory of
-// an idle connection, and the broken rules. It is an error if page has no such table,
-// or if r has no figures for it.
+// Summary replaces the table of the comparison in page, the text of a README, with a
+// table of r. The table has five rows: the CPU time of three workloads, the memory of an
+// idle connection, and the broken rules. Summary returns an error if page has no such
+// table, or if r lacks a figure for it.
 func Summary(page []byte, r *result.Report) ([]byte, error) {
 	f := factsOf(r)
 	from := bytes.Index(page, []byte(summaryHead))
@@ -51,7 +51,7 @@ func (f *facts) summary() (string, error) {
 			return "", fmt.Errorf("the results have no figures of %s", name)
 		}
 		version, _, _ := strings.Cut(strings.TrimPrefix(p.Version, "v"), " ")
-		if name == own || name == "embedded" { // the commit is on the page of the comparison
+		if name == ownPeer || name == "embedded" { // the page of the comparison names the commit
 			version = ""
 		}
 		head += " " + strings.TrimSpace(name+" "+version) + " |"

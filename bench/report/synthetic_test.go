@@ -8,7 +8,7 @@ import (
 	"example.com/wsecho/bench/result"
 )
 
-// synthetic is a report of servers that there are not, with all that a report can have.
+// synthetic returns a report of invented servers, with every part that a report can have.
 // The same rounds give the same report.
 func synthetic(rounds int) *result.Report {
 	random := rand.New(rand.NewPCG(1, 2))
@@ -115,9 +115,9 @@ func synthetic(rounds int) *result.Report {
 	drain := cell(result.Cell{ID: "drain", Kind: result.Drain, Title: "SIGTERM with 1000 connections", Connections: 1000, Chosen: true},
 		func(name string, cost float64) map[string]float64 {
 			if name == "melody" {
-				return map[string]float64{"told": 0.9996}
+				return map[string]float64{"received_close": 0.9996}
 			}
-			return map[string]float64{"told": 1 / (1 + float64(int(cost))), "end_s": near(1)}
+			return map[string]float64{"received_close": 1 / (1 + float64(int(cost))), "end_s": near(1)}
 		})
 	drain.Of("wsecho").Said = "1001"
 	for _, p := range r.Peers {

@@ -12,15 +12,15 @@ import (
 	"example.com/wsecho/load"
 )
 
-// mainTable has a row for each peer that was measured in a chosen cell. It is nil if
-// there is none.
+// mainTable returns a table with a row for each peer that was measured in a chosen cell,
+// or nil if there is none.
 func (f *facts) mainTable() *table {
 	p99, idle := f.p99Cell(), f.idleCell()
 	t := &table{Head: []string{"server"}}
 	var captions []string
-	based := f.based()
+	based := f.hasBase()
 	if len(f.costs) > 0 {
-		what := "Server CPU ÷ " + result.Base + "'s, with its interval of 95 %"
+		what := "Server CPU ÷ " + result.Base + ", with the interval of 95 %"
 		if !based {
 			what = "Server CPU, the median with minimum and maximum in parentheses"
 		}
@@ -44,7 +44,7 @@ func (f *facts) mainTable() *table {
 		t.Head = append(t.Head, head)
 	}
 	if based && (p99 != nil || idle != nil) {
-		captions = append(captions, "× marks the ratio of p99 and memory to "+result.Base+"'s.")
+		captions = append(captions, "× marks the ratio of p99 or memory to that of "+result.Base+".")
 	}
 	if len(f.r.Checks) > 0 {
 		t.Head = append(t.Head, "broken rules")
@@ -67,10 +67,10 @@ func (f *facts) mainTable() *table {
 			add(c.cell, f.costCell(c, p.Name))
 		}
 		if p99 != nil {
-			add(p99, f.figureBeside(p99, p.Name, "p99_us", micros))
+			add(p99, f.figureWithRatio(p99, p.Name, "p99_us", micros))
 		}
 		if idle != nil {
-			add(idle, f.figureBeside(idle, p.Name, "idle_kib", number.Digits))
+			add(idle, f.figureWithRatio(idle, p.Name, "idle_kib", number.Digits))
 		}
 		if len(f.r.Checks) > 0 {
 			tally := f.tallyOf(p.Name)
@@ -88,12 +88,12 @@ func (f *facts) mainTable() *table {
 	return t
 }
 
-// correctnessTable has the broken rules of each checked peer, and what it needs on the
-// internet. It is nil if none was checked.
+// correctnessTable returns the broken rules of each checked peer, and the settings and
+// code that it needs on the internet. It returns nil if no peer was checked.
 func (f *facts) correctnessTable() *table {
 	t := &table{
-		Caption: "Broken rules of RFC 6455 and RFC 7692, one per rule, and what a server on the internet needs beside this echo.",
-		Head:    []string{"server", "broken rules, with the section", "needs configuration or code of yours"}, Texts: []int{1, 2},
+		Caption: "The broken rules of RFC 6455 and RFC 7692, each once. The last column lists settings and code that a server on the internet also needs.",
+		Head:    []string{"server", "broken rules, with the section", "needs your configuration or code"}, Texts: []int{1, 2},
 	}
 	for _, p := range f.peers {
 		tally := f.tallyOf(p.Name)
@@ -122,7 +122,7 @@ func (f *facts) correctnessTable() *table {
 	return t
 }
 
-// costCell is what a message costs a peer beside the base.
+// costCell returns the cost of a message as a ratio to the base.
 func (f *facts) costCell(c cost, name string) cell {
 	values := c.cell.Of(name).Values(c.figure)
 	if len(values) == 0 {
@@ -132,12 +132,12 @@ func (f *facts) costCell(c cost, name string) cell {
 	switch r, ok := f.over(c.cell, name, c.figure); {
 	case name == result.Base && slices.Max(values) > 0:
 		return cell{Text: "1", Below: median}
-	case name == result.Base: // less than the kernel counts
+	case name == result.Base: // below the resolution of the kernel's clock
 		return cell{Text: median}
 	case ok:
 		median, interval := r.Text("")
 		return cell{Text: median, Below: interval}
-	case f.based():
+	case f.hasBase():
 		return cell{Text: median, Below: "no ratio"}
 	case len(values) == 1:
 		return cell{Text: median}
@@ -145,8 +145,8 @@ func (f *facts) costCell(c cost, name string) cell {
 	return cell{Text: median, Below: fmt.Sprintf("(%s–%s)", micros(slices.Min(values)), micros(slices.Max(values)))}
 }
 
-// figureBeside is a figure in its own unit, and below it beside the base.
-func (f *facts) figureBeside(c *result.Cell, name, figure string, text func(float64) string) cell {
+// figureWithRatio returns a figure in its own unit, with the ratio to the base below it.
+func (f *facts) figureWithRatio(c *result.Cell, name, figure string, text func(float64) string) cell {
 	values := c.Of(name).Values(figure)
 	if len(values) == 0 {
 		return cell{Text: "–"}
@@ -158,10 +158,10 @@ func (f *facts) figureBeside(c *result.Cell, name, figure string, text func(floa
 	return one
 }
 
-// mostColumns is how many figures a page that shows code has room for.
+// mostColumns is the number of figures for which the page has room.
 const mostColumns = 4
 
-// figureTables are the figures of all peers in a cell.
+// figureTables returns the figures of all peers in a cell.
 func (f *facts) figureTables(c *result.Cell) (blocks []block) {
 	var figures []result.Figure
 	for _, one := range result.Figures {
@@ -177,7 +177,7 @@ func (f *facts) figureTables(c *result.Cell) (blocks []block) {
 		caption += ", with minimum and maximum in parentheses"
 	}
 	if len(roundsOf(c.Of(result.Base))) > 0 {
-		caption += "; × is the ratio to " + result.Base + "'s," + " with its interval of 95 %"
+		caption += "; × is the ratio to " + result.Base + ", with its interval of 95 %"
 	}
 	caption += "."
 	tables := (len(figures) + mostColumns - 1) / mostColumns
@@ -188,7 +188,7 @@ func (f *facts) figureTables(c *result.Cell) (blocks []block) {
 			t.Head = append(t.Head, heading(one))
 		}
 		for _, o := range f.inOrder(c) {
-			row := []cell{{o.Peer + f.fewer(o), "", len(o.Wrong) > 0}}
+			row := []cell{{o.Peer + f.roundsSuffix(o), "", len(o.Wrong) > 0}}
 			for _, one := range some {
 				row = append(row, f.figureCell(c, o, one))
 			}
@@ -216,8 +216,8 @@ func (f *facts) figureCell(c *result.Cell, o *result.Outcome, one result.Figure)
 	return text
 }
 
-// fewer says that a peer was not measured in all rounds.
-func (f *facts) fewer(o *result.Outcome) string {
+// roundsSuffix returns a suffix for the name of a peer with missing rounds or faults.
+func (f *facts) roundsSuffix(o *result.Outcome) string {
 	s := ""
 	if n := len(o.Rounds); n < f.r.Rounds {
 		s = fmt.Sprintf(", %d of %d rounds", n, f.r.Rounds)
@@ -228,8 +228,8 @@ func (f *facts) fewer(o *result.Outcome) string {
 	return s
 }
 
-// overview is the first figure of a kind in each cell that the main table does not have,
-// for the peers that are in all.
+// overview returns a table of one figure in the cells of a kind that the main table does
+// not have. It shows the peers with Full.
 func (f *facts) overview(kind, name string) []block {
 	var cells []*result.Cell
 	for _, c := range f.ofKind(kind) {
@@ -248,8 +248,8 @@ func (f *facts) overview(kind, name string) []block {
 	}
 	what := heading(figure(name))
 	what = strings.ToUpper(what[:1]) + what[1:]
-	t := &table{Caption: what + ": the median of the rounds; × is the ratio to " + result.Base + "'s, with its interval of 95 %.", Head: []string{"workload"}}
-	if !f.based() {
+	t := &table{Caption: what + ": the median of the rounds; × is the ratio to " + result.Base + ", with its interval of 95 %.", Head: []string{"workload"}}
+	if !f.hasBase() {
 		t.Caption = what + ": the median of the rounds."
 	}
 	for _, p := range peers {
@@ -277,18 +277,18 @@ func (f *facts) overview(kind, name string) []block {
 	return []block{{Table: t}}
 }
 
-// deadTable says when each server noticed a dead client.
+// deadTable shows when each server noticed a dead client.
 func (f *facts) deadTable(c *result.Cell) *table {
 	t := &table{Caption: c.Title + ".", Head: []string{"server", "noticed after, s", "end of the connection"}, Texts: []int{2}}
 	for _, o := range f.inOrder(c) {
 		noticed := durationCell(o, figure("notice_s"), o.Values("notice_s"), "not noticed")
-		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, noticed, {Text: said(o)}})
+		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, noticed, {Text: endingOf(o)}})
 	}
-	f.noted(t, c)
+	f.addNoteColumn(t, c)
 	return t
 }
 
-// durationCell is the time of an event, or never if it did not happen.
+// durationCell returns the time of an event, or the text never if it did not happen.
 func durationCell(o *result.Outcome, one result.Figure, values []float64, never string) cell {
 	text := spread(one, values)
 	switch n := len(o.Rounds); {
@@ -302,8 +302,9 @@ func durationCell(o *result.Outcome, one result.Figure, values []float64, never 
 	return cell{Text: text}
 }
 
-// noted adds a column of what there is to know about each outcome of c, if there is.
-func (f *facts) noted(t *table, c *result.Cell) {
+// addNoteColumn adds a column with the faults and notes of each outcome of c, if there
+// are any.
+func (f *facts) addNoteColumn(t *table, c *result.Cell) {
 	outcomes := f.inOrder(c)
 	if !slices.ContainsFunc(outcomes, func(o *result.Outcome) bool { return len(o.Notes)+len(o.Wrong) > 0 }) {
 		return
@@ -315,30 +316,30 @@ func (f *facts) noted(t *table, c *result.Cell) {
 	}
 }
 
-// drainTable says how the connections of a server end after SIGTERM.
+// drainTable shows how the connections of a server end after SIGTERM.
 func (f *facts) drainTable(c *result.Cell) *table {
 	t := &table{Caption: c.Title + ".", Head: []string{"server", "clients that received a close frame", "end of the connections", "process ended after, s"}, Texts: []int{2}}
 	for _, o := range f.inOrder(c) {
 		received := cell{Text: "no result"}
-		if values := o.Values("told"); len(values) > 0 {
-			received = cell{Text: spread(figure("told"), values), Wrong: slices.Min(values) < 1}
+		if values := o.Values("received_close"); len(values) > 0 {
+			received = cell{Text: spread(figure("received_close"), values), Wrong: slices.Min(values) < 1}
 		}
-		// No process ends in no time: it had not when it was no longer waited for.
+		// 0 means that the process did not end within the bound.
 		ended := slices.DeleteFunc(o.Values("end_s"), func(v float64) bool { return v <= 0 })
-		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, received, {Text: said(o)}, durationCell(o, figure("end_s"), ended, "not ended")})
+		t.Rows = append(t.Rows, []cell{{Text: o.Peer}, received, {Text: endingOf(o)}, durationCell(o, figure("end_s"), ended, "not ended")})
 	}
-	f.noted(t, c)
+	f.addNoteColumn(t, c)
 	return t
 }
 
-func said(o *result.Outcome) string {
+func endingOf(o *result.Outcome) string {
 	if clean(o.Said) == "" {
 		return "–"
 	}
 	return o.Said
 }
 
-// checkTables show which checks each peer passes.
+// checkTables shows which checks each peer passes.
 func (f *facts) checkTables() (blocks []block) {
 	type check struct{ name, title, section string }
 	var checks []check
@@ -361,7 +362,7 @@ func (f *facts) checkTables() (blocks []block) {
 	const most = 7
 	tables := (len(checked) + most - 1) / most
 	each := (len(checked) + tables - 1) / tables
-	caption := "✓ right, ✗ wrong, ? no result, – not checked. Checks without a section test what no RFC demands."
+	caption := "✓ correct, ✗ wrong, ? no result, – not checked. No RFC demands the checks without a section."
 	for some := range slices.Chunk(checked, each) {
 		t := &table{Caption: caption, Head: append([]string{"the client sends", "section"}, some...), Texts: []int{1}}
 		for _, k := range checks {
@@ -382,14 +383,14 @@ func (f *facts) checkTables() (blocks []block) {
 			t.Rows = append(t.Rows, row)
 		}
 		blocks = append(blocks, block{Table: t})
-		caption = "The same checks of other servers."
+		caption = "The same checks for other servers."
 	}
-	return append(blocks, f.wrongChecks()...)
+	return append(blocks, f.failedChecks()...)
 }
 
-// wrongChecks lists the wrong results.
-func (f *facts) wrongChecks() []block {
-	t := &table{Caption: "The wrong results.", Head: []string{"server", "the client sends", "expected", "got"}, Texts: []int{1, 2, 3}}
+// failedChecks lists the failed checks.
+func (f *facts) failedChecks() []block {
+	t := &table{Caption: "The failed checks.", Head: []string{"server", "the client sends", "expected", "got"}, Texts: []int{1, 2, 3}}
 	for _, p := range f.peers {
 		for _, c := range f.r.Checks {
 			switch {
@@ -407,7 +408,7 @@ func (f *facts) wrongChecks() []block {
 	return []block{{Table: t}}
 }
 
-// faults is a line for each thing that came back wrong under load.
+// faults returns a line for each fault under load.
 func (f *facts) faults() (lines []string) {
 	for _, p := range f.peers {
 		for _, c := range f.cells {

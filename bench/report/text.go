@@ -12,7 +12,7 @@ import (
 // Text writes the first section of the page, the faults and the notes, for a terminal.
 func Text(w io.Writer, r *result.Report) error {
 	f := factsOf(r)
-	d := &document{Sections: []section{{Blocks: append(f.opening(), f.first()...)}}}
+	d := &document{Sections: []section{{Blocks: append(f.opening(), f.mainBlocks()...)}}}
 	if faults := f.faults(); len(faults) > 0 {
 		d.Sections[0].Blocks = append(d.Sections[0].Blocks, block{Text: "Faults under load:"}, block{List: faults})
 	}
@@ -44,8 +44,8 @@ func Text(w io.Writer, r *result.Report) error {
 	return err
 }
 
-// text writes t in columns. Heads stand in lines of their own, each with a letter,
-// since they are longer than what is below them.
+// text writes t in columns. Heads are longer than the values below them, so each head has
+// a line of its own, and a letter marks its column.
 func (t *table) text(b *strings.Builder) {
 	if t.Caption != "" {
 		fmt.Fprintf(b, "%s\n\n", t.Caption)

@@ -1,5 +1,5 @@
 // Package result contains the results of a comparison of servers, and stores them in a
-// file of JSON. Package grid writes it, package report reads it.
+// JSON file. Package grid writes the file, and package report reads it.
 package result
 
 import (
@@ -13,18 +13,18 @@ import (
 	"example.com/wsecho/load"
 )
 
-// Version is that of the format. A file with another one is not read.
-const Version = 2
+// Version is the version of the file format. Read refuses a file of another version.
+const Version = 3
 
 // A Report is one run of the comparison.
 type Report struct {
 	Version     int           `json:"version"`
 	Began       time.Time     `json:"began"`
 	Took        time.Duration `json:"took_ns"`
-	Command     string        `json:"command"` // that makes it again
+	Command     string        `json:"command"` // the command that repeats the run
 	Commit      string        `json:"commit"`  // of this repository; "" if not known
 	Machine     Machine       `json:"machine"`
-	Rounds      int           `json:"rounds"`      // that were asked for
+	Rounds      int           `json:"rounds"`      // the requested number
 	Measured    time.Duration `json:"measured_ns"` // by each measurement
 	Interrupted bool          `json:"interrupted"` // by a signal
 	Peers       []Peer        `json:"peers"`       // in the order of the tables
@@ -33,9 +33,9 @@ type Report struct {
 	Notes       []string      `json:"notes"`       // sentences on what limits the figures
 }
 
-// A Machine is where it ran.
+// A Machine describes the machine of the run.
 type Machine struct {
-	Processor  string `json:"processor"` // its model
+	Processor  string `json:"processor"` // the model
 	Processors int    `json:"processors"`
 	Memory     int64  `json:"memory_bytes"`
 	Kernel     string `json:"kernel"`
@@ -43,19 +43,19 @@ type Machine struct {
 	Go         string `json:"go"`
 }
 
-// Base is the peer that the others are divided by.
+// Base is the name of the peer that the ratios compare with.
 const Base = "gorilla"
 
-// A Peer is a server that was to be compared.
+// A Peer is a server of the comparison.
 type Peer struct {
 	Name     string   `json:"name"`  // short, without spaces: "gws"
 	Title    string   `json:"title"` // "lxzan/gws"
 	Version  string   `json:"version"`
 	Language string   `json:"language"` // "Go"
 	Note     string   `json:"note,omitempty"`
-	Needs    []string `json:"needs,omitempty"`   // settings and code that a server on the internet needs beside the echo
-	Batches  bool     `json:"batches,omitempty"` // it sends the replies to several messages in one write
-	Full     bool     `json:"full"`              // measured in all cells, not in the chosen ones alone
+	Needs    []string `json:"needs,omitempty"`   // settings and code that a server on the internet needs besides the echo
+	Batches  bool     `json:"batches,omitempty"` // one write contains the replies to several messages
+	Full     bool     `json:"full"`              // measured in all cells, not only in the chosen ones
 	Skipped  string   `json:"skipped,omitempty"` // why it was not measured; "" if it was
 }
 
@@ -65,7 +65,7 @@ const (
 	Open  = "open"  // open loop, at a share of the server's own maximum
 	Churn = "churn" // connect, one message, close
 	Idle  = "idle"  // connections without messages
-	Dead  = "dead"  // a peer that no longer answers
+	Dead  = "dead"  // a client that no longer answers
 	Drain = "drain" // SIGTERM
 )
 
@@ -79,18 +79,18 @@ type Cell struct {
 	Connections int           `json:"connections"`
 	Compression bool          `json:"compression,omitempty"`
 	TLS         bool          `json:"tls,omitempty"`
-	Share       float64       `json:"share,omitempty"`        // of the server's maximum, with Open
+	Share       float64       `json:"share,omitempty"`        // with Open: the share of the server's maximum rate
 	Heartbeat   time.Duration `json:"heartbeat_ns,omitempty"` // interval of pings; 0: off
 	Chosen      bool          `json:"chosen"`                 // measured for all peers
-	Outcomes    []*Outcome    `json:"outcomes"`               // of the peers that were measured
+	Outcomes    []*Outcome    `json:"outcomes"`               // of the measured peers
 }
 
 // An Outcome is the result of a peer in a cell.
 type Outcome struct {
 	Peer   string               `json:"peer"`
-	Rounds []map[string]float64 `json:"rounds"`          // by figure; a figure that could not be read is absent
-	Wrong  []string             `json:"wrong,omitempty"` // sentences: what did not come back as it was sent, …
-	Said   string               `json:"said,omitempty"`  // with Dead and Drain: what the server said in the end
+	Rounds []map[string]float64 `json:"rounds"`          // by figure; an unreadable figure is absent
+	Wrong  []string             `json:"wrong,omitempty"` // sentences: replies that differ from the message, …
+	Said   string               `json:"said,omitempty"`  // with Dead and Drain: how the connections ended
 	Notes  []string             `json:"notes,omitempty"` // the client was the bottleneck, …
 }
 
@@ -99,10 +99,10 @@ type Figure struct {
 	Name  string // in JSON
 	Title string
 	Unit  string
-	More  bool // is better
+	More  bool // more is better
 }
 
-// Figures are all, in the order of the tables.
+// Figures contains all figures, in the order of the tables.
 var Figures = []Figure{
 	{"cpu_us", "server CPU", "µs/message", false},
 	{"rate", "rate", "messages/s", true},
@@ -116,26 +116,26 @@ var Figures = []Figure{
 	{"syscalls", "system calls", "per message", false},
 	{"client_us", "the client's CPU", "µs/message", false},
 	{"client_share", "the client's share of all processors", "", false},
-	{"late_share", "share of messages that left late", "", false},      // with Open
-	{"cpu_us_conn", "server CPU", "µs/connection", false},              // with Churn
-	{"connects", "connections", "per second", true},                    // with Churn
-	{"idle_kib", "resident memory", "KiB/connection", false},           // with Idle
-	{"idle_cpu_ms", "server CPU of all", "ms/s", false},                // with Idle
-	{"pings", "pings", "per second", true},                             // with Idle
-	{"alive", "share of connections alive at the end", "", true},       // with Idle
-	{"notice_s", "time until noticed", "s", false},                     // with Dead; absent: never
-	{"told", "share of clients that received a close frame", "", true}, // with Drain
-	{"end_s", "time until the process ended", "s", false},              // with Drain
+	{"late_share", "share of messages that left late", "", false},                // with Open
+	{"cpu_us_conn", "server CPU", "µs/connection", false},                        // with Churn
+	{"connects", "connections", "per second", true},                              // with Churn
+	{"idle_kib", "resident memory", "KiB/connection", false},                     // with Idle
+	{"idle_cpu_ms", "server CPU of all", "ms/s", false},                          // with Idle
+	{"pings", "pings", "per second", true},                                       // with Idle
+	{"alive", "share of connections alive at the end", "", true},                 // with Idle
+	{"notice_s", "time until noticed", "s", false},                               // with Dead; absent: never
+	{"received_close", "share of clients that received a close frame", "", true}, // with Drain
+	{"end_s", "time until the process ended", "s", false},                        // with Drain
 }
 
-// A Check says whether a peer does one thing right.
+// A Check is the result of one correctness check of a peer.
 type Check struct {
 	Peer  string `json:"peer"`
 	Name  string `json:"name"`  // "invalid-utf8"
 	Title string `json:"title"` // "text that is not UTF-8"
 
-	// Rule is what the check is about: "UTF-8". A rule has several checks. Section is
-	// the section of the RFC that demands it, or empty if no RFC does.
+	// Rule is the rule that the check tests: "UTF-8". A rule has several checks. Section
+	// is the section of the RFC that demands it, or empty if no RFC does.
 	Rule    string `json:"rule"`
 	Section string `json:"section,omitempty"`
 
@@ -155,7 +155,7 @@ func (c *Cell) Of(peer string) *Outcome {
 	return nil
 }
 
-// Values are those of a figure in the rounds that have it. It is safe on nil.
+// Values returns the values of a figure in the rounds that have it. A nil o has none.
 func (o *Outcome) Values(figure string) (values []float64) {
 	if o == nil {
 		return nil
@@ -168,7 +168,7 @@ func (o *Outcome) Values(figure string) (values []float64) {
 	return values
 }
 
-// Over divides a figure by the base's in the rounds that both have.
+// Over divides a figure of o by the figure of base, in the rounds that have both.
 func (o *Outcome) Over(base *Outcome, figure string) (load.Ratio, bool) {
 	if o == nil || base == nil {
 		return load.Ratio{}, false
@@ -191,7 +191,7 @@ func (r *Report) Write(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// Read reads what Write has written.
+// Read reads a report that Write has written.
 func Read(from io.Reader) (*Report, error) {
 	var r Report
 	in := json.NewDecoder(from)
@@ -204,19 +204,19 @@ func Read(from io.Reader) (*Report, error) {
 		return nil, fmt.Errorf("this is not a report of the comparison: %w", err)
 	}
 	if _, err := in.Token(); err != io.EOF {
-		return nil, errors.New("this is not a report of the comparison: something comes after it")
+		return nil, errors.New("this is not a report of the comparison: data follows it")
 	}
 	if r.Version != Version {
 		return nil, fmt.Errorf("the report is of version %d, and this program reads %d", r.Version, Version)
 	}
-	if err := r.whole(); err != nil {
+	if err := r.checkComplete(); err != nil {
 		return nil, fmt.Errorf("this is not a report of the comparison: %w", err)
 	}
 	return &r, nil
 }
 
-// whole returns an error if something is missing that every report needs.
-func (r *Report) whole() error {
+// checkComplete returns an error if a required name is missing.
+func (r *Report) checkComplete() error {
 	for i, p := range r.Peers {
 		if p.Name == "" {
 			return fmt.Errorf("peer %d has no name", i+1)
@@ -235,7 +235,7 @@ func (r *Report) whole() error {
 	return nil
 }
 
-// Peer returns the peer of a name, or nil.
+// Peer returns the peer with this name, or nil.
 func (r *Report) Peer(name string) *Peer {
 	i := slices.IndexFunc(r.Peers, func(p Peer) bool { return p.Name == name })
 	if i < 0 {

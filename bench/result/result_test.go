@@ -22,13 +22,13 @@ func TestRead(t *testing.T) {
 	for in, want := range map[string]string{
 		``:                             "it is empty",
 		`{`:                            "its end is missing",
-		`{"version":2} {"version":1}`:  "something comes after it",
+		`{"version":3} {"version":1}`:  "data follows it",
 		`no`:                           "not a report",
 		`{}`:                           "version 0",
-		`{"version":2,"peers":[{}]}`:   "peer 1 has no name",
-		`{"version":2,"cells":[null]}`: "cell 1 is null",
-		`{"version":2,"cells":[{"id":"x","outcomes":[null]}]}`: "outcome 1 of cell 1 (x) names no peer",
-		`{"version":2,"cells":[{"id":"x","outcomes":[{}]}]}`:   "outcome 1 of cell 1 (x) names no peer",
+		`{"version":3,"peers":[{}]}`:   "peer 1 has no name",
+		`{"version":3,"cells":[null]}`: "cell 1 is null",
+		`{"version":3,"cells":[{"id":"x","outcomes":[null]}]}`: "outcome 1 of cell 1 (x) names no peer",
+		`{"version":3,"cells":[{"id":"x","outcomes":[{}]}]}`:   "outcome 1 of cell 1 (x) names no peer",
 	} {
 		if _, err := Read(strings.NewReader(in)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", in, err, want)
