@@ -117,8 +117,8 @@ func each(t *testing.T, test func(*testing.T, peers.Peer)) {
 		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
 			if err := p.Missing(); err != nil {
-				if os.Getenv("WSECHO_BENCH_ALL") != "" && !p.IsNbio() {
-					t.Fatalf("WSECHO_BENCH_ALL is set, and yet this cannot be tested: %v", err)
+				if os.Getenv("WSECHO_TEST_PEERS") != "" && !p.IsNbio() {
+					t.Fatalf("WSECHO_TEST_PEERS is set, and yet this cannot be tested: %v", err)
 				}
 				t.Skipf("NOT TESTED HERE: %v", err)
 			}

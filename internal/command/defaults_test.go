@@ -62,7 +62,7 @@ func TestDocumentedDefaults(t *testing.T) {
 	}{
 		{"README.md", regexp.MustCompile("(?m)^\\| `(?P<flag>--[\\w-]+)` \\| `?(?P<text>[^|`]+?)`? \\|"), 10},
 		{"docs/liveness.md", regexp.MustCompile("(?m)^\\| `(?P<flag>--[\\w-]+)` \\| [^|]+ \\| (?P<text>[^|]+) \\|$"), 3},
-		{"docs/limits.md", regexp.MustCompile("(?m)^\\|[^|]+\\| (?P<text>[^|]+) \\| `(?P<flag>--[\\w-]+)`"), 11},
+		{"docs/limits.md", regexp.MustCompile("(?m)^\\|[^|]+\\| (?P<text>[^|]+) \\| `(?P<flag>--[\\w-]+)`"), 12},
 	} {
 		found := table.row.FindAllStringSubmatch(document(t, table.file), -1)
 		for _, m := range found {
@@ -88,6 +88,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		{"docs/limits.md", "`--max-age`, `--idle-timeout` and `--max-conns-per-ip` are (.*?) by default", "--max-age"},
 		{"docs/limits.md", "`--max-age`, `--idle-timeout` and `--max-conns-per-ip` are (.*?) by default", "--idle-timeout"},
 		{"docs/limits.md", "`--max-age`, `--idle-timeout` and `--max-conns-per-ip` are (.*?) by default", "--max-conns-per-ip"},
+		{"docs/limits.md", "IPv6 prefix of `--ipv6-prefix` bits, (\\d+) by default", "--ipv6-prefix"},
 		{"docs/limits.md", "Compression is (.*?) by default", "--compression"},
 		{"docs/coming-from-gorilla.md", `\| .Compression. \| (.*?) by default in both`, "--compression"},
 	} {
@@ -105,7 +106,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		}
 	}
 	// Every other sentence with a default must be in the list above.
-	known := map[string]int{"SECURITY.md": 1, "docs/check-and-bench.md": 1, "docs/coming-from-gorilla.md": 2, "docs/limits.md": 2, "README.md": 0, "docs/liveness.md": 0}
+	known := map[string]int{"SECURITY.md": 1, "docs/check-and-bench.md": 1, "docs/coming-from-gorilla.md": 2, "docs/limits.md": 3, "README.md": 0, "docs/liveness.md": 0}
 	for file, want := range known {
 		if got := strings.Count(strings.Join(strings.Fields(document(t, file)), " "), "by default"); got != want {
 			t.Errorf("%s has %d sentences with a default, want %d; add a new one to this test", file, got, want)
