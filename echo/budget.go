@@ -18,16 +18,16 @@ import (
 // A Budget bounds the memory that the messages of many connections use together.
 // A nil Budget has no bound. Its methods may be called concurrently.
 //
-// A message of at most 16 KiB needs no budget. If the header of a longer one announces
-// its length, the message acquires all its memory when its first 16 KiB have been read,
-// and waits for it if need be. The server does not read from its connection meanwhile
-// (TCP backpressure). A message of unknown length, in fragments or compressed, acquires
-// memory as it grows. It does not wait: if there is none, it is refused. So no message
-// waits while it holds memory, and there is no deadlock.
+// A message of at most 16 KiB needs no budget. If the header of a longer one announces its
+// length, the message acquires all its memory after its first 16 KiB. It waits if there is
+// not enough. Meanwhile the server does not read from its connection (TCP backpressure). A
+// message of unknown length, in fragments or compressed, acquires memory as it grows. It
+// does not wait: if there is none, it is refused. So no message waits while it holds
+// memory, and there is no deadlock.
 //
 // Messages that wait are served in order of arrival. A large message therefore never
-// starves. The messages behind it wait until there is enough memory for it, even if
-// there is enough for them, and messages that grow are refused meanwhile.
+// starves. The messages behind it wait until there is enough memory for it, even if there
+// is enough for them. Meanwhile messages that grow are refused.
 type Budget struct {
 	longest int64
 	wait    time.Duration
@@ -47,9 +47,9 @@ var unbounded = &Budget{longest: maxLongest}
 
 // NewBudget returns a budget of limit bytes, at least one.
 //
-// A message of more than longest bytes is refused at once, so longest should be the
-// read limit of the connections. If longest is larger than limit, it is limit. If it
-// is not positive, it is two thirds of limit, at most 1 GiB.
+// A message of more than longest bytes is refused at once. So longest should be the read
+// limit of the connections. If longest is larger than limit, it is limit. If it is not
+// positive, it is two thirds of limit, at most 1 GiB.
 //
 // A message waits for memory for at most wait. If wait is not positive, a message does
 // not wait.
@@ -85,7 +85,7 @@ func (b *Budget) Peak() int64 {
 }
 
 // acquire acquires n bytes. It waits for them until the memory wait is over or ctx is
-// done; in the latter case it returns ctx's error.
+// done. If ctx is done, it returns ctx's error.
 func (b *Budget) acquire(ctx context.Context, n int64) error {
 	err := b.tryAcquire(n)
 	if err == nil || b.wait <= 0 {

@@ -54,8 +54,8 @@ func Serve(ctx context.Context, c Conn) error { return new(Echo).Serve(ctx, c) }
 // NoMemory. The caller should then close c with code 1013, as package server does.
 //
 // Serve passes ctx to c's methods, and ctx ends a wait for memory. If c is a
-// [*websocket.Conn], a ctx that can be cancelled makes each call slower, and its end
-// closes the connection without a close frame.
+// [*websocket.Conn], a ctx that can be cancelled makes each call slower. Its end closes
+// the connection without a close frame.
 func (e *Echo) Serve(ctx context.Context, c Conn) error {
 	m := messages.Get().(*message) // a server may call Serve for each message
 	m.budget = cmp.Or(e.Budget, unbounded)

@@ -73,9 +73,9 @@ func (m *message) grow(ctx context.Context, r io.Reader) error {
 	return nil
 }
 
-// acquire makes the message have need bytes of the budget. It waits only if they are all
-// that the message will need and it has none yet, so no message waits while it holds
-// memory that another one waits for.
+// acquire acquires bytes until the message has need bytes of the budget. It waits only if
+// need is the final number and the message has none yet. So no message waits while it
+// holds memory that another one waits for.
 func (m *message) acquire(ctx context.Context, need int64, all bool) error {
 	if need <= m.acquired {
 		return nil
@@ -100,7 +100,7 @@ func (m *message) shrink(n int64) {
 	}
 }
 
-// release gives all memory of the message back.
+// release releases all memory of the message.
 func (m *message) release() {
 	if m.buffer != nil {
 		m.budget.recycle(m.buffer) // before its bytes are released: a waiter may use it

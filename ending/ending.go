@@ -1,4 +1,4 @@
-// Package ending classifies how a WebSocket ended: a closed set of kinds, and one
+// Package ending classifies how a WebSocket ended. It has a closed set of kinds, and one
 // function from the error of a read to a kind.
 //
 //	_, _, err := conn.Read(ctx)
@@ -8,14 +8,14 @@
 //		return nil
 //	}
 //
-// Only the error of a read knows how a connection ended. The error of a write or a
-// ping says that something failed, and not why. It is never a close error, and a
-// write to a peer that is long gone succeeds.
+// Only the error of a read contains how a connection ended. The error of a write or a ping
+// does not contain the reason. It is never a close error. A write to a peer that has
+// disconnected may succeed.
 //
-// github.com/coder/websocket alone cannot tell a truncated message from a whole one.
-// A client should dial through [RoundTripper]; package server does the same on the
-// server's side. Without that, [Of] is right about each error that it gets, but some
-// endings never show up as an error.
+// github.com/coder/websocket cannot distinguish a truncated message from a whole one. A
+// client should dial through [RoundTripper]; package server does the same on the server's
+// side. Without that, [Of] is right about each error that it gets, but some endings cause
+// no error.
 //
 // The package does not read, write or close anything.
 package ending
@@ -46,12 +46,12 @@ const (
 	Reset     // the peer's system answered with RST, or a write met a closed socket
 	Lost      // network partition: the kernel gave up (keepalive, retransmission), or no route is left
 	Truncated // TLS ended inside a record, which may be an attack (truncation)
-	BadTLS    // a TLS record was forged or damaged, or the peer's alert says so
+	BadTLS    // a TLS record was forged or damaged, or the peer sent an alert about one
 
 	// This side ended the connection because of what the peer did or did not do.
 
 	NoPong       // nothing was received within the heartbeat's bound
-	WriteStalled // the kernel took no byte for the write timeout
+	WriteStalled // the kernel accepted no byte for the write timeout
 	Protocol     // a violation of RFC 6455 or 7692; 1002, and 1007 for compressed data that is wrong
 	InvalidUTF8  // a text or a close reason that is not UTF-8; 1007
 	TooBig       // a message over the read limit; 1009
@@ -69,14 +69,14 @@ const (
 	Idle     // no message for the idle timeout; 1001
 	Closed   // a context ended, or Close or CloseNow was called
 
-	// Unknown is an error that this package does not know.
+	// Unknown is an error that this package cannot classify.
 	Unknown
 
 	numKinds
 )
 
-// kinds holds the name of each kind, the close code that this side sends for it (0:
-// none) and the side that began.
+// kinds contains the name of each kind, the close code that this side sends for it and the
+// side that began. Code 0 means none.
 var kinds = [numKinds]struct {
 	name string
 	code websocket.StatusCode
@@ -120,7 +120,7 @@ func (k Kind) String() string {
 
 // Code returns the close code that this side sends when it ends a connection
 // for reason k (RFC 6455, section 7.4.1). It is 0 if the peer began or nothing can be
-// sent any more.
+// sent.
 func (k Kind) Code() websocket.StatusCode {
 	if k >= numKinds {
 		return 0
@@ -137,7 +137,7 @@ func (k Kind) By() Side {
 }
 
 // Abnormal reports whether the peer was gone without a close frame, whatever the
-// cause. It is wider than gorilla's 1006, which is kind Abnormal alone.
+// cause. It is wider than gorilla's 1006, which is only kind Abnormal.
 func (k Kind) Abnormal() bool {
 	switch k {
 	case Abnormal, Reset, Lost, Truncated, BadTLS, NoPong, WriteStalled:
@@ -146,8 +146,8 @@ func (k Kind) Abnormal() bool {
 	return false
 }
 
-// Gone reports whether k is one of the two kinds for which gorilla/websocket's
-// IsCloseError(err, 1001, 1006) is true; see the function [Gone].
+// Gone reports whether gorilla/websocket's IsCloseError(err, 1001, 1006) is true for kind
+// k. It is for two kinds; see the function [Gone].
 func (k Kind) Gone() bool { return k == GoingAway || k == Abnormal }
 
 // Kinds returns every kind that an ended connection can have, in order.
@@ -186,9 +186,9 @@ func (s Side) String() string {
 // has not ended.
 type Ending struct {
 	Kind Kind
-	// Code is the close code that began the ending: the peer's if it sent a close
-	// frame (1005 if that had no code), else the code that this side sends for the
-	// kind. 0 means that neither side sends one.
+	// Code is the close code that began the ending. If the peer sent a close frame, it is
+	// the peer's code, or 1005 if the frame had none. Otherwise it is the code that this
+	// side sends for the kind. 0 means that neither side sends one.
 	Code websocket.StatusCode
 	// Reason is the text beside Code, at most 123 bytes. A peer may send any text:
 	// quote it.
@@ -199,7 +199,7 @@ type Ending struct {
 	Cause error
 }
 
-// An Error is an error that knows its ending. Reads of package server's connections
+// An Error is an error that describes an ending. Reads of package server's connections
 // return one. [Of] finds it in any chain of wrapped errors.
 type Error struct {
 	Kind   Kind
@@ -238,9 +238,9 @@ func (e *Error) Ending() Ending {
 }
 
 // A Choice is the error by which a handler of package server chooses how its own
-// connection ends. The kind must be one that this side begins. An [*Error] alone chooses
-// nothing, because it may be about another connection: a proxy returns the error of its
-// upstream.
+// connection ends. The kind must be one that this side begins. An [*Error] without a
+// Choice chooses nothing, because it may be about another connection. A proxy, for
+// example, returns the error of its upstream.
 type Choice struct{ Err Error }
 
 // Error returns the text of Err.

@@ -13,19 +13,18 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Of returns the ending that the error of a read stands for. The read may be Read or
-// Reader of a [websocket.Conn] of either side, or a Read of the io.Reader that they
+// Of returns the ending that the error of a read means. The read may be Read or Reader of
+// a [websocket.Conn] of either side. It may also be a Read of the io.Reader that they
 // return. A nil error is the zero Ending.
 //
-// Do not pass the error of a write or a ping: it does not know the ending. Of does
-// not know what this side has done either. If this side has called Close and the peer
-// has answered, the read says "received close frame" with this side's own code. So
-// check the own state first.
+// Do not pass the error of a write or a ping, which does not contain the ending. Of cannot
+// see the actions of this side either. After a Close of this side, the read returns
+// "received close frame" with this side's own code. So check the own state first.
 func Of(readErr error) Ending {
 	if readErr == nil {
 		return Ending{}
 	}
-	// An *Error knows its kind, and it may wrap any other error: so it comes first.
+	// An *Error has its kind. It may wrap any other error, so it is checked first.
 	var known *Error
 	if errors.As(readErr, &known) {
 		return known.Ending()
@@ -64,7 +63,7 @@ func kindOf(err error) Kind {
 		return Closed
 	case IsReset(err), isAny(err, syscall.EPIPE):
 		return Reset
-	// The kernel's ETIMEDOUT comes before this side's deadlines, because its Timeout
+	// The kernel's ETIMEDOUT is checked before this side's deadlines, because its Timeout
 	// returns true as well.
 	case isAny(err, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ENETDOWN,
 		wsaETIMEDOUT, wsaEHOSTUNREACH, wsaENETUNREACH, wsaENETDOWN, wsaENETRESET, wsaEHOSTDOWN):
@@ -81,9 +80,9 @@ func kindOf(err error) Kind {
 	return Unknown
 }
 
-// The errors of Windows Sockets. On Windows, ECONNRESET and the like of package syscall
-// are invented values, which no call returns. Other systems have no errors of these
-// numbers.
+// The errors of Windows Sockets. On Windows, the values of ECONNRESET and others in
+// package syscall are invented, and no call returns them. Other systems have no errors of
+// these numbers.
 const (
 	wsaENETDOWN     = syscall.Errno(10050)
 	wsaENETUNREACH  = syscall.Errno(10051)
@@ -95,8 +94,8 @@ const (
 	wsaEHOSTUNREACH = syscall.Errno(10065)
 )
 
-// IsReset reports whether err, an error of a read or a write, says that the connection
-// was reset or aborted (ECONNRESET, ECONNABORTED, and those of Windows). EPIPE does not
+// IsReset reports whether err, an error of a read or a write, is a reset or abort of the
+// connection. These are ECONNRESET, ECONNABORTED, and those of Windows. EPIPE does not
 // count: it also follows a shutdown by this side.
 func IsReset(err error) bool {
 	return isAny(err, syscall.ECONNRESET, syscall.ECONNABORTED, wsaECONNRESET, wsaECONNABORTED)
@@ -106,9 +105,9 @@ func isAny(err error, errnos ...syscall.Errno) bool {
 	return slices.ContainsFunc(errnos, func(e syscall.Errno) bool { return errors.Is(err, e) })
 }
 
-// isTLS reports whether err comes from crypto/tls. Most of its errors about a record or
-// an alert have no exported type, but all begin with the package's name. It returns
-// errors of the network unchanged.
+// isTLS reports whether err is an error of crypto/tls. Most of its errors about records or
+// alerts have no exported type. But all begin with the package's name. It returns errors
+// of the network unchanged.
 func isTLS(err error) bool {
 	for ; err != nil; err = errors.Unwrap(err) {
 		if strings.HasPrefix(err.Error(), "tls: ") {

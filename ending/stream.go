@@ -7,11 +7,10 @@ import (
 )
 
 // Stream translates the error of a Read of the byte stream under a WebSocket.
-// coder/websocket takes an io.EOF inside a message for the end of the message, so a
-// wrapper of the net.Conn must hide it. An io.EOF becomes an [*Error] of kind
-// Abnormal. An io.ErrUnexpectedEOF, which only crypto/tls returns here, becomes one of
-// kind Truncated. Neither wraps the original error. Stream returns any other error,
-// and nil, unchanged.
+// coder/websocket treats an io.EOF inside a message as the end of the message. So a
+// wrapper of the net.Conn must hide it. An io.EOF becomes an [*Error] of kind Abnormal. An
+// io.ErrUnexpectedEOF, which only crypto/tls returns here, becomes one of kind Truncated.
+// Neither wraps the original error. Stream returns any other error, and nil, unchanged.
 func Stream(err error) error {
 	switch {
 	case err == nil:
@@ -24,8 +23,8 @@ func Stream(err error) error {
 	return err
 }
 
-// A RoundTripper lets a client's WebSockets see how they ended: a truncated message is
-// an error and never a whole message.
+// A RoundTripper wraps the connections of a client's WebSockets with [Stream]. So a
+// truncated message is an error and never a whole message.
 //
 //	client := &http.Client{Transport: ending.RoundTripper{}}
 //	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client})

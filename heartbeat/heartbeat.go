@@ -9,15 +9,14 @@
 //	err = m.Run(ctx, conn) // a *Verdict: the peer is dead
 //
 // A [Monitor] sends pings (RFC 6455, section 5.5.2) and evaluates the answers.
-// Any received frame is a sign of life, not only the matching pong. A peer may
-// answer only the newest of several pings (section 5.5.3), and some peers answer
-// with a payload of their own. A ping that has not left is no miss, and neither is
-// a pong that no Read was waiting for. The transport under the connection knows
-// both; see [TransportState].
+// Any received frame is a sign of life, not only the matching pong. A peer may answer only
+// the newest of several pings (section 5.5.3). Some peers answer with a different payload.
+// It is no miss if the ping was not sent, or if no Read was waiting for the pong. The
+// transport under the connection reports both: see [TransportState].
 //
-// The package does not read, write data or close anything. It returns a verdict,
-// and the owner of the connection acts on it. The reader of a connection knows how
-// it ended and a ping does not, so an ended connection is no verdict.
+// The package does not read, write data or close anything. It returns a verdict, and the
+// owner of the connection acts on it. The end of the connection is no verdict, because
+// only the error of a Read has the reason.
 package heartbeat
 
 import (
@@ -70,22 +69,22 @@ type Options struct {
 	MaxMissed int
 
 	// TransportState is the state of the transport under the connection.
-	// [Monitor.Use] can set it later. Nil means that it is not known. Then each
-	// ping without a sign of life is a miss, OnPing, OnPong and Received report
-	// the signs of life, and the caller must have a Read waiting at all times.
+	// [Monitor.Use] can set it later. Nil means that it is not known. Then each ping
+	// without a sign of life is a miss. OnPing, OnPong and Received report the signs of
+	// life. The caller must have a Read waiting at all times.
 	TransportState TransportState
 }
 
-// TransportState is what the transport under a connection knows. Its methods may be
-// called concurrently, and none may wait for a read or a write. Times carry the
-// monotonic clock's reading, as those of time.Now do.
+// TransportState is the state of the transport under a connection. Its methods may be
+// called concurrently. They must not wait for a read or a write. Times carry the monotonic
+// clock's reading, as those of time.Now do.
 type TransportState interface {
-	// LastReceived returns when the last byte came from the peer; zero: never.
+	// LastReceived returns when the last byte was received; zero: never.
 	LastReceived() time.Time
 	// ReadingSince returns since when a read has been waiting for the peer without
 	// interruption; zero: no read waits.
 	ReadingSince() time.Time
-	// PingSent returns when the kernel took the newest ping; zero: never.
+	// PingSent returns when the kernel accepted the newest ping; zero: never.
 	PingSent() time.Time
 	// Unsent returns the number of written bytes that the kernel could not send
 	// yet, including those of a stalled write. Bytes that were sent and not
@@ -93,8 +92,8 @@ type TransportState interface {
 	// the peer's kernel has made room. Negative means that the peer does not
 	// acknowledge what was sent before. Then a ping counts as sent.
 	Unsent() int
-	// Writing reports whether a write is stalled: the kernel does not take its
-	// bytes now.
+	// Writing reports whether a write is stalled: the kernel does not accept its bytes
+	// now.
 	Writing() bool
 }
 
@@ -117,7 +116,7 @@ type Monitor struct {
 	open   bool      // the round's Timeout has not been evaluated yet
 
 	received   time.Time // the last call of Received, OnPing or OnPong; zero: none
-	waiting    bool      // no pong has come since the round's ping
+	waiting    bool      // no pong was received since the round's ping
 	failed     bool      // the round's ping could not be written
 	unanswered int       // pings without a pong
 	missed     int       // misses in a row
@@ -171,14 +170,14 @@ func (m *Monitor) Received() {
 	m.received = time.Now()
 }
 
-// Check sends one ping and returns how long its pong took. Another goroutine must
-// be in Read meanwhile, because only a Read sees a pong. Check adds a deadline of
-// [DefaultTimeout] to a ctx without one.
+// Check sends one ping and returns the time to its pong. Another goroutine must be in Read
+// meanwhile, because only a Read sees a pong. Check adds a deadline of [DefaultTimeout] to
+// a ctx without one.
 //
 // The error wraps [context.DeadlineExceeded] or [context.Canceled] if ctx ended
-// first, and [net.ErrClosed] if the connection was closed. Check closes nothing
-// itself. But coder/websocket closes a connection if it cannot write the ping
-// before ctx ends, or within 5 seconds.
+// first, and [net.ErrClosed] if the connection was closed. Check closes nothing. But
+// coder/websocket closes a connection if it cannot write the ping before ctx ends, or
+// within 5 seconds.
 //
 // Check may be called concurrently, also beside a running Monitor. The Monitor
 // counts the pong like any other.

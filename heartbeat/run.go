@@ -14,32 +14,31 @@ import (
 
 const (
 	// coder/websocket closes the connection if the context of a ping ends while
-	// the ping is being written. It allows 5 seconds for the write itself. So the
-	// context must last longer than those, however short the Timeout is; step
-	// waits for the Timeout on its own.
+	// the ping is being written. It allows 5 seconds for the write. So the context must
+	// last longer than 5 seconds, however short the Timeout is. step waits for the
+	// Timeout.
 	pingWriteTimeout = 6 * time.Second
 
-	// For the same reason, a Run that returns gives its newest ping this long to
-	// be written. A close frame may follow.
+	// For the same reason, Run waits this long for the write of its newest ping before it
+	// returns. A close frame may follow.
 	pingGrace = 100 * time.Millisecond
 )
 
-// Run sends pings, one per tick. The first tick comes at a random point of the
-// first Interval, so that connections made together do not ping in step. Run
-// blocks until it has a verdict, which it returns as a [*Verdict]. The caller then
-// closes the connection. Run returns nil if ctx ends or the connection is closed,
-// because the reader knows the reason. Run waits for the goroutines that it
-// started. It returns at once, except that a ping of the last 100 ms has the rest
-// of them to be written, so that cancelling ctx does not damage the connection.
+// Run sends one ping per tick. The first tick is at a random point of the first Interval.
+// So connections that began together do not ping in step. Run blocks until it has a
+// verdict, which it returns as a [*Verdict]. The caller then closes the connection. Run
+// returns nil if ctx ends or the connection is closed, because the reader has the reason.
+// Run waits for the goroutines that it started. It then returns at once, unless it sent a
+// ping less than 100 ms ago. Such a ping has 100 ms to be written, so that cancelling ctx
+// does not damage the connection.
 //
 // A silent peer is given up no later than
 //
 //	(MaxMissed+1)*Interval + Timeout
 //
-// after its last byte, if the pings leave and a Read waits for the answers. If no
-// ping leaves for so long, counted from the first of them, and no sign of life
-// comes meanwhile, the verdict is WriteStalled. While no Read waits there is no
-// verdict.
+// after its last byte, if the pings leave and a Read waits for the answers. The verdict is
+// WriteStalled if no ping leaves for so long, counted from the first of them, and there is
+// no sign of life. While no Read waits there is no verdict.
 //
 // After Run has returned nil it may be called again. It then keeps the times of
 // the pings.
@@ -81,14 +80,14 @@ func (m *Monitor) Run(ctx context.Context, p Pinger) error {
 	}
 }
 
-// pingFunc returns the function that sends ping number n to p, and one that waits
-// for the goroutines of the first.
+// pingFunc returns two functions: ping sends ping number n to p, and wait waits for its
+// goroutines.
 func (m *Monitor) pingFunc(ctx context.Context, p Pinger, closed func()) (ping func(n uint64), wait func()) {
 	if s, ok := p.(Sender); ok {
 		return func(n uint64) { s.SendPing(payload(n)) }, func() {}
 	}
-	// The pings end with wait and not with ctx: see pingGrace. Each has a
-	// goroutine, because Ping blocks until the pong has come.
+	// The pings end with wait and not with ctx: see pingGrace. Each has a goroutine,
+	// because Ping blocks until the pong is received.
 	var wg sync.WaitGroup
 	pings, stop := context.WithCancel(context.WithoutCancel(ctx))
 	return func(n uint64) { wg.Go(func() { m.ping(pings, p, n, closed) }) }, func() {
@@ -103,12 +102,12 @@ func (m *Monitor) pingFunc(ctx context.Context, p Pinger, closed func()) (ping f
 }
 
 // Tick is one step of Run, for an owner of many connections that has one ticker for
-// all of them. It evaluates the open round if its Timeout has passed, and sends a
-// ping if one is due within slack from now. It returns how long it has nothing to
-// do. The error is a [*Verdict]; Tick must not be called after it.
+// all of them. It evaluates the open round if the round's Timeout has passed. It sends a
+// ping if one is due within slack from now. It returns the time to the next step. The
+// error is a [*Verdict]; Tick must not be called after it.
 //
-// An owner whose ticker has the period d keeps Run's bound with a slack of 2d:
-// the pings then leave early enough to make up for an evaluation that is late.
+// An owner whose ticker has the period d keeps Run's bound with a slack of 2d. Then the
+// pings leave early enough to offset a late evaluation.
 //
 // Tick blocks only if SendPing does. It must not be called beside Run or another
 // Tick.
@@ -157,8 +156,8 @@ func (m *Monitor) untilTimeout() time.Duration {
 }
 
 // step evaluates the open round and begins the next, each if it is time. It returns
-// the time to the step after it. A round is never evaluated before its Timeout has
-// passed, however late the steps come.
+// the time to the step after it. A round is never evaluated before its Timeout has passed,
+// however late step is called.
 func (m *Monitor) step(slack time.Duration, ping func(n uint64)) (next time.Duration, v *Verdict) {
 	if m.open {
 		if left := m.untilTimeout(); left > 0 {
@@ -206,9 +205,9 @@ func (m *Monitor) begin() uint64 {
 	return m.stats.Sent
 }
 
-// lateness is the part of the Interval by which a ping may be late and the next one
-// still come at its time. After a longer pause the pings start anew, or several
-// would come at once.
+// lateness is the part of the Interval by which a ping may be late without a delay of the
+// next one. After a longer pause the schedule starts anew. Otherwise several pings would
+// be sent at once.
 const lateness = 20
 
 // ping sends ping number n. If the connection is closed, it calls closed.
@@ -221,8 +220,8 @@ func (m *Monitor) ping(ctx context.Context, p Pinger, n uint64, closed func()) {
 	case errors.Is(err, net.ErrClosed):
 		closed()
 	case ctx.Err() == nil:
-		// The ping could not be written. This holds for
-		// context.DeadlineExceeded too: the deadline was coder/websocket's own.
+		// The ping could not be written. This is true of context.DeadlineExceeded too: the
+		// deadline was coder/websocket's own.
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.failed = m.failed || n == m.stats.Sent
@@ -263,12 +262,12 @@ func (m *Monitor) pong(n uint64) {
 	}
 	m.unanswered = max(0, m.unanswered-1)
 	if n > 0 {
-		m.unanswered = 0 // pongs come in order: no older one will come
+		m.unanswered = 0 // pongs arrive in order: no older one will follow
 	}
 }
 
-// observe returns when the last sign of life came, and whether there was one in
-// this round.
+// observe returns the time of the last sign of life, and whether there was one in this
+// round.
 func (m *Monitor) observe() (received time.Time, life bool) {
 	received = m.lastReceived()
 	life = received.After(m.began)
@@ -281,11 +280,11 @@ func (m *Monitor) observe() (received time.Time, life bool) {
 	return received, life
 }
 
-// evaluate closes a round whose Timeout has passed. It returns nil unless the peer
-// is given up.
+// evaluate closes a round whose Timeout has passed. It returns a *Verdict if the peer is
+// given up.
 func (m *Monitor) evaluate() *Verdict {
-	// If the ping left or the reader came in the second half of the Timeout, the
-	// answer had too little time.
+	// The answer had too little time if the ping left, or the Read began, in the second
+	// half of the Timeout.
 	half := m.began.Add(m.timeout / 2)
 	var notSent, writing, unread bool
 	if e := m.transport; e != nil {
@@ -294,7 +293,7 @@ func (m *Monitor) evaluate() *Verdict {
 		notSent = left.Before(m.began) || left.After(half) || e.Unsent() > 0
 		unread = reading.IsZero() || reading.After(half)
 	}
-	received, life := m.observe() // last: any sign of life outweighs the rest
+	received, life := m.observe() // last: any sign of life is decisive
 
 	m.mu.Lock()
 	defer m.mu.Unlock()

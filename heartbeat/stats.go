@@ -9,7 +9,7 @@ import (
 	"example.com/wsecho/ending"
 )
 
-// A State is the state of the peer as far as the Monitor knows it.
+// A State is the state of the peer, as the Monitor observes it.
 type State uint8
 
 const (
@@ -69,17 +69,16 @@ type Stats struct {
 	RTT          RTT
 
 	Sent     uint64 // pings passed to the Pinger or Sender
-	Answered uint64 // a pong came in time
-	Late     uint64 // another sign of life came in time, or any after a miss and before the next ping
-	Missed   uint64 // no sign of life came in time
-	Unread   uint64 // no Read was waiting when the pong could have come
+	Answered uint64 // a pong was in time
+	Late     uint64 // another sign of life was in time, or any followed a miss and preceded the next ping
+	Missed   uint64 // no sign of life was in time
+	Unread   uint64 // no Read was waiting when the pong could have arrived
 	Stalled  uint64 // it did not leave, or was not sent because a write was stalled
 }
 
-// RTT is the round-trip time of pings, including pongs that come after the Timeout.
-// It is counted from when the ping left, if there is a TransportState, and from when
-// it was sent to the Pinger otherwise. A pong that may answer an earlier ping does not
-// count.
+// RTT is the round-trip time of pings, including pongs after the Timeout. With a
+// TransportState it begins when the ping leaves. Otherwise it begins when the ping is sent
+// to the Pinger. A pong that may answer an earlier ping does not count.
 type RTT struct {
 	Count                uint64 // of pongs measured; 0: the other fields are 0
 	Last, Min, Mean, Max time.Duration
@@ -111,8 +110,8 @@ func (m *Monitor) lastReceived() time.Time {
 	return last
 }
 
-// welford keeps a mean and a variance without keeping the samples, and without
-// the cancellation that a sum of squares suffers.
+// welford keeps a mean and a variance without the samples (Welford's algorithm). A sum of
+// squares would lose precision.
 type welford struct {
 	n              uint64
 	last, min, max time.Duration

@@ -9,8 +9,8 @@
 //	go test ./internal/conformance -run TestAutobahn -exhaustive  # with the suite's own numbers of messages
 //
 // TestAutobahn has a subtest for each case of the Autobahn test suite, named after the
-// case's number. It requires the answer that the suite calls strict. The other tests
-// cover more: all opcodes with all reserved bits, all short sequences of frames, all
+// case's number. It requires the answer that the suite calls strict. The other tests cover
+// more. They try all opcodes with all reserved bits, all short sequences of frames, all
 // close codes, all forms of a length.
 //
 // In sections 12 and 13 the suite sends a thousand messages. For messages over 2 KiB,

@@ -8,11 +8,11 @@ import (
 )
 
 // Compressor compresses the messages of one connection, RFC 7692, section 7.2.1. It
-// must not be used concurrently. Between messages it holds memory only with context
-// takeover, and never more than 128 of them do: a compressor with context takes
-// 1.2 MB. The others compress each message by itself, which a peer need not know.
+// must not be used concurrently. Between messages it keeps memory only with context
+// takeover. A compressor with context needs 1.2 MB, so at most 128 of them keep one. The
+// others compress each message on its own, which a peer with context takeover can read.
 type Compressor struct {
-	// Takeover lets a message refer back to earlier ones. It needs Window 0.
+	// Takeover allows a message to refer back to earlier ones. It needs Window 0.
 	Takeover bool
 	// Window is the farthest that data refers back, in bytes. 0: WindowSize.
 	Window int
@@ -72,8 +72,8 @@ func (c *Compressor) Begin(w io.Writer) {
 	}
 }
 
-// Write compresses payload of the message. compress/flate has no option for a smaller
-// window, so each window of data is compressed by itself.
+// Write compresses payload of the message. There is no option for a smaller window in
+// compress/flate. So each window of data is compressed on its own.
 func (c *Compressor) Write(p []byte) {
 	for len(p) > 0 {
 		n := len(p)

@@ -7,14 +7,14 @@ import (
 )
 
 // Decompressor decompresses the messages of one connection, RFC 7692, section 7.2.2.
-// It must not be used concurrently. Between messages it holds memory only with context
+// It must not be used concurrently. Between messages it keeps memory only with context
 // takeover: the window.
 type Decompressor struct {
-	// Takeover lets a message refer back to earlier ones.
+	// Takeover allows a message to refer back to earlier ones.
 	Takeover bool
 
 	window *Window
-	z      *Inflater // of the message under way
+	z      *Inflater // of the message in progress
 }
 
 var (

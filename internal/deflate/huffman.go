@@ -15,9 +15,10 @@ const (
 	fastSize = 1 << fastBits
 )
 
-// An entry describes a code. Bits 0 to 3 contain the length of the code, and bits 4 to 7
-// the number of extra bits after it. Bits 16 to 31 contain a literal, or the base to
-// which the extra bits are added. The entry 0 is no code. These are the flags of an entry.
+// An entry describes a code. Bits 0 to 3 contain the length of the code. Bits 4 to 7
+// contain the number of extra bits after it. Bits 16 to 31 contain a literal, or the base
+// to which the extra bits are added. The entry 0 is no code. These are the flags of an
+// entry.
 const (
 	literal = 1 << 8
 	special = 1 << 9 // the end of a block, or an invalid symbol
@@ -31,9 +32,10 @@ type huffman struct {
 	by    [maxLit]uint32      // entries in the order of codes, without the length
 }
 
-// init builds the table from the code length of each symbol, 0 for a symbol without a
-// code. what contains the entry of each symbol. An incomplete code is an error. If lone is
-// true, a single code of one bit or no code is allowed: a block may need no distances.
+// init builds the table from the code length of each symbol. The length is 0 for a symbol
+// without a code. what contains the entry of each symbol. An incomplete code is an error.
+// If lone is true, a single code of one bit or no code is allowed, because a block may
+// need no distances.
 func (h *huffman) init(lens []uint8, what []uint32, lone bool) error {
 	h.count = [maxBits + 1]uint16{}
 	for _, n := range lens {

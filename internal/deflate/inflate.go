@@ -2,15 +2,15 @@
 // extension, then one [Compressor] and one [Decompressor] for each connection.
 //
 // The [Inflater] decompresses a stream (RFC 1951) that is cut into messages, each in
-// pieces of any size. Unlike compress/flate it tells whether a message is whole. The
-// sender removes the last four bytes of each message, 00 00 ff ff: the lengths of an
-// empty stored block. A message is whole if the stream then stands right before those
-// lengths, see [Inflater.Whole]. A decompressor that cannot tell takes a truncated
-// message for a whole one. A block marked as the last of its stream does not end this
-// stream, which continues at the next byte with the same window (section 7.2.3.4).
+// pieces of any size. Unlike compress/flate it reports whether a message is whole. The
+// sender removes the last four bytes of each message, 00 00 ff ff. They are the lengths of
+// an empty stored block. A message is whole if its stream ends right before those lengths,
+// see [Inflater.Whole]. Other decompressors accept a truncated message as a whole one. A
+// block marked as the last of its stream does not end this stream. The stream continues at
+// the next byte with the same window (section 7.2.3.4).
 //
-// The Inflater is as strict as zlib. compress/flate accepts two things more: an
-// incomplete code for the code lengths, and a block without a code for its end.
+// The Inflater is as strict as zlib. compress/flate also accepts an incomplete code for
+// the code lengths, and a block without a code for its end.
 //
 // Nothing in this package blocks or starts a goroutine.
 package deflate
@@ -84,13 +84,14 @@ func (z *Inflater) Whole() bool { return z.state == storedHeader && z.nb == 0 &&
 
 // Inflate decompresses src into dst. It fills n bytes of dst and uses used bytes of src.
 // If n is len(dst), the used bytes may give more output. Otherwise all of src is used. The
-// work is bounded by len(dst). An error comes with the output before it, and is final.
+// work is bounded by len(dst). An error is returned with the output before it, and is
+// final.
 func (z *Inflater) Inflate(dst, src []byte) (n, used int, err error) {
 	w := z.win
 	limit := uint64(cmp.Or(z.Limit, WindowSize))
 	for z.err == nil && n < len(dst) {
-		// The output goes to the window and from there to dst. A step must not make
-		// more than the window holds.
+		// The output goes to the window and from there to dst. A step must not make more
+		// than the size of the window.
 		room := min(len(dst)-n, WindowSize)
 		at := w.at
 		took, more := z.step(src[used:], room, limit)
@@ -130,8 +131,8 @@ func (z *Inflater) take(n uint) uint {
 // align skips the remaining bits of a byte.
 func (z *Inflater) align() { z.take(z.nb % 8) }
 
-// step makes at most room bytes of output. more is false if it needs more input or the
-// data is invalid.
+// step makes at most room bytes of output. It returns false for more if it needs input or
+// the data is invalid.
 func (z *Inflater) step(src []byte, room int, limit uint64) (used int, more bool) {
 	w := z.win
 	for room > 0 {

@@ -56,9 +56,9 @@ func Negotiate(values []string, mode websocket.CompressionMode) (answer string, 
 
 // Agreed reads a server's answer to a client that offered permessage-deflate without
 // client_max_window_bits (RFC 7692, section 7.1). The values are those of the server's
-// header Sec-WebSocket-Extensions. takeover says that the server's messages may refer back
-// to earlier ones. A server may choose that even if the client asked it not to. The error
-// is a sentence about the server, without its subject.
+// header Sec-WebSocket-Extensions. takeover reports whether the server's messages may
+// refer back to earlier ones. A server may choose that even against the client's request.
+// The error is a sentence about the server, without its subject.
 func Agreed(values []string) (takeover bool, err error) {
 	answer := strings.Join(values, ", ")
 	name, params, _ := strings.Cut(answer, ";")
@@ -134,17 +134,16 @@ func windowBits(value string) int {
 	return 0
 }
 
-// accept returns the answer to a valid offer. It never limits the client's window: 32
-// KiB are a small part of the memory for context takeover, and a smaller window would
-// compress worse.
+// accept returns the answer to a valid offer. It never limits the client's window. 32 KiB
+// are a small part of the memory for context takeover. A smaller window would compress
+// worse.
 func (o *offer) accept(mode websocket.CompressionMode) (string, *Params) {
 	d := &Params{ServerBits: 15}
 	if o.serverBits > 0 {
 		d.ServerBits = o.serverBits
 	}
 	noTakeover := mode == websocket.CompressionNoContextTakeover
-	// With a smaller window Compressor uses no context, and a client that knows this
-	// need not keep one.
+	// With a smaller window Compressor uses no context, so the client need not keep one.
 	d.ServerTakeover = !noTakeover && !o.noServerTakeover && d.ServerBits == 15
 	d.ClientTakeover = !noTakeover && !o.noClientTakeover
 	var b strings.Builder

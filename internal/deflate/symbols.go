@@ -59,7 +59,7 @@ func (z *Inflater) dynamic() error {
 	return z.dst.init(z.lens[z.nlit:z.nlit+z.ndist], distSymbols[:], true)
 }
 
-// decode makes at most room bytes from the symbols of a block. It is the hot loop: it
+// decode makes at most room bytes from the symbols of a block. It is the hot loop. It
 // keeps its state in local variables and reads eight bytes of input at a time.
 func (z *Inflater) decode(src []byte, room int, limit uint64) (used, made int) {
 	w, lit, dst := z.win, z.lit, z.dst

@@ -26,7 +26,7 @@ func (w *Window) append(p []byte) {
 }
 
 // repeat adds n bytes that start distance bytes before the end. n is at most WindowSize.
-// n may be greater than distance: the bytes repeat then.
+// The bytes repeat if n is greater than distance.
 func (w *Window) repeat(distance uint64, n int) {
 	to, from := int(w.at%WindowSize), int((w.at-distance)%WindowSize)
 	w.at += uint64(n)

@@ -1,5 +1,5 @@
-// Package fairness lets busy connections yield to those that have just become ready.
-// Each connection has a [Yielder] and calls Yield after a bounded amount of work:
+// Package fairness makes busy connections yield to those that have just become ready. Each
+// connection has a [Yielder] and calls Yield after a bounded amount of work:
 //
 //	var y fairness.Yielder
 //	for {
@@ -20,11 +20,11 @@ import (
 
 // A Yielder yields the processor for one connection.
 //
-// runtime.Gosched alone is not fair to a connection whose input has just arrived. The
-// scheduler polls the network only if no goroutine is runnable, or every 10 ms, and the
-// goroutines of busy connections are always runnable. So if at least as many connections
-// are busy as there are processors, they wait in a queue. After each poll of the
-// network a few of them continue.
+// runtime.Gosched is not fair to a connection whose input has just arrived. The scheduler
+// polls the network only if no goroutine is runnable, or every 10 ms. The goroutines of
+// busy connections are always runnable. So if at least as many connections are busy as
+// there are processors, they wait in a queue. After each poll of the network a few of them
+// continue.
 //
 // The zero Yielder is ready to use. It belongs to one connection. A new Yielder joins
 // the queue at its first Yield.
@@ -52,8 +52,8 @@ func Yields() uint64 { return process.yields.Load() }
 // queue.
 var process queue
 
-// A queue lets goroutines continue in the order in which they came. The zero queue is
-// ready to use.
+// A queue releases goroutines in the order of their calls of wait. The zero queue is ready
+// to use.
 type queue struct {
 	yields atomic.Uint64 // calls of Yield
 
@@ -64,7 +64,7 @@ type queue struct {
 	poller poller // used only by the goroutine that polls
 }
 
-// A waiter is a goroutine in the queue. It waits for a mutex and not for a channel: a
+// A waiter is a goroutine in the queue. It waits for a mutex and not for a channel. A
 // channel of a testing/synctest bubble must not be used outside of that bubble.
 type waiter struct {
 	sync.Mutex      // locked until the goroutine may continue

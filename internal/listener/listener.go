@@ -1,6 +1,6 @@
 // Package listener limits the connections of an HTTP server that have not upgraded to
-// WebSocket: those in a handshake and those of plain HTTP. It also derives limits from
-// the number of files that the process may have open.
+// WebSocket. They are in a handshake or use plain HTTP. It also derives limits from the
+// number of files that the process may have open.
 //
 //	l := listener.New(inner, log, func() int { return 100 })
 //	hs := &http.Server{Handler: h, ConnState: l.ConnState}
@@ -23,8 +23,8 @@ import (
 // Listener is a net.Listener with a limit on pending connections. If the limit is
 // reached, Accept evicts the oldest pending connection that waits for its peer. A
 // connection waits for its peer unless a handler is answering one of its requests. So a
-// peer cannot keep a slot, whether it sends nothing, a part of a request, a request
-// without its body, or one request after the other.
+// peer cannot keep a slot with no request, a part of one, a request without its body, or
+// many requests.
 //
 // If the process or the system has no descriptors left, Accept tries again. The log
 // gets one line at the beginning of such an outage and one at its end.
@@ -37,7 +37,7 @@ type Listener struct {
 	log   *slog.Logger
 	limit func() int
 
-	freed  chan struct{} // has a value if a pending connection has gone or been answered
+	freed  chan struct{} // has a value if a pending connection has ended or been answered
 	closed chan struct{}
 	once   sync.Once
 
@@ -56,9 +56,9 @@ type pendingConn struct {
 	quiet     time.Time // since when there is none
 }
 
-// A connection is not evicted before its handshake had some time. That time decides how
-// long the others wait: if attackers always have n connections more than there are slots,
-// a connection waits n*agePerSlot for its slot.
+// A connection has some time for its handshake before it can be evicted. That time decides
+// how long the others wait. If attackers have n connections more than there are slots, a
+// connection waits n*agePerSlot for its slot.
 const (
 	agePerSlot    = 400 * time.Microsecond
 	leastAge      = 20 * time.Millisecond
@@ -180,8 +180,8 @@ func (l *Listener) ConnState(c net.Conn, s http.ConnState) {
 }
 
 // Begin reports that a handler answers a request of c. Until End is called, c is not
-// evicted. net/http reports the state active for longer than that: after the answer it
-// still waits for the rest of the request's body.
+// evicted. net/http reports the state active for longer: after the answer it waits for the
+// remaining body of the request.
 func (l *Listener) Begin(c net.Conn) { l.answering(c, 1) }
 
 // End reports that the handler has returned, or that it waits for the request's body.
@@ -208,7 +208,7 @@ func (l *Listener) answering(c net.Conn, n int) {
 // its connections are not limited.
 func isKey(c net.Conn) bool { return c != nil && reflect.ValueOf(c).Comparable() }
 
-// retry makes a waiting Accept look again. l.mu is held.
+// retry makes a waiting Accept call makeRoom again. l.mu is held.
 func (l *Listener) retry() {
 	select {
 	case l.freed <- struct{}{}:
@@ -220,8 +220,8 @@ func (l *Listener) retry() {
 const flushTime = 50 * time.Millisecond
 
 // CloseQuiet closes each pending connection that waits for its peer, until done is
-// closed. http.Server.Shutdown alone would wait for the first request of a new connection,
-// and for the body of a request that has been answered.
+// closed. http.Server.Shutdown would wait for the first request of a new connection. It
+// would also wait for the body of a request that has been answered.
 func (l *Listener) CloseQuiet(done <-chan struct{}) {
 	t := time.NewTicker(flushTime)
 	defer t.Stop()

@@ -5,8 +5,8 @@ import (
 	"net"
 )
 
-// A Mistake is one of a client or a proxy. net/http answers it with 400 or 431 and does
-// not report it.
+// A Mistake is a mistake of a client or a proxy. It is not reported by net/http, which
+// answers with 400 or 431.
 type Mistake int
 
 const (

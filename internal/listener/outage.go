@@ -70,7 +70,7 @@ func (o *outage) end() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.began.IsZero() || time.Since(o.last) < quietTime {
-		return // another failure came while the timer fired
+		return // there was another failure while the timer fired
 	}
 	o.log.Warn("accepting connections again", "after_seconds", float64(o.last.Sub(o.began).Milliseconds())/1000, "failures", o.failures)
 	o.began, o.failures = time.Time{}, 0

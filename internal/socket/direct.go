@@ -7,19 +7,19 @@ import (
 	"unsafe"
 )
 
-// haveRaw says that Raw supports this system.
+// haveRaw is true, because Raw supports this system.
 const haveRaw = true
 
 // ErrAgain is the error of a call that would block.
 const ErrAgain = syscall.EAGAIN
 
-// ReadsAll says that a Read of TCP that does not fill its buffer has taken all available
+// ReadsAll is true: a Read of TCP that does not fill its buffer has read all available
 // bytes.
 const ReadsAll = true
 
 // RawSyscall is correct here, because the descriptors are nonblocking. It saves the call
 // of the scheduler, which is a twentieth of the cost of a small message. recvfrom and
-// sendto are cheaper than read and write, which pass through the kernel's file layer.
+// sendto are cheaper than read and write. The latter pass through the kernel's file layer.
 
 // Read reads the available bytes, at most len(p).
 func Read(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_RECVFROM, fd, p, 0) }
@@ -35,7 +35,7 @@ func Drop(fd uintptr, p []byte) (int, error) {
 	return call(syscall.SYS_RECVFROM, fd, p, syscall.MSG_TRUNC)
 }
 
-// Write writes the bytes of p that the kernel takes at once.
+// Write writes the bytes of p that the kernel accepts at once.
 func Write(fd uintptr, p []byte) (int, error) {
 	return call(syscall.SYS_SENDTO, fd, p, syscall.MSG_NOSIGNAL)
 }

@@ -4,7 +4,7 @@ package socket
 
 import "errors"
 
-// haveRaw says that Raw does not support this system.
+// haveRaw is false, because Raw does not support this system.
 const haveRaw = false
 
 // ErrAgain is the error of a call that would block.

@@ -23,7 +23,7 @@ type Poller struct {
 	events [128]syscall.EpollEvent
 }
 
-// NewPoller returns a Poller, which holds one descriptor until Close. The error is
+// NewPoller returns a Poller, which has one descriptor until Close. The error is
 // errors.ErrUnsupported on a system without epoll.
 func NewPoller() (*Poller, error) {
 	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
@@ -48,8 +48,8 @@ func NewPoller() (*Poller, error) {
 	return p, nil
 }
 
-// Add registers a socket for one event. Wait reports that event as id, also if its
-// cause came before Add. The kernel removes a socket that is closed.
+// Add registers a socket for one event. Wait reports that event as id, also if its cause
+// is older than Add. The kernel removes a socket that is closed.
 func (p *Poller) Add(socket syscall.RawConn, id uint64) error {
 	return p.control(syscall.EPOLL_CTL_ADD, socket, id)
 }
@@ -60,8 +60,8 @@ func (p *Poller) Rearm(socket syscall.RawConn, id uint64) error {
 	return p.control(syscall.EPOLL_CTL_MOD, socket, id)
 }
 
-// Remove takes a socket out of p. A Wait that runs at the same time may still report
-// its event.
+// Remove removes a socket from p. A Wait that runs at the same time may still report its
+// event.
 func (p *Poller) Remove(socket syscall.RawConn) error {
 	return p.control(syscall.EPOLL_CTL_DEL, socket, 0)
 }

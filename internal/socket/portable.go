@@ -4,13 +4,13 @@ package socket
 
 import "syscall"
 
-// haveRaw says that Raw supports this system.
+// haveRaw is true, because Raw supports this system.
 const haveRaw = true
 
 // ErrAgain is the error of a call that would block.
 const ErrAgain = syscall.EAGAIN
 
-// ReadsAll says that a Read of TCP that does not fill its buffer may have left bytes.
+// ReadsAll is false: a Read of TCP that does not fill its buffer may have left bytes.
 const ReadsAll = false
 
 // Read reads the available bytes, at most len(p).
@@ -37,7 +37,7 @@ func Peek(fd uintptr, p []byte) (int, error) {
 // afterwards.
 func Drop(fd uintptr, p []byte) (int, error) { return Read(fd, p) }
 
-// Write writes the bytes of p that the kernel takes at once.
+// Write writes the bytes of p that the kernel accepts at once.
 func Write(fd uintptr, p []byte) (int, error) {
 	for {
 		n, err := syscall.Write(int(fd), p)

@@ -8,12 +8,12 @@ import (
 	"unsafe"
 )
 
-// HaveQueue says that the size of the kernel's send queue is known.
+// HaveQueue is true: the size of the kernel's send queue is known.
 const HaveQueue = true
 
-// NotSent returns the number of bytes in the socket's send queue that were never sent,
-// because the peer's window or the congestion window is full (SIOCOUTQNSD). It returns 0
-// for a connection that is not TCP.
+// NotSent returns the number of bytes in the socket's send queue that were never sent
+// (SIOCOUTQNSD). The peer's window or the congestion window is full. It returns 0 for a
+// connection that is not TCP.
 func NotSent(sock net.Conn) int { return max(0, queue(sock, 0x894B)) }
 
 // Unread returns the number of bytes in the socket's receive queue (SIOCINQ). It returns 0
@@ -39,7 +39,7 @@ func Acked(sock net.Conn) int64 {
 }
 
 // Unanswered reports whether the kernel has retransmitted bytes and received no
-// acknowledgment since. The peer may be gone, or the path may be broken. A live peer with
+// acknowledgment since. The peer may be dead, or the path may be broken. A live peer with
 // a full window answers window probes, so it does not count.
 func Unanswered(sock net.Conn) bool {
 	var info struct{ state, caState, retransmits, probes byte } // the beginning of struct tcp_info
@@ -48,8 +48,8 @@ func Unanswered(sock net.Conn) bool {
 	return n > 0 && (info.retransmits > 0 || info.probes > 1)
 }
 
-// Ended reports whether the peer's FIN or RST has come. It returns false for a connection
-// that is not TCP.
+// Ended reports whether the kernel has received the peer's FIN or RST. It returns false
+// for a connection that is not TCP.
 func Ended(sock net.Conn) bool {
 	const closed, closeWait = 7, 8 // as in /usr/include/netinet/tcp.h
 	var state byte                 // the beginning of struct tcp_info

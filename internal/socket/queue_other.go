@@ -4,7 +4,7 @@ package socket
 
 import "net"
 
-// HaveQueue says that the size of the kernel's send queue is unknown. Only Linux has a
+// HaveQueue is false: the size of the kernel's send queue is unknown. Only Linux has a
 // query for it, and on 386 that needs a multiplexed system call.
 const HaveQueue = false
 

@@ -35,10 +35,10 @@ type compression struct {
 }
 
 // compressQuantum is how many bytes of one connection are compressed before it yields. A
-// byte takes up to 15 ns.
+// byte needs up to 15 ns.
 const compressQuantum = 16 << 10
 
-// worked counts n compressed bytes, and lets other connections run if they are enough.
+// worked counts n compressed bytes, and yields to other connections after compressQuantum.
 func (x *compression) worked(n int) {
 	if x.work.Add(int64(n)) < compressQuantum {
 		return
@@ -53,7 +53,7 @@ func (x *compression) worked(n int) {
 // tail is the end of a message's compressed data. It is not sent.
 var tail = []byte{0, 0, 0xff, 0xff}
 
-// compress takes the next bytes of coder's frames and buffers compressed frames.
+// compress compresses the next bytes of coder's frames and buffers compressed frames.
 func (o *output) compress(x *compression, p []byte) {
 	for len(p) > 0 && o.err == nil {
 		control := frame.Opcode(o.First()) >= frame.Close
@@ -161,7 +161,7 @@ func (x *compression) park() {
 	}
 }
 
-// end releases everything for good.
+// end releases all memory. Nothing is compressed afterwards.
 func (x *compression) end() {
 	x.Release()
 	if x.buf != nil {

@@ -1,23 +1,28 @@
-// Package transport is the net.Conn under a server's WebSocket. It stands between
-// github.com/coder/websocket and the socket, and only package server uses it.
+// Package transport is the net.Conn under a server's WebSocket. It is between
+// github.com/coder/websocket and the socket. Only package server uses it.
 //
-//   - Errors. The end of the stream is an error of its own. coder would take an io.EOF
-//     for the end of a message.
+//   - Errors. The end of the stream is an error of its own. coder would treat an io.EOF
+//     as the end of a message.
 //   - Bounds. Each wait for the peer inside a message, each write and each close has a
 //     deadline. A violation of the protocol is found before coder sees it, so that a
 //     close frame with a code answers it.
-//   - Economy. A connection that waits holds no buffer. Replies leave together if the
-//     reader comes back at once. With ServeReady a message takes two system calls.
-//   - State for the heartbeat: when the last byte came, whether a read waits, whether
-//     the ping has left, how many bytes the kernel still holds.
+//   - Economy. A connection that waits has no buffer. Replies are sent together if the
+//     handler reads again at once. With ServeReady a message needs two system calls.
+//   - State for the heartbeat: when the last byte was received, whether a read waits,
+//     whether the ping has left, how many bytes the kernel has not sent.
 //
-// read.go passes input to coder and from_socket.go reads it. wait.go and ready.go wait for
-// it, and park.go prepares a connection for a wait without a goroutine. write.go sends
-// output, flusher.go decides whether replies are batched and sends a batch that waits for
-// too long, stall.go bounds a write that makes too little progress, and control.go inserts pings
-// and pongs. tryclose.go and hangup.go are the end. compress.go and decompress.go apply
-// permessage-deflate between those and coder. Packages frame, socket, deflate and
-// fairness know frames, system calls, compressed messages and yielding.
+// The files have these tasks:
+//
+//   - read.go passes input to coder. from_socket.go reads it.
+//   - wait.go and ready.go wait for input. park.go prepares a wait without a goroutine.
+//   - write.go sends output. flusher.go decides whether replies are batched, and sends a
+//     batch that has waited too long. stall.go bounds a write with too little progress.
+//   - control.go inserts pings and pongs between frames.
+//   - tryclose.go and hangup.go end the connection.
+//   - compress.go and decompress.go apply permessage-deflate between coder and the others.
+//
+// Packages frame, socket, deflate and fairness implement frames, system calls, compressed
+// messages and yielding.
 package transport
 
 import (
@@ -38,17 +43,17 @@ import (
 
 // Options are the bounds of a Conn. The server sets all of them. A timeout of 0 is none.
 type Options struct {
-	Read, Write    *Pool           // of the buffers, which a Conn holds while they contain something
+	Read, Write    *Pool           // of the buffers; a Conn has one only while it contains something
 	ReadLimit      int64           // bytes of one message's payload, inflated; negative: none
 	Deflate        *deflate.Params // the negotiated parameters of permessage-deflate; nil: none
-	MessageTimeout time.Duration   // of the waits for the rest of a message
+	MessageTimeout time.Duration   // of the waits inside a message
 	WriteTimeout   time.Duration   // of a write that makes too little progress
 	MinWriteRate   int64           // the bytes per second of enough progress; 0: any progress is enough
 	ServeReady     bool            // ServeReady waits for messages, and Wait does not; ignored if CanPark is false
-	Flusher        *Flusher        // of the server; nil: each reply leaves at once
+	Flusher        *Flusher        // of the server; nil: each reply is sent at once
 
-	// The reader calls these for each ping, which is answered, for each pong, and for
-	// the peer's close frame before coder sees it. Hangup may call OnClose instead.
+	// The reader calls these for each ping, each pong, and the peer's close frame. It
+	// calls OnClose before coder sees the frame. Hangup may call OnClose instead.
 	// Nil: not called.
 	OnPing  func()
 	OnPong  func(payload []byte)
@@ -60,7 +65,7 @@ type Options struct {
 type Conn struct {
 	opts     Options
 	sock     net.Conn        // what net/http accepted: TCP, TLS, a unix socket, a pipe
-	base     net.Conn        // the connection beneath TLS; sock itself elsewhere
+	base     net.Conn        // the connection beneath TLS; without TLS it is sock
 	isTCP    bool            // sock is TCP, without TLS
 	raw      syscall.RawConn // of sock, for system calls of this package; nil: sock has none
 	openedAt time.Time
@@ -83,7 +88,7 @@ type Conn struct {
 
 	yielder fairness.Yielder // of reading
 
-	received     atomic.Int64 // when the last byte came, in nanoseconds since openedAt; 0: never
+	received     atomic.Int64 // when the last byte was received, in nanoseconds since openedAt; 0: never
 	waiting      atomic.Int64 // since when a read waits; 0: none does
 	hasFailed    atomic.Bool  // failed is set; beside waiting, for the look at all connections
 	stalledSince atomic.Int64 // since when a write waits; 0: none does
@@ -171,7 +176,7 @@ func (c *Conn) Err() error {
 }
 
 // CloseBy sets the deadline of every wait for the peer from now on. A later call can only
-// bring it forward.
+// make it earlier.
 func (c *Conn) CloseBy(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -197,8 +202,8 @@ func (c *Conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stalledFor(time.Second) {
-		// coder closes if it cannot write a control frame for five seconds, and
-		// keeps no error of that.
+		// coder closes if it cannot write a control frame for five seconds, and it keeps
+		// no error.
 		c.fail(c.stallError())
 	}
 	c.fail(net.ErrClosed)
@@ -215,8 +220,8 @@ func (c *Conn) isClosed() bool {
 }
 
 // OurClose returns the code and reason of this side's close frame, if the kernel has
-// taken all of it. Code 0 means that it has not. The frame may be the answer to the
-// peer's even if this side closed first, because coder answers while it reads.
+// accepted all of it. Code 0 means that it has not. coder answers a close frame while it
+// reads. So the frame may be an answer even if this side closed first.
 func (c *Conn) OurClose() (websocket.StatusCode, string) {
 	o := &c.out
 	o.mu.Lock()
@@ -237,12 +242,12 @@ func (c *Conn) Counts() (messagesIn, bytesIn, messagesOut, bytesOut int64) {
 	return n.messagesIn.Load(), n.bytesIn.Load(), n.messagesOut.Load(), n.bytesOut.Load()
 }
 
-// LastReceived returns when the last byte came from the peer. The handshake counts.
+// LastReceived returns when the last byte was received. The handshake counts.
 func (c *Conn) LastReceived() time.Time { return c.at(&c.received) }
 
 // ReadingSince returns since when a read has been waiting for the peer. Zero means that
-// none waits. A read does not wait for input that the kernel has: after a pause of the
-// process a timer may be earlier than the read.
+// none waits. A read with input in the kernel does not wait: after a pause of the process,
+// a timer may run before the read.
 func (c *Conn) ReadingSince() time.Time {
 	since := c.at(&c.waiting)
 	if !since.IsZero() && socket.Unread(c.base) > 0 {
@@ -252,10 +257,10 @@ func (c *Conn) ReadingSince() time.Time {
 }
 
 // Waiting reports whether a read waits for the peer, or c is parked. It returns false if
-// reading has failed: no event of the socket tells a parked connection.
+// reading has failed, because a parked connection may get no event of the socket then.
 func (c *Conn) Waiting() bool { return c.waiting.Load() != 0 && !c.hasFailed.Load() }
 
-// PingSent returns when the kernel took the newest ping. Zero means never.
+// PingSent returns when the kernel accepted the newest ping. Zero means never.
 func (c *Conn) PingSent() time.Time { return c.at(&c.pinged) }
 
 // Writing reports whether a write has waited for the kernel for a noticeable time.
@@ -266,9 +271,9 @@ func (c *Conn) stalledFor(d time.Duration) bool {
 	return s != 0 && c.now()-s >= int64(d)
 }
 
-// Unsent returns the number of written bytes that have not been sent: those that wait
-// for the kernel, and on Linux those that the kernel cannot send because the peer's
-// window is full. It is negative if the peer does not acknowledge earlier bytes.
+// Unsent returns the number of written bytes that have not been sent. They wait for the
+// kernel. On Linux bytes also count that the kernel cannot send because the peer's window
+// is full. It is negative if the peer does not acknowledge earlier bytes.
 func (c *Conn) Unsent() int {
 	n := int(c.out.unsent.Load()) + socket.NotSent(c.base)
 	if n > 0 && socket.Unanswered(c.base) {

@@ -9,9 +9,9 @@ import (
 )
 
 // This package handles pings and pongs, and coder does not see them. coder would answer
-// each ping under a lock and with a timer of its own. It would close a connection whose
-// write before the pong takes five seconds. And a connection that receives only pings and
-// pongs would need the stack of coder's reader.
+// each ping under a lock and with a timer. It would close a connection if the pong waits
+// five seconds for another write. A connection that receives only pings and pongs would
+// need the stack of coder's reader.
 
 // handleControl handles a ping or pong from the peer. It returns the ending of a peer that
 // sends too many. It does not wait for a write of another goroutine.
@@ -34,7 +34,7 @@ func (c *Conn) handleControl(op byte, payload []byte) *ending.Error {
 
 // Ping sends a ping with a payload of at most 125 bytes. It does not wait for the peer. A
 // ping that cannot be sent at once is sent later, and a newer one may replace it. PingSent
-// returns when the kernel took it.
+// returns when the kernel accepted it.
 func (c *Conn) Ping(payload []byte) {
 	c.asked.Add(1)
 	c.out.sendControl(frame.Ping, payload)
@@ -81,8 +81,8 @@ func (o *output) sendControl(op byte, payload []byte) {
 	o.flushPending()
 }
 
-// insert writes a ping, or pongs, between two frames. It does not wait for the peer, unless
-// mayWait is true, which is that of tryFlush. o.mu is held.
+// insert writes a ping, or pongs, between two frames. It does not wait for the peer,
+// unless mayWait is true: see tryFlush. o.mu is held.
 func (o *output) insert(f []byte, mayWait bool) {
 	if len(f) == 0 || o.err != nil || o.Closing {
 		return
@@ -90,7 +90,7 @@ func (o *output) insert(f []byte, mayWait bool) {
 	isPing := f[0] == frame.Fin|frame.Ping
 	o.pingBuffered = o.pingBuffered || isPing
 	o.acquireBuffer()
-	if len(f) > len(o.buf.b)-o.n { // a small buffer, or pongs that came since hasRoom
+	if len(f) > len(o.buf.b)-o.n { // a small buffer, or pongs that became pending after hasRoom
 		o.buf = &block{append(o.buf.b[:o.n:o.n], make([]byte, len(f))...)}
 	}
 	o.n += copy(o.buf.b[o.n:], f)
@@ -99,8 +99,8 @@ func (o *output) insert(f []byte, mayWait bool) {
 	}
 }
 
-// hasRoom reports whether n bytes fit into the buffer, after an attempt to send it. mayWait
-// is that of tryFlush. o.mu is held.
+// hasRoom tries to send the buffer, and reports whether n more bytes fit into it. For
+// mayWait see tryFlush. o.mu is held.
 func (o *output) hasRoom(n int, mayWait bool) bool {
 	if o.fits(n) {
 		return true
@@ -113,9 +113,9 @@ func (o *output) fits(n int) bool {
 	return o.err != nil || o.n == 0 || len(o.buf.b)-o.n >= n
 }
 
-// tryFlush sends the buffer as far as the socket takes it at once. flushLater sends the
-// rest. Over a transport without system calls of its own it is not known whether a write
-// would wait. There mayWait decides. o.mu is held.
+// tryFlush sends the bytes of the buffer that the socket accepts at once. flushLater sends
+// the others. Over a transport without system calls of its own it is not known whether a
+// write would wait. There mayWait decides. o.mu is held.
 func (o *output) tryFlush(mayWait bool) {
 	c := o.c
 	if c.raw == nil {
@@ -175,9 +175,9 @@ func (o *output) unlock() {
 //
 // TryLock: hasPending is set before TryLock. If TryLock fails, another goroutine holds
 // o.mu. It unlocks later and then loads hasPending, through unlock or in this loop. So it
-// sees the pending frame and sends it. A frame for which there is no room is sent by the
-// goroutine of flushLater. isTorn and end do not load hasPending. Hangup calls them, after
-// which nothing is sent.
+// sees the pending frame and sends it. The goroutine of flushLater sends a frame for which
+// there is no room. isTorn and end do not load hasPending. Hangup calls them, after which
+// nothing is sent.
 func (o *output) flushPending() {
 	for o.hasPending.Load() && o.mu.TryLock() {
 		if !o.AtBoundary() && o.err == nil {

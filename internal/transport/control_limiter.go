@@ -3,8 +3,8 @@ package transport
 import "time"
 
 // A controlLimiter is a token bucket for the pings and pongs of a peer. Each costs one
-// token. Tokens come with time, with each ping of this side, which the peer may answer,
-// and with each message of the peer, which may come with a ping.
+// token. Time adds tokens. So does each ping of this side, which the peer may answer. So
+// does each message of the peer, which may follow a ping.
 //
 // A peer that answers pings or measures latency never empties the bucket. A peer that
 // sends only control frames does: such a frame costs the server as much as a message.
@@ -24,9 +24,9 @@ const (
 	controlRate  = 100
 )
 
-// allow takes a token. It returns false if the bucket is empty. now returns a time in
-// nanoseconds, and earned is the number of this side's pings and of the peer's messages.
-// allow refills only an empty bucket, because a call of now costs more than a token.
+// allow uses a token. It returns false if the bucket is empty. now returns a time in
+// nanoseconds. earned is the number of this side's pings and of the peer's messages. Only
+// an empty bucket is refilled, because a call of now costs more than a token.
 func (l *controlLimiter) allow(now func() int64, earned int64) bool {
 	if l.used == controlBurst {
 		now := now()

@@ -157,7 +157,7 @@ func corrupt(cause error) *ending.Error {
 	return &ending.Error{Kind: ending.Protocol, Code: websocket.StatusInvalidFramePayloadData, Reason: reason, Cause: cause}
 }
 
-// freeOut releases the frame for coder.
+// freeOut releases the buffer of the frame for coder.
 func (x *decompression) freeOut() {
 	if x.out != nil {
 		decompressed.put(x.out)
@@ -165,7 +165,7 @@ func (x *decompression) freeOut() {
 	}
 }
 
-// end releases everything for good.
+// end releases all memory. Nothing is decompressed afterwards.
 func (x *decompression) end() {
 	x.freeOut()
 	x.Release()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Flusher sends batches whose reader has not come back. One Flusher serves all
+// A Flusher sends batches whose handler has not read again. One Flusher serves all
 // connections of a server. The zero Flusher is ready to use. It may be used concurrently.
 // It has no goroutine, and its timer is armed only while a batch waits.
 type Flusher struct {
@@ -30,7 +30,7 @@ func (f *Flusher) add(o *output) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.outputs = append(f.outputs, o)
-	if len(f.outputs) > 1 { // the timer is armed, and the next tick comes too soon
+	if len(f.outputs) > 1 { // the timer is armed, and the next tick is too soon
 		o.watched = 0 // even: no batch
 		return
 	}
@@ -72,7 +72,8 @@ func (f *Flusher) tick() {
 	}
 }
 
-// flushLate sends the batch of a reader that has not come back, and takes the trust away.
+// flushLate sends the batch of a reader that has not read again. The reader is not trusted
+// any more.
 //
 // TryLock: the holder of the lock may wait for the peer. If it leaves the batch, f watches
 // that again. It made batches odd before the TryLock, or it loads listed after the Store.
@@ -91,8 +92,8 @@ func (o *output) flushLate(f *Flusher) {
 	o.unlock()
 }
 
-// A reader is trusted if it has come back within promptTime after each of promptReads
-// replies, while more input was buffered.
+// A reader is trusted after promptReads prompt reads. A read is prompt if it follows a
+// reply within promptTime, while more input is buffered.
 const (
 	promptTime  = 50 * time.Microsecond
 	promptReads = 8

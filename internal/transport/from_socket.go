@@ -105,7 +105,7 @@ func (in *input) readPlain() error {
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !c.unhurry(limit) {
 			return dropEarly(n, err)
 		}
-		in.releaseBuffer() // no more input was there: the next wait holds no large buffer
+		in.releaseBuffer() // no more input was there: the next wait needs no large buffer
 	}
 	if in.part == nil {
 		in.part = make([]byte, 0, partSize)
@@ -144,10 +144,11 @@ func (c *Conn) unhurry(limit time.Time) bool {
 	return true
 }
 
-// fullWait is how long a large buffer is held in the expectation of more input.
+// fullWait is how long a read waits with a large buffer for more input.
 const fullWait = 5 * time.Millisecond
 
-// dropEarly drops an error that came with input. The next read returns it again.
+// dropEarly drops an error that a read returned with input. The next read returns it
+// again.
 func dropEarly(n int, err error) error {
 	if n > 0 {
 		return nil

@@ -47,10 +47,10 @@ func (c *Conn) Hangup() {
 	if half, ok := c.base.(interface{ CloseWrite() error }); ok && c.base != top {
 		_ = half.CloseWrite() // tls.Conn sends a close_notify and no FIN
 	}
-	// The wait for the peer's FIN holds no buffers.
+	// The wait for the peer's FIN needs no buffers.
 	c.in.end(false)
 	c.out.end(false)
-	// A refused peer may answer the close frame behind what is not read any more.
+	// A refused peer may answer the close frame behind input that is discarded.
 	code, _ := c.OurClose()
 	if code == 0 || c.closeCame.Load() {
 		discard(c.base, c.opts.Read, limit, nil)
@@ -73,8 +73,8 @@ func (t *lastInput) add(p []byte) {
 }
 
 // answer reports whether the input ends with a client's close frame of this code, and
-// returns its reason. What the peer sent before is not parsed, because a violation may
-// hide where its frames begin.
+// returns its reason. The input before it is not parsed, because a violation may hide
+// where frames begin.
 func (t lastInput) answer(code websocket.StatusCode) (reason string, ok bool) {
 	for n := 2; n <= len(t)-6; n++ {
 		f := t[len(t)-6-n:]
@@ -92,9 +92,9 @@ func (t lastInput) answer(code websocket.StatusCode) (reason string, ok bool) {
 	return "", false
 }
 
-// Abort ends the connection at once. It sends buffered replies as far as the socket takes
-// them without a wait; under TLS that may take 20 milliseconds. Reads and writes in
-// progress return. Hangup must still be called.
+// Abort ends the connection at once. It sends the buffered replies that the socket accepts
+// without a wait. Under TLS that may need 20 milliseconds. Reads and writes in progress
+// return. Hangup must still be called.
 func (c *Conn) Abort() {
 	c.Fail(net.ErrClosed)
 	c.out.sendBatch()
@@ -122,7 +122,7 @@ func (c *Conn) HungUp() (over bool) {
 }
 
 // discard discards input until the end of the stream, limit, which is the socket's
-// deadline, or lingerBytes. The last bytes go to end; nil: they do not. It holds no buffer
+// deadline, or lingerBytes. The last bytes go to end; nil: they do not. It has no buffer
 // while it waits, because a drain has thousands of these waits.
 func discard(sock net.Conn, p *Pool, limit time.Time, end *lastInput) {
 	raw := socket.Raw(sock)
@@ -172,8 +172,8 @@ func discard(sock net.Conn, p *Pool, limit time.Time, end *lastInput) {
 }
 
 // A close waits lingerTime for the peer's FIN and discards lingerBytes of input at most.
-// Without this the kernel answers input that is in transit with a reset, and the peer
-// may lose the close frame.
+// Otherwise the kernel would answer input in transit with a reset, and the peer might lose
+// the close frame.
 const (
 	lingerTime  = time.Second
 	lingerBytes = 4 << 20

@@ -11,11 +11,11 @@ func (c *Conn) CanPark() bool { return c.raw != nil }
 // Raw returns the socket, which another poller may watch while c is parked.
 func (c *Conn) Raw() syscall.RawConn { return c.raw }
 
-// Park handles the pings and pongs that have come, and reports whether c is ready to be
-// parked: there is nothing else to read, no part of a message, no end of the stream, and
-// no close of this side has begun. It does not wait for input. While c is parked no
-// goroutine reads, and ReadingSince returns since when nothing has come. A later time
-// would cost the heartbeat a round.
+// Park handles received pings and pongs, and reports whether c is ready to be parked. It
+// is not ready if there is other input, a part of a message or the end of the stream. It
+// is not ready either if a close of this side has begun. It does not wait for input. While
+// c is parked no goroutine reads, and ReadingSince returns since when nothing was
+// received. A later time would cost the heartbeat a round.
 func (c *Conn) Park() bool {
 	in := &c.in
 	in.mu.Lock()

@@ -9,8 +9,8 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// input reads and scans bytes for coder. While it waits for the peer it holds no buffer.
-// It keeps a copy of an incomplete header or control frame, which has at most 139 bytes.
+// input reads and scans bytes for coder. While it waits for the peer it has no buffer. It
+// keeps a copy of an incomplete header or control frame, which has at most 139 bytes.
 type input struct {
 	c  *Conn
 	mu sync.Mutex // held by a Read, so that Hangup does not release its buffer
@@ -26,7 +26,7 @@ type input struct {
 	full      bool          // readPlain's last read filled its buffer
 	waited    time.Duration // for the message in progress
 	workUnits int           // work units since the last wait
-	prompt    int           // how often the reader has come back soon, in a row
+	prompt    int           // prompt reads in a row
 
 	limiter controlLimiter // of pings and pongs
 
@@ -73,11 +73,11 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Wait blocks between two messages until a Read would not. A goroutine that waits here
-// has none of coder's calls on its stack, which would double the memory of an idle
-// connection. CloseBy ends the wait, because a closing handshake reads too. With
-// Options.ServeReady, Wait does not wait for a message to begin, nor inside ServeReady
-// for one to end: it returns idle.
+// Wait blocks between two messages until a Read would not. A goroutine that waits here has
+// no calls of coder on its stack. They would double the memory of an idle connection.
+// CloseBy ends the wait, because a closing handshake reads too. With Options.ServeReady,
+// Wait does not wait for a message to begin. Inside ServeReady it does not wait for one to
+// end either. It then returns idle.
 //
 // The size is that of the message that begins, if all of it is buffered and it is not
 // compressed. Otherwise it is -1.
@@ -118,9 +118,9 @@ func (c *Conn) Whole() int64 {
 }
 
 // Announced returns the length of the message that coder is reading. It returns -1 if the
-// length is not known: the header of the last frame has not been read, the message is
-// compressed, or another goroutine is reading. The caller needs it as a hint only, so a
-// failed TryLock is no error.
+// header of the last frame has not been read, the message is compressed, or another
+// goroutine is reading. The caller needs it as a hint only, so a failed TryLock is no
+// error.
 func (c *Conn) Announced() int64 {
 	in := &c.in
 	if !in.mu.TryLock() {
@@ -172,9 +172,9 @@ func (in *input) get(p waitMode) error {
 }
 
 // maxWorkUnits is how many frames of one connection are handled before it yields. A buffer
-// holds thousands of small ones, and the scheduler would run them all first. 4 KiB that
-// were read without a wait, or that came out of the decompressor, count as one frame, and so
-// does inflateUnit of its input.
+// contains thousands of small ones, and without a yield they would all be handled first. 4
+// KiB that were read without a wait count as one frame. So do 4 KiB of the decompressor's
+// output and inflateUnit of its input.
 const maxWorkUnits = 64
 
 func workUnitsOf(bytes int) int { return 1 + bytes>>12 }
@@ -187,7 +187,7 @@ func (in *input) hasWaited() {
 	}
 }
 
-// yield flushes buffered replies and lets other connections run.
+// yield flushes buffered replies and yields to other connections.
 func (in *input) yield() {
 	in.workUnits = 0
 	in.hasInput.Store(false)
@@ -195,8 +195,7 @@ func (in *input) yield() {
 	in.c.yielder.Yield()
 }
 
-// advance makes the next frame ready and reports whether it got on: false means
-// that it takes more input.
+// advance makes the next frame ready. It returns false if it needs more input.
 func (in *input) advance() bool {
 	if in.CloseCode != 0 { // RFC 6455, section 5.5.1: after a close frame nothing counts
 		in.w = in.ready
@@ -211,7 +210,7 @@ func (in *input) advance() bool {
 		in.fail(err)
 		return true
 	}
-	if keep > end { // the header alone: it is remembered, its bytes are done with
+	if keep > end { // only the header: the scanner keeps it, so its bytes are not needed
 		in.r, in.ready = keep, keep
 	}
 	if more := in.w > in.ready; more != in.hasInput.Load() { // a store costs more than a load
@@ -229,7 +228,7 @@ func (in *input) advance() bool {
 	}
 	if in.CloseCode != 0 {
 		in.c.closeCame.Store(true)
-		in.publish() // nobody may read on
+		in.publish() // no other goroutine may read on
 		if f := in.c.opts.OnClose; f != nil {
 			f(in.CloseCode, in.CloseReason)
 		}
@@ -257,9 +256,8 @@ func (in *input) publish() {
 	in.c.count.bytesIn.Store(in.Bytes)
 }
 
-// end gives the buffer back for good. What was read and not yet seen by others is
-// published. If it is not to wait for a Read that is under way, it does nothing
-// then.
+// end publishes the counts and releases the buffer. Nothing is read afterwards. If wait is
+// false, it does nothing while a Read is in progress.
 func (in *input) end(wait bool) {
 	if !in.mu.TryLock() {
 		if !wait {
@@ -269,7 +267,7 @@ func (in *input) end(wait bool) {
 	}
 	defer in.mu.Unlock()
 	in.publish()
-	in.r, in.w = in.ready, in.ready // nobody will look at the rest
+	in.r, in.w = in.ready, in.ready // the remaining input is discarded
 	in.releaseBuffer()
 	in.part = nil
 	if x := in.c.ext; x != nil {

@@ -13,25 +13,25 @@ import (
 type Readiness uint8
 
 const (
-	// NeedRead: a reader has to read. A message has come in part, reading has ended, or
-	// a close of this side has begun.
+	// NeedRead: a reader has to read. A part of a message was received, reading has ended,
+	// or a close of this side has begun.
 	NeedRead Readiness = iota
-	// Idle: no message has come for a while.
+	// Idle: no message was received for a while.
 	Idle
 	// Done: handle has returned false.
 	Done
 )
 
 // ServeReady waits for messages. It calls handle whenever a message is buffered
-// completely. handle reads it and those behind it until Wait reports that there is
-// none, and returns whether to go on. So handle never waits for the peer to send.
-// ServeReady returns Idle if no message has come for the time first, or for the time
-// idle since the last message; 0 is for ever.
+// completely. handle reads messages until Wait reports that there is none, and returns
+// whether to continue. So handle never waits for the peer to send. ServeReady returns Idle
+// if no message was received for the time first, or for the time idle since the last one.
+// 0 means never.
 //
 // All of this happens inside one call of RawConn.Read. A reader that leaves that call
-// between a read and the next wait misses what comes in between, so each wait would
-// have to begin with a read that finds nothing. It follows that handle must not close
-// the socket, which Abort ensures, and that others read as in readBeside.
+// between a read and the next wait misses input in between. So each wait would have to
+// begin with a read that finds nothing. Therefore handle must not close the socket, which
+// Abort ensures. Other readers must use readBeside.
 //
 // One goroutine at a time may call it, and only if CanPark is true.
 func (c *Conn) ServeReady(handle func() (again bool), first, idle time.Duration) Readiness {
@@ -41,7 +41,7 @@ func (c *Conn) ServeReady(handle func() (again bool), first, idle time.Duration)
 	a := &in.server
 	a.handle, a.handled, a.result = handle, false, NeedRead
 	a.idle = int64(cmp.Or(idle, forever))
-	if len(in.part) > 0 { // a reader waits for the rest of a frame, for a short time
+	if len(in.part) > 0 { // a reader waits for the remaining frame, for a short time
 		return NeedRead
 	}
 	for a.idleAt = c.now() + int64(cmp.Or(first, forever)); c.waitUntil(a.idleAt); {
@@ -52,7 +52,7 @@ func (c *Conn) ServeReady(handle func() (again bool), first, idle time.Duration)
 		if c.readError(err, false) != errIdle {
 			break
 		}
-		if c.now() >= a.idleAt { // else the time for the next read has come
+		if c.now() >= a.idleAt { // else it is time for the next read
 			return Idle
 		}
 	}
@@ -66,7 +66,7 @@ const forever = 100 * 365 * 24 * time.Hour
 // readyServer is the state of ServeReady.
 type readyServer struct {
 	handle  func() bool
-	running bool // handle is running, and nobody else may wait for the socket
+	running bool // handle is running, and no other goroutine may wait for the socket
 	handled bool // handle has been called since the last wait
 	result  Readiness
 
@@ -83,7 +83,7 @@ type readyServer struct {
 // serveSome is the callback of ServeReady, called when there may be input.
 func (in *input) serveSome(fd uintptr) bool {
 	c, a := in.c, &in.server
-	since := c.waiting.Swap(0) // the wait goes on if nothing has come
+	since := c.waiting.Swap(0) // the wait continues if there is no input
 	var now int64
 	for short := false; ; {
 		if !in.handleBuffered() {
@@ -137,16 +137,16 @@ func (in *input) serveSome(fd uintptr) bool {
 	return false
 }
 
-// canWait reports whether a wait may follow a read that has not filled the buffer,
-// without another read that finds nothing. The poller reports bytes that come later. It
-// may not report an end of the stream that came with the bytes. The next read of the
-// socket finds it, so that must be soon.
+// canWait reports whether a wait may follow a read that has not filled the buffer. It
+// saves another read that finds nothing. The poller reports later bytes. It may not report
+// an end of the stream that arrived with the bytes. So the next read of the socket, which
+// finds the end, must be soon.
 func (in *input) canWait(now int64) bool {
 	return socket.ReadsAll && in.c.isTCP && in.server.until <= now+verifyAfter
 }
 
 // The socket of a connection that had input again within the time often is read after
-// verifyAfter. That is no gain if few messages come meanwhile.
+// verifyAfter. That saves nothing if few messages arrive meanwhile.
 const (
 	often       = int64(5 * time.Millisecond)
 	verifyAfter = int64(50 * time.Millisecond)
@@ -169,7 +169,7 @@ func (in *input) handleBuffered() bool {
 			}
 			in.cameBack()
 		case in.w == in.ready:
-			return !in.Inside() // or it was the header alone of a frame
+			return !in.Inside() // or it was only the header of a frame
 		case !in.advance():
 			return false
 		}

@@ -34,7 +34,7 @@ func (o *output) beginStall() {
 		return
 	}
 	s.checked, s.acks = false, false
-	s.began, s.base = time.Since(c.openedAt)-s.waited, o.taken()-s.moved
+	s.began, s.base = time.Since(c.openedAt)-s.waited, o.accepted()-s.moved
 	first := min(noticeable, c.opts.WriteTimeout/stallChecks)
 	if s.timer == nil {
 		s.timer = time.AfterFunc(first, o.checkStall)
@@ -108,19 +108,20 @@ func (o *output) resumeStall() bool {
 	return true
 }
 
-// progress returns a number that grows by one for each byte that the peer acknowledges, or
-// that the kernel takes where acknowledgements are not known. The kernel reports a full
-// socket as writable only when a third of its buffer is free. On a slow path that takes
-// longer than a reasonable write timeout.
+// progress returns a number that grows by one for each byte that the peer acknowledges. If
+// acknowledgements are not known, it counts bytes that the kernel accepts. The kernel
+// reports a full socket as writable only when a third of its buffer is free. On a slow
+// path that may be later than a reasonable write timeout.
 func (o *output) progress() int64 {
 	if o.stall.acks {
 		return socket.Acked(o.c.base)
 	}
-	return o.taken()
+	return o.accepted()
 }
 
-// taken returns a number that grows by one for each byte of the write that the kernel takes.
-func (o *output) taken() int64 { return -o.unsent.Load() }
+// accepted returns a number that grows by one for each byte of the write that the kernel
+// accepts.
+func (o *output) accepted() int64 { return -o.unsent.Load() }
 
 const (
 	// stallChecks is how often checkStall runs within the write timeout.

@@ -11,13 +11,13 @@ import (
 	"example.com/wsecho/internal/socket"
 )
 
-// TryClose sends a close frame if the socket takes all of it at once, and reports
-// whether it did. Buffered replies leave with it. The reason has at most 123 bytes.
+// TryClose sends a close frame if the socket accepts all of it at once, and reports
+// whether it did. Buffered replies are sent with it. The reason has at most 123 bytes.
 //
-// TryClose does not wait for the peer. If the transport has no system calls of its own on
-// the socket, as under TLS, the write may take 20 milliseconds. It returns false while another write is under way or
-// a frame is incomplete. Nothing can be written after a frame that was sent, or of
-// which only a part was sent.
+// TryClose does not wait for the peer. Under TLS, and on other sockets without system
+// calls of their own, the write may need 20 milliseconds. It returns false while another
+// write is under way or a frame is incomplete. Nothing can be written after a frame that
+// was sent, or of which only a part was sent.
 func (c *Conn) TryClose(code websocket.StatusCode, reason string) bool {
 	o := &c.out
 	// TryLock: the holder of the lock may wait for a peer that reads nothing. After a
@@ -50,8 +50,8 @@ func (c *Conn) TryClose(code websocket.StatusCode, reason string) bool {
 	return false
 }
 
-// trySend writes as much of p as the socket takes at once. It is no error if a raw socket
-// takes nothing, because all of p can be written later. o.mu is held.
+// trySend writes the bytes of p that the socket accepts at once. It is no error if a raw
+// socket accepts none, because p can be written later. o.mu is held.
 func (o *output) trySend(p []byte) (n int, err error) {
 	c := o.c
 	c.mu.Lock()

@@ -70,7 +70,7 @@ func (in *input) fill(p waitMode) error {
 	return nil
 }
 
-// anyWait is longer than a read without a wait takes.
+// anyWait is longer than a read that does not wait.
 const anyWait = 50 * time.Microsecond
 
 // await sets the deadline of the read that follows. Its error is that of a Conn that
@@ -112,7 +112,7 @@ func (c *Conn) readError(err error, began bool) error {
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		err = ending.Stream(err)
 	case !c.closeBy.IsZero() && !time.Now().Before(c.closeBy):
-		err = net.ErrClosed // the closing handshake has taken too long
+		err = net.ErrClosed // the closing handshake was too long
 	case !began && c.interruptible && c.opts.ServeReady:
 		return errIdle
 	case began:

@@ -15,7 +15,7 @@ import (
 )
 
 // Lock order: in.mu, out.mu, pendingControl.mu, Conn.mu. A goroutine that holds a lock
-// acquires only locks that come later in this order.
+// acquires only locks that are later in this order.
 //
 //   - in.mu guards reading. A reader holds it while it flushes replies and sends pongs.
 //   - out.mu guards writing. Its holder may wait for the peer until the write deadline.
@@ -34,12 +34,12 @@ type output struct {
 	err error  // of all later writes
 
 	pingBuffered bool         // buf contains a ping
-	closeSent    bool         // the kernel has taken a close frame
+	closeSent    bool         // the kernel has accepted a close frame
 	torn         bool         // a write of sendPlain failed, perhaps inside a TLS record
 	unsent       atomic.Int64 // bytes that wait for the kernel
 
-	trusted atomic.Bool   // the reader comes back soon, so replies may wait in buf
-	wroteAt atomic.Int64  // when a reply was sent early, as Conn.received; 0: none, or the reader has come back
+	trusted atomic.Bool   // the handler reads again soon, so replies may wait in buf
+	wroteAt atomic.Int64  // when a reply was sent early, as Conn.received; 0: none, or the handler has read since
 	batches atomic.Uint32 // odd: buf contains complete frames that wait for others; only holders of mu change it
 	listed  atomic.Bool   // the Flusher watches the batch
 	watched uint32        // batches at its last tick; guarded by Flusher.mu
@@ -61,7 +61,7 @@ func (o *output) init(c *Conn) {
 	o.some = o.writeSome
 }
 
-// Write writes a piece of a frame. It blocks only while the kernel takes no bytes.
+// Write writes a piece of a frame. It blocks only while the kernel accepts no bytes.
 func (c *Conn) Write(p []byte) (int, error) {
 	o := &c.out
 	o.mu.Lock()
@@ -103,7 +103,7 @@ func (o *output) buffer(p []byte) {
 	}
 }
 
-// batch reports whether the buffered frames wait for others, as they do while input is
+// batch reports whether the buffered frames wait for others. They do while input is
 // buffered and the reader is trusted. The order matters: batch makes batches odd and then
 // loads in.hasInput. The reader clears in.hasInput and then loads batches. So either batch
 // sees that no input is left, or the reader sees the batch and flushes it.
@@ -128,11 +128,12 @@ func (o *output) endBatch() {
 	}
 }
 
-// batching reports whether complete frames wait in the buffer and nobody is sending them.
+// batching reports whether complete frames wait in the buffer and no goroutine is sending
+// them.
 func (o *output) batching() bool { return o.batches.Load()&1 != 0 }
 
 // flushBatch sends the batch. The reader calls it before it waits. An incomplete frame
-// behind the batch is sent too, because its end may come much later.
+// behind the batch is sent too, because its end may be written much later.
 func (o *output) flushBatch() {
 	if !o.batching() {
 		return
@@ -144,8 +145,8 @@ func (o *output) flushBatch() {
 	}
 }
 
-// sendBatch sends the batch of a connection that ends, as far as the socket takes it at
-// once. Nothing can be written afterwards.
+// sendBatch sends the bytes of the batch that the socket accepts at once, when the
+// connection ends. Nothing can be written afterwards.
 func (o *output) sendBatch() {
 	if !o.batching() {
 		return
@@ -195,8 +196,9 @@ func (o *output) isTorn() bool {
 	return o.torn
 }
 
-// end releases the buffers for good. If wait is false, it does nothing while another
-// goroutine writes. Otherwise it waits for the goroutine of flushLater too.
+// end releases the buffers. Nothing is written afterwards. If wait is false, it does
+// nothing while another goroutine writes. Otherwise it waits for the goroutine of
+// flushLater too.
 //
 // TryLock: Hangup calls end(false) to release memory early. It always calls end(true)
 // later, which acquires the lock and does the same.
