@@ -1,9 +1,9 @@
 // Package checks finds violations of RFC 6455 and RFC 7692 by an echo server. It sends
-// what the RFCs forbid or demand, frame by frame, and judges the answers.
+// valid and invalid frames, and evaluates the answers.
 //
-// If an RFC leaves a choice, each choice is right, and Got says which one the server
-// made. A section without the number of an RFC is one of RFC 6455. Checks without a
-// section test limits that no RFC demands.
+// If an RFC allows several answers, each of them is right, and Got names the server's
+// answer. In comments, a section without the number of an RFC is a section of RFC 6455.
+// Checks without a section test limits that no RFC demands.
 package checks
 
 import (
@@ -22,47 +22,46 @@ import (
 // Options describe the server.
 type Options struct {
 	TLS         *tls.Config // for wss; nil: ws
-	Compression bool        // it accepts permessage-deflate, and is checked for that too
-	// Again starts the server again after a check that ended it, and returns its
-	// address. If it is nil, the remaining checks are not run.
+	Compression bool        // the server accepts permessage-deflate; Run checks that too
+	// Again starts the server again after a check that ended it, and returns the new
+	// address. If Again is nil, the remaining checks have errors.
 	Again func(context.Context) (addr string, err error)
 }
 
-// patience is how long a server may take for what it must do at once.
-const patience = 2 * time.Second
+// replyTimeout is the longest time for an answer that is due at once.
+const replyTimeout = 2 * time.Second
 
-// A check is a row: one or more trials, each on a connection of its own.
+// A check is a row of the table. It has one or more trials, each with a new connection.
 type check struct {
 	name, title, want string
 	trials            []trial
-	deflated          bool // only where there is compression
-	alone             bool // it might take the server down, or make it slow
-	slow              bool // it may take seconds to be right
+	deflated          bool // only with compression
+	alone             bool // it may end the server or make it slow, so it runs alone
+	slow              bool // a right answer may take seconds
 }
 
-// A trial is what is done on one connection. Its name says what sets it apart
-// from the others of its check.
+// A trial is a test on one connection. Its name distinguishes it from the other trials of
+// its check.
 type trial struct {
 	name string
 	do   func(*target) (verdict, error)
 }
 
-// A verdict is what came of a trial. An error instead of it says that nothing
-// did.
+// A verdict is the result of a trial. A trial without a result returns an error.
 type verdict struct {
 	got   string
 	right bool
 }
 
-// Run runs all checks against the server at addr and returns them in the order
-// of the table. A server that is right is done in about one second, and one that
-// is silent where it should not be in about eight; longer where several are checked
-// at once, because only one server is flooded at a time. The caller sets Peer.
+// Run runs all checks against the server at addr and returns them in the order of the
+// table. It takes about one second for a correct server, and about eight for a silent
+// one. Concurrent calls take longer, because only one floods its server at a time. The
+// caller sets Peer.
 func Run(ctx context.Context, addr string, o Options) []result.Check {
 	s := newTarget(ctx, addr, o)
 	rows := slices.DeleteFunc(table(), func(c check) bool { return c.deflated && !o.Compression })
 	found := make([]result.Check, len(rows))
-	// Without this, a server that does not answer would be tried a hundred times.
+	// If the server does not accept this connection, Run does not try a hundred others.
 	first, err := s.dial(wstest.Dial, "")
 	if err != nil {
 		for i, c := range rows {
@@ -94,13 +93,14 @@ func Run(ctx context.Context, addr string, o Options) []result.Check {
 			}
 		}
 		if found[i] = c.run(s); err != nil {
-			found[i].Error = fmt.Sprintf("starting the server anew: %v", err)
+			found[i].Error = fmt.Sprintf("starting the server again: %v", err)
 		}
 	}
 	return found
 }
 
-// run has the trials at once, or one by one as long as the server is there.
+// run runs the trials at the same time. If the check is alone, it runs one after another,
+// until the server accepts no connection.
 func (c check) run(s *target) result.Check {
 	verdicts, errs := make([]verdict, len(c.trials)), make([]error, len(c.trials))
 	var running sync.WaitGroup
@@ -127,7 +127,7 @@ func (c check) run(s *target) result.Check {
 	return found
 }
 
-// unknown is the check without a result.
+// unknown returns the check without a result.
 func (c check) unknown() result.Check {
 	rule := rules[c.name]
 	return result.Check{Name: c.name, Title: c.title, Rule: rule.name, Section: rule.section, Want: c.want}
@@ -140,7 +140,7 @@ func (t trial) label() string {
 	return t.name + ": "
 }
 
-// summary joins the results of the trials; if some are wrong, only those.
+// summary joins the results of the trials. If some are wrong, it joins only those.
 func (c check) summary(verdicts []verdict, errs []error, right bool) string {
 	var order []string
 	names := make(map[string][]string)

@@ -27,7 +27,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
 
-// serve runs an echo on loopback for the rest of the test.
+// serve runs an echo server on loopback for the rest of the test.
 func serve(t *testing.T, o server.Options, config *tls.Config) (addr string) {
 	t.Helper()
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, o)
@@ -54,7 +54,7 @@ func serve(t *testing.T, o server.Options, config *tls.Config) (addr string) {
 	return addr
 }
 
-// TestRight has a server that is right in everything.
+// TestRight: a correct server passes all checks.
 func TestRight(t *testing.T) {
 	mine, theirs := wstest.TLS()
 	for _, test := range []struct {
@@ -86,25 +86,25 @@ func TestRight(t *testing.T) {
 	}
 }
 
-// A wrong is a server that is broken on purpose. It makes handshakes of
-// everything, and accepts permessage-deflate without doing anything for it.
-type wrong struct {
+// A broken is an incorrect server. It accepts every handshake, and accepts
+// permessage-deflate without implementing it.
+type broken struct {
 	name   string
 	handle func(*wstest.Peer)
-	accept func(key string) string // nil: as it should be
-	passes string                  // the checks that it passes all the same
+	accept func(key string) string // nil: the correct value
+	passes string                  // the checks that it passes
 }
 
-func wrongs() []wrong {
+func brokenServers() []broken {
 	once := func(f wstest.Frame) func(*wstest.Peer) {
 		return func(p *wstest.Peer) {
 			if _, err := p.Recv(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-				_ = p.Send(f) // it may have closed
+				_ = p.Send(f) // the client may have closed
 			}
 		}
 	}
-	return []wrong{
-		// Every frame comes back as it came.
+	return []broken{
+		// It sends every frame back.
 		{"mirror", func(p *wstest.Peer) {
 			for {
 				f, err := p.Recv()
@@ -114,8 +114,8 @@ func wrongs() []wrong {
 				}
 			}
 		}, nil, "echo fragments cut-frame cut-message split-utf8 long-length close close-empty bad-key tiny-fragments deflate"},
-		// At the end of the stream it echoes an incomplete message.
-		{"hasty", func(p *wstest.Peer) {
+		// At the end of the stream, it sends an echo for an incomplete message.
+		{"echo at EOF", func(p *wstest.Peer) {
 			for {
 				if _, err := p.Recv(); err != nil {
 					_ = p.Send(wstest.TextFrame("so far"))
@@ -123,7 +123,7 @@ func wrongs() []wrong {
 				}
 			}
 		}, nil, "bad-key"},
-		{"mute", wstest.Silent, func(key string) string {
+		{"silent", wstest.Silent, func(key string) string {
 			if b, err := base64.StdEncoding.DecodeString(key); err != nil || len(b) != 16 {
 				return "nonsense"
 			}
@@ -136,12 +136,12 @@ func wrongs() []wrong {
 	}
 }
 
-// TestWrong has each check find a server that is wrong in it.
+// TestWrong: each check fails for at least one broken server.
 func TestWrong(t *testing.T) {
 	t.Parallel()
 	caught := make(map[string]bool)
 	results := make(chan []string)
-	all := wrongs()
+	all := brokenServers()
 	for _, w := range all {
 		go func() { results <- w.check(t) }()
 	}
@@ -158,7 +158,7 @@ func TestWrong(t *testing.T) {
 }
 
 // check returns the names of the checks that w fails.
-func (w wrong) check(t *testing.T) (caught []string) {
+func (w broken) check(t *testing.T) (caught []string) {
 	url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
 		p.Timeout = 20 * time.Second
 		r, err := p.ReadRequest()
@@ -196,7 +196,7 @@ func (w wrong) check(t *testing.T) (caught []string) {
 	return caught
 }
 
-// TestNotRun has checks that cannot be run.
+// TestNotRun: checks that cannot run have an error.
 func TestNotRun(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -214,8 +214,8 @@ func TestNotRun(t *testing.T) {
 		o    Options
 		want string
 	}{
-		"nobody listens": {t.Context(), addr, Options{Compression: true}, "refused"},
-		"context":        {cancelled, serve(t, server.Options{}, nil), Options{}, enough.Error()},
+		"no listener": {t.Context(), addr, Options{Compression: true}, "refused"},
+		"context":     {cancelled, serve(t, server.Options{}, nil), Options{}, enough.Error()},
 	} {
 		for _, c := range Run(test.ctx, test.addr, test.o) {
 			if c.Right || !strings.Contains(c.Error, test.want) {
@@ -239,24 +239,24 @@ func TestInterrupted(t *testing.T) {
 	began := time.Now()
 	for _, c := range Run(ctx, addr, Options{}) {
 		if slices.ContainsFunc(handshakes(), func(h check) bool { return h.name == c.Name }) {
-			continue // which were answered
+			continue // the server has answered them
 		}
 		if c.Right || c.Error == "" {
 			t.Errorf("%s: got %q, want an error", c.Name, c.Got)
 		}
 	}
-	if took := time.Since(began); took > patience {
+	if took := time.Since(began); took > replyTimeout {
 		t.Errorf("it took %v", took)
 	}
 }
 
-// TestSurvived has a server that is gone after a trial which it passed.
-func TestSurvived(t *testing.T) {
+// TestThenAccepts: a server fails the trial if it accepts no connection afterwards.
+func TestThenAccepts(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	trial := survived(trial{"", func(*target) (verdict, error) { return verdict{"closed with 1002", true}, l.Close() }})
+	trial := thenAccepts(trial{"", func(*target) (verdict, error) { return verdict{"closed with 1002", true}, l.Close() }})
 	s := newTarget(t.Context(), l.Addr().String(), Options{})
 	v, err := trial.do(s)
 	if err != nil || v.right || !strings.HasPrefix(v.got, "closed with 1002, and then the server accepted no") || !s.gone.Load() {
@@ -264,8 +264,7 @@ func TestSurvived(t *testing.T) {
 	}
 }
 
-// TestAgain has a server that no longer listens after the first check that is
-// run alone, and another in its place.
+// TestAgain: Run starts the server again if it no longer listens after a check.
 func TestAgain(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -305,11 +304,11 @@ func TestAgain(t *testing.T) {
 		}
 	}
 	if again != 1 || alone < 3 {
-		t.Errorf("the server was started anew %d times in %d checks, want once", again, alone)
+		t.Errorf("the server was started again %d times in %d checks, want once", again, alone)
 	}
 }
 
-// A mortal connection ends its listener when it hears a length of 2^63.
+// A mortal connection closes its listener when it receives a length of 2^63.
 type mortal struct {
 	net.Conn
 	listener net.Listener
@@ -343,7 +342,7 @@ func TestSummary(t *testing.T) {
 	}
 }
 
-// TestLegal has the codes at the ends of the ranges.
+// TestLegal checks the first and the last code of each range.
 func TestLegal(t *testing.T) {
 	var got []string
 	for code := range uint16(6000) {
@@ -352,11 +351,11 @@ func TestLegal(t *testing.T) {
 		}
 	}
 	if want := "1000 1004 1007 1015 3000 5000"; strings.Join(got, " ") != want {
-		t.Errorf("it changes at %v, want %s", got, want)
+		t.Errorf("legal changes at %v, want %s", got, want)
 	}
 }
 
-// TestBomb inflates it, since a server may end it for another reason.
+// TestBomb checks that the bomb is valid: a server could refuse it for another reason.
 func TestBomb(t *testing.T) {
 	t.Parallel()
 	b := deflate(make([]byte, 1<<20), bomb>>20)
@@ -366,8 +365,8 @@ func TestBomb(t *testing.T) {
 	}
 }
 
-// TestRules checks that each check belongs to a rule, that a rule has one section, and
-// that the checks of UTF-8 are one rule.
+// TestRules: each check has a rule, each rule has one section, and the checks of UTF-8
+// have one rule.
 func TestRules(t *testing.T) {
 	sections := map[string]string{}
 	utf8Checks := 0

@@ -11,45 +11,46 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// enough is more than any server should keep of one message unasked. It is a
-// bound of this table; section 10.4 only says that there must be one.
-const enough = 64 << 20
+// unaskedLimit is the largest part of a message that a server may read without a limit.
+// Section 10.4 demands a limit; this table chooses its size.
+const unaskedLimit = 64 << 20
 
-// flooding is how long a server is flooded.
-const flooding = time.Second
+// floodTime is the duration of a flood.
+const floodTime = time.Second
 
-// impatience is patience in what is done alone.
-const impatience = time.Second
+// loadTimeout is the replyTimeout of the checks that run alone.
+const loadTimeout = time.Second
 
-// Each looks afterwards whether the server is still there.
+// loads returns the checks that may end the server. Each then checks whether the server
+// still accepts connections.
 func loads() []check {
 	return []check{
-		// Section 5.2: the top bit of 64 is 0.
+		// Section 5.2: the most significant bit of a 64-bit length is 0.
 		{name: "length-top-bit", title: "a length of 2^63 and more", want: "closed with 1002", alone: true, trials: []trial{
-			survived(lengthy("2^63", 1<<63)), survived(lengthy("2^64-1", 1<<64-1)),
+			thenAccepts(frameOfLength("2^63", 1<<63)), thenAccepts(frameOfLength("2^64-1", 1<<64-1)),
 		}},
-		// Section 10.4: a server that cannot store it must protect itself. It may also
-		// wait until too much has arrived.
-		{name: "length-2^62", title: "a frame that is announced with 2^62 bytes", want: "closed with 1009", alone: true, trials: []trial{
-			survived(on("", announced)),
+		// Section 10.4: the server must protect itself against large frames. It may also
+		// wait until too many bytes have arrived.
+		{name: "length-2^62", title: "a frame header with a length of 2^62 bytes", want: "closed with 1009", alone: true, trials: []trial{
+			thenAccepts(on("", hugeFrame)),
 		}},
-		// The RFC does not limit the number of fragments. A server with a limit closes
-		// the connection; one without reads on. It is wrong if other connections wait.
-		{name: "tiny-fragments", title: "an endless message in fragments of one byte", want: "closed, or others echoed meanwhile", alone: true, trials: []trial{
-			survived(on("", flooded)),
+		// The RFC does not limit the number of fragments. The server may close the
+		// connection or read all fragments, but other connections must not wait.
+		{name: "tiny-fragments", title: "an endless message in fragments of one byte", want: "closed, or other connections echoed meanwhile", alone: true, trials: []trial{
+			thenAccepts(on("", flooded)),
 		}},
 	}
 }
 
-func lengthy(name string, n uint64) trial {
-	return on(name, func(_ *target, t *talk) (verdict, error) {
+func frameOfLength(name string, n uint64) trial {
+	return on(name, func(_ *target, t *conn) (verdict, error) {
 		_ = t.SendRaw(wstest.Header(0x80|wstest.Binary, true, key, n, 64))
-		return t.refuses(impatience)
+		return t.refuses(loadTimeout)
 	})
 }
 
-// survived has the trial, and then looks whether the server still accepts.
-func survived(t trial) trial {
+// thenAccepts runs the trial, and then checks whether the server still accepts connections.
+func thenAccepts(t trial) trial {
 	do := t.do
 	t.do = func(s *target) (verdict, error) {
 		v, err := do(s)
@@ -70,25 +71,25 @@ func survived(t trial) trial {
 	return t
 }
 
-// announced sends the header alone, and then enough of the payload.
-func announced(_ *target, t *talk) (verdict, error) {
+// hugeFrame sends a header alone, and then up to unaskedLimit bytes of the payload.
+func hugeFrame(_ *target, t *conn) (verdict, error) {
 	t.drop = true
 	if err := t.SendRaw(wstest.Header(0x80|wstest.Binary, true, key, 1<<62, 64)); err != nil {
 		return verdict{}, err
 	}
-	r, err := t.next(impatience / 2)
+	r, err := t.next(loadTimeout / 2)
 	if r.kind != nothing || err != nil {
-		return verdict{r.said, r.fails()}, err
+		return verdict{r.text, r.fails()}, err
 	}
 	chunk := make([]byte, 1<<20)
-	stop := t.pour(chunk, func(sent int) bool { return sent*len(chunk) < enough })
-	r, err = t.next(impatience)
-	return verdict{fmt.Sprintf("%s, with %d MiB of it sent", r.said, stop()*len(chunk)>>20), r.fails()}, err
+	stop := t.writeRepeatedly(chunk, func(sent int) bool { return sent*len(chunk) < unaskedLimit })
+	r, err = t.next(loadTimeout)
+	return verdict{fmt.Sprintf("%s, with %d MiB of it sent", r.text, stop()*len(chunk)>>20), r.fails()}, err
 }
 
-// pour writes b again and again while more allows it. stop ends the connection
-// and returns how often b was written.
-func (t *talk) pour(b []byte, more func(sent int) bool) (stop func() int) {
+// writeRepeatedly writes b repeatedly while more returns true. stop ends the connection
+// and returns the number of complete writes.
+func (t *conn) writeRepeatedly(b []byte, more func(sent int) bool) (stop func() int) {
 	sent := 0
 	var writing sync.WaitGroup
 	writing.Go(func() {
@@ -103,12 +104,12 @@ func (t *talk) pour(b []byte, more func(sent int) bool) (stop func() int) {
 	}
 }
 
-// flood is for one Run at a time: what others wait for must be the server, and not
-// the floods of other servers.
+// flood lets one Run at a time flood its server. Otherwise the floods of other servers
+// would delay the answers.
 var flood = make(chan struct{}, 1)
 
-// flooded sends fragments, while another connection sends messages.
-func flooded(s *target, t *talk) (verdict, error) {
+// flooded sends fragments while a second connection sends messages.
+func flooded(s *target, t *conn) (verdict, error) {
 	select {
 	case flood <- struct{}{}:
 		defer func() { <-flood }()
@@ -116,38 +117,38 @@ func flooded(s *target, t *talk) (verdict, error) {
 		return verdict{}, context.Cause(s.ctx)
 	}
 	t.drop = true
-	beside, err := s.dial(wstest.Dial, "")
+	second, err := s.dial(wstest.Dial, "")
 	if err != nil {
 		return verdict{}, err
 	}
-	defer beside.end()
+	defer second.end()
 	if err := t.Send(wstest.TextFrame("a").Open()); err != nil {
 		return verdict{}, err
 	}
 	const batch = 4096
 	fragments := bytes.Repeat(raw(data(wstest.Continuation, "a").Open()), batch)
-	until := time.Now().Add(flooding)
-	stop := t.pour(fragments, func(int) bool { return time.Now().Before(until) })
+	until := time.Now().Add(floodTime)
+	stop := t.writeRepeatedly(fragments, func(int) bool { return time.Now().Before(until) })
 	var others sync.WaitGroup
 	var other verdict
 	var otherErr error
 	others.Go(func() {
-		f := wstest.TextFrame("and I?")
-		for other.right = true; other.right && otherErr == nil && time.Now().Before(until); time.Sleep(flooding / 100) {
-			if otherErr = beside.Send(f); otherErr == nil {
-				other, otherErr = beside.echoes(impatience, f)
+		f := wstest.TextFrame("second")
+		for other.right = true; other.right && otherErr == nil && time.Now().Before(until); time.Sleep(floodTime / 100) {
+			if otherErr = second.Send(f); otherErr == nil {
+				other, otherErr = second.echoes(loadTimeout, f)
 			}
 		}
 	})
 	r, err := t.next(time.Until(until))
-	others.Wait() // before the flood is stopped: an answer must not wait for that
+	others.Wait() // before the flood ends: an answer must not depend on its end
 	n := stop() * batch
 	if err = errors.Join(err, otherErr); err != nil {
 		return verdict{}, err
 	}
-	got := r.said
+	got := r.text
 	if r.kind == nothing {
-		got = fmt.Sprintf("read on for %v, %d fragments", flooding, n)
+		got = fmt.Sprintf("read fragments for %v, %d of them", floodTime, n)
 	}
 	if !other.right {
 		return verdict{got + "; meanwhile another connection: " + other.got, false}, nil

@@ -1,10 +1,10 @@
 package checks
 
-// A rule groups the checks of one demand, so that a server that breaks it in several
-// ways counts once.
+// A rule groups the checks of one requirement. A server that fails several of them breaks
+// one rule.
 type rule struct {
 	name    string
-	section string // of the RFC that demands it; empty: no RFC does, it is a limit of this table
+	section string // of the RFC that demands it; empty: a limit of this table
 }
 
 const rfc6455, rfc7692 = "RFC 6455, ", "RFC 7692, "
@@ -19,7 +19,7 @@ var (
 	payloadLength    = rule{"payload length", rfc6455 + "5.2"}
 )
 
-// rules are the rules of all checks, by their names.
+// rules contains the rule of each check, by the name of the check.
 var rules = map[string]rule{
 	"echo":                   {"empty and long messages", rfc6455 + "5.6"},
 	"fragments":              fragmentation,
@@ -55,6 +55,6 @@ var rules = map[string]rule{
 	"deflate-bits":           {"RSV1", rfc7692 + "6"},
 
 	"length-2^62":    {name: "limit on messages"},
-	"tiny-fragments": {name: "fairness beside an endless message"},
+	"tiny-fragments": {name: "fairness during an endless message"},
 	"deflate-bomb":   {name: "limit on inflated messages"},
 }

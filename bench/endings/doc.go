@@ -1,14 +1,13 @@
-// Package endings holds a test and nothing else: the endings of a WebSocket as
-// gorilla/websocket tells them, beside what packages server and ending make of
-// them.
+// Package endings contains only tests. They compare how gorilla/websocket and this
+// project report the ending of a WebSocket.
 //
-// A raw peer provokes each ending on a real socket, once against gorilla and
-// once against this project. The verdict of ending.Gone must be that of
+// A raw peer provokes each ending on a real socket, once against gorilla and once
+// against this project. ending.Gone must return the same value as
 //
 //	websocket.IsCloseError(err, websocket.CloseGoingAway, websocket.CloseAbnormalClosure)
 //
-// A scenario where the two must differ names the reason, and the test asserts
-// the difference, so that the reason cannot outlive it. This shows them all:
+// If the two must differ, the scenario names the reason, and the test requires the
+// difference. This command shows all scenarios:
 //
 //	go test -v -run 'Server|Client' ./endings | grep -v -e ---
 package endings

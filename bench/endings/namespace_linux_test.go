@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// A namespace is a network of its own, where a path can be cut. It takes root.
+// A namespace is a network namespace in which a test can cut the network path. It needs
+// root.
 type namespace struct {
 	work chan func()
 }
@@ -22,8 +23,8 @@ func newNamespace(t *testing.T) *namespace {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		// The thread is in the namespace, and so are its children. It is never
-		// unlocked: it ends with the goroutine.
+		// The thread and its children are in the namespace. The thread is never unlocked,
+		// so it ends with the goroutine.
 		runtime.LockOSThread()
 		if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
 			made <- err
@@ -38,19 +39,20 @@ func newNamespace(t *testing.T) *namespace {
 		close(n.work)
 		<-done
 	})
-	if err := errors.Join(<-made, n.try()); err != nil {
-		t.Skipf("SKIPPED, no path was cut: a network namespace takes root, ip and tc: %v", err)
+	if err := errors.Join(<-made, n.findTC()); err != nil {
+		t.Skipf("SKIPPED, the network path was not cut: a network namespace needs root, ip and tc: %v", err)
 	}
 	return n
 }
 
-// try looks whether the path could be cut.
-func (n *namespace) try() error {
+// findTC returns an error if there is no tc, which cuts the path.
+func (n *namespace) findTC() error {
 	_, err := exec.LookPath("tc")
 	return err
 }
 
-// do calls f where its sockets are in the namespace; a nil namespace is here.
+// do calls f on the thread of the namespace, so that f's sockets belong to it. A nil
+// namespace is the namespace of the test.
 func (n *namespace) do(f func()) {
 	if n == nil {
 		f()
@@ -64,7 +66,7 @@ func (n *namespace) do(f func()) {
 	<-done
 }
 
-// cut drops all that is sent in the namespace from here on.
+// cut makes the namespace drop all packets from now on.
 func (n *namespace) cut() (err error) {
 	n.do(func() { err = command("tc", "qdisc", "replace", "dev", "lo", "root", "blackhole") })
 	return err
@@ -78,8 +80,8 @@ func command(name string, args ...string) error {
 	return nil
 }
 
-// hasty makes the kernel give up on what it cannot deliver soon.
-func hasty(c net.Conn) net.Conn {
+// withShortTCPTimeout makes the kernel end c if its data is not acknowledged soon.
+func withShortTCPTimeout(c net.Conn) net.Conn {
 	raw, err := c.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		return c
@@ -91,8 +93,8 @@ func hasty(c net.Conn) net.Conn {
 	return c
 }
 
-// cork keeps what is written back until the socket is closed, so that the last
-// bytes and FIN come as one.
+// cork holds back written bytes until the socket is closed, so that the last bytes and
+// FIN are sent in one segment.
 func cork(c net.Conn) error {
 	raw, err := c.(*net.TCPConn).SyscallConn()
 	if err != nil {

@@ -8,17 +8,17 @@ import (
 	"testing"
 )
 
-// A namespace, a network where a path can be cut, is known on Linux only.
+// A namespace can cut a network path on Linux only.
 type namespace struct{}
 
 func newNamespace(t *testing.T) *namespace {
-	t.Skip("SKIPPED, no path was cut: that takes Linux")
+	t.Skip("SKIPPED, the network path was not cut: that needs Linux")
 	return nil
 }
 
-func (*namespace) do(f func())  { f() }
-func (*namespace) cut() error   { return errors.ErrUnsupported }
-func hasty(c net.Conn) net.Conn { return c }
+func (*namespace) do(f func())                { f() }
+func (*namespace) cut() error                 { return errors.ErrUnsupported }
+func withShortTCPTimeout(c net.Conn) net.Conn { return c }
 
-// cork is known on Linux only.
+// cork works on Linux only.
 func cork(net.Conn) error { return errors.ErrUnsupported }

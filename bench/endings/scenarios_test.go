@@ -24,15 +24,15 @@ var (
 	cut   = wstest.TextFrame("cut short by the peer")
 	long  = wstest.BinaryFrame([]byte("cut" + strings.Repeat(".", 297)))   // length in 16 bits
 	huge  = wstest.BinaryFrame([]byte("cut" + strings.Repeat(".", 69997))) // length in 64 bits
-	start = wstest.TextFrame("cut").Open()                                 // of a message that goes on
+	start = wstest.TextFrame("cut").Open()                                 // of an unfinished message
 
-	// A text with RSV1 is compressed: one block of deflate, stored.
-	deflated = wstest.TextFrame("\x00\x05\x00\xfa\xffwhole\x00").WithRsv(wstest.RSV1)
-	halved   = wstest.TextFrame("\x00\x03\x00\xfc\xffcut\x00").WithRsv(wstest.RSV1).Open()
-	corrupt  = wstest.TextFrame("\x07\x07\x07\x07").WithRsv(wstest.RSV1)
+	// A text with RSV1 is compressed. Its payload is one stored block of deflate.
+	deflated      = wstest.TextFrame("\x00\x05\x00\xfa\xffwhole\x00").WithRsv(wstest.RSV1)
+	deflatedStart = wstest.TextFrame("\x00\x03\x00\xfc\xffcut\x00").WithRsv(wstest.RSV1).Open()
+	corrupt       = wstest.TextFrame("\x07\x07\x07\x07").WithRsv(wstest.RSV1)
 )
 
-// serverScenarios are all that are done to servers.
+// serverScenarios returns all scenarios for servers.
 func serverScenarios() []scenario {
 	return slices.Concat(
 		closeScenarios(), badCloseScenarios(), finScenarios(), rstScenarios(), tlsScenarios(),
@@ -49,12 +49,12 @@ var (
 	normal    = expectation{gorilla: 1000, kind: ending.Normal, code: 1000}
 )
 
-// talked are steps after a message and its echo.
-func talked(steps ...step) []step {
-	return append([]step{send(whole), hearEcho("whole")}, steps...)
+// afterEcho returns steps that begin with a message and its echo.
+func afterEcho(steps ...step) []step {
+	return append([]step{send(whole), receiveEcho("whole")}, steps...)
 }
 
-// because is e with a reason for its other code.
+// because returns e with a reason for its different code.
 func because(e expectation, reason string) expectation {
 	e.codes = reason
 	return e
@@ -64,7 +64,7 @@ func code(c int) expectation {
 	return expectation{gorilla: c, kind: ending.PeerCode, code: coder.StatusCode(c)}
 }
 
-// closeScenarios are those of a peer that sends a valid close frame.
+// closeScenarios: the peer sends a valid close frame.
 func closeScenarios() []scenario {
 	frame := func(code uint16, reason string) []step { return []step{send(wstest.CloseFrame(code, reason))} }
 	unknown := code(1014)
@@ -76,8 +76,8 @@ func closeScenarios() []scenario {
 		{"close 1001", setup{}, frame(1001, ""), goneAway},
 		{"close 1001 with a reason", setup{}, frame(1001, "the tab is closed"), goneAway},
 		{"close 1001 with the longest reason", setup{}, frame(1001, strings.Repeat("é", 61)+"."), goneAway},
-		{"close 1001 after a message", setup{}, talked(frame(1001, "")...), goneAway},
-		{"close 1001 right behind a message", setup{}, []step{send(whole, wstest.CloseFrame(1001, ""))}, goneAway},
+		{"close 1001 after a message", setup{}, afterEcho(frame(1001, "")...), goneAway},
+		{"close 1001 directly after a message", setup{}, []step{send(whole, wstest.CloseFrame(1001, ""))}, goneAway},
 		{"close 1001 between fragments", setup{}, []step{send(start, wstest.CloseFrame(1001, ""))}, goneAway},
 		{"close 1000 between fragments", setup{}, []step{send(start, wstest.CloseFrame(1000, ""))}, normal},
 		{"close 1001, then FIN at once", setup{}, append(frame(1001, ""), fin), goneAway},
@@ -101,7 +101,7 @@ func closeScenarios() []scenario {
 	}
 }
 
-// badCloseScenarios are those of a peer that sends an invalid close frame.
+// badCloseScenarios: the peer sends an invalid close frame.
 func badCloseScenarios() []scenario {
 	bad := func(name string, f wstest.Frame) scenario {
 		return scenario{name, setup{}, []step{send(f)}, violation}
@@ -110,7 +110,7 @@ func badCloseScenarios() []scenario {
 		return wstest.Frame{Fin: true, Opcode: wstest.Close, Payload: payload}
 	}
 	one := bad("close of one byte", body(3))
-	one.gorilla, one.codes = 1005, "gorilla takes one byte for no code"
+	one.gorilla, one.codes = 1005, "gorilla treats one byte as no code"
 	invalid := bad("close 1000, reason not UTF-8", wstest.CloseFrame(1000, "\xff"))
 	invalid.kind = ending.InvalidUTF8
 	away := bad("close 1001, reason not UTF-8", wstest.CloseFrame(1001, "going \xc3"))
@@ -132,17 +132,17 @@ func badCloseScenarios() []scenario {
 	}
 }
 
-// finScenarios: the stream ends without a word.
+// finScenarios: the stream ends with FIN and without a close frame.
 func finScenarios() []scenario {
 	return []scenario{
-		{"FIN before anything", setup{}, []step{hangup}, abnormal},
-		{"FIN after a message", setup{}, talked(hangup), abnormal},
-		{"FIN right behind a message", setup{}, []step{send(whole), fin}, abnormal},
-		{"FIN with a message, nobody left to hear the reply", setup{}, []step{corked, send(whole), hangup}, abnormal},
-		{"FIN with messages, nobody left to hear the replies", setup{}, []step{corked, send(whole, whole, whole), hangup},
-			expectation{kind: ending.Abnormal, verdict: "gorilla's loop stops at the write that fails, before it has read the end"}},
-		{"half-close, the peer listens on", setup{}, []step{fin, answer(wstest.AnswerOptions{})}, abnormal},
-		{"FIN after a ping", setup{}, []step{send(wstest.PingFrame("?")), hear, hangup}, abnormal},
+		{"FIN before any frame", setup{}, []step{closeTCP}, abnormal},
+		{"FIN after a message", setup{}, afterEcho(closeTCP), abnormal},
+		{"FIN directly after a message", setup{}, []step{send(whole), fin}, abnormal},
+		{"FIN with a message, the peer does not read the reply", setup{}, []step{corked, send(whole), closeTCP}, abnormal},
+		{"FIN with messages, the peer does not read the replies", setup{}, []step{corked, send(whole, whole, whole), closeTCP},
+			expectation{kind: ending.Abnormal, verdict: "gorilla's loop stops at the failed write, before it reads the end of the stream"}},
+		{"half-close, the peer still reads", setup{}, []step{fin, answer(wstest.AnswerOptions{})}, abnormal},
+		{"FIN after a ping", setup{}, []step{send(wstest.PingFrame("?")), receive, closeTCP}, abnormal},
 		{"FIN in a header, after 1 byte of 6", setup{}, []step{part(cut, 1), fin}, abnormal},
 		{"FIN in a header, before the mask key", setup{}, []step{part(cut, 2), fin}, abnormal},
 		{"FIN in a header, inside the mask key", setup{}, []step{part(cut, 4), fin}, abnormal},
@@ -160,19 +160,19 @@ func finScenarios() []scenario {
 		{"FIN between fragments, after a pause", setup{}, []step{send(start), pause(20 * time.Millisecond), fin}, abnormal},
 		{"FIN between fragments, after an empty one", setup{}, []step{send(start, wstest.Frame{}), fin}, abnormal},
 		{"FIN in the last fragment", setup{}, []step{send(start), part(wstest.Fragments(wstest.Text, "", "the end")[1], 9), fin}, abnormal},
-		{"FIN between fragments, after a ping", setup{}, []step{send(start, wstest.PingFrame("?")), hear, fin}, abnormal},
+		{"FIN between fragments, after a ping", setup{}, []step{send(start, wstest.PingFrame("?")), receive, fin}, abnormal},
 		{"FIN in a ping", setup{}, []step{part(wstest.PingFrame("are you there?"), 9), fin}, abnormal},
 		{"FIN in a close frame", setup{}, []step{part(wstest.CloseFrame(1000, "done"), 8), fin}, abnormal},
 	}
 }
 
-// rstScenarios: the peer's system resets the connection.
+// rstScenarios: the peer's kernel resets the connection.
 func rstScenarios() []scenario {
 	return []scenario{
-		{"RST before anything", setup{}, []step{rst}, reset},
-		{"RST after a message", setup{}, talked(rst), reset},
-		{"RST right behind a message", setup{}, []step{send(whole), rst}, reset},
-		{"RST right behind messages", setup{}, []step{send(whole, whole, whole), rst}, reset},
+		{"RST before any frame", setup{}, []step{rst}, reset},
+		{"RST after a message", setup{}, afterEcho(rst), reset},
+		{"RST directly after a message", setup{}, []step{send(whole), rst}, reset},
+		{"RST directly after messages", setup{}, []step{send(whole, whole, whole), rst}, reset},
 		{"RST in a header", setup{}, []step{part(cut, 2), rst}, reset},
 		{"RST in a payload", setup{}, []step{part(cut, 6+9), rst}, reset},
 		{"RST in a payload, after a pause", setup{}, []step{part(cut, 6+9), pause(20 * time.Millisecond), rst}, reset},
@@ -182,10 +182,10 @@ func rstScenarios() []scenario {
 	}
 }
 
-// tlsScenarios: the stream ends in the ways that TLS adds.
+// tlsScenarios: the stream ends in a way that only TLS has.
 func tlsScenarios() []scenario {
 	tls := setup{tls: true}
-	torn := expectation{kind: ending.Truncated}
+	truncated := expectation{kind: ending.Truncated}
 	return []scenario{
 		{"TLS: close_notify and FIN", tls, []step{fin}, abnormal},
 		{"TLS: close_notify alone", tls, []step{closeNotify}, abnormal},
@@ -193,15 +193,15 @@ func tlsScenarios() []scenario {
 		{"TLS: close_notify between fragments", tls, []step{send(start), fin}, abnormal},
 		{"TLS: close_notify in a header", tls, []step{part(cut, 1), fin}, abnormal},
 		{"TLS: FIN between records", tls, []step{cutTLS}, abnormal},
-		{"TLS: FIN between records, after a message", tls, talked(cutTLS), abnormal},
+		{"TLS: FIN between records, after a message", tls, afterEcho(cutTLS), abnormal},
 		{"TLS: FIN between records, in a payload", tls, []step{part(cut, 6+9), cutTLS}, abnormal},
 		{"TLS: FIN between records, between fragments", tls, []step{send(start), cutTLS}, abnormal},
-		{"TLS: FIN in a record's header", tls, []step{tear(3), cutTLS}, torn},
-		{"TLS: FIN in a record", tls, []step{tear(5 + 100), cutTLS}, torn},
-		{"TLS: FIN in a record, after a message", tls, talked(tear(5+100), cutTLS), torn},
-		{"TLS: FIN in a record, in a payload", tls, []step{part(cut, 6+9), tear(5 + 100), cutTLS}, torn},
-		{"TLS: FIN in a record, between fragments", tls, []step{send(start), tear(5 + 100), cutTLS}, torn},
-		{"TLS: a forged record", tls, []step{forge}, expectation{kind: ending.BadTLS}},
+		{"TLS: FIN in a record's header", tls, []step{partOfRecord(3), cutTLS}, truncated},
+		{"TLS: FIN in a record", tls, []step{partOfRecord(5 + 100), cutTLS}, truncated},
+		{"TLS: FIN in a record, after a message", tls, afterEcho(partOfRecord(5+100), cutTLS), truncated},
+		{"TLS: FIN in a record, in a payload", tls, []step{part(cut, 6+9), partOfRecord(5 + 100), cutTLS}, truncated},
+		{"TLS: FIN in a record, between fragments", tls, []step{send(start), partOfRecord(5 + 100), cutTLS}, truncated},
+		{"TLS: a forged record", tls, []step{forgedRecord}, expectation{kind: ending.BadTLS}},
 	}
 }
 
@@ -209,16 +209,16 @@ func tlsScenarios() []scenario {
 func deflateScenarios() []scenario {
 	deflate := setup{deflate: true}
 	return []scenario{
-		{"deflate: close 1001", deflate, []step{send(deflated), hear, send(wstest.CloseFrame(1001, ""))}, goneAway},
-		{"deflate: FIN after a message", deflate, []step{send(deflated), hear, hangup}, abnormal},
+		{"deflate: close 1001", deflate, []step{send(deflated), receive, send(wstest.CloseFrame(1001, ""))}, goneAway},
+		{"deflate: FIN after a message", deflate, []step{send(deflated), receive, closeTCP}, abnormal},
 		{"deflate: FIN in a payload", deflate, []step{part(deflated, 6+8), fin}, abnormal},
-		{"deflate: FIN between fragments", deflate, []step{send(halved), fin}, abnormal},
+		{"deflate: FIN between fragments", deflate, []step{send(deflatedStart), fin}, abnormal},
 		{"deflate: RST in a payload", deflate, []step{part(deflated, 6+8), rst}, reset},
 		{"deflate: not deflate", deflate, []step{send(corrupt)}, expectation{kind: ending.Protocol, code: 1007}},
 	}
 }
 
-// refusalScenarios: the peer sends what is too much.
+// refusalScenarios: the peer exceeds a limit, or sends text that is not UTF-8.
 func refusalScenarios() []scenario {
 	limited := setup{
 		ours:    func(o *server.Options) { o.ReadLimit = 100 },
@@ -231,7 +231,7 @@ func refusalScenarios() []scenario {
 	}
 	notUTF8 := func(name string, f ...wstest.Frame) scenario {
 		e := expectation{gorilla: 1000, kind: ending.InvalidUTF8, codes: "gorilla does not check text, and reads the close frame"}
-		return scenario{name, setup{}, []step{send(f...), hear, send(wstest.CloseFrame(1000, ""))}, e}
+		return scenario{name, setup{}, []step{send(f...), receive, send(wstest.CloseFrame(1000, ""))}, e}
 	}
 	flood := make([]wstest.Frame, 5000)
 	flood[0] = wstest.TextFrame("whole").Open()
@@ -240,18 +240,18 @@ func refusalScenarios() []scenario {
 		{"a message over the limit", limited, []step{send(wstest.TextFrame(strings.Repeat(".", 101)))}, tooBig},
 		{"a message over the limit is announced", limited, []step{part(huge, 14)}, tooBig},
 		{"a message over the limit in fragments", limited, []step{send(wstest.Fragments(wstest.Text, strings.Repeat(".", 60), strings.Repeat(".", 60))...)}, tooBig},
-		{"a message over the limit, then FIN", limited, []step{corked, part(huge, 5000), hangup}, tooBig},
-		{"a message that does not go on", slow, []step{part(cut, 6+9)}, expectation{kind: ending.TooSlow}},
-		{"a header that does not go on", slow, []step{part(cut, 3)}, expectation{kind: ending.TooSlow}},
+		{"a message over the limit, then FIN", limited, []step{corked, part(huge, 5000), closeTCP}, tooBig},
+		{"a message that stops", slow, []step{part(cut, 6+9)}, expectation{kind: ending.TooSlow}},
+		{"a header that stops", slow, []step{part(cut, 3)}, expectation{kind: ending.TooSlow}},
 		notUTF8("text not UTF-8, then close 1000", wstest.TextFrame("whole \xff")),
 		notUTF8("text not UTF-8 in fragments, then close 1000", wstest.Fragments(wstest.Text, "whole \xe2\x82", "\xe2")...),
 		notUTF8("text that ends inside a rune, then close 1000", wstest.TextFrame("whole \xe2\x82")),
-		{"text not UTF-8, then FIN", setup{}, []step{send(wstest.TextFrame("whole \xff")), hear, fin},
-			expectation{gorilla: 1006, kind: ending.InvalidUTF8, verdict: "gorilla does not look at text, goes on, and the FIN is the first that it minds"}},
-		{"thousands of empty fragments, then close 1000", setup{}, []step{send(flood...), hear, send(wstest.CloseFrame(1000, ""))},
+		{"text not UTF-8, then FIN", setup{}, []step{send(wstest.TextFrame("whole \xff")), receive, fin},
+			expectation{gorilla: 1006, kind: ending.InvalidUTF8, verdict: "gorilla does not check text, so FIN is its first error"}},
+		{"thousands of empty fragments, then close 1000", setup{}, []step{send(flood...), receive, send(wstest.CloseFrame(1000, ""))},
 			expectation{gorilla: 1000, kind: ending.Flood, codes: "gorilla does not count fragments, and reads the close frame"}},
-		{"thousands of empty fragments, then FIN", setup{}, []step{send(flood...), hear, fin},
-			expectation{gorilla: 1006, kind: ending.Flood, verdict: "gorilla does not count fragments, goes on, and the FIN is the first that it minds"}},
+		{"thousands of empty fragments, then FIN", setup{}, []step{send(flood...), receive, fin},
+			expectation{gorilla: 1006, kind: ending.Flood, verdict: "gorilla does not count fragments, so FIN is its first error"}},
 	}
 }
 
@@ -273,20 +273,20 @@ func protocolScenarios() []scenario {
 		{"not masked, close 1001", setup{}, []step{raw(append(wstest.Header(fin|wstest.Close, false, key, 2, 0), 3, 0xe9))}, violation},
 		{"a ping in fragments", setup{}, frame(wstest.PingFrame("half").Open()), violation},
 		{"a ping of 126 bytes", setup{}, frame(wstest.PingFrame(strings.Repeat(".", 126))), violation},
-		{"a continuation of nothing", setup{}, frame(wstest.Frame{Fin: true, Payload: []byte("cut")}), violation},
+		{"a continuation without a message", setup{}, frame(wstest.Frame{Fin: true, Payload: []byte("cut")}), violation},
 		{"a message inside a message", setup{}, []step{send(start, whole)}, violation},
 		{"a length with the top bit set", setup{}, header(fin|wstest.Binary, true, 1<<63+5, 64), violation},
-		{"a violation, then FIN", setup{}, []step{send(wstest.Frame{Fin: true, Opcode: 3}), hangup}, violation},
+		{"a violation, then FIN", setup{}, []step{send(wstest.Frame{Fin: true, Opcode: 3}), closeTCP}, violation},
 		{"a violation, then RST", setup{}, []step{send(wstest.Frame{Fin: true, Opcode: 3}), rst}, violation},
 		{"a violation over TLS", setup{tls: true}, frame(wstest.Frame{Fin: true, Opcode: 3}), violation},
-		{"a length in too long a form, then close 1000", setup{}, []step{raw(longForm), hear, send(wstest.CloseFrame(1000, ""))},
+		{"a length in too long a form, then close 1000", setup{}, []step{raw(longForm), receive, send(wstest.CloseFrame(1000, ""))},
 			expectation{gorilla: 1000, kind: ending.Protocol, codes: "gorilla accepts a length in any form, and reads the close frame"}},
-		{"a length in too long a form, then FIN", setup{}, []step{raw(longForm), hear, hangup},
-			expectation{gorilla: 1006, kind: ending.Protocol, verdict: "gorilla takes a length in any form, goes on, and the FIN is the first that it minds"}},
+		{"a length in too long a form, then FIN", setup{}, []step{raw(longForm), receive, closeTCP},
+			expectation{gorilla: 1006, kind: ending.Protocol, verdict: "gorilla accepts a length in any form, so FIN is its first error"}},
 	}
 }
 
-// waitScenarios: the peer, or the path to it, does nothing.
+// waitScenarios: the peer is silent or does not read, or the network path is lost.
 func waitScenarios() []scenario {
 	heartbeat := setup{
 		ours: func(o *server.Options) {
@@ -296,9 +296,9 @@ func waitScenarios() []scenario {
 	}
 	lenient := setup{
 		ours: func(o *server.Options) {
-			o.PingInterval, o.PingTimeout, o.MaxMissed = interval, interval, int(patience/interval)
+			o.PingInterval, o.PingTimeout, o.MaxMissed = interval, interval, int(stepTimeout/interval)
 		},
-		gorilla: func(c *gorilla.Conn) { expectPongs(c, patience) },
+		gorilla: func(c *gorilla.Conn) { expectPongs(c, stepTimeout) },
 	}
 	stall := setup{
 		dial: wstest.DialOptions{RcvBuf: 4 << 10},
@@ -317,33 +317,33 @@ func waitScenarios() []scenario {
 	lost := expectation{kind: ending.Lost}
 	return []scenario{
 		{"no pong", heartbeat, []step{beat}, expectation{kind: ending.NoPong}},
-		{"no pong any more", heartbeat, []step{beat, hear, send(wstest.PongFrame("")), send(whole)}, expectation{kind: ending.NoPong}},
+		{"no second pong", heartbeat, []step{beat, receive, send(wstest.PongFrame("")), send(whole)}, expectation{kind: ending.NoPong}},
 		{"no pong, but an answer to our close frame", heartbeat, []step{beat, answer(wstest.AnswerOptions{NoPong: true})},
-			expectation{kind: ending.NoPong}}, // nobody reads that answer
-		{"pongs, then close 1001", lenient, []step{beat, hear, send(wstest.PongFrame("")), send(wstest.CloseFrame(1001, ""))}, goneAway},
-		{"pongs, then FIN", lenient, []step{beat, hear, hangup}, abnormal},
+			expectation{kind: ending.NoPong}}, // the server does not wait for that answer
+		{"pongs, then close 1001", lenient, []step{beat, receive, send(wstest.PongFrame("")), send(wstest.CloseFrame(1001, ""))}, goneAway},
+		{"pongs, then FIN", lenient, []step{beat, receive, closeTCP}, abnormal},
 		{"the peer does not read", stall, []step{send(wstest.TextFrame("whole" + strings.Repeat(".", 1<<20)))}, expectation{kind: ending.WriteStalled}},
-		{"the path is cut", pathCut, []step{severed, act(func(l link) { l.write("hello?") })}, lost},
-		{"the path is cut, in a payload", pathCut, []step{part(cut, 6+9), severed, act(func(l link) { l.write("hello?") })}, lost},
+		{"the path is cut", cutOnRequest, []step{cutPath, act(func(l link) { l.write("hello?") })}, lost},
+		{"the path is cut, in a payload", cutOnRequest, []step{part(cut, 6+9), cutPath, act(func(l link) { l.write("hello?") })}, lost},
 		{"ETIMEDOUT (injected)", inject(syscall.ETIMEDOUT), []step{fin}, lost},
 		{"ETIMEDOUT in a payload (injected)", inject(syscall.ETIMEDOUT), []step{part(cut, 6+9), fin}, lost},
 		{"EHOSTUNREACH (injected)", inject(syscall.EHOSTUNREACH), []step{fin}, lost},
 	}
 }
 
-// expectPongs is gorilla's idiom for a heartbeat.
+// expectPongs sets a read deadline that each pong extends, as gorilla's examples do.
 func expectPongs(c *gorilla.Conn, wait time.Duration) {
 	alive := func(string) error { return c.SetReadDeadline(time.Now().Add(wait)) }
 	c.SetPongHandler(alive)
 	_ = alive("")
 }
 
-// ownScenarios: this side ends it.
+// ownScenarios: the side under test ends the connection.
 func ownScenarios() []scenario {
-	// The reader hears what follows; who began is known to the connection alone.
-	const asked = "gorilla has what the peer did then; the Outcome knows who began"
+	// The read reports the later event. Only the Outcome knows which side began.
+	const weBegan = "gorilla reports the peer's reaction; the Outcome reports which side began"
 	own := func(gorilla int, code coder.StatusCode) expectation {
-		return expectation{gorilla: gorilla, kind: ending.Closed, code: code, codes: asked}
+		return expectation{gorilla: gorilla, kind: ending.Closed, code: code, codes: weBegan}
 	}
 	silent := setup{
 		ours:    func(o *server.Options) { o.CloseTimeout = grace },
@@ -356,12 +356,12 @@ func ownScenarios() []scenario {
 		},
 		gorilla: func(c *gorilla.Conn) { _ = c.SetReadDeadline(time.Now().Add(grace)) },
 	}
-	told := local
-	told.code = 1001
+	localWith1001 := local
+	localWith1001.code = 1001
 	closes := func(code int) step { return act(func(l link) { l.closeWith(code) }) }
 	answers := answer(wstest.AnswerOptions{})
 	drained := expectation{kind: ending.Drained}
-	drainedHeard := expectation{gorilla: 1001, kind: ending.Drained, codes: asked}
+	drainedReceived1001 := expectation{gorilla: 1001, kind: ending.Drained, codes: weBegan}
 	cancelRead := act(link.cancelRead)
 	return []scenario{
 		{"we close 1001, the peer answers", setup{}, []step{closes(1001), answers}, own(1001, 1001)},
@@ -369,18 +369,18 @@ func ownScenarios() []scenario {
 		{"we close 4000, the peer answers", setup{}, []step{closes(4000), answers}, own(4000, 4000)},
 		{"we close 1001, the peer answers 1000", setup{}, []step{closes(1001), answer(wstest.AnswerOptions{Code: 1000})}, own(1000, 1001)},
 		{"we close 1000, the peer answers 1001", setup{}, []step{closes(1000), answer(wstest.AnswerOptions{Code: 1001})}, own(1001, 1000)},
-		{"we close 1001, the peer sends FIN", setup{}, []step{closes(1001), hearClose, fin}, own(1006, 1001)},
-		{"we close 1001, the peer is silent", silent, []step{closes(1001)}, told},
+		{"we close 1001, the peer sends FIN", setup{}, []step{closes(1001), receiveClose, fin}, own(1006, 1001)},
+		{"we close 1001, the peer is silent", silent, []step{closes(1001)}, localWith1001},
 		{"we close the socket", setup{}, []step{act(link.closeNow)}, local},
 		{"we close the socket, in a payload", setup{}, []step{part(cut, 6+9), act(link.closeNow)}, local},
-		{"we drain, the peer answers", setup{}, []step{act(link.drain), answers}, drainedHeard},
-		{"we drain, the peer answers over TLS", setup{tls: true}, []step{act(link.drain), answers}, drainedHeard},
-		{"we drain, the peer sends FIN", setup{}, []step{act(link.drain), hearClose, fin}, expectation{gorilla: 1006, kind: ending.Drained, codes: asked}},
+		{"we drain, the peer answers", setup{}, []step{act(link.drain), answers}, drainedReceived1001},
+		{"we drain, the peer answers over TLS", setup{tls: true}, []step{act(link.drain), answers}, drainedReceived1001},
+		{"we drain, the peer sends FIN", setup{}, []step{act(link.drain), receiveClose, fin}, expectation{gorilla: 1006, kind: ending.Drained, codes: weBegan}},
 		{"we drain, the peer is silent", silent, []step{act(link.drain)}, drained},
 		{"idle for too long", silent.with(func(o *server.Options) { o.IdleTimeout = grace }), nil, expectation{kind: ending.Idle}},
 		{"idle for too long, with pings", silent.with(func(o *server.Options) { o.IdleTimeout = grace }),
-			[]step{send(wstest.PingFrame("?")), hear}, expectation{kind: ending.Idle}},
-		{"too old", silent.with(func(o *server.Options) { o.MaxAge = grace }), nil, expectation{kind: ending.Aged}},
+			[]step{send(wstest.PingFrame("?")), receive}, expectation{kind: ending.Idle}},
+		{"older than MaxAge", silent.with(func(o *server.Options) { o.MaxAge = grace }), nil, expectation{kind: ending.Aged}},
 		{"the read's context is cancelled", canceled, []step{cancelRead}, local},
 		{"the read's context is cancelled, in a payload", canceled, []step{part(cut, 6+9), cancelRead}, local},
 		{"the read's context has a deadline", deadline, nil, local},
@@ -388,7 +388,7 @@ func ownScenarios() []scenario {
 	}
 }
 
-// with is s with another option.
+// with returns s with one more option.
 func (s setup) with(option func(*server.Options)) setup {
 	before := s.ours
 	s.ours = func(o *server.Options) {
@@ -398,13 +398,13 @@ func (s setup) with(option func(*server.Options)) setup {
 	return s
 }
 
-// pathCut is a setup for a path that is cut on the way.
-var pathCut = setup{
+// cutOnRequest is a setup in which a step can cut the network path.
+var cutOnRequest = setup{
 	isolate: true,
-	listen:  func(l net.Listener) net.Listener { return each{l, hasty} },
+	listen:  func(l net.Listener) net.Listener { return each{l, withShortTCPTimeout} },
 }
 
-// each is a listener that puts something around what it accepts.
+// each is a listener that wraps each accepted connection.
 type each struct {
 	net.Listener
 	wrap func(net.Conn) net.Conn
@@ -418,7 +418,7 @@ func (l each) Accept() (net.Conn, error) {
 	return l.wrap(c), nil
 }
 
-// inject is a setup whose sockets say err where the stream ends.
+// inject returns a setup whose sockets return err at the end of the stream.
 func inject(err syscall.Errno) setup {
 	return setup{listen: func(l net.Listener) net.Listener {
 		return each{l, func(c net.Conn) net.Conn { return failing{c, err} }}

@@ -11,32 +11,31 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A step is one thing that happens in a scenario. They happen in order.
+// A step is one action of a scenario. The steps run in order.
 type step func(*run) error
 
-// A run is a scenario under way.
+// A run is a scenario that is running.
 type run struct {
 	peer *wstest.Peer
 	link link // the side under test
 
-	where *namespace // the network that they are in; nil: everybody's
+	where *namespace // the network namespace of both sides; nil: the namespace of the test
 
-	background chan func() // what acts in the meantime
+	background chan func() // actions of the side under test
 }
 
-// A link is a connection of the side under test, as far as that has a part in a
-// scenario.
+// A link contains the actions of the side under test on its connection.
 type link interface {
 	write(text string)
-	closeWith(code int) // sends a close frame; the read loop goes on
+	closeWith(code int) // sends a close frame; the read loop continues
 	closeNow()
-	drain()      // sends 1001 for the whole server
-	cancelRead() // ends the read, by its context where it has one
-	beat()       // pings, where options do not
+	drain()      // shuts the server down; its close frame has 1001
+	cancelRead() // ends the read, by its context or a deadline
+	beat()       // sends pings, if no option does
 }
 
-// play does the steps, and then waits for the error that the read loop of the
-// side under test ended with. What acts in the meantime must be over then too.
+// play runs the steps, and then returns the error that ended the read loop of the side
+// under test. It also waits for the actions in the background.
 func play(t *testing.T, r *run, steps []step, ended <-chan error) error {
 	t.Helper()
 	r.background = make(chan func())
@@ -58,7 +57,7 @@ func play(t *testing.T, r *run, steps []step, ended <-chan error) error {
 	}
 	close(r.background)
 	var err error
-	timeout := time.After(patience)
+	timeout := time.After(stepTimeout)
 	select {
 	case err = <-ended:
 	case <-timeout:
@@ -68,7 +67,7 @@ func play(t *testing.T, r *run, steps []step, ended <-chan error) error {
 	select {
 	case <-over:
 	case <-timeout:
-		t.Error("what the side under test does has not ended")
+		t.Error("an action of the side under test has not ended")
 	}
 	if skipped != "" {
 		t.Skip("SKIPPED, not possible on this system:", skipped)
@@ -76,7 +75,7 @@ func play(t *testing.T, r *run, steps []step, ended <-chan error) error {
 	return err
 }
 
-// act begins something that the side under test does, while the peer goes on.
+// act starts an action of the side under test. The peer does not wait for it.
 func act(f func(link)) step {
 	return func(r *run) error {
 		r.background <- func() { f(r.link) }
@@ -106,46 +105,46 @@ func part(f wstest.Frame, n int) step {
 
 var key = [4]byte{0xa1, 0xb2, 0xc3, 0xd4}
 
-// tear sends the beginning of a TLS record: of its header of five bytes and of
-// what that announces.
-func tear(n int) step {
+// partOfRecord sends the first n bytes of a TLS record. Its header has five bytes.
+func partOfRecord(n int) step {
 	return func(r *run) error {
 		record := append([]byte{23, 3, 3, 1, 0}, make([]byte, 256)...)
-		_, err := beneath(r.peer).Write(record[:n])
+		_, err := tcpConn(r.peer).Write(record[:n])
 		return err
 	}
 }
 
-// forge sends a TLS record that nobody with the keys has made.
-func forge(r *run) error { return tear(5 + 256)(r) }
+// forgedRecord sends a whole TLS record that was not encrypted with the keys.
+func forgedRecord(r *run) error { return partOfRecord(5 + 256)(r) }
 
-func beneath(p *wstest.Peer) interface{ Write([]byte) (int, error) } {
+// tcpConn returns the connection under TLS.
+func tcpConn(p *wstest.Peer) interface{ Write([]byte) (int, error) } {
 	return p.NetConn().(*tls.Conn).NetConn()
 }
 
-// corked makes what is sent from here on leave when the peer closes its socket.
+// corked holds back all bytes that the peer writes until it closes its socket.
 func corked(r *run) error { return cork(r.peer.NetConn()) }
 
 func fin(r *run) error         { return r.peer.FIN() }
 func rst(r *run) error         { return r.peer.RST() }
-func hangup(r *run) error      { return r.peer.Close() }
+func closeTCP(r *run) error    { return r.peer.Close() }
 func closeNotify(r *run) error { return r.peer.CloseNotify() }
 func cutTLS(r *run) error      { return r.peer.CutTLS() }
 
-// hear reads one frame, whatever it is.
-func hear(r *run) error {
+// receive reads one frame of any kind.
+func receive(r *run) error {
 	_, err := r.peer.Recv()
 	return err
 }
 
-// hearClose reads to the close frame.
-func hearClose(r *run) error {
-	_, _, err := r.peer.Await(patience)
+// receiveClose reads until the close frame.
+func receiveClose(r *run) error {
+	_, _, err := r.peer.Await(stepTimeout)
 	return err
 }
 
-// hearEcho reads the message text.
-func hearEcho(text string) step {
+// receiveEcho reads a message, which must be text.
+func receiveEcho(text string) step {
 	return func(r *run) error {
 		_, got, err := r.peer.RecvMessage()
 		if err == nil && string(got) != text {
@@ -155,21 +154,20 @@ func hearEcho(text string) step {
 	}
 }
 
-// answer is a peer that does what it should until the stream ends; o says what
-// it does not.
+// answer answers pings and close frames until the stream ends, except as o says.
 func answer(o wstest.AnswerOptions) step {
 	return func(r *run) error {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 		defer cancel()
 		_, err := r.peer.Answer(ctx, o)
 		return err
 	}
 }
 
-// severed cuts the path between the two.
-func severed(r *run) error { return r.where.cut() }
+// cutPath cuts the network path between the peer and the side under test.
+func cutPath(r *run) error { return r.where.cut() }
 
-// pause is for what cannot be heard on the wire.
+// pause waits for an event that sends nothing to the peer.
 func pause(d time.Duration) step {
 	return func(*run) error {
 		time.Sleep(d)

@@ -18,7 +18,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A scenario is one way in which the connection of a server ends.
+// A scenario is one way in which a server's connection ends.
 type scenario struct {
 	name string
 	set  setup
@@ -26,8 +26,8 @@ type scenario struct {
 	expectation
 }
 
-// A setup is what a scenario wants of the servers and of the peer. The zero
-// value is plain TCP and servers without a heartbeat.
+// A setup configures the servers and the peer of a scenario. The zero value is plain TCP
+// and servers without a heartbeat.
 type setup struct {
 	tls     bool
 	deflate bool
@@ -35,13 +35,13 @@ type setup struct {
 
 	ours    func(*server.Options)
 	gorilla func(*gorilla.Conn) // called after the handshake
-	// readCtx makes the context of our reads from the handler's; nil: that itself.
+	// readCtx derives the context of our reads from the handler's; nil: the handler's.
 	readCtx func(context.Context) (context.Context, context.CancelFunc)
-	// listen puts something between; nil: nothing.
+	// listen wraps the listener; nil: it does not.
 	listen func(net.Listener) net.Listener
-	// isolate puts the sockets into a network of their own.
+	// isolate puts the sockets into a new network namespace.
 	isolate bool
-	where   *namespace // that network; nil: none
+	where   *namespace // the new namespace; nil: none
 }
 
 func TestServer(t *testing.T) {
@@ -51,8 +51,8 @@ func TestServer(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			s.check(t)
-			gorillaErr := s.onGorilla(t)
-			err, outcome := s.onOurs(t)
+			gorillaErr := s.runGorilla(t)
+			err, outcome := s.runOurs(t)
 			s.checkGorilla(t, gorillaErr)
 			s.checkGone(t, err)
 			s.checkEnding(t, outcome.Ending)
@@ -67,22 +67,22 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// TestKinds sees that the scenarios leave out no kind that a read can tell of.
+// TestKinds checks that the scenarios cover every kind that a read can report.
 func TestKinds(t *testing.T) {
-	// With these the handler ends the connection, and reads nothing of it; and all
-	// that is done here has a name.
-	left := []ending.Kind{ending.NoMemory, ending.Done, ending.Failed, ending.Panicked, ending.Unknown}
+	// The handler causes these endings, so no read reports them. No scenario has an
+	// unknown cause.
+	uncovered := []ending.Kind{ending.NoMemory, ending.Done, ending.Failed, ending.Panicked, ending.Unknown}
 	for _, k := range ending.Kinds() {
 		provoked := slices.ContainsFunc(serverScenarios(), func(s scenario) bool { return s.kind == k })
-		if provoked == slices.Contains(left, k) {
+		if provoked == slices.Contains(uncovered, k) {
 			t.Errorf("%v is in a scenario: %v", k, provoked)
 		}
 	}
 }
 
-// onGorilla plays s against a gorilla server with the plain loop, and returns the
+// runGorilla plays s against a gorilla server with a plain echo loop, and returns the
 // error that ended the loop.
-func (s scenario) onGorilla(t *testing.T) error {
+func (s scenario) runGorilla(t *testing.T) error {
 	t.Helper()
 	if s.set.isolate {
 		s.set.where = newNamespace(t)
@@ -133,9 +133,9 @@ func (s scenario) onGorilla(t *testing.T) error {
 	return err
 }
 
-// onOurs plays s against package server with the like loop, and returns the
-// error that its read failed with, and the Outcome.
-func (s scenario) onOurs(t *testing.T) (error, server.Outcome) {
+// runOurs plays s against package server with the same loop. It returns the error that
+// ended the loop, and the Outcome.
+func (s scenario) runOurs(t *testing.T) (error, server.Outcome) {
 	t.Helper()
 	if s.set.isolate {
 		s.set.where = newNamespace(t)
@@ -167,7 +167,7 @@ func (s scenario) onOurs(t *testing.T) (error, server.Outcome) {
 				return err
 			}
 			messages = append(messages, string(p))
-			// Why a write fails, the next read says.
+			// The next Read reports the cause of a failed write.
 			_ = c.Write(ctx, typ, p)
 		}
 	}, options)
@@ -183,7 +183,7 @@ func (s scenario) onOurs(t *testing.T) (error, server.Outcome) {
 	var outcome server.Outcome
 	select {
 	case outcome = <-outcomes:
-	case <-time.After(patience):
+	case <-time.After(stepTimeout):
 		t.Error("there is no Outcome")
 	}
 	cancel()
@@ -215,7 +215,7 @@ func (s scenario) listener(t *testing.T) (net.Listener, string) {
 	return l, url
 }
 
-// against dials and plays.
+// against dials the server and plays the steps.
 func (s scenario) against(t *testing.T, url string, linked <-chan link, ended <-chan error) error {
 	t.Helper()
 	o := s.set.dial
@@ -235,7 +235,7 @@ func (s scenario) against(t *testing.T, url string, linked <-chan link, ended <-
 	select {
 	case l := <-linked:
 		return play(t, &run{peer: p, link: l, where: s.set.where}, s.peer, ended)
-	case <-time.After(patience):
+	case <-time.After(stepTimeout):
 		t.Fatal("the handler has not begun")
 		return nil
 	}
@@ -247,8 +247,8 @@ func (c *gorillaLink) write(text string) {
 	_ = c.WriteMessage(gorilla.TextMessage, []byte(text))
 }
 
-// grace is how long both sides wait for the answer to a close frame where it does
-// not come.
+// grace is the time for which both sides wait for the answer to a close frame, if none
+// comes.
 const grace = 200 * time.Millisecond
 
 func (c *gorillaLink) closeWith(code int) {
@@ -267,7 +267,7 @@ func (c *gorillaLink) beat() {
 	}
 }
 
-// interval is that of the heartbeats, where there is one.
+// interval is the ping interval of both sides, in scenarios with a heartbeat.
 const interval = 100 * time.Millisecond
 
 type ourLink struct {

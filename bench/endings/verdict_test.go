@@ -15,27 +15,25 @@ import (
 	"example.com/wsecho/ending"
 )
 
-// patience is how long anything is waited for that must come.
-const patience = 10 * time.Second
+// stepTimeout is the longest time that a required event may take.
+const stepTimeout = 10 * time.Second
 
-// An expectation is what both sides must say of a scenario.
+// An expectation is the expected result of both sides in a scenario.
 type expectation struct {
-	gorilla int              // the code in gorilla's close error; 0: its error is none
+	gorilla int              // the code in gorilla's CloseError; 0: another error
 	kind    ending.Kind      // ours
-	code    coder.StatusCode // ours; 0: what the kind has
+	code    coder.StatusCode // ours; 0: the default of the kind
 
-	// Where Gone must say the opposite of gorilla, the reason why. Empty
-	// elsewhere.
+	// verdict is the reason why Gone must differ from gorilla's check. Empty: it does not.
 	verdict string
-	// Where the verdict is the same, but by another code, the reason why. Empty
-	// elsewhere.
+	// codes is the reason why only the code differs. Empty: it does not differ.
 	codes string
 }
 
-// gorillaGone is the verdict of gorilla that is expected.
+// gorillaGone is the expected result of gorilla's check.
 func (e expectation) gorillaGone() bool { return e.gorilla == 1001 || e.gorilla == 1006 }
 
-// gone is the verdict of ours that is expected.
+// gone is the expected result of ending.Gone.
 func (e expectation) gone() bool { return e.gorillaGone() != (e.verdict != "") }
 
 func (e expectation) wantCode() coder.StatusCode {
@@ -45,8 +43,8 @@ func (e expectation) wantCode() coder.StatusCode {
 	return e.kind.Code()
 }
 
-// alike is the code that gorilla has for an ending which it sees as we do.
-func (e expectation) alike() int {
+// sameCode returns the code that gorilla reports if its result agrees with ours.
+func (e expectation) sameCode() int {
 	switch e.kind {
 	case ending.Normal, ending.GoingAway, ending.PeerCode:
 		return int(e.code)
@@ -56,21 +54,20 @@ func (e expectation) alike() int {
 	return 0
 }
 
-// check looks at the table itself: a reason where there is a difference, and
-// only there.
+// check checks the table itself: a scenario has a reason exactly if the sides differ.
 func (e expectation) check(t *testing.T) {
 	t.Helper()
-	switch differ := e.alike() != e.gorilla; {
+	switch differ := e.sameCode() != e.gorilla; {
 	case differ && e.verdict == "" && e.codes == "":
-		t.Errorf("gorilla's code %d is not that of %v %d, and no reason is given", e.gorilla, e.kind, e.code)
+		t.Errorf("gorilla's code %d is not that of %v %d, want a reason", e.gorilla, e.kind, e.code)
 	case !differ && e.codes != "":
-		t.Errorf("another code is explained where it is the same: %q", e.codes)
+		t.Errorf("the codes are the same, but there is a reason: %q", e.codes)
 	case e.verdict != "" && e.codes != "":
-		t.Error("both reasons are given")
+		t.Error("verdict and codes are both set, want one")
 	}
 }
 
-// remark is what there is to say of e in the table.
+// remark describes e in the table.
 func (e expectation) remark() string {
 	if e.verdict != "" {
 		return differs + e.verdict
@@ -80,8 +77,9 @@ func (e expectation) remark() string {
 
 const differs = "DIFFERS: "
 
-// ofGorilla is the verdict of the popular check, and the code that it saw.
-func ofGorilla(err error) (gone bool, code int) {
+// gorillaVerdict returns the result of gorilla's check for 1001 and 1006, and the code of
+// the error.
+func gorillaVerdict(err error) (gone bool, code int) {
 	var e *gorilla.CloseError
 	if errors.As(err, &e) {
 		code = e.Code
@@ -89,10 +87,10 @@ func ofGorilla(err error) (gone bool, code int) {
 	return gorilla.IsCloseError(err, gorilla.CloseGoingAway, gorilla.CloseAbnormalClosure), code
 }
 
-// checkGorilla compares the error of gorilla's read with what is expected.
+// checkGorilla compares the error of gorilla's read with the expectation.
 func (e expectation) checkGorilla(t *testing.T, err error) {
 	t.Helper()
-	gone, code := ofGorilla(err)
+	gone, code := gorillaVerdict(err)
 	if code != e.gorilla {
 		t.Errorf("gorilla: code %d of %v, want %d", code, err, e.gorilla)
 	}
@@ -101,7 +99,7 @@ func (e expectation) checkGorilla(t *testing.T, err error) {
 	}
 }
 
-// checkGone compares the verdict of Gone on the error of our read.
+// checkGone compares the result of Gone for the error of our read.
 func (e expectation) checkGone(t *testing.T, err error) {
 	t.Helper()
 	if got := ending.Gone(err); got != e.gone() {
@@ -117,34 +115,33 @@ func (e expectation) checkEnding(t *testing.T, end ending.Ending) {
 	}
 }
 
-// checkMessages sees that no part of a message was taken for a whole one.
-func checkMessages(t *testing.T, who string, messages []string) {
+// checkMessages checks that no truncated message was returned as a whole one.
+func checkMessages(t *testing.T, side string, messages []string) {
 	t.Helper()
 	for _, m := range messages {
 		if !strings.HasPrefix(m, "whole") {
-			t.Errorf("%s: a message that was cut short came as whole: %.20q", who, m)
+			t.Errorf("%s: a truncated message was returned as a whole one: %.20q", side, m)
 		}
 	}
 }
 
-// A table is what go test -v prints at the end.
+// A table is the output of go test -v at the end.
 type table struct {
 	mu   sync.Mutex
 	rows []string
 }
 
-// newTable returns a table of n rows that is logged when t and its subtests are
-// over.
+// newTable returns a table of n rows. The test logs it when t and its subtests end.
 func newTable(t *testing.T, n int) *table {
 	tab := &table{rows: make([]string, n)}
 	t.Cleanup(func() {
 		var b strings.Builder
 		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "scenario\tgorilla\tgone?\tours: gone?\tkind\tcode\tremark")
-		seen, differ := 0, 0
+		played, differ := 0, 0
 		for _, row := range tab.rows {
 			if row != "" {
-				seen++
+				played++
 				fmt.Fprintln(w, row)
 			}
 			if strings.Contains(row, differs) {
@@ -152,13 +149,13 @@ func newTable(t *testing.T, n int) *table {
 			}
 		}
 		w.Flush()
-		t.Logf("%d scenarios, %d with another verdict than gorilla's\n%s", seen, differ, b.String())
+		t.Logf("%d scenarios, %d differ from gorilla\n%s", played, differ, b.String())
 	})
 	return tab
 }
 
 func (tab *table) set(i int, name string, gorillaErr error, gone bool, end ending.Ending, remark string) {
-	theirs, code := ofGorilla(gorillaErr)
+	theirs, code := gorillaVerdict(gorillaErr)
 	tab.mu.Lock()
 	defer tab.mu.Unlock()
 	tab.rows[i] = fmt.Sprintf("%s\t%d\t%v\t%v\t%v\t%d\t%s", name, code, theirs, gone, end.Kind, end.Code, remark)

@@ -21,7 +21,7 @@ type target struct {
 	url string
 	tls *tls.Config
 
-	gone atomic.Bool // it accepts no connections
+	gone atomic.Bool // the server accepts no connections
 }
 
 func newTarget(ctx context.Context, addr string, o Options) *target {
@@ -31,38 +31,38 @@ func newTarget(ctx context.Context, addr string, o Options) *target {
 	return &target{ctx: ctx, url: "ws://" + addr + "/"}
 }
 
-// A talk is one connection to it.
-type talk struct {
+// A conn is one connection to the target.
+type conn struct {
 	*wstest.Peer
 	release  func() bool
 	received []reply       // replies that next has not returned yet
-	message  *wstest.Frame // begun; nil: none
-	drop     bool          // payloads of messages, as they come
+	message  *wstest.Frame // the unfinished message; nil: none
+	drop     bool          // discard the payloads of messages
 }
 
-// dialing is for so many at once: a hundred handshakes of TLS take long together.
-var dialing = make(chan struct{}, 8)
+// dialSlots limits concurrent dials, because a hundred TLS handshakes at once take long.
+var dialSlots = make(chan struct{}, 8)
 
-// dial connects. The connection is reset when the context ends.
-func (s *target) dial(dial func(string, wstest.DialOptions) (*wstest.Peer, error), extensions string) (*talk, error) {
+// dial connects. When the context ends, it resets the connection.
+func (s *target) dial(dial func(string, wstest.DialOptions) (*wstest.Peer, error), extensions string) (*conn, error) {
 	select {
-	case dialing <- struct{}{}:
-		defer func() { <-dialing }()
+	case dialSlots <- struct{}{}:
+		defer func() { <-dialSlots }()
 	case <-s.ctx.Done():
 		return nil, context.Cause(s.ctx)
 	}
-	d := net.Dialer{Timeout: patience}
+	d := net.Dialer{Timeout: replyTimeout}
 	p, err := dial(s.url, wstest.DialOptions{
-		Extensions: extensions, TLS: s.tls, Timeout: patience,
+		Extensions: extensions, TLS: s.tls, Timeout: replyTimeout,
 		Dial: func(network, addr string) (net.Conn, error) { return d.DialContext(s.ctx, network, addr) },
 	})
 	if err != nil {
 		return nil, s.cause(err)
 	}
-	return &talk{Peer: p, release: context.AfterFunc(s.ctx, func() { _ = p.RST() })}, nil
+	return &conn{Peer: p, release: context.AfterFunc(s.ctx, func() { _ = p.RST() })}, nil
 }
 
-// cause is the context's where that has ended.
+// cause returns the cause of the context if the context has ended, or err.
 func (s *target) cause(err error) error {
 	if err != nil && s.ctx.Err() != nil {
 		return context.Cause(s.ctx)
@@ -70,19 +70,19 @@ func (s *target) cause(err error) error {
 	return err
 }
 
-// end gives the connection up. What the server makes of that is not looked at.
-func (t *talk) end() {
+// end resets the connection. No check evaluates the server's reaction.
+func (t *conn) end() {
 	t.release()
 	_ = t.RST()
 }
 
-// on makes a trial of what is said on a connection after the handshake.
-func on(name string, do func(*target, *talk) (verdict, error)) trial {
+// on returns a trial that calls do after the handshake.
+func on(name string, do func(*target, *conn) (verdict, error)) trial {
 	return with("", name, do)
 }
 
-// with is on with an extension that the server has to accept.
-func with(extensions, name string, do func(*target, *talk) (verdict, error)) trial {
+// with is like on, with an extension that the server must accept.
+func with(extensions, name string, do func(*target, *conn) (verdict, error)) trial {
 	return trial{name, func(s *target) (verdict, error) {
 		t, err := s.dial(wstest.Dial, extensions)
 		if err != nil {
@@ -101,36 +101,36 @@ func with(extensions, name string, do func(*target, *talk) (verdict, error)) tri
 type kind int
 
 const (
-	nothing kind = iota // until the time was up
-	message             // whole
+	nothing kind = iota // no frame within the time
+	message             // complete
 	pong
 	closing // a close frame
-	ended   // TCP, without a close frame
+	ended   // the TCP connection, without a close frame
 	illegal // a frame that no server may send
 )
 
-// A reply is what it did.
+// A reply is a reaction of the server.
 type reply struct {
 	kind  kind
-	said  string // in a few words
+	text  string // a short description
 	frame wstest.Frame
 	code  uint16 // of a close frame
 }
 
 // next waits for a reply, for at most d.
-func (t *talk) next(d time.Duration) (reply, error) {
+func (t *conn) next(d time.Duration) (reply, error) {
 	if len(t.received) == 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), d)
 		defer cancel()
-		// No answer to anything: that would be more than was asked.
+		// Answer must not send pongs or close frames: the trial sends all frames itself.
 		e, err := t.Answer(ctx, wstest.AnswerOptions{NoPong: true, NoClose: true, Each: func(f wstest.Frame) {
-			if r, whole := t.take(f); whole {
+			if r, whole := t.add(f); whole {
 				t.received = append(t.received, r)
 				cancel()
 			}
 		}})
 		if len(t.received) == 0 {
-			return over(e, err, d)
+			return endReply(e, err, d)
 		}
 	}
 	r := t.received[0]
@@ -138,41 +138,41 @@ func (t *talk) next(d time.Duration) (reply, error) {
 	return r, nil
 }
 
-// over says how the stream has ended, or that it has not.
-func over(e wstest.End, err error, d time.Duration) (reply, error) {
+// endReply describes the end of the stream, or returns nothing if it has not ended.
+func endReply(e wstest.End, err error, d time.Duration) (reply, error) {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return reply{said: fmt.Sprintf("nothing in %.3g s", d.Seconds())}, nil
+		return reply{text: fmt.Sprintf("nothing in %.3g s", d.Seconds())}, nil
 	case err != nil:
 		return reply{}, err
 	case e.RST:
-		return reply{kind: ended, said: "TCP reset without a close frame"}, nil
+		return reply{kind: ended, text: "TCP reset without a close frame"}, nil
 	case e.Truncated:
-		return reply{kind: ended, said: "TCP closed inside a frame"}, nil
+		return reply{kind: ended, text: "TCP closed inside a frame"}, nil
 	}
-	return reply{kind: ended, said: "TCP closed without a close frame"}, nil
+	return reply{kind: ended, text: "TCP closed without a close frame"}, nil
 }
 
-// take takes a frame, and reports whether it makes a reply.
-func (t *talk) take(f wstest.Frame) (r reply, whole bool) {
+// add adds a received frame, and reports whether it completes a reply.
+func (t *conn) add(f wstest.Frame) (r reply, whole bool) {
 	if v := t.violation(f); v != "" {
-		return reply{kind: illegal, said: "sent an illegal frame: " + v, frame: f}, true
+		return reply{kind: illegal, text: "sent an illegal frame: " + v, frame: f}, true
 	}
 	switch f.Opcode {
 	case wstest.Ping: // the server's heartbeat
 		return reply{}, false
 	case wstest.Pong:
-		return reply{kind: pong, said: "answered with a pong", frame: f}, true
+		return reply{kind: pong, text: "answered with a pong", frame: f}, true
 	case wstest.Close:
 		r := reply{kind: closing, frame: f}
 		r.code, _ = wstest.ParseClose(f.Payload)
 		switch len(f.Payload) {
 		case 0:
-			r.said = "closed with no code"
+			r.text = "closed with no code"
 		case 1:
-			r.said = "closed with half a code"
+			r.text = "closed with half a code"
 		default:
-			r.said = fmt.Sprintf("closed with %d", r.code)
+			r.text = fmt.Sprintf("closed with %d", r.code)
 		}
 		return r, true
 	}
@@ -187,11 +187,11 @@ func (t *talk) take(f wstest.Frame) (r reply, whole bool) {
 	}
 	m := *t.message
 	t.message = nil
-	return reply{kind: message, said: "echoed", frame: m}, true
+	return reply{kind: message, text: "echoed", frame: m}, true
 }
 
-// violation says why no server may send f now; "" if it may.
-func (t *talk) violation(f wstest.Frame) string {
+// violation returns the reason why a server must not send f now, or "".
+func (t *conn) violation(f wstest.Frame) string {
 	h := frame.Header{First: f.Rsv<<4 | f.Opcode, Masked: f.Masked, Length: uint64(len(f.Payload))}
 	if f.Fin {
 		h.First |= frame.Fin
@@ -202,9 +202,9 @@ func (t *talk) violation(f wstest.Frame) string {
 	return ""
 }
 
-// fails reports whether the server has failed the connection (section 7.1.7).
-// It should say why with an appropriate code but need not, so that the end of
-// TCP alone is enough. 1000 says that all was well, which it was not.
+// fails reports whether the server has failed the connection (section 7.1.7). The end of
+// TCP suffices, because the close frame is a SHOULD. The code 1000 means success, so it
+// does not count.
 func (r reply) fails() bool {
 	if r.kind == closing && !r.empty() {
 		return r.legal() && r.code != 1000
@@ -212,8 +212,8 @@ func (r reply) fails() bool {
 	return r.kind == closing || r.kind == ended
 }
 
-// legal reports whether the code of a close frame may be sent (section 7.4). It may be
-// one that the IANA has registered since.
+// legal reports whether a close frame may have this code (section 7.4). Codes that the
+// IANA has registered later are legal too.
 func (r reply) legal() bool { return frame.LegalCode(websocket.StatusCode(r.code)) }
 
 // empty reports whether a close frame had no payload.
