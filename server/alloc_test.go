@@ -62,7 +62,7 @@ func TestIdleStack(t *testing.T) {
 		})
 		for _, p := range peers {
 			send(t, p, wstest.TextFrame("hi"))
-			hear(t, p, wstest.Text, "hi")
+			receive(t, p, wstest.Text, "hi")
 		}
 	}
 }

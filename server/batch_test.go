@@ -22,10 +22,10 @@ func sendBurst(tb testing.TB, p *wstest.Peer, more ...wstest.Frame) {
 	send(tb, p, append(slices.Repeat([]wstest.Frame{wstest.TextFrame("x")}, burst), more...)...)
 }
 
-func hearBurst(tb testing.TB, p *wstest.Peer) {
+func receiveBurst(tb testing.TB, p *wstest.Peer) {
 	tb.Helper()
 	for range burst {
-		hear(tb, p, wstest.Text, "x")
+		receive(tb, p, wstest.Text, "x")
 	}
 }
 
@@ -56,16 +56,16 @@ func TestPausingHandler(t *testing.T) {
 			p := s.dial(t, wstest.DialOptions{})
 			send(t, p, wstest.TextFrame("pause"), wstest.TextFrame("x"))
 			<-pausing
-			hear(t, p, wstest.Text, "pause")
+			receive(t, p, wstest.Text, "pause")
 			goOn <- true
-			hear(t, p, wstest.Text, "x")
+			receive(t, p, wstest.Text, "x")
 			for range 5 {
 				sendBurst(t, p, wstest.TextFrame("pause"), wstest.TextFrame("y"))
 				<-pausing
-				hearBurst(t, p)
-				hear(t, p, wstest.Text, "pause")
+				receiveBurst(t, p)
+				receive(t, p, wstest.Text, "pause")
 				goOn <- true
-				hear(t, p, wstest.Text, "y")
+				receive(t, p, wstest.Text, "y")
 			}
 		})
 	}
@@ -114,8 +114,8 @@ func TestEndOfBatch(t *testing.T) {
 				for range 5 {
 					p := s.dial(t, wstest.DialOptions{})
 					sendBurst(t, p, wstest.TextFrame("end"), wstest.TextFrame("z"))
-					hearBurst(t, p)
-					hear(t, p, wstest.Text, "end")
+					receiveBurst(t, p)
+					receive(t, p, wstest.Text, "end")
 					if how == "drain" {
 						if code, err := toClose(p); code != 1001 || err != nil {
 							t.Errorf("got %d, %v, want 1001", code, err)

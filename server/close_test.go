@@ -126,8 +126,8 @@ func TestClosed(t *testing.T) {
 	next(t, ct.ends)
 }
 
-// TestCause: for each way in which a connection ends, the cause of the handler's
-// context is the *ending.Error that the Outcome reports.
+// TestCause: the cause of the handler's context is the *ending.Error that the Outcome
+// reports. The test tries each way in which a connection ends.
 func TestCause(t *testing.T) {
 	for name, test := range map[string]struct {
 		opts Options
@@ -195,8 +195,8 @@ func TestCorrectReason(t *testing.T) {
 	}
 }
 
-// TestCorrectReasonClosed: the cause of the handler's context is known once c is closed,
-// so the peer's close frame does not replace the reason any more.
+// TestCorrectReasonClosed: the cause of the handler's context is final when c is closed.
+// So the peer's close frame does not replace the reason.
 func TestCorrectReasonClosed(t *testing.T) {
 	ct := newCloseTest(t, Options{PingInterval: -1})
 	c := ct.c
@@ -218,9 +218,9 @@ func TestCorrectReasonClosed(t *testing.T) {
 	}
 }
 
-// TestNobodyWaitsForTheDead: after the last missed pong the handler's context and the
+// TestMissedPongEndsAtOnce: after the last missed pong the handler's context and the
 // connection end at once. A peer whose socket is alive gets 1001.
-func TestNobodyWaitsForTheDead(t *testing.T) {
+func TestMissedPongEndsAtOnce(t *testing.T) {
 	ct := newCloseTest(t, Options{PingInterval: 50 * time.Millisecond, MaxMissed: -1, CloseTimeout: MaxCloseTimeout})
 	gone := next(t, ct.gone)
 	o := next(t, ct.ends)

@@ -21,10 +21,10 @@ func TestConnections(t *testing.T) {
 	s := serve(t, echoes, server.Options{Subprotocols: []string{"a"}, PingInterval: 400 * time.Millisecond})
 	p := s.dial(t, wstest.DialOptions{Header: http.Header{"Host": {"some.host"}}, Subprotocols: []string{"a"}})
 	send(t, p, wstest.TextFrame("four"))
-	hear(t, p, wstest.Text, "four")
+	receive(t, p, wstest.Text, "four")
 	before := time.Now()
 	send(t, p, wstest.BinaryFrame([]byte("five5")))
-	hear(t, p, wstest.Binary, "five5")
+	receive(t, p, wstest.Binary, "five5")
 	ctx, cancel := context.WithCancel(context.Background())
 	answered := make(chan struct{})
 	go func() { defer close(answered); _, _ = p.Answer(ctx, wstest.AnswerOptions{}) }()
@@ -72,7 +72,7 @@ func TestConnectionsAtOnce(t *testing.T) {
 	for range 10 {
 		p := s.dial(t, wstest.DialOptions{})
 		send(t, p, wstest.TextFrame("x"))
-		hear(t, p, wstest.Text, "x")
+		receive(t, p, wstest.Text, "x")
 		_ = p.RST()
 		s.end(t)
 	}
@@ -253,8 +253,8 @@ func TestReaderOfTheHandlers(t *testing.T) {
 	}
 }
 
-// TestMessagesAfterClose checks that messages which arrive after this side's close frame
-// count, as the documentation of the log says.
+// TestMessagesAfterClose checks that messages after this side's close frame count, as
+// documented for the log.
 func TestMessagesAfterClose(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(context.Context, *server.Conn) error { return nil }, server.Options{CloseTimeout: server.MaxCloseTimeout})

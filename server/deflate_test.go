@@ -18,16 +18,16 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A zipper is a client that uses the negotiated permessage-deflate.
-type zipper struct {
+// A deflatePeer is a client that uses the negotiated permessage-deflate.
+type deflatePeer struct {
 	*wstest.Peer
-	s      *testServer
-	keep   bool // its messages refer to earlier ones
-	w      *flate.Writer
-	b      bytes.Buffer
-	z      deflate.Inflater
-	window deflate.Window
-	theirs bool // the server's messages may refer to earlier ones
+	s              *testServer
+	clientTakeover bool // its messages refer to earlier ones
+	w              *flate.Writer
+	b              bytes.Buffer
+	z              deflate.Inflater
+	window         deflate.Window
+	serverTakeover bool // the server's messages may refer to earlier ones
 }
 
 // modes lists the two modes with compression.
@@ -36,16 +36,16 @@ var modes = map[string]websocket.CompressionMode{
 	"no takeover": websocket.CompressionNoContextTakeover,
 }
 
-// zip connects with an offer. The client checks that the server respects the windows in
+// dialDeflate connects with an offer. The client checks that the server respects the windows in
 // the answer.
-func (s *testServer) zip(tb testing.TB, offer string) *zipper {
+func (s *testServer) dialDeflate(tb testing.TB, offer string) *deflatePeer {
 	tb.Helper()
 	p := s.dial(tb, wstest.DialOptions{Extensions: offer})
 	p.Timeout = soon
 	answer := p.Response.Header.Get("Sec-WebSocket-Extensions")
-	c := &zipper{Peer: p, s: s,
-		keep:   !strings.Contains(answer, "client_no_context_takeover"),
-		theirs: !strings.Contains(answer, "server_no_context_takeover"),
+	c := &deflatePeer{Peer: p, s: s,
+		clientTakeover: !strings.Contains(answer, "client_no_context_takeover"),
+		serverTakeover: !strings.Contains(answer, "server_no_context_takeover"),
 	}
 	if _, bits, ok := strings.Cut(answer, "server_max_window_bits="); ok {
 		var n int
@@ -62,9 +62,9 @@ func (s *testServer) zip(tb testing.TB, offer string) *zipper {
 }
 
 // pack returns the compressed message.
-func (c *zipper) pack(text string) string {
+func (c *deflatePeer) pack(text string) string {
 	c.b.Reset()
-	if !c.keep {
+	if !c.clientTakeover {
 		c.w.Reset(&c.b)
 	}
 	_, _ = c.w.Write([]byte(text))
@@ -78,7 +78,7 @@ func packed(opcode byte, payload string) wstest.Frame {
 }
 
 // recv returns the next message, decompressed and as received. It skips pongs.
-func (c *zipper) recv(tb testing.TB) (opcode byte, text string, compressed bool, wire int) {
+func (c *deflatePeer) recv(tb testing.TB) (opcode byte, text string, compressed bool, wire int) {
 	tb.Helper()
 	var all []byte
 	for first := true; ; {
@@ -104,7 +104,7 @@ func (c *zipper) recv(tb testing.TB) (opcode byte, text string, compressed bool,
 	if !compressed {
 		return opcode, string(all), false, len(all)
 	}
-	if !c.theirs {
+	if !c.serverTakeover {
 		c.window.Reset()
 	}
 	c.z.Reset(&c.window)
@@ -126,7 +126,7 @@ func (c *zipper) recv(tb testing.TB) (opcode byte, text string, compressed bool,
 }
 
 // echo sends a message in fragments, with pings in between, and reads the echo.
-func (c *zipper) echo(tb testing.TB, opcode byte, text string, parts ...string) {
+func (c *deflatePeer) echo(tb testing.TB, opcode byte, text string, parts ...string) {
 	tb.Helper()
 	frames := wstest.Fragments(opcode, parts...)
 	frames[0].Rsv = wstest.RSV1
@@ -136,17 +136,17 @@ func (c *zipper) echo(tb testing.TB, opcode byte, text string, parts ...string) 
 		}
 		send(tb, c.Peer, f)
 	}
-	c.hear(tb, opcode, text)
+	c.receive(tb, opcode, text)
 }
 
-func (c *zipper) hear(tb testing.TB, opcode byte, text string) {
+func (c *deflatePeer) receive(tb testing.TB, opcode byte, text string) {
 	tb.Helper()
 	op, got, compressed, wire := c.recv(tb)
 	if op != opcode || got != text {
 		tb.Fatalf("got opcode %d, %.60q (%d bytes), want opcode %d, %.60q (%d bytes)", op, got, len(got), opcode, text, len(text))
 	}
 	least := 512
-	if c.theirs {
+	if c.serverTakeover {
 		least = 128
 	}
 	if compressed != (len(text) >= least) {
@@ -181,7 +181,7 @@ func TestDeflateForms(t *testing.T) {
 		s := serve(t, echoes, server.Options{Compression: mode, PingInterval: -1})
 		for _, form := range forms {
 			t.Run(name+"/"+form.name, func(t *testing.T) {
-				c := s.zip(t, "permessage-deflate")
+				c := s.dialDeflate(t, "permessage-deflate")
 				payload := unhex(form.payload)
 				for n := range len(payload) + 1 {
 					c.echo(t, wstest.Binary, form.text, payload[:n], payload[n:])
@@ -189,9 +189,9 @@ func TestDeflateForms(t *testing.T) {
 				c.echo(t, wstest.Binary, form.text, strings.Split(payload, "")...)
 				c.echo(t, wstest.Binary, form.text, "", payload, "")
 				send(t, c.Peer, wstest.TextFrame("plain"), packed(wstest.Binary, payload), wstest.TextFrame("plain"))
-				c.hear(t, wstest.Text, "plain")
-				c.hear(t, wstest.Binary, form.text)
-				c.hear(t, wstest.Text, "plain")
+				c.receive(t, wstest.Text, "plain")
+				c.receive(t, wstest.Binary, form.text)
+				c.receive(t, wstest.Text, "plain")
 				send(t, c.Peer, wstest.CloseFrame(1000, ""))
 				finish(t, c.Peer, 1000)
 			})
@@ -227,7 +227,7 @@ func TestDeflateBroken(t *testing.T) {
 	for name, mode := range modes {
 		s := serve(t, echoes, server.Options{Compression: mode, PingInterval: -1})
 		try := func(what, payload string, cut int) {
-			c := s.zip(t, "permessage-deflate")
+			c := s.dialDeflate(t, "permessage-deflate")
 			frames := wstest.Fragments(wstest.Binary, payload[:cut], payload[cut:])
 			frames[0].Rsv = wstest.RSV1
 			send(t, c.Peer, frames...)
@@ -264,7 +264,7 @@ func TestDeflateCut(t *testing.T) {
 	for _, mode := range modes {
 		s := serve(t, echoes, server.Options{Compression: mode, PingInterval: -1})
 		for n := range wire {
-			c := s.zip(t, "permessage-deflate")
+			c := s.dialDeflate(t, "permessage-deflate")
 			_ = c.SendRaw(wire[:n])
 			_ = c.FIN()
 			if e, err := c.End(soon); err != nil || e.Frames != 0 || !e.FIN {
@@ -277,9 +277,9 @@ func TestDeflateCut(t *testing.T) {
 				t.Errorf("cut at %d: got %d messages in, %d out", n, o.MessagesIn, o.MessagesOut)
 			}
 		}
-		c := s.zip(t, "permessage-deflate")
+		c := s.dialDeflate(t, "permessage-deflate")
 		_ = c.SendRaw(wire)
-		c.hear(t, wstest.Binary, "Hello")
+		c.receive(t, wstest.Binary, "Hello")
 	}
 }
 
@@ -303,7 +303,7 @@ func TestDeflateTraffic(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 0))
 				s := serve(t, echoes, server.Options{Compression: mode, PingInterval: -1,
 					ReadBufferSize: 512 << rng.IntN(8), WriteBufferSize: 512 << rng.IntN(8)})
-				c := s.zip(t, offer)
+				c := s.dialDeflate(t, offer)
 				sizes := []int{0, 1, 127, 128, 129, 511, 512, 513, 4095, 4096, 4097, 32767, 32768, 32769, 100_000}
 				wire, size := 0, 0
 				const messages = 20
@@ -328,7 +328,7 @@ func TestDeflateTraffic(t *testing.T) {
 					sent := make(chan error, 1)
 					go func() { sent <- c.Send(f) }()
 					op, got, compressed, n := c.recv(t)
-					if op != opcode || got != text || compressed != (len(text) >= map[bool]int{true: 128, false: 512}[c.theirs]) {
+					if op != opcode || got != text || compressed != (len(text) >= map[bool]int{true: 128, false: 512}[c.serverTakeover]) {
 						t.Fatalf("message %d: got opcode %d, %d bytes, compressed %v; want %d, %d bytes", i, op, len(got), compressed, opcode, len(text))
 					}
 					if err := <-sent; err != nil {
@@ -371,7 +371,7 @@ func TestDeflateTakeoverPays(t *testing.T) {
 	t.Parallel()
 	for name, mode := range modes {
 		s := serve(t, echoes, server.Options{Compression: mode, PingInterval: -1})
-		c := s.zip(t, "permessage-deflate")
+		c := s.dialDeflate(t, "permessage-deflate")
 		text := prose(rand.New(rand.NewPCG(1, 1)), 2000)
 		var wire [2]int
 		for i := range wire {
@@ -418,7 +418,7 @@ func TestDeflateBomb(t *testing.T) {
 				{packed(wstest.Binary, bomb[:100]).Open(), {Payload: []byte(bomb[100:])}},
 			} {
 				read = 0
-				c := s.zip(t, "permessage-deflate")
+				c := s.dialDeflate(t, "permessage-deflate")
 				go func() { _ = c.Send(frames...) }()
 				finish(t, c.Peer, 1009)
 				_ = c.Close()
@@ -431,13 +431,13 @@ func TestDeflateBomb(t *testing.T) {
 		}
 		// At the limit, and one byte over it.
 		s := serve(t, echoes, server.Options{Compression: mode, PingInterval: -1, ReadLimit: 1000})
-		c := s.zip(t, "permessage-deflate")
+		c := s.dialDeflate(t, "permessage-deflate")
 		send(t, c.Peer, packed(wstest.Binary, c.pack(strings.Repeat("x", 1000))))
-		c.hear(t, wstest.Binary, strings.Repeat("x", 1000))
+		c.receive(t, wstest.Binary, strings.Repeat("x", 1000))
 		send(t, c.Peer, packed(wstest.Binary, c.pack(strings.Repeat("x", 1001))))
 		finish(t, c.Peer, 1009)
 		// Endless data that decompresses to nothing.
-		c = s.zip(t, "permessage-deflate")
+		c = s.dialDeflate(t, "permessage-deflate")
 		go func() {
 			f := packed(wstest.Binary, "").Open()
 			for c.Send(f) == nil {
@@ -454,7 +454,7 @@ func TestDeflateUTF8(t *testing.T) {
 	t.Parallel()
 	for _, mode := range modes {
 		s := serve(t, echoes, server.Options{Compression: mode, PingInterval: -1})
-		c := s.zip(t, "permessage-deflate")
+		c := s.dialDeflate(t, "permessage-deflate")
 		euro := unhex("000100feff e2") + unhex("000200fdff 82ac") + "\x00"
 		for n := range len(euro) {
 			c.echo(t, wstest.Text, "\u20ac", euro[:n], euro[n:])
@@ -463,7 +463,7 @@ func TestDeflateUTF8(t *testing.T) {
 		finish(t, c.Peer, 1007)
 		_ = c.Close()
 		wantKind(t, s.end(t), ending.InvalidUTF8)
-		c = s.zip(t, "permessage-deflate")
+		c = s.dialDeflate(t, "permessage-deflate")
 		send(t, c.Peer, packed(wstest.Text, unhex("000100feff e2")+"\x00"))
 		finish(t, c.Peer, 1007)
 		_ = c.Close()
@@ -487,7 +487,7 @@ func TestDeflateClose(t *testing.T) {
 				_ = c.Close(4001, "enough")
 				return nil
 			}, server.Options{Compression: mode, PingInterval: -1})
-			c := s.zip(t, "permessage-deflate")
+			c := s.dialDeflate(t, "permessage-deflate")
 			send(t, c.Peer, packed(wstest.Binary, unhex("000500faff48656c6c")).Open(), wstest.CloseFrame(4000, "done"))
 			e := finish(t, c.Peer, 4001)
 			_ = c.Close()
@@ -495,7 +495,7 @@ func TestDeflateClose(t *testing.T) {
 				t.Errorf("got %v, cause %v, the peer %v", o.Kind, o.Cause, e)
 			}
 			s = serve(t, readAll, server.Options{Compression: mode, PingInterval: -1})
-			c = s.zip(t, "permessage-deflate")
+			c = s.dialDeflate(t, "permessage-deflate")
 			send(t, c.Peer, packed(wstest.Binary, unhex("000500faff48656c6c")).Open(), wstest.CloseFrame(4000, "done"))
 			finish(t, c.Peer, 4000)
 			_ = c.Close()
@@ -526,7 +526,7 @@ func TestDeflateWriter(t *testing.T) {
 			}
 			return readAll(ctx, c)
 		}, server.Options{Compression: mode, PingInterval: -1, WriteBufferSize: 1000})
-		c := s.zip(t, "permessage-deflate")
+		c := s.dialDeflate(t, "permessage-deflate")
 		send(t, c.Peer, wstest.PingFrame("a"))
 		for i, want := range []string{strings.Join(pieces, ""), strings.Join(pieces[2:], "")} {
 			if _, got, compressed, _ := c.recv(t); got != want || compressed != (i == 0) {

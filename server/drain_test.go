@@ -124,7 +124,7 @@ func TestDrainDelay(t *testing.T) {
 		second := l.upgrade(t, "/")
 		for _, p := range []*wstest.Peer{first, second} {
 			send(t, p, wstest.TextFrame("x"))
-			hear(t, p, wstest.Text, "x")
+			receive(t, p, wstest.Text, "x")
 		}
 		var wg sync.WaitGroup
 		for _, p := range []*wstest.Peer{first, second} {
@@ -169,7 +169,7 @@ func TestDraining(t *testing.T) {
 		wg.Go(func() { _ = s.stop() })
 		for code, p := range peers {
 			wg.Go(func() {
-				hear(t, p, wstest.Text, "last words")
+				receive(t, p, wstest.Text, "last words")
 				e, err := p.Answer(context.Background(), wstest.AnswerOptions{})
 				if e.Code != code || err != nil {
 					t.Errorf("got %v, %v, want %d", e, err, code)
@@ -215,7 +215,7 @@ func TestDrainTimeout(t *testing.T) {
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}
-	if d := time.Since(start); d > 4*time.Second { // the close timeout would take longer
+	if d := time.Since(start); d > 4*time.Second { // the close timeout is longer
 		t.Errorf("the drain took %v", d)
 	}
 	if e, err := p.End(soon); err != nil || e.Code != 1001 {

@@ -39,8 +39,8 @@ func (l panickingLog) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestLogPanics: a Logger that panics ends neither the process nor a connection, and the
-// standard log has a line about it.
+// TestLogPanics: a Logger that panics ends neither the process nor a connection. The
+// standard log has a line about the panic.
 func TestLogPanics(t *testing.T) {
 	var std lockedBuffer
 	old := stdlog.Writer()
@@ -60,7 +60,7 @@ func TestLogPanics(t *testing.T) {
 			s := serve(t, h, server.Options{ParkAfter: parkAfter, Logger: slog.New(panickingLog{slog.DiscardHandler, at})})
 			p := s.dial(t, wstest.DialOptions{Subprotocols: []string{"x"}})
 			send(t, p, wstest.TextFrame("one"))
-			hear(t, p, wstest.Text, "one")
+			receive(t, p, wstest.Text, "one")
 			if at != "handler panicked" {
 				send(t, p, wstest.CloseFrame(1000, ""))
 			}
@@ -142,7 +142,7 @@ func TestSettings(t *testing.T) {
 		s := serve(t, echoes, o)
 		p := s.dial(t, wstest.DialOptions{})
 		send(t, p, wstest.TextFrame("12345"))
-		hear(t, p, wstest.Text, "12345")
+		receive(t, p, wstest.Text, "12345")
 		send(t, p, wstest.TextFrame("123456"))
 		finish(t, p, 1009)
 		wantKind(t, s.end(t), ending.TooBig)
@@ -151,17 +151,17 @@ func TestSettings(t *testing.T) {
 		s = serve(t, echoes, o)
 		p = s.dial(t, wstest.DialOptions{})
 		send(t, p, wstest.TextFrame("1234567890"))
-		hear(t, p, wstest.Text, "1234567890")
+		receive(t, p, wstest.Text, "1234567890")
 		wantKind(t, s.end(t), ending.NoPong)
 
 		o.OnStart, o.PingInterval = settings(-1, -1), 50*time.Millisecond
 		s = serve(t, echoes, o)
 		p = s.dial(t, wstest.DialOptions{})
 		send(t, p, wstest.TextFrame(strings.Repeat("x", 1000)))
-		hear(t, p, wstest.Text, strings.Repeat("x", 1000))
+		receive(t, p, wstest.Text, strings.Repeat("x", 1000))
 		time.Sleep(300 * time.Millisecond)
 		send(t, p, wstest.TextFrame("still here"))
-		hear(t, p, wstest.Text, "still here")
+		receive(t, p, wstest.Text, "still here")
 		_ = p.Close()
 		s.end(t)
 	}
@@ -222,7 +222,7 @@ func TestCloseByID(t *testing.T) {
 		}
 		eventually(t, "one is left", func() bool { return s.Count() == 1 && s.Conn(1) == nil })
 		send(t, b, wstest.TextFrame("here"))
-		hear(t, b, wstest.Text, "here")
+		receive(t, b, wstest.Text, "here")
 		_ = b.Close()
 		s.end(t)
 	}
@@ -299,14 +299,14 @@ func TestBaseContext(t *testing.T) {
 	<-over
 	time.Sleep(50 * time.Millisecond)
 	send(t, timed, wstest.TextFrame("still open"))
-	hear(t, timed, wstest.Text, "still open")
+	receive(t, timed, wstest.Text, "still open")
 	send(t, timed, wstest.CloseFrame(1000, ""))
 	finish(t, timed, 1000)
 	wantKind(t, <-ended, ending.Normal)
 
 	p := dial("/")
 	send(t, p, wstest.TextFrame("x"))
-	hear(t, p, wstest.Text, "x")
+	receive(t, p, wstest.Text, "x")
 	why := errors.New("the program ends")
 	cancel(why)
 	finish(t, p, 1001)

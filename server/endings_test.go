@@ -195,11 +195,11 @@ func beneath(b []byte) func(*testing.T, *testServer, *wstest.Peer) {
 	}
 }
 
-// reset resets the connection after an echo. net/http hands the connection over at
-// about the time of the handshake's answer, and might receive an earlier reset.
+// reset resets the connection after an echo. An earlier reset might reach net/http, before
+// the connection is hijacked.
 func reset(t *testing.T, s *testServer, p *wstest.Peer) {
 	send(t, p, wstest.TextFrame("hi"))
-	hear(t, p, wstest.Text, "hi")
+	receive(t, p, wstest.Text, "hi")
 	_ = p.RST()
 }
 

@@ -104,8 +104,8 @@ func writeMessage(ctx context.Context, c *server.Conn, p []byte) error {
 	return c.Write(ctx, websocket.MessageText, p)
 }
 
-// A broadcast to every client. Each connection has a bounded queue, so a slow client
-// costs a bounded amount of memory and delays no other connection.
+// A broadcast to every client. Each connection has a bounded queue. So a slow client costs
+// bounded memory and delays no other connection.
 func Example_broadcast() {
 	h := &hub{members: make(map[*member]struct{})}
 	ended := make(chan server.Outcome, 2)

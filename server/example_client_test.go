@@ -48,7 +48,8 @@ func converse(ctx context.Context, url string, out <-chan string, receive func(s
 		for {
 			select {
 			case text := <-out:
-				// The error of a write does not know the ending. The next Read does.
+				// The error of a write does not contain the ending. That of the next Read
+				// does.
 				_ = conn.Write(ctx, websocket.MessageText, []byte(text))
 			case <-ctx.Done():
 				return nil

@@ -14,7 +14,7 @@ import (
 	"example.com/wsecho/server"
 )
 
-// shout returns each message in capitals. The error of a read says how the connection
+// shout returns each message in capitals. The error of a read contains how the connection
 // ended, so the handler returns it.
 func shout(ctx context.Context, c *server.Conn) error {
 	for {

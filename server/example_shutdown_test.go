@@ -15,8 +15,8 @@ import (
 )
 
 // listenAndServe serves pages and WebSockets until ctx ends. Then both end gracefully.
-// Server.Shutdown comes first, so that /readyz says 503 while the http.Server still
-// answers. http.Server.Shutdown does not know hijacked connections such as WebSockets.
+// Server.Shutdown is called first, so that /readyz answers 503 while the http.Server still
+// runs. http.Server.Shutdown does not close hijacked connections such as WebSockets.
 func listenAndServe(ctx context.Context, l net.Listener, s *server.Server) error {
 	mux := http.NewServeMux()
 	mux.Handle("/ws", s)

@@ -13,8 +13,8 @@ import (
 	"example.com/wsecho/server"
 )
 
-// say sends a text and returns the reply.
-func say(url, text string) (string, error) {
+// echoOnce sends a text and returns the reply.
+func echoOnce(url, text string) (string, error) {
 	ctx := context.Background()
 	c, _, err := websocket.Dial(ctx, url, nil)
 	if err != nil {
@@ -54,7 +54,7 @@ func ExampleServer_Serve() {
 	served := make(chan error)
 	go func() { served <- s.Serve(ctx, l) }()
 
-	fmt.Println(say("ws://"+l.Addr().String(), "hello"))
+	fmt.Println(echoOnce("ws://"+l.Addr().String(), "hello"))
 	cancel()
 	fmt.Println("served:", <-served)
 	// Unordered output:
@@ -64,7 +64,7 @@ func ExampleServer_Serve() {
 }
 
 // With your own mux and http.Server, Shutdown ends the WebSockets. Call it before the
-// http.Server's Shutdown, which does not know them.
+// http.Server's Shutdown, which does not close them.
 func ExampleServer_Shutdown() {
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {
 		return echo.Serve(ctx, c)
@@ -79,14 +79,14 @@ func ExampleServer_Shutdown() {
 	hs := httptest.NewServer(mux)
 	defer hs.Close()
 
-	fmt.Println(say("ws"+hs.URL[len("http"):]+"/ws", "hello"))
+	fmt.Println(echoOnce("ws"+hs.URL[len("http"):]+"/ws", "hello"))
 	fmt.Println("shut down:", s.Shutdown(context.Background()))
 	// Output:
 	// hello <nil>
 	// shut down: <nil>
 }
 
-// A handler learns of a drain and finishes its work.
+// A handler is notified of a drain and finishes its work.
 func ExampleConn_Draining() {
 	began := make(chan struct{})
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error {

@@ -13,15 +13,15 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A keeper is a listener that passes on what it has accepted.
-type keeper struct {
+// A captureListener is a listener that passes on what it has accepted.
+type captureListener struct {
 	net.Listener
 	accepted chan net.Conn
 }
 
-func keep(l net.Listener) keeper { return keeper{l, make(chan net.Conn, 100)} }
+func capture(l net.Listener) captureListener { return captureListener{l, make(chan net.Conn, 100)} }
 
-func (k keeper) Accept() (net.Conn, error) {
+func (k captureListener) Accept() (net.Conn, error) {
 	c, err := k.Listener.Accept()
 	if err == nil {
 		k.accepted <- c
@@ -29,8 +29,8 @@ func (k keeper) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// fillSocket writes to sock, past the frames, until the kernel takes no more, also after a
-// while.
+// fillSocket writes to sock, past the frames, until the kernel accepts no more, also after
+// a while.
 func fillSocket(t *testing.T, sock net.Conn) {
 	t.Helper()
 	raw := socket.Raw(sock)
@@ -53,11 +53,11 @@ func fillSocket(t *testing.T, sock net.Conn) {
 	}
 }
 
-// TestFullSocket: the peer accepts nothing and there is no write timeout. Conn.Ping returns
-// the error of its context and does not end the connection, and the heartbeat's verdict
-// comes.
+// TestFullSocket: the peer accepts nothing and there is no write timeout. Conn.Ping
+// returns the error of its context and does not end the connection. The heartbeat gives
+// its verdict.
 func TestFullSocket(t *testing.T) {
-	l := keep(listen(t))
+	l := capture(listen(t))
 	pinged := make(chan error)
 	full := make(chan struct{})
 	s := serveOn(t, l, func(ctx context.Context, c *server.Conn) error {

@@ -19,16 +19,16 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A taken is a ResponseWriter that can be hijacked. Its connection is one end of a
+// A hijackable is a ResponseWriter that can be hijacked. Its connection is one end of a
 // pipe.
-type taken struct {
+type hijackable struct {
 	*httptest.ResponseRecorder
 	conn net.Conn
 	rest io.Reader
 	used bool
 }
 
-func (w *taken) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (w *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.used = true
 	return w.conn, bufio.NewReadWriter(bufio.NewReader(w.rest), bufio.NewWriter(w.conn)), nil
 }
@@ -63,7 +63,7 @@ func FuzzHandshake(f *testing.F) {
 		ours, theirs := net.Pipe()
 		defer ours.Close()
 		defer theirs.Close()
-		w := &taken{ResponseRecorder: httptest.NewRecorder(), conn: theirs, rest: theirs}
+		w := &hijackable{ResponseRecorder: httptest.NewRecorder(), conn: theirs, rest: theirs}
 		status := make(chan string, 1)
 		go func() {
 			var b [len("HTTP/1.1 101")]byte
@@ -79,7 +79,7 @@ func FuzzHandshake(f *testing.F) {
 		switch {
 		case w.used:
 			if got := <-status; got != "HTTP/1.1 101" {
-				t.Errorf("got %q on a connection that was taken", got)
+				t.Errorf("got %q on a hijacked connection", got)
 			}
 		case !slices.Contains(documented, w.Code):
 			t.Errorf("got %d", w.Code)
@@ -146,7 +146,7 @@ func FuzzConn(f *testing.F) {
 			_ = p.SendRaw(b)
 			_ = p.Close()
 		}()
-		w := &taken{ResponseRecorder: httptest.NewRecorder(), conn: theirs, rest: theirs}
+		w := &hijackable{ResponseRecorder: httptest.NewRecorder(), conn: theirs, rest: theirs}
 		start := time.Now()
 		s.ServeHTTP(w, r)
 		if d := time.Since(start); d > soon {

@@ -50,8 +50,8 @@ func TestRoutes(t *testing.T) {
 			t.Fatal(err)
 		}
 		send(t, p, wstest.TextFrame(path), wstest.BinaryFrame([]byte(path)))
-		hear(t, p, wstest.Text, path)
-		hear(t, p, wstest.Binary, path)
+		receive(t, p, wstest.Text, path)
+		receive(t, p, wstest.Binary, path)
 		_ = p.Close()
 		if o := s.end(t); o.URI != "/"+path {
 			t.Errorf("got URI %q, want %q", o.URI, "/"+path)
@@ -298,7 +298,7 @@ func TestSlowHandshake(t *testing.T) {
 	})
 	wg.Wait()
 	send(t, good, wstest.TextFrame("the timeout is not the connection's"))
-	hear(t, good, wstest.Text, "the timeout is not the connection's")
+	receive(t, good, wstest.Text, "the timeout is not the connection's")
 }
 
 // TestUpgradeOfAnOldConnection upgrades an HTTP connection that was open for longer
@@ -322,7 +322,8 @@ func TestUpgradeOfAnOldConnection(t *testing.T) {
 	}
 }
 
-// TestWithoutUpgrade: a proxy has removed a header of the handshake. The answer says so.
+// TestWithoutUpgrade: a proxy has removed a header of the handshake. The answer names that
+// cause.
 func TestWithoutUpgrade(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echoes, server.Options{})
@@ -348,7 +349,7 @@ func TestMethods(t *testing.T) {
 			t.Errorf("%s: got %d, %v, %q", line, r.StatusCode, r.Header, body)
 		}
 	}
-	for _, line := range []string{"POST /", "OPTIONS *"} { // a body that does not come does not delay the answer
+	for _, line := range []string{"POST /", "OPTIONS *"} { // a missing body does not delay the answer
 		r, _ := roundTrip(t, s.raw(t), line+" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
 		if r.StatusCode != 405 || !r.Close {
 			t.Errorf("%s: got %d, close: %v", line, r.StatusCode, r.Close)
@@ -356,8 +357,9 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// TestAnsweredByNetHTTP: net/http answers some requests itself. It closes the connection
-// after each, so that a peer cannot send thousands of them past the fairness of the server.
+// TestAnsweredByNetHTTP: net/http answers some requests without the server. It closes the
+// connection after each. So a peer cannot send thousands of them to bypass the server's
+// fairness.
 func TestAnsweredByNetHTTP(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echoes, server.Options{})
@@ -404,7 +406,7 @@ func TestHTTP(t *testing.T) {
 	}
 	p := s.dial(t, wstest.DialOptions{})
 	send(t, p, wstest.TextFrame("x"))
-	hear(t, p, wstest.Text, "x")
+	receive(t, p, wstest.Text, "x")
 }
 
 // TestHTTPIdleTimeout: a plain HTTP connection is closed after HTTPIdleTimeout without a

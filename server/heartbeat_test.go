@@ -27,8 +27,8 @@ func onPipes(t *testing.T, h server.Handler, o server.Options, f func(s *testSer
 	})
 }
 
-// TestDeadPeer: a peer answers nothing. The heartbeat ends it within the documented
-// bound, and the connection is gone at most a close timeout later.
+// TestDeadPeer: a peer answers nothing. The heartbeat ends the connection within the
+// documented bound. The connection is closed at most a close timeout later.
 func TestDeadPeer(t *testing.T) {
 	for _, missed := range []int{-1, 1, 2, 5} {
 		const interval, timeout, closing = 20 * time.Second, 10 * time.Second, 3 * time.Second
@@ -163,7 +163,7 @@ func TestSlowIsNotIdle(t *testing.T) {
 			send(t, p, wstest.Frame{Payload: []byte("x")})
 		}
 		send(t, p, wstest.Frame{Fin: true})
-		hear(t, p, wstest.Text, "xxx")
+		receive(t, p, wstest.Text, "xxx")
 		start := time.Now()
 		time.Sleep(idle / 2)
 		send(t, p, wstest.PingFrame("x"))

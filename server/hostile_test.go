@@ -115,9 +115,9 @@ func slowloris(t *testing.T) {
 				began := time.Now()
 				p := s.dial(t, wstest.DialOptions{Timeout: soon})
 				send(t, p, wstest.TextFrame("new"))
-				hear(t, p, wstest.Text, "new")
+				receive(t, p, wstest.Text, "new")
 				send(t, good, wstest.TextFrame("old"))
-				hear(t, good, wstest.Text, "old")
+				receive(t, good, wstest.Text, "old")
 				took = append(took, time.Since(began))
 				_ = p.Close()
 			}
@@ -246,7 +246,7 @@ func TestForgedPongs(t *testing.T) {
 }
 
 // TestCloseFrameAbuse: the server answers an illegal close frame with the code of the
-// violation, ignores the data after it, and closes TCP.
+// violation. It ignores the data after it and closes TCP.
 func TestCloseFrameAbuse(t *testing.T) {
 	t.Parallel()
 	closing := func(b string) wstest.Frame {
@@ -393,13 +393,13 @@ func TestPanicIsAlone(t *testing.T) {
 				t.Errorf("got cause %v", o.Cause)
 			}
 			send(t, other, wstest.TextFrame("still here"))
-			hear(t, other, wstest.Text, "still here")
+			receive(t, other, wstest.Text, "still here")
 		}
 	})
 }
 
-// TestTokens parses token lists of 200 kB, which another http.Server may allow. This
-// takes about a hundred times as long as 2 kB, not ten thousand times.
+// TestTokens parses token lists of 200 kB, which another http.Server may allow. The time
+// is about a hundred times that of 2 kB, not ten thousand times.
 func TestTokens(t *testing.T) {
 	t.Parallel()
 	s, err := server.New(returns(nil), server.Options{
@@ -418,7 +418,7 @@ func TestTokens(t *testing.T) {
 		defer theirs.Close()
 		go func() { _, _ = io.Copy(io.Discard, ours); ours.Close() }()
 		start := time.Now()
-		s.ServeHTTP(&taken{ResponseRecorder: httptest.NewRecorder(), conn: theirs, rest: theirs}, r)
+		s.ServeHTTP(&hijackable{ResponseRecorder: httptest.NewRecorder(), conn: theirs, rest: theirs}, r)
 		return time.Since(start)
 	}
 	for _, field := range []string{"Connection", "Upgrade", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Origin"} {

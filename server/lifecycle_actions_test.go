@@ -18,7 +18,7 @@ func (p *plan) cause(name string, w want, do func(l *life)) {
 	p.actions = append(p.actions, action{name: name, do: do})
 }
 
-// returns makes the handler return. The echo handler alone does not.
+// returns makes the handler return. The plain echo handler does not.
 func (p *plan) returns(name string, w want, how func() error) {
 	p.direct = false
 	p.cause(name, w, func(l *life) { l.finishHandler(how) })

@@ -26,7 +26,7 @@ const afterwards = 4999
 func (p *plan) refused(r *rand.Rand, name string, w want, partial int, b []byte) {
 	more := r.IntN(3) == 0
 	p.leave(name, w, func(a *actor) {
-		a.foul(partial, func(peer *wstest.Peer) {
+		a.violate(partial, func(peer *wstest.Peer) {
 			_ = peer.SendRaw(b)
 			if more {
 				_ = peer.Send(wstest.TextFrame("after it"), wstest.CloseFrame(afterwards, ""), wstest.BinaryFrame(make([]byte, 300_000)))
@@ -59,9 +59,9 @@ var finales = []func(p *plan, r *rand.Rand){
 			a.close(code, reason, false)
 			switch then {
 			case 1:
-				a.foul(0, func(p *wstest.Peer) { _ = p.FIN() })
+				a.violate(0, func(p *wstest.Peer) { _ = p.FIN() })
 			case 2:
-				a.foul(0, func(p *wstest.Peer) { _ = p.Send(wstest.TextFrame("too late"), wstest.CloseFrame(4000, "")) })
+				a.violate(0, func(p *wstest.Peer) { _ = p.Send(wstest.TextFrame("too late"), wstest.CloseFrame(4000, "")) })
 			}
 		})
 	},
@@ -137,7 +137,7 @@ var finales = []func(p *plan, r *rand.Rand){
 		partial := []int{0, 0, 4, 4}[i]
 		cut := p.tls && r.IntN(2) == 0 // without close_notify
 		p.leave(fmt.Sprintf("FIN after %d bytes, cut: %v", len(b[i]), cut), want{kind: ending.Abnormal}, func(a *actor) {
-			a.foul(partial, func(peer *wstest.Peer) {
+			a.violate(partial, func(peer *wstest.Peer) {
 				if len(b[i]) > 0 {
 					_ = peer.SendRaw(b[i])
 				}
@@ -154,7 +154,7 @@ var finales = []func(p *plan, r *rand.Rand){
 		// may receive the reset.
 		p.await = true
 		p.leave("RST", want{kind: ending.Reset, rst: true}, func(a *actor) {
-			a.foul(0, func(p *wstest.Peer) { _ = p.RST() })
+			a.violate(0, func(p *wstest.Peer) { _ = p.RST() })
 		})
 	},
 	func(p *plan, r *rand.Rand) { // an incomplete TLS record
@@ -162,7 +162,7 @@ var finales = []func(p *plan, r *rand.Rand){
 			p.tls = true
 		}
 		p.leave("a cut record", want{kind: ending.Truncated}, func(a *actor) {
-			a.foul(0, func(peer *wstest.Peer) {
+			a.violate(0, func(peer *wstest.Peer) {
 				_, _ = tcpOf(peer).Write([]byte{23, 3, 3, 0, 200, 1, 2, 3})
 				_ = peer.CutTLS()
 			})
@@ -175,7 +175,7 @@ var finales = []func(p *plan, r *rand.Rand){
 		w := from(&ending.Error{Kind: ending.TooSlow, Reason: fmt.Sprintf("message took longer than %v", p.opts.MessageTimeout)})
 		w.timed = true
 		p.leave("half a message", w, func(a *actor) {
-			a.foul([]int{0, 4, 4}[i], func(p *wstest.Peer) { _ = p.SendRaw(b[i]) })
+			a.violate([]int{0, 4, 4}[i], func(p *wstest.Peer) { _ = p.SendRaw(b[i]) })
 		})
 	},
 	func(p *plan, r *rand.Rand) { // endless messages, without reading the echoes
@@ -184,7 +184,7 @@ var finales = []func(p *plan, r *rand.Rand){
 		b := payload(r, 100_000)
 		p.leave("a flood that reads nothing", want{kind: ending.WriteStalled, timed: true, rst: true}, func(a *actor) {
 			for n := a.sure; ; n++ {
-				a.say(wstest.Binary, append(b, "and no empty ones"...))
+				a.send(wstest.Binary, append(b, "and no empty ones"...))
 				if a.sure == n {
 					return
 				}

@@ -64,7 +64,7 @@ func (j *judgement) allowed(o server.Outcome, p *plan) (want, bool) {
 // times checks the least time before each ending by a timeout.
 func (j *judgement) times(o server.Outcome, p *plan) {
 	age := o.Ended.Sub(o.Since)
-	j.check(age >= 0 && !o.LastReceived.Before(o.Since), "ended after %v, last heard %v after it began", age, o.LastReceived.Sub(o.Since))
+	j.check(age >= 0 && !o.LastReceived.Before(o.Since), "ended after %v, last received %v after it began", age, o.LastReceived.Sub(o.Since))
 	least := time.Duration(0)
 	switch o.Kind {
 	case ending.Aged:
@@ -97,18 +97,18 @@ func rounds(p *plan, more int) time.Duration {
 // peer received and sent.
 func (j *judgement) wire(o server.Outcome, a *actor, p *plan, w want) {
 	j.check(o.By == w.kind.By(), "by %v, want %v", o.By, w.kind.By())
-	heard := a.end.Code
-	if heard != 0 {
-		j.check(uint16(o.Sent) == heard, "sent: got %d, and the peer heard %d", o.Sent, heard)
-		j.check(o.Reason == a.end.Reason, "reason: got %q, and the peer heard %q", o.Reason, a.end.Reason)
+	received := a.end.Code
+	if received != 0 {
+		j.check(uint16(o.Sent) == received, "sent: got %d, and the peer received %d", o.Sent, received)
+		j.check(o.Reason == a.end.Reason, "reason: got %q, and the peer received %q", o.Reason, a.end.Reason)
 	} else if a.end.FIN && !a.end.Truncated {
-		j.check(o.Sent == 0, "sent: got %d, and the peer heard none", o.Sent)
+		j.check(o.Sent == 0, "sent: got %d, and the peer received none", o.Sent)
 	}
 	if o.Sent != 0 {
 		j.check(uint16(o.Sent) == w.wire, "sent: got %d, want %d", o.Sent, w.wire)
 	}
 	if o.Received != 0 && (o.Received != afterwards || p.more() == 0) {
-		j.check(a.closed && uint16(o.Received) == a.code, "received: got %d, and the peer said %d (at all: %v)", o.Received, a.code, a.closed)
+		j.check(a.closed && uint16(o.Received) == a.code, "received: got %d, and the peer sent %d (at all: %v)", o.Received, a.code, a.closed)
 	}
 	switch o.Kind {
 	case ending.Normal, ending.GoingAway, ending.PeerCode:
@@ -124,13 +124,13 @@ func (j *judgement) counts(o server.Outcome, a *actor, wrote int, p *plan, w wan
 	j.check(o.MessagesIn <= int64(len(a.messages)+p.more()), "messages in: got %d of %d", o.MessagesIn, len(a.messages))
 	j.check(o.BytesIn <= a.bytes+a.partial, "bytes in: got %d of %d", o.BytesIn, a.bytes+a.partial)
 	j.check(some(a.pongs, a.pings), "pongs: got %q for %q", a.pongs, a.pings)
-	heard := int64(a.echoes + a.unasked)
-	j.check(o.MessagesOut <= o.MessagesIn+int64(max(wrote, a.unasked)), "messages out: got %d, with %d in and %d of the handler's", o.MessagesOut, o.MessagesIn, wrote)
+	received := int64(a.echoes + a.fromHandler)
+	j.check(o.MessagesOut <= o.MessagesIn+int64(max(wrote, a.fromHandler)), "messages out: got %d, with %d in and %d of the handler's", o.MessagesOut, o.MessagesIn, wrote)
 	if !a.end.FIN || a.end.Truncated || p.notReading || p.abrupt() {
 		return // some messages may be lost or not counted
 	}
-	j.check(o.MessagesOut == heard, "messages out: got %d, and the peer heard %d", o.MessagesOut, heard)
-	j.check(o.BytesOut == a.bytesGot, "bytes out: got %d, and the peer heard %d", o.BytesOut, a.bytesGot)
+	j.check(o.MessagesOut == received, "messages out: got %d, and the peer received %d", o.MessagesOut, received)
+	j.check(o.BytesOut == a.bytesGot, "bytes out: got %d, and the peer received %d", o.BytesOut, a.bytesGot)
 	if o.By == ending.Peer {
 		// The server has received and echoed all that the peer sent before it left.
 		j.check(o.MessagesIn == int64(a.sure) && a.echoes == a.sure, "of %d messages %d came and %d went back", a.sure, o.MessagesIn, a.echoes)
@@ -140,12 +140,12 @@ func (j *judgement) counts(o server.Outcome, a *actor, wrote int, p *plan, w wan
 
 // exact checks a life that one event ended after everything else.
 func (j *judgement) exact(o server.Outcome, a *actor, p *plan, w want) {
-	// Without an answer of the peer the close frame has 20 ms, which may be too short
-	// on a busy machine. wire has compared the sent frames with the received ones.
+	// Without an answer of the peer the close frame has 20 ms, which may be too short on a
+	// busy machine. The method wire has compared the sent frames with the received ones.
 	brief := !p.answers && o.Sent == 0
 	if !w.rst {
 		j.check(a.end.FIN || w.timed || !p.answers, "the peer got no FIN")
-		j.check(a.end.Code == w.wire || brief, "the peer heard close code %d, want %d", a.end.Code, w.wire)
+		j.check(a.end.Code == w.wire || brief, "the peer received close code %d, want %d", a.end.Code, w.wire)
 	}
 	j.check(uint16(o.Sent) == w.wire || brief, "sent: got %d, want %d", o.Sent, w.wire)
 	received := uint16(0)
@@ -164,7 +164,7 @@ func (j *judgement) exact(o server.Outcome, a *actor, p *plan, w want) {
 	n := int64(a.sure)
 	j.check(a.sure == len(a.messages), "the peer could send only %d of %d messages", a.sure, len(a.messages))
 	j.check(o.MessagesIn >= n && o.MessagesIn <= n+int64(w.more), "messages in: got %d, want %d and %d at most", o.MessagesIn, n, w.more)
-	j.check(o.MessagesOut == n && int64(a.echoes) == n, "messages out: got %d, and the peer heard %d, want %d", o.MessagesOut, a.echoes, n)
+	j.check(o.MessagesOut == n && int64(a.echoes) == n, "messages out: got %d, and the peer received %d, want %d", o.MessagesOut, a.echoes, n)
 	j.check(o.BytesIn >= a.bytes, "bytes in: got %d, want %d", o.BytesIn, a.bytes)
 }
 

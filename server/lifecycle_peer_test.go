@@ -21,12 +21,12 @@ type actor struct {
 	p    *wstest.Peer
 	plan *plan
 
-	mu    sync.Mutex
-	heard *sync.Cond // signaled for an echo and for the end
-	ended bool
+	mu       sync.Mutex
+	received *sync.Cond // signaled for an echo and for the end
+	ended    bool
 
 	// The sent data. A failed write counts, but not in sure.
-	messages []said
+	messages []sentMessage
 	sure     int
 	bytes    int64 // payload of the whole messages
 	partial  int64 // payload of an incomplete message
@@ -39,16 +39,16 @@ type actor struct {
 	answer bool // the close frame followed the server's
 
 	// The received data.
-	echoes   int
-	unasked  int   // messages of the handler's own
-	bytesGot int64 // payload of echoes and of the handler's own messages
-	pongs    []string
-	wrong    []string // received data that is illegal
-	end      wstest.End
-	endErr   error
+	echoes      int
+	fromHandler int   // messages of the handler's own
+	bytesGot    int64 // payload of echoes and of the handler's own messages
+	pongs       []string
+	wrong       []string // received data that is illegal
+	end         wstest.End
+	endErr      error
 }
 
-type said struct {
+type sentMessage struct {
 	opcode  byte
 	payload []byte
 }
@@ -56,18 +56,18 @@ type said struct {
 func newActor(p *wstest.Peer, plan *plan) *actor {
 	a := &actor{p: p, plan: plan}
 	p.Timeout = soon
-	a.heard = sync.NewCond(&a.mu)
+	a.received = sync.NewCond(&a.mu)
 	return a
 }
 
-// say sends a message, with one frame for each part.
-func (a *actor) say(opcode byte, parts ...[]byte) {
+// send sends a message, with one frame for each part.
+func (a *actor) send(opcode byte, parts ...[]byte) {
 	a.mu.Lock()
 	if a.mute || a.closed {
 		a.mu.Unlock()
 		return
 	}
-	m := said{opcode, bytes.Join(parts, nil)}
+	m := sentMessage{opcode, bytes.Join(parts, nil)}
 	a.messages = append(a.messages, m)
 	a.mu.Unlock()
 	for i, part := range parts {
@@ -76,7 +76,7 @@ func (a *actor) say(opcode byte, parts ...[]byte) {
 			f.Opcode = wstest.Continuation
 		}
 		a.mu.Lock()
-		if a.closed { // an answer came in between, so the message was not sent
+		if a.closed { // an answer was sent in between, so the message was not
 			a.messages = a.messages[:len(a.messages)-1]
 			a.mu.Unlock()
 			return
@@ -100,14 +100,14 @@ func (a *actor) say(opcode byte, parts ...[]byte) {
 	}
 }
 
-// spell sends a message of one frame in pieces, with a pause between them.
-func (a *actor) spell(opcode byte, payload []byte, pieces int, pause time.Duration) {
+// sendInPieces sends a message of one frame in pieces, with a pause between them.
+func (a *actor) sendInPieces(opcode byte, payload []byte, pieces int, pause time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.mute || a.closed {
 		return
 	}
-	a.messages = append(a.messages, said{opcode, payload})
+	a.messages = append(a.messages, sentMessage{opcode, payload})
 	a.bytes += int64(len(payload))
 	b := wstest.Frame{Fin: true, Opcode: opcode, Payload: payload}.WithKey([4]byte{7, 1, 250, 9}).Append(nil)
 	size := len(b)/pieces + 1
@@ -155,9 +155,9 @@ func (a *actor) close(code uint16, reason string, answer bool) {
 	_ = a.p.Send(wstest.CloseFrame(code, reason))
 }
 
-// foul sends a violation or ends the stream, so later data does not count. partial is
-// the payload in it that the server may count.
-func (a *actor) foul(partial int, do func(p *wstest.Peer)) {
+// violate sends a violation or ends the stream, so later data does not count. Of its
+// payload, the server may count partial bytes.
+func (a *actor) violate(partial int, do func(p *wstest.Peer)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.closed && !a.mute {
@@ -172,7 +172,7 @@ func (a *actor) await() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for !a.ended && a.echoes < len(a.messages) {
-		a.heard.Wait()
+		a.received.Wait()
 	}
 }
 
@@ -211,7 +211,7 @@ func (a *actor) read(over <-chan struct{}) {
 				opcode = f.Opcode
 			}
 			if message = append(message, f.Payload...); f.Fin {
-				a.hear(opcode, message)
+				a.receive(opcode, message)
 				message = nil
 			}
 		}
@@ -230,17 +230,17 @@ func (a *actor) read(over <-chan struct{}) {
 	if end.AfterClose > 0 {
 		a.wrong = append(a.wrong, "there are frames after the close frame")
 	}
-	a.heard.Broadcast()
+	a.received.Broadcast()
 }
 
-// hear compares a received message with the expected one.
-func (a *actor) hear(opcode byte, payload []byte) {
+// receive compares a received message with the expected one.
+func (a *actor) receive(opcode byte, payload []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.bytesGot += int64(len(payload))
 	switch {
 	case bytes.HasPrefix(payload, []byte(ours)):
-		a.unasked++
+		a.fromHandler++
 	case a.echoes == len(a.messages):
 		a.wrong = append(a.wrong, fmt.Sprintf("an echo of nothing: %.50q", payload))
 	default:
@@ -250,15 +250,15 @@ func (a *actor) hear(opcode byte, payload []byte) {
 		}
 		a.echoes++
 	}
-	a.heard.Broadcast()
+	a.received.Broadcast()
 }
 
 func (a *actor) String() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := fmt.Sprintf("the peer said %d messages (%d surely) of %d+%d bytes, %d pings", len(a.messages), a.sure, a.bytes, a.partial, len(a.pings))
+	s := fmt.Sprintf("the peer sent %d messages (%d surely) of %d+%d bytes, %d pings", len(a.messages), a.sure, a.bytes, a.partial, len(a.pings))
 	if a.closed {
 		s += fmt.Sprintf(", close %d %q (an answer: %v)", a.code, a.reason, a.answer)
 	}
-	return s + fmt.Sprintf("; heard %d echoes, %d others, %d bytes, pongs %.60s, and %v, %v", a.echoes, a.unasked, a.bytesGot, strings.Join(a.pongs, " "), a.end, a.endErr)
+	return s + fmt.Sprintf("; received %d echoes, %d others, %d bytes, pongs %.60s, and %v, %v", a.echoes, a.fromHandler, a.bytesGot, strings.Join(a.pongs, " "), a.end, a.endErr)
 }

@@ -16,7 +16,7 @@ import (
 // A plan describes one life. The seed determines all of it.
 type plan struct {
 	tls, mux   bool
-	direct     bool // the handler is the echo alone
+	direct     bool // the handler is the plain echo
 	parks      bool // the connection parks between messages
 	alone      bool // one event ends the connection, after everything else
 	await      bool // the peer receives its echoes before that
@@ -183,33 +183,33 @@ func opcode(r *rand.Rand) byte { return wstest.Text + byte(r.IntN(2)) }
 var steps = []func(r *rand.Rand) step{
 	func(r *rand.Rand) step {
 		op, b := opcode(r), payload(r, 2000)
-		return step{name: fmt.Sprintf("%d bytes", len(b)), do: func(a *actor) { a.say(op, b) }}
+		return step{name: fmt.Sprintf("%d bytes", len(b)), do: func(a *actor) { a.send(op, b) }}
 	},
 	func(r *rand.Rand) step {
 		op, b := opcode(r), payload(r, 100_000)
-		return step{name: fmt.Sprintf("%d bytes", len(b)), do: func(a *actor) { a.say(op, b) }}
+		return step{name: fmt.Sprintf("%d bytes", len(b)), do: func(a *actor) { a.send(op, b) }}
 	},
 	func(r *rand.Rand) step {
 		op, parts := opcode(r), [][]byte{}
 		for range 1 + r.IntN(6) {
 			parts = append(parts, payload(r, 300))
 		}
-		return step{name: fmt.Sprintf("%d fragments", len(parts)), do: func(a *actor) { a.say(op, parts...) }}
+		return step{name: fmt.Sprintf("%d fragments", len(parts)), do: func(a *actor) { a.send(op, parts...) }}
 	},
 	func(r *rand.Rand) step {
 		op, b, n := opcode(r), payload(r, 600), 2+r.IntN(15)
 		return step{name: fmt.Sprintf("%d at once of %d bytes", n, len(b)), do: func(a *actor) {
 			for range n {
-				a.say(op, b)
+				a.send(op, b)
 			}
 		}}
 	},
 	func(r *rand.Rand) step {
 		op, b, n := opcode(r), payload(r, 3000), 2+r.IntN(5)
-		return step{name: fmt.Sprintf("%d bytes in %d pieces", len(b), n), do: func(a *actor) { a.spell(op, b, n, 300*time.Microsecond) }}
+		return step{name: fmt.Sprintf("%d bytes in %d pieces", len(b), n), do: func(a *actor) { a.sendInPieces(op, b, n, 300*time.Microsecond) }}
 	},
 	func(r *rand.Rand) step {
-		return step{name: "runes in two fragments", do: func(a *actor) { a.say(wstest.Text, []byte("caf\xc3"), []byte("\xa9")) }}
+		return step{name: "runes in two fragments", do: func(a *actor) { a.send(wstest.Text, []byte("caf\xc3"), []byte("\xa9")) }}
 	},
 	func(r *rand.Rand) step {
 		n := 1 + r.IntN(5)
@@ -220,7 +220,7 @@ var steps = []func(r *rand.Rand) step{
 		}}
 	},
 	func(r *rand.Rand) step {
-		return step{name: "a pong", do: func(a *actor) { a.pong("nobody asked") }}
+		return step{name: "a pong", do: func(a *actor) { a.pong("unsolicited") }}
 	},
 	func(r *rand.Rand) step { return step{name: "await", do: func(a *actor) { a.await() }} },
 }

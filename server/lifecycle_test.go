@@ -24,11 +24,11 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestLifecycle runs random lives of a connection: messages of the peer, its ending,
-// and actions of the server, on TCP and TLS, under Serve and under another http.Server.
-// In every second run one event ends the connection, and the Outcome must be exactly
-// that event's. In the others several events end it at about the same time. The Outcome
-// must match one of them and the data that the raw peer received.
+// TestLifecycle runs random lives of a connection: messages of the peer, its ending, and
+// actions of the server. They use TCP and TLS, Serve and another http.Server. In every
+// second run one event ends the connection, and the Outcome must be exactly that event's.
+// In the others several events end it at about the same time. The Outcome must match one
+// of them and the data that the raw peer received.
 //
 //	LIFECYCLE_RUNS=50000 go test -race -timeout 0 -run TestLifecycle ./server
 //	LIFECYCLE_SEED=17 LIFECYCLE_RUNS=1 go test -run TestLifecycle ./server
@@ -193,7 +193,7 @@ func (l *life) play() error {
 	reader := make(chan struct{})
 	go func() { defer close(reader); l.actor.read(l.over) }()
 	if l.plan.parks {
-		l.actor.say(wstest.Text, []byte("wake up"))
+		l.actor.send(wstest.Text, []byte("wake up"))
 	}
 	select {
 	case l.conn = <-conns:
@@ -206,13 +206,13 @@ func (l *life) play() error {
 	go func() { defer close(script); l.perform() }()
 
 	var none struct{}
-	err = receive(ended, &none, "an Outcome")
+	err = waitFor(ended, &none, "an Outcome")
 	close(l.over)
-	if e := receive(reader, &none, "the peer's end"); e != nil {
+	if e := waitFor(reader, &none, "the peer's end"); e != nil {
 		err = errors.Join(err, e)
 	}
 	_ = peer.Close()
-	if e := receive(script, &none, "the end of the actions"); e != nil {
+	if e := waitFor(script, &none, "the end of the actions"); e != nil {
 		err = errors.Join(err, e)
 	}
 	err = errors.Join(err, stop())
@@ -223,8 +223,8 @@ func (l *life) play() error {
 	return err
 }
 
-// receive returns the next value, or fails after a time.
-func receive[T any](from <-chan T, to *T, what string) error {
+// waitFor returns the next value, or fails after a time.
+func waitFor[T any](from <-chan T, to *T, what string) error {
 	select {
 	case *to = <-from:
 		return nil
@@ -253,7 +253,7 @@ func (l *life) perform() {
 	}
 	var all sync.WaitGroup
 	if p.await {
-		a.say(wstest.Text, []byte("hello"))
+		a.send(wstest.Text, []byte("hello"))
 		a.await()
 	}
 	all.Go(func() {

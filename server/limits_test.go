@@ -58,9 +58,9 @@ func TestMaxConns(t *testing.T) {
 			third := s.dial(t, wstest.DialOptions{})
 			s.full(t, wstest.DialOptions{})
 			send(t, second, wstest.TextFrame("2"))
-			hear(t, second, wstest.Text, "2")
+			receive(t, second, wstest.Text, "2")
 			send(t, third, wstest.TextFrame("3"))
-			hear(t, third, wstest.Text, "3")
+			receive(t, third, wstest.Text, "3")
 		})
 	}
 }

@@ -31,7 +31,7 @@ var logFormats = map[string]func(io.Writer) slog.Handler{
 	},
 }
 
-// noDuration panics if a line of the log has a Duration, which slog prints in JSON as
+// noDuration panics if a line of the log has a Duration. In JSON, slog prints it in
 // nanoseconds without a unit.
 func noDuration(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
@@ -130,8 +130,8 @@ func TestLogQuotes(t *testing.T) {
 	}
 }
 
-// TestLogLines counts the lines that a peer can cause at level info and above: one for
-// each ended connection, and for each kind of refusal five at once and the last one.
+// TestLogLines counts the lines that a peer can cause at level info and above. Each ended
+// connection has one. Each kind of refusal has five at once and the last one.
 func TestLogLines(t *testing.T) {
 	t.Parallel()
 	var log logBuffer

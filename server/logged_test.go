@@ -19,8 +19,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// longestLine is the maximum length of a line that a peer can cause, in bytes, without
-// the stack of a panic.
+// longestLine is the maximum length of a line that a peer can cause, in bytes. It does not
+// include the stack of a panic.
 const longestLine = 2 << 10
 
 // checkLines checks each line of a log. At least this many lines must have a shortened

@@ -199,8 +199,8 @@ func send(tb testing.TB, p *wstest.Peer, frames ...wstest.Frame) {
 	}
 }
 
-// hear reads a message and compares it.
-func hear(tb testing.TB, p *wstest.Peer, opcode byte, text string) {
+// receive reads a message and compares it.
+func receive(tb testing.TB, p *wstest.Peer, opcode byte, text string) {
 	tb.Helper()
 	op, got, err := p.RecvMessage()
 	if err != nil || op != opcode || string(got) != text {

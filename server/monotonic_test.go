@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// wallClock returns the calls in the source that lose the monotonic reading of a time: a
-// step of the wall clock would change what is computed with the result. time.Unix(1, 0) is
+// wallClock returns the calls in the source that lose the monotonic reading of a time. A
+// step of the wall clock would change computations with the result. time.Unix(1, 0) is
 // allowed, as a deadline in the past.
 func wallClock(t *testing.T, name string, src any) (found []string) {
 	t.Helper()

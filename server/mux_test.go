@@ -57,7 +57,7 @@ func TestMux(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hear(t, p, wstest.Text, "from middleware, kept")
+		receive(t, p, wstest.Text, "from middleware, kept")
 		return p
 	}
 	first, second := dial("first"), dial("second")
@@ -65,7 +65,7 @@ func TestMux(t *testing.T) {
 	defer second.Close()
 	time.Sleep(30 * time.Millisecond)
 	send(t, first, wstest.TextFrame("x"))
-	hear(t, first, wstest.Text, "x")
+	receive(t, first, wstest.Text, "x")
 	select {
 	case path := <-returned:
 		t.Errorf("ServeHTTP of %s returned before its connection ended", path)
@@ -94,7 +94,7 @@ func TestMux(t *testing.T) {
 	}
 }
 
-// A logger is typical middleware: its ResponseWriter has neither Hijack nor Unwrap.
+// hiding is typical middleware: a ResponseWriter with neither Hijack nor Unwrap.
 type hiding struct{ w http.ResponseWriter }
 
 func (h hiding) Header() http.Header         { return h.w.Header() }
@@ -106,7 +106,7 @@ type unwrapping struct{ hiding }
 
 func (u unwrapping) Unwrap() http.ResponseWriter { return u.w }
 
-// seeing is a logger that sees the status. It may keep the status to itself, as gin does.
+// seeing is a logger that sees the status. It may not pass the status on, as gin does.
 type seeing struct {
 	unwrapping
 	keeps  bool
@@ -329,7 +329,7 @@ func TestUnreadAnswer(t *testing.T) {
 		}
 		p := l.upgrade(t, "/") // the slot is free
 		send(t, p, wstest.TextFrame("x"))
-		hear(t, p, wstest.Text, "x")
+		receive(t, p, wstest.Text, "x")
 		_ = p.Close()
 		<-s.ends
 	})

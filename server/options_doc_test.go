@@ -33,7 +33,7 @@ func TestDocumentedDefaults(t *testing.T) {
 			continue
 		}
 		text := comments[name]
-		// In a comment of several fields, the name stands before its 0.
+		// In a comment of several fields, the name precedes its 0.
 		zero := regexp.MustCompile(`(?:\b` + name + ` |[.] )0(?: or negative)?: ([^;.]+)`).FindStringSubmatch(text)
 		if zero == nil {
 			t.Errorf("the comment of %s does not say what 0 means: %s", name, text)

@@ -164,10 +164,10 @@ func TestBufferSizes(t *testing.T) {
 		for _, n := range []int{0, 1, 125, 126, 65535, 65536, 300_000} {
 			text := strings.Repeat("abc", n/3+1)[:n]
 			go func() { _ = p.Send(wstest.TextFrame(text)) }()
-			hear(t, p, wstest.Text, text)
+			receive(t, p, wstest.Text, text)
 		}
 		go func() { _ = p.Send(wstest.Fragments(wstest.Binary, "a", "", strings.Repeat("b", 200), "c")...) }()
-		hear(t, p, wstest.Binary, "a"+strings.Repeat("b", 200)+"c")
+		receive(t, p, wstest.Binary, "a"+strings.Repeat("b", 200)+"c")
 	}
 }
 

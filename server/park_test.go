@@ -133,7 +133,7 @@ func TestNeverParked(t *testing.T) {
 		eventually(t, name+": the handler is called", func() bool { return calls.Load() == 1 })
 		for range 3 {
 			send(t, p, wstest.TextFrame("hi"))
-			hear(t, p, wstest.Text, "hi")
+			receive(t, p, wstest.Text, "hi")
 			time.Sleep(5 * shortParkAfter)
 		}
 		if n := calls.Load(); n != 1 {
@@ -247,7 +247,7 @@ func TestParkedClose(t *testing.T) {
 			}, server.Options{ParkAfter: shortParkAfter, PingInterval: -1})
 			p := s.dial(t, wstest.DialOptions{})
 			send(t, p, wstest.TextFrame("hi"))
-			hear(t, p, wstest.Text, "hi")
+			receive(t, p, wstest.Text, "hi")
 			c := <-conns
 			waitParked(t, s)
 			answering := make(chan struct{})
@@ -314,7 +314,7 @@ func TestParkingStops(t *testing.T) {
 		"the listener fails": func(s *testServer, l *failing) error {
 			close(l.fail)
 			_ = l.Close()
-			return nil // Serve returns by itself
+			return nil // Serve returns without a stop
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -412,10 +412,10 @@ func TestLateAndIdle(t *testing.T) {
 	close(admit)
 	p := <-dialled
 	send(t, p, wstest.TextFrame("one"))
-	hear(t, p, wstest.Text, "one")
+	receive(t, p, wstest.Text, "one")
 	time.Sleep(100 * shortParkAfter)
 	send(t, p, wstest.TextFrame("two"))
-	hear(t, p, wstest.Text, "two")
+	receive(t, p, wstest.Text, "two")
 	finish(t, p, 1001)
 	_ = p.Close()
 	wantKind(t, s.end(t), ending.Drained)
@@ -424,8 +424,8 @@ func TestLateAndIdle(t *testing.T) {
 	}
 }
 
-// TestParkedLate: a peer that is silent from a ping on is found within the bound, also if
-// it is parked late in the Timeout of the ping.
+// TestParkedLate: a peer that is silent from a ping on is detected within the bound. It
+// may be parked late in the Timeout of the ping.
 func TestParkedLate(t *testing.T) {
 	const interval, timeout = 500 * time.Millisecond, 480 * time.Millisecond
 	for range 12 {
@@ -443,7 +443,7 @@ func TestParkedLate(t *testing.T) {
 }
 
 // TestParkAfter: a connection that has never sent a message is parked after about a
-// second, and one that has sent a message only after ParkAfter.
+// second. One that has sent a message is parked after ParkAfter.
 func TestParkAfter(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echoes, server.Options{ParkAfter: time.Minute, PingInterval: -1})
@@ -454,7 +454,7 @@ func TestParkAfter(t *testing.T) {
 	eventually(t, "the silent connection is parked", func() bool { return s.Parked() == 1 })
 	late := s.dial(t, wstest.DialOptions{})
 	defer late.Close()
-	// The second silent connection comes a second after the message of the busy one.
+	// The second silent connection begins a second after the message of the busy one.
 	eventually(t, "the second silent connection is parked", func() bool { return s.Parked() == 2 })
 	time.Sleep(500 * time.Millisecond)
 	if n := s.Parked(); n != 2 {

@@ -28,7 +28,7 @@ func TestParkedWriteStalls(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := keep(listen(t))
+			l := capture(listen(t))
 			conns := make(chan *server.Conn, 1)
 			s := serveOn(t, l, echoes, server.Options{
 				ParkAfter: shortParkAfter, PingInterval: -1, WriteTimeout: 200 * time.Millisecond,

@@ -10,7 +10,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// FuzzOriginPattern checks that New accepts only patterns that can match: the origin that
+// FuzzOriginPattern checks that New accepts only patterns that can match. The origin that
 // a literal pattern names passes our check and coder's.
 func FuzzOriginPattern(f *testing.F) {
 	for _, p := range []string{

@@ -19,8 +19,8 @@ import (
 
 // Run these tests repeatedly: go test -race -count=300 -run Race.
 
-// TestRaceOrders ends a connection by four events at about the same time, started in
-// every order: a Close of the handler, a drain, a waiting Ping, and the peer while a
+// TestRaceOrders ends a connection by four events at about the same time, started in every
+// order. They are a Close of the handler, a drain, a waiting Ping, and the peer while a
 // reader waits.
 func TestRaceOrders(t *testing.T) {
 	t.Parallel()
@@ -40,7 +40,7 @@ func TestRaceOrders(t *testing.T) {
 	}
 }
 
-// permutations yields every order of s, in s itself.
+// permutations yields every order of s, as s.
 func permutations(s []string) iter.Seq[[]string] {
 	var rest func(n int, yield func([]string) bool) bool
 	rest = func(n int, yield func([]string) bool) bool {

@@ -143,7 +143,7 @@ func TestPingWhileStalled(t *testing.T) {
 	send(t, p, wstest.PingFrame("are you there?"))
 	time.Sleep(100 * time.Millisecond)
 	p.Timeout = soon
-	hear(t, p, wstest.Binary, string(make([]byte, size)))
+	receive(t, p, wstest.Binary, string(make([]byte, size)))
 	if err := <-wrote; err != nil {
 		t.Error(err)
 	}

@@ -27,10 +27,10 @@ func (l narrow) Accept() (net.Conn, error) {
 
 const narrowBuffer = 128 << 10 // Linux doubles it
 
-// slowLink reads a large echo so slowly that it takes many write timeouts, and longer
-// than the heartbeat waits. The kernel accepts more data only after a third of its
-// buffer is free, which also takes longer than the write timeout. The peer sends
-// nothing meanwhile, so its reads are its only sign of life.
+// slowLink reads a large echo slowly, for many write timeouts, and for longer than the
+// heartbeat waits. The kernel accepts more data only after a third of its buffer is free.
+// That wait also exceeds the write timeout. The peer sends nothing meanwhile, so its reads
+// are its only sign of life.
 func slowLink(t *testing.T, w way) {
 	// A pause of the machine can exceed the timeout, so the test also tries longer ones.
 	for timeout := 500 * time.Millisecond; ; timeout *= 2 {

@@ -4,4 +4,4 @@ package server_test
 
 import "testing"
 
-func slowLink(t *testing.T, _ way) { t.Skip("what the kernel holds is not known here") }
+func slowLink(t *testing.T, _ way) { t.Skip("the kernel's send queue is not known here") }

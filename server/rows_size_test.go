@@ -12,7 +12,7 @@ import (
 )
 
 // tinyFragments sends an endless message in fragments of one or no byte. The server
-// accepts as many as an honest peer may send, and refuses the next one.
+// accepts as many as a correct peer may send, and refuses the next one.
 func tinyFragments(t *testing.T, w way) {
 	for name, tt := range map[string]struct {
 		payload string
@@ -32,7 +32,7 @@ func tinyFragments(t *testing.T, w way) {
 			honest := s.dial(t, wstest.DialOptions{Timeout: soon})
 			_ = honest.SendRaw(most[:len(most)-len(tiny)])
 			send(t, honest, wstest.Frame{Fin: true, Payload: []byte(tt.payload)})
-			hear(t, honest, wstest.Text, message)
+			receive(t, honest, wstest.Text, message)
 
 			p := s.dial(t, wstest.DialOptions{Timeout: soon})
 			_ = p.SendRaw(most)
@@ -97,13 +97,13 @@ func oversize(t *testing.T, w way) {
 		p := s.dial(t, wstest.DialOptions{Timeout: soon})
 		for _, b := range [][]byte{frame(0x82, limit), append(frame(0x02, 600), frame(0x80, 400)...)} {
 			_ = p.SendRaw(b)
-			hear(t, p, wstest.Binary, string(make([]byte, limit)))
+			receive(t, p, wstest.Binary, string(make([]byte, limit)))
 		}
 	})
 }
 
 // announcedMemory announces long messages on many connections and sends little of them.
-// The server holds memory only for received data.
+// The server uses memory only for received data.
 func announcedMemory(t *testing.T, w way) {
 	for name, tt := range map[string]struct {
 		limit  int64
@@ -161,7 +161,7 @@ func idleMemory(t *testing.T, w way) {
 	payload := make([]byte, size)
 	for _, p := range all {
 		send(t, p, wstest.BinaryFrame(payload))
-		hear(t, p, wstest.Binary, string(payload))
+		receive(t, p, wstest.Binary, string(payload))
 	}
 	after := heap()
 	t.Logf("measured: %d bytes more for each of %d connections", (int64(after)-int64(before))/peers, peers)

@@ -12,8 +12,8 @@ import (
 )
 
 // neverReads sends messages as long as the server reads them, and reads no echo. The
-// write timeout ends the connection. Meanwhile the server holds little memory for it,
-// and no other connection waits.
+// write timeout ends the connection. Meanwhile the server uses little memory for it, and
+// no other connection waits.
 func neverReads(t *testing.T, w way) {
 	const size = 1 << 20
 	one := wstest.BinaryFrame(make([]byte, size)).WithKey([4]byte{1, 2, 3, 4}).Append(nil)
@@ -46,12 +46,12 @@ func neverReads(t *testing.T, w way) {
 		if o.By != ending.Local || o.Code != 0 || o.Sent != 0 {
 			t.Errorf("got %+v, want no close code", o)
 		}
-		// The server holds the message that it writes, and a buffer of the next.
+		// The server has the message that it writes, and a buffer of the next.
 		if held := o.BytesIn - o.BytesOut; held > size+server.DefaultBufferSize {
-			t.Errorf("%d bytes were taken that were not written", held)
+			t.Errorf("%d bytes were read that were not written", held)
 		}
 		if d := o.Ended.Sub(o.LastReceived); d > time.Second+soonGone {
-			t.Errorf("it was let go after %v", d)
+			t.Errorf("it ended after %v", d)
 		}
 		<-sent
 		if e, err := p.End(soon); err != nil || e.Code != 0 || !e.FIN && !e.RST {

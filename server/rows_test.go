@@ -19,7 +19,7 @@ type way struct {
 	on   func(testing.TB, net.Listener, server.Handler, server.Options) *testServer
 }
 
-var ways = []way{{"tcp", serveOn}, {"tls", serveTLSOn}, {"attended", serveParkedOn}}
+var ways = []way{{"tcp", serveOn}, {"tls", serveTLSOn}, {"parked", serveParkedOn}}
 
 // serveParkedOn is serveOn with parked idle connections, as in the command.
 func serveParkedOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) *testServer {
@@ -78,7 +78,7 @@ func TestRowsAlone(t *testing.T) {
 		} {
 			t.Run(w.name+"/"+r.name, func(t *testing.T) {
 				if i != j {
-					testfull.Only(t, "each row takes up to 2 s, and by default goes one way")
+					testfull.Only(t, "each row runs up to 2 s, and by default on one transport")
 				}
 				r.run(t, w)
 			})
@@ -86,10 +86,10 @@ func TestRowsAlone(t *testing.T) {
 	}
 }
 
-// longCloseTimeout is the close timeout of tests that wait for its end. soonGone bounds the end
-// of a connection after the start of that timeout. It has a margin for a busy machine,
-// but is less than the five seconds for the Close of a tls.Conn whose peer does not
-// read.
+// longCloseTimeout is the close timeout of tests that wait for its end. soonGone bounds
+// the end of a connection after that timeout has begun. It has a margin for a busy
+// machine. It is less than the five seconds for the Close of a tls.Conn whose peer does
+// not read.
 const (
 	longCloseTimeout = 2 * time.Second
 	soonGone         = longCloseTimeout + 4*time.Second
@@ -173,7 +173,7 @@ func p99(tb testing.TB, p *wstest.Peer, over func() bool) time.Duration {
 	for due := start; !over(); due = due.Add(every) {
 		time.Sleep(time.Until(due))
 		send(tb, p, wstest.TextFrame("still served?"))
-		hear(tb, p, wstest.Text, "still served?")
+		receive(tb, p, wstest.Text, "still served?")
 		took = append(took, time.Since(due))
 		if time.Since(start) > soon {
 			tb.Fatalf("not over within %v", soon)

@@ -43,9 +43,9 @@ func notUTF8(t *testing.T, w way) {
 			bytewise = append(bytewise, text[i:i+1])
 		}
 		send(t, p, wstest.TextFrame(text))
-		hear(t, p, wstest.Text, text)
+		receive(t, p, wstest.Text, text)
 		send(t, p, wstest.Fragments(wstest.Text, append(bytewise, "")...)...)
-		hear(t, p, wstest.Text, text)
+		receive(t, p, wstest.Text, text)
 		other := s.dial(t, wstest.DialOptions{Timeout: soon})
 		send(t, other, wstest.CloseFrame(1000, text))
 		if e := finish(t, other, 1000); e.Reason != text {
@@ -203,7 +203,7 @@ func violations(t *testing.T, w way) {
 		p := s.dial(t, wstest.DialOptions{Timeout: soon})
 		for range before {
 			send(t, p, wstest.TextFrame("whole"))
-			hear(t, p, wstest.Text, "whole")
+			receive(t, p, wstest.Text, "whole")
 		}
 		p.NoMask = noMask
 		_ = p.Send(append(slices.Clone(bad), behind...)...)
@@ -212,7 +212,7 @@ func violations(t *testing.T, w way) {
 			t.Errorf("%s: got %d messages in, %d out, close code %d", name, o.MessagesIn, o.MessagesOut, o.Received)
 		}
 	}
-	more := []wstest.Frame{wstest.TextFrame("not heard any more")}
+	more := []wstest.Frame{wstest.TextFrame("not read any more")}
 	for name, frames := range bad {
 		try(name, false, 0, nil, frames)
 		try(name+", between messages", false, 1, more, frames)

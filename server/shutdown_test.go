@@ -202,8 +202,8 @@ func TestShutdownEndsServe(t *testing.T) {
 	}
 }
 
-// TestDrainPending: connections that wait for the rest of a request do not prolong a
-// drain. net/http alone would wait for up to five seconds.
+// TestDrainPending: connections inside a request do not prolong a drain. Otherwise
+// net/http would wait for up to five seconds.
 func TestDrainPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const body = "Content-Length: 100\r\n\r\n"
@@ -256,8 +256,8 @@ func TestListenerFails(t *testing.T) {
 	}
 }
 
-// TestListenerFailsBesideRequest: after the listener has failed, and though the context of
-// Serve has ended too, Serve answers a request of plain HTTP that has begun.
+// TestListenerFailsBesideRequest: Serve answers a plain HTTP request that began before the
+// listener failed and the context of Serve ended.
 func TestListenerFailsBesideRequest(t *testing.T) {
 	t.Parallel()
 	l := &failing{Listener: listen(t), fail: make(chan struct{})}

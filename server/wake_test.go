@@ -30,7 +30,7 @@ var blocking = []struct {
 	{"CloseNow", func(ctx context.Context, c *server.Conn) { _ = c.CloseNow() }},
 }
 
-// large is more than the buffers of a socket take.
+// large is more than the buffers of a socket accept.
 var large = bytes.Repeat([]byte("x"), 32<<20)
 
 // A woken is a connection on which two calls wait.
@@ -219,7 +219,7 @@ func TestStreamEnds(t *testing.T) {
 	}
 }
 
-// TestStreamEndsTLS is TestStreamEnds over TLS, where only Linux tells the end.
+// TestStreamEndsTLS is TestStreamEnds over TLS, where only Linux reports the end.
 func TestStreamEndsTLS(t *testing.T) {
 	t.Parallel()
 	s := serveTLS(t, func(ctx context.Context, c *server.Conn) error { <-ctx.Done(); return nil }, server.Options{PingInterval: -1})
@@ -229,7 +229,7 @@ func TestStreamEndsTLS(t *testing.T) {
 	wantKind(t, s.end(t), ending.Normal)
 }
 
-// TestCloseRead: a handler that only writes finds the end of the connection at once, a
+// TestCloseRead: a handler that only writes detects the end of the connection at once. A
 // pong reaches Ping, and a message ends the connection.
 func TestCloseRead(t *testing.T) {
 	t.Parallel()
@@ -305,7 +305,7 @@ func TestContextOver(t *testing.T) {
 		return c.Write(ctx, websocket.MessageText, []byte("yes"))
 	}, server.Options{})
 	p := s.dial(t, wstest.DialOptions{})
-	hear(t, p, wstest.Text, "yes")
+	receive(t, p, wstest.Text, "yes")
 	finish(t, p, 1000)
 	wantKind(t, s.end(t), ending.Done)
 }

@@ -14,13 +14,13 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A keeping listener records the connections that it accepted.
-type keeping struct {
+// A recordingListener records the connections that it accepted.
+type recordingListener struct {
 	net.Listener
 	l *life
 }
 
-func (k keeping) Accept() (net.Conn, error) {
+func (k recordingListener) Accept() (net.Conn, error) {
 	c, err := k.Listener.Accept()
 	if err == nil {
 		k.l.mu.Lock()
@@ -37,7 +37,7 @@ func (l *life) listen() (url string, stop func() error, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	var listener net.Listener = keeping{tcp, l}
+	var listener net.Listener = recordingListener{tcp, l}
 	url = "ws://" + tcp.Addr().String() + "/"
 	if l.plan.tls {
 		config, _ := wstest.TLS()
@@ -46,7 +46,7 @@ func (l *life) listen() (url string, stop func() error, err error) {
 	}
 	var once sync.Once
 	result := func() (err error) {
-		if e := receive(l.drained, &err, "the end of the drain"); e != nil {
+		if e := waitFor(l.drained, &err, "the end of the drain"); e != nil {
 			return e
 		}
 		if l.plan.cuts() {
