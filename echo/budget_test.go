@@ -88,7 +88,7 @@ func TestPanicReleases(t *testing.T) {
 }
 
 // TestNoMemory: a message for which there is no memory ends its connection with 1013.
-// The other connections go on, and the next large message is echoed when the memory has
+// The other connections continue. The next large message is echoed when the memory has
 // been released.
 func TestNoMemory(t *testing.T) {
 	budget, err := echo.NewBudget(200_000, 200_000, 0)
@@ -156,7 +156,7 @@ func awaitUsed(t *testing.T, b *echo.Budget, n int64) {
 }
 
 // TestAnnouncedLength: a message acquires memory for the length that its header
-// announces. If no header has told the length yet, it acquires memory as it grows.
+// announces. If no header has announced the length, it acquires memory as it grows.
 func TestAnnouncedLength(t *testing.T) {
 	const longest = 4 << 20
 	const fin, deflated, data = 0x80, 0x40, wstest.Binary
@@ -313,7 +313,7 @@ func TestEndReleases(t *testing.T) {
 }
 
 // TestPeerEndsWaiting: a connection whose message waits for memory ends when there is
-// memory, if its peer has closed it or violates the protocol. It releases all memory.
+// memory. Its peer has closed it or violates the protocol. It releases all memory.
 func TestPeerEndsWaiting(t *testing.T) {
 	for name, do := range map[string]func(p *wstest.Peer){
 		"FIN":   func(p *wstest.Peer) { _ = p.FIN() },

@@ -203,7 +203,7 @@ func TestCoderConn(t *testing.T) {
 	}
 }
 
-// A script is a Conn that gives out readers, and then errOver.
+// A script is a Conn that returns readers, and then errOver.
 type script struct {
 	readers []io.Reader
 	write   error
@@ -234,7 +234,7 @@ func TestNoMemoryAfterEcho(t *testing.T) {
 	first := dial(t, url, wstest.DialOptions{})
 	large := wstest.BinaryFrame(random(60 << 10))
 	large.Masked = true
-	if err := first.SendRaw(large.Append(nil)[:30<<10]); err != nil { // takes the whole budget, and stops
+	if err := first.SendRaw(large.Append(nil)[:30<<10]); err != nil { // uses the whole budget, and stops
 		t.Fatal(err)
 	}
 	for began := time.Now(); budget.Used() < 64<<10; time.Sleep(time.Millisecond) {

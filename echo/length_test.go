@@ -45,8 +45,8 @@ func TestLongest(t *testing.T) {
 	}
 }
 
-// TestMaxLongest: the longest message fits into a slice, also on a 32-bit machine, and
-// the length of its buffer does not overflow.
+// TestMaxLongest: the longest message fits into a slice, also on a 32-bit machine. The
+// length of its buffer does not overflow.
 func TestMaxLongest(t *testing.T) {
 	for _, longest := range []int64{3 << 30, math.MaxInt64, 0} {
 		b := newBudget(t, math.MaxInt64, longest, 0)
@@ -123,7 +123,7 @@ func TestWrongSize(t *testing.T) {
 // TestGrowingDoesNotWait: a message that has memory does not wait for more, and neither
 // does one of unknown length.
 func TestGrowingDoesNotWait(t *testing.T) {
-	for _, size := range []int64{-1, 100_000} { // 128 KiB, which then turn out to be too few
+	for _, size := range []int64{-1, 100_000} { // 128 KiB, which are too few
 		b := newBudget(t, 128<<10, 1<<20, time.Hour)
 		b.longest = 1 << 20
 		m := message{budget: b}

@@ -85,8 +85,8 @@ func TestWaitInOrder(t *testing.T) {
 	})
 }
 
-// TestLargeFirst: a small message waits behind a large one though there is enough
-// memory for it, and so does one that arrives later. The large one does not starve.
+// TestLargeFirst: a small message waits behind a large one, though there is enough memory
+// for it. So does one that arrives later. The large one does not starve.
 func TestLargeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := fullBudget(t, 100)
@@ -154,8 +154,8 @@ func TestPeak(t *testing.T) {
 }
 
 // TestManyMessages: messages of all sizes arrive at random times, some with a known
-// length. The bound holds, each wait ends in time, no memory is lost, and no message of
-// known length is refused if it may wait long enough.
+// length. The bound is kept, each wait ends in time, and no memory is lost. A message of
+// known length is not refused if it may wait long enough.
 func TestManyMessages(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -231,7 +231,7 @@ type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
-// An announced reader knows the length of its message.
+// An announced reader returns the length of its message.
 type announced struct {
 	io.Reader
 	size int64

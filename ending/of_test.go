@@ -18,7 +18,7 @@ import (
 	"example.com/wsecho/ending"
 )
 
-// wrapped is err as it comes out of a read: several layers deep.
+// wrapped returns err as a read returns it, in several layers.
 func wrapped(err error) error {
 	return fmt.Errorf("failed to get reader: %w", fmt.Errorf("failed to read frame header: %w", err))
 }
@@ -107,7 +107,7 @@ func TestIsReset(t *testing.T) {
 	}
 }
 
-// What the stream says must not be taken by coder for the end of a message.
+// coder must not treat the error of the stream as the end of a message.
 func TestStream(t *testing.T) {
 	for _, err := range []error{io.EOF, io.ErrUnexpectedEOF, wrapped(io.EOF)} {
 		got := ending.Stream(err)
@@ -159,8 +159,8 @@ func TestError(t *testing.T) {
 	}
 }
 
-// FuzzOf holds Of to its set: whatever the error, a documented kind comes out
-// that agrees with Gone and with itself.
+// FuzzOf checks that Of returns a documented kind for any error. The kind agrees with
+// Gone, and the fields agree with the kind.
 func FuzzOf(f *testing.F) {
 	f.Add("received unknown opcode", uint16(1000), uint8(0))
 	f.Add("connection reset by peer", uint16(1005), uint8(3))

@@ -14,8 +14,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// readUntil reads from conn until a read fails and returns the payloads of what
-// came whole before, and the error.
+// readUntil reads from conn until a read fails. It returns the payloads of the complete
+// messages, and the error.
 func readUntil(ctx context.Context, conn *websocket.Conn) (whole []string, err error) {
 	for {
 		_, p, err := conn.Read(ctx)
@@ -40,7 +40,7 @@ func dial(t *testing.T, url string, base *tls.Config) *websocket.Conn {
 	return conn
 }
 
-// A client's endings, each provoked on the wire by a raw server.
+// TestClientEndings causes each ending of a client on the wire, with a raw server.
 func TestClientEndings(t *testing.T) {
 	text := wstest.TextFrame("whole")
 	for _, test := range []struct {
@@ -81,7 +81,7 @@ func TestClientEndings(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			handle := func(p *wstest.Peer) {
 				test.server(p)
-				p.End(5 * time.Second) // the client's reaction is not looked at
+				p.End(5 * time.Second) // the test ignores the client's reaction
 			}
 			var url string
 			var config *tls.Config
@@ -104,7 +104,7 @@ func TestClientEndings(t *testing.T) {
 	}
 }
 
-// What is wrong beneath the WebSocket, in TLS itself.
+// TestClientTLS causes the endings with a fault of TLS, beneath the WebSocket.
 func TestClientTLS(t *testing.T) {
 	for name, test := range map[string]struct {
 		beneath []byte
@@ -138,7 +138,7 @@ func TestClientTLS(t *testing.T) {
 	}
 }
 
-// What this side does ends as local.
+// An ending by this side is local.
 func TestClientLocal(t *testing.T) {
 	for name, end := range map[string]func(conn *websocket.Conn, cancel func()){
 		"cancelled": func(_ *websocket.Conn, cancel func()) { cancel() },
@@ -159,7 +159,7 @@ func TestClientLocal(t *testing.T) {
 	}
 }
 
-// The wrapper must leave other answers alone.
+// The wrapper must not change other answers.
 func TestRoundTripperPlain(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -41,9 +41,9 @@ func (u upgraded) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// pipe returns a client over an unbuffered pipe, which is always in Read, and
-// the pipe's other end: what the client writes waits until the peer reads it.
-// readErr gets the error with which the Read ended.
+// pipe returns a client over an unbuffered pipe and the pipe's other end. The client is
+// always in Read. Its writes wait until the peer reads. readErr gets the error that ended
+// the Read.
 func pipe(t *testing.T, m *heartbeat.Monitor) (c *websocket.Conn, peer net.Conn, readErr <-chan error) {
 	t.Helper()
 	near, far := net.Pipe()
@@ -76,8 +76,7 @@ func nextPing(t *testing.T, peer *bufio.Reader) {
 	}
 }
 
-// restOfPing reads off what follows the first byte of a ping: the length, the
-// mask and a payload.
+// restOfPing reads a ping after its first byte: the length, the mask and a payload.
 func restOfPing(t *testing.T, peer *bufio.Reader) {
 	t.Helper()
 	n, err := peer.ReadByte()
@@ -89,8 +88,8 @@ func restOfPing(t *testing.T, peer *bufio.Reader) {
 	}
 }
 
-// A ping whose write takes longer than the Timeout does not cost the connection,
-// and nor does the end of Run while a ping is being written.
+// A ping whose write is longer than the Timeout does not end the connection. The end of
+// Run during such a write does not end it either.
 func TestSlowWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMonitor(t, heartbeat.Options{Interval: 8 * time.Second, Timeout: 100 * ms})
@@ -131,7 +130,7 @@ func TestSlowWrite(t *testing.T) {
 	})
 }
 
-// A peer that answers with a payload of its own is as alive as any other.
+// A peer that answers with a different payload is alive.
 func TestForeignPayload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMonitor(t, heartbeat.Options{MaxMissed: -1})
@@ -201,7 +200,7 @@ func TestCheckWithoutReader(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "only a concurrent Read can see one") || rtt != 0 {
 		t.Errorf("no reader: %v, %v", rtt, err)
 	}
-	// The connection is as good as before.
+	// The connection still works.
 	client.CloseRead(context.Background())
 	if _, err := heartbeat.Check(t.Context(), client); err != nil {
 		t.Errorf("with a reader then: %v", err)
@@ -277,7 +276,7 @@ func TestCheckTimes(t *testing.T) {
 	}
 }
 
-// Both sides of one connection run a Monitor; then the client goes away.
+// Both sides of one connection run a Monitor. Then the client disconnects.
 func TestBothSides(t *testing.T) {
 	o := heartbeat.Options{Interval: 20 * ms, Timeout: 20 * ms, MaxMissed: 1000}
 	mine, theirs := newMonitor(t, o), newMonitor(t, o)

@@ -14,7 +14,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// A client asks once whether the server still answers.
+// A client checks once whether the server still answers.
 func ExampleCheck() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, nil)
@@ -38,7 +38,7 @@ func ExampleCheck() {
 	// Output: true <nil>
 }
 
-// A server gives a client up that never answers.
+// A server gives up a client that never answers.
 func ExampleMonitor_Run() {
 	ended := make(chan error)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -16,8 +16,8 @@ import (
 	"example.com/wsecho/heartbeat"
 )
 
-// The tests' clock is synctest's. Unless a test says otherwise a ping is due
-// every minute and its pong within 20 seconds.
+// The clock of these tests is that of synctest. By default a ping is due every minute, and
+// its pong within 20 seconds.
 const (
 	interval = time.Minute
 	timeout  = 20 * time.Second
@@ -104,7 +104,7 @@ func (e *fakeTransport) PingSent() time.Time     { return get(e, &e.left) }
 func (e *fakeTransport) Unsent() int             { return get(e, &e.unsent) }
 func (e *fakeTransport) Writing() bool           { return get(e, &e.writing) }
 
-// pass is a ping that leaves at once, after which the peer is silent.
+// pass is a ping that leaves at once. The peer is silent afterwards.
 func (e *fakeTransport) pass(ctx context.Context, _ int) error {
 	e.do(func(e *fakeTransport) { e.left = time.Now() })
 	return silence(ctx)
@@ -149,7 +149,7 @@ func start(ctx context.Context, m *heartbeat.Monitor, p *pinger) *run {
 	return r
 }
 
-// wait returns what Run did, which must have left no ping behind.
+// wait returns the result of Run, which must have ended all pings.
 func (r *run) wait(t *testing.T) error {
 	t.Helper()
 	<-r.done
@@ -238,8 +238,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// The first ping comes at any point of the first interval, the others on the
-// ticker's beat.
+// The first ping is sent at any point of the first interval, the others one per tick.
 func TestFirstPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var quarters [4]int
@@ -282,15 +281,15 @@ func TestDead(t *testing.T) {
 				begin := time.Now()
 				r := start(t.Context(), m, p)
 
-				// The last sign of life comes right behind a ping.
+				// The last sign of life is right behind a ping.
 				first := p.waitPing(1)
 				at(first.Add(1))
 				m.Received()
 				received := time.Now()
 				v := r.verdict(t)
 
-				// One nanosecond earlier, and that ping would have been a miss: this
-				// is the longest that it can take.
+				// With a sign of life one nanosecond earlier, that ping would have been a
+				// miss. So this is the longest possible time.
 				bound := time.Duration(tt.want)*interval + timeout
 				if got := r.ended.Sub(received); got != bound-1 {
 					t.Errorf("given up %v after its last byte, want %v", got, bound-1)

@@ -13,8 +13,8 @@ import (
 	"example.com/wsecho/heartbeat"
 )
 
-// Each sign of life comes once in every interval and nothing else does. Not one
-// miss is forgiven.
+// Each sign of life appears once in every interval, without any other. No miss is
+// forgiven.
 func TestSignsOfLife(t *testing.T) {
 	e := new(fakeTransport)
 	signs := map[string]func(m *heartbeat.Monitor){
@@ -40,7 +40,7 @@ func TestSignsOfLife(t *testing.T) {
 					o := heartbeat.Options{TransportState: e, MaxMissed: -1}
 					late := after > timeout
 					if late {
-						o.MaxMissed = 1 // the miss has to be counted before the sign comes
+						o.MaxMissed = 1 // the miss is counted before the sign of life
 					}
 					m := newMonitor(t, o)
 					p := &pinger{answer: e.pass}
@@ -50,7 +50,7 @@ func TestSignsOfLife(t *testing.T) {
 						at(p.waitPing(n + 1).Add(after))
 						sign(m)
 					}
-					at(p.waitPing(11)) // the tick sees what came late
+					at(p.waitPing(11)) // the tick sees the late sign of life
 					s := m.Stats()
 					cancel()
 					if err := r.wait(t); err != nil {
@@ -80,8 +80,8 @@ func TestSignsOfLife(t *testing.T) {
 	}
 }
 
-// A sign of life in the instant of the ping is older than the ping.
-func TestHeardBefore(t *testing.T) {
+// A sign of life at the instant of the ping is older than the ping.
+func TestReceivedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &fakeTransport{reading: time.Now()}
 		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: -1})
@@ -104,7 +104,7 @@ func TestUnanswered(t *testing.T) {
 		name          string
 		left, reading time.Duration // after the ping was sent; negative: never
 		unsent        int
-		want          heartbeat.State // what is counted; Late stands for unread
+		want          heartbeat.State // the counted state; Late means unread
 	}{
 		{"seen off", 0, 0, 0, heartbeat.Dead},
 		{"left and read in the first half", half, half, 0, heartbeat.Dead},
@@ -158,7 +158,7 @@ func TestUnanswered(t *testing.T) {
 	}
 }
 
-// Any sign of life in time makes the misses before it good.
+// Any sign of life in time resets the number of misses.
 func TestMissesMadeGood(t *testing.T) {
 	e := new(fakeTransport)
 	tests := []struct {
@@ -190,7 +190,7 @@ func TestMissesMadeGood(t *testing.T) {
 	}
 }
 
-// What is no miss does not make the earlier misses good either.
+// A round that is no miss does not reset the number of misses either.
 func TestMissesInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := new(fakeTransport)
@@ -212,8 +212,8 @@ func TestMissesInARow(t *testing.T) {
 	})
 }
 
-// Nobody reads: there is no verdict, ever.
-func TestNobodyReads(t *testing.T) {
+// While no goroutine reads, there is no verdict.
+func TestNoReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := new(fakeTransport)
 		m := newMonitor(t, heartbeat.Options{TransportState: e, MaxMissed: -1})
@@ -257,7 +257,7 @@ func TestWriteStalled(t *testing.T) {
 				t.Errorf("%v at the tick", got)
 			}
 
-			// The kernel takes a byte just before the end: it all begins anew.
+			// The kernel accepts a byte just before the end, so the wait begins anew.
 			at(first.Add(interval + bound - 1))
 			e.do(func(e *fakeTransport) { e.unsent-- })
 			stalled := first.Add(interval + bound - timeout + interval)
@@ -300,7 +300,7 @@ func TestStallsInARow(t *testing.T) {
 	}
 }
 
-// An interval without a ping holds no miss, even if some other ping leaves in it.
+// An interval without a ping has no miss, even if some other ping leaves in it.
 func TestNoPingNoMiss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &fakeTransport{reading: time.Now(), writing: true}
@@ -320,8 +320,8 @@ func TestNoPingNoMiss(t *testing.T) {
 	})
 }
 
-// As long as the kernel takes something, a stall is no reason to give up; when
-// it is over, pings go on.
+// While the kernel accepts bytes, a stall does not end the connection. After the stall,
+// pings continue.
 func TestWriteStallRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &fakeTransport{reading: time.Now(), writing: true, unsent: 1000}
@@ -353,8 +353,8 @@ func TestWriteStallRecovers(t *testing.T) {
 	})
 }
 
-// A write that stalls at the tick and ends by the timeout is no stall if there
-// was a sign of life. A write that still stalls is one, although the peer lives.
+// A write that stalls at the tick and ends before the timeout is no stall if there was a
+// sign of life. A write that still stalls is one, although the peer lives.
 func TestShortStall(t *testing.T) {
 	for _, over := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -380,7 +380,7 @@ func TestShortStall(t *testing.T) {
 // A ping that fails could not be written: that is never a miss, and bounded.
 func TestPingFails(t *testing.T) {
 	tests := map[string]func(ctx context.Context) error{
-		// As coder/websocket does it when another write holds the lock.
+		// coder/websocket returns this when another write holds the lock.
 		"inner deadline": func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
@@ -407,7 +407,7 @@ func TestPingFails(t *testing.T) {
 	}
 }
 
-// The failure of a ping that is no longer the last one says nothing of the last.
+// The failure of an earlier ping does not count as one of the last ping.
 func TestPingFailsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMonitor(t, heartbeat.Options{Interval: 2 * time.Second, Timeout: time.Second})
@@ -425,7 +425,7 @@ func TestPingFailsLate(t *testing.T) {
 	})
 }
 
-// That the connection is closed is for the reader to explain.
+// A closed connection is no verdict, because the reader has the reason.
 func TestClosed(t *testing.T) {
 	for _, after := range []time.Duration{0, 1, timeout - 1, timeout, interval - 1} {
 		synctest.Test(t, func(t *testing.T) {
@@ -493,8 +493,8 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// With a Timeout as long as the Interval the weighing and the next ping are due
-// in the same instant.
+// With a Timeout as long as the Interval, the evaluation and the next ping are due in the
+// same instant.
 func TestTimeoutIsInterval(t *testing.T) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
@@ -529,9 +529,9 @@ func TestHuge(t *testing.T) {
 	})
 }
 
-// Where the kernel cannot send because nothing of what it sent before was
-// acknowledged, the peer is missed. That the bytes do not count any more is no
-// sign of life, and that they do again is none either.
+// If the kernel cannot send because earlier bytes were not acknowledged, the ping is a
+// miss. Unsent becomes negative and later positive again. Neither change is a sign of
+// life.
 func TestNothingAcknowledged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const maxMissed = 3

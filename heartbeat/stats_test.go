@@ -81,12 +81,12 @@ func TestRTTWithoutOnPong(t *testing.T) {
 	})
 }
 
-// The clock runs from when the ping left, if that is known and credible.
+// The round trip begins when the ping left, if that time is known and plausible.
 func TestRTTFromLeaving(t *testing.T) {
 	tests := []struct {
 		name string
 		left time.Duration // after the ping was sent
-		want time.Duration // the pong comes 100 ms after the asking
+		want time.Duration // the pong is 100 ms after SendPing
 	}{
 		{"at once", 0, 100 * ms},
 		{"later", 40 * ms, 60 * ms},
@@ -148,8 +148,8 @@ func TestRTTUnsolicited(t *testing.T) {
 
 // A pong that may belong to an earlier ping is a sign of life and no measure.
 func TestRTTAmbiguous(t *testing.T) {
-	// Every pong takes an interval and a half: the first after a ping is always
-	// the one before's.
+	// Every pong is an interval and a half late. So the first pong after a ping answers
+	// the ping before.
 	synctest.Test(t, func(t *testing.T) {
 		m := newMonitor(t, heartbeat.Options{Interval: 2 * time.Second, Timeout: 2 * time.Second})
 		p := &pinger{answer: func(ctx context.Context, n int) error {
@@ -168,8 +168,8 @@ func TestRTTAmbiguous(t *testing.T) {
 		}
 	})
 
-	// Three pings are never answered, the others are, and by their own pongs: after
-	// the first of these it is clear again which pong is whose.
+	// Three pings are never answered. The others are answered by their own pongs. After
+	// the first of these, each pong belongs to one ping again.
 	synctest.Test(t, func(t *testing.T) {
 		m := newMonitor(t, heartbeat.Options{MaxMissed: 3})
 		p := new(pinger)
@@ -190,7 +190,7 @@ func TestRTTAmbiguous(t *testing.T) {
 	})
 }
 
-// Everything that may be called from several goroutines is, under the race
+// All methods that may be called concurrently are called concurrently, under the race
 // detector.
 func TestConcurrently(t *testing.T) {
 	m := newMonitor(t, heartbeat.Options{Interval: 100 * time.Microsecond})

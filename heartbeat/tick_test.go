@@ -17,8 +17,8 @@ type senderFunc func(payload []byte)
 
 func (f senderFunc) SendPing(payload []byte) { f(payload) }
 
-// drive calls Tick when it is due, until it returns an error or d is over. answer is
-// called for each ping.
+// drive calls Tick when it is due, until Tick returns an error or d is over. It calls
+// answer for each ping.
 func drive(m *heartbeat.Monitor, d time.Duration, answer func(payload string)) error {
 	for end := time.Now().Add(d); ; {
 		next, err := m.Tick(0, senderFunc(func(payload []byte) {
@@ -55,7 +55,8 @@ func TestTickDead(t *testing.T) {
 	}
 }
 
-// A pong is known by its payload; one that is not is any pong.
+// A payload identifies the ping of a pong. A pong with another payload may answer any
+// ping.
 func TestTickPongs(t *testing.T) {
 	const rtt = 50 * time.Millisecond
 	for _, c := range []struct {
@@ -96,7 +97,7 @@ func TestTickPongs(t *testing.T) {
 	}
 }
 
-// A paused process calls late. The peer still has the whole Timeout to answer.
+// A paused process calls Tick late. The peer still has the whole Timeout to answer.
 func TestTickCalledLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMonitor(t, heartbeat.Options{MaxMissed: -1})
@@ -121,8 +122,8 @@ func TestTickCalledLate(t *testing.T) {
 	})
 }
 
-// A clogged is a transport that stops the whole Monitor now and then, like a process
-// that gets no processor time.
+// A clogged transport sometimes blocks the whole Monitor, like a process that gets no
+// processor time.
 type clogged struct {
 	fakeTransport
 	calls int
@@ -163,9 +164,8 @@ func TestRunStalls(t *testing.T) {
 	})
 }
 
-// One ticker serves many Monitors. Each ping may be early by the slack, and the bound
-// of Run holds: a peer that falls silent after any pong is given up in time, and no
-// round is evaluated early.
+// One ticker serves many Monitors. Each ping may be early by the slack. A peer that falls
+// silent after any pong is given up within Run's bound. No round is evaluated early.
 func TestTickOfOwner(t *testing.T) {
 	const period, slack = interval / 40, interval / 20
 	for silentAfter := range 4 {
@@ -208,8 +208,8 @@ func TestTickOfOwner(t *testing.T) {
 	}
 }
 
-// Run and Tick may take turns: a connection that is parked is pinged by its owner. No
-// ping is lost, doubled or late.
+// Run and Tick may alternate, because the owner pings a parked connection. No ping is
+// lost, doubled or late.
 func TestRunAfterTick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMonitor(t, heartbeat.Options{MaxMissed: -1})

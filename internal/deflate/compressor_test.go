@@ -81,8 +81,8 @@ func TestCompressor(t *testing.T) {
 	}
 }
 
-// TestMaxContexts reaches the limit of contexts. Beyond it each message is compressed by
-// itself, and a peer with context takeover can still decompress it.
+// TestMaxContexts reaches the limit of contexts. Beyond it each message is compressed on
+// its own. A peer with context takeover can still decompress it.
 func TestMaxContexts(t *testing.T) {
 	contexts.Add(maxContexts - 1)
 	defer contexts.Add(1 - maxContexts)

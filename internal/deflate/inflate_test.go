@@ -213,7 +213,7 @@ func (w *bitWriter) put(v, n uint) *bitWriter {
 }
 
 // dynamic begins a block with these code lengths. It writes each with a code of four bits
-// for 0 to 15, or as more says.
+// for 0 to 15, or with an entry of more.
 func dynamic(nlit, ndist uint, lens map[int]uint) *bitWriter {
 	w := new(bitWriter)
 	w.put(0, 1).put(2, 2).put(nlit-257, 5).put(ndist-1, 5).put(19-4, 4)
@@ -382,9 +382,9 @@ func standard(in []byte) (all []byte, err error) {
 }
 
 // FuzzInflate decompresses any data, in pieces of any size, and compares the result with
-// compress/flate. The Inflater refuses data that compress/flate refuses, data that it would
-// refuse with any continuation, and data that the package comment names. It accepts all
-// else. The output before is the same.
+// compress/flate. The Inflater refuses data that compress/flate refuses, now or with any
+// continuation. It also refuses data that the package comment names. It accepts all other
+// data. The output before is the same.
 func FuzzInflate(f *testing.F) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for _, text := range texts(rng) {
@@ -416,8 +416,8 @@ func FuzzInflate(f *testing.F) {
 			}
 		case err != nil && wantErr == nil:
 			// compress/flate looks at a symbol when it has as many bits as the end of the
-			// block has. The data may end before, though the bits are wrong already: then
-			// they are wrong whatever comes next, and there is no output before that.
+			// block has. The data may end before, although the bits are already wrong.
+			// Then they are wrong with any continuation, and there is no more output.
 			for range 8 {
 				more := binary.LittleEndian.AppendUint64(bytes.Clone(in), rng.Uint64())
 				if all, wantErr := standard(more); wantErr == nil || !bytes.Equal(all, got) {

@@ -96,7 +96,7 @@ func TestNegotiate(t *testing.T) {
 		{[]string{"Permessage-Deflate"}, "", ""},
 		{[]string{"permessage-deflate2"}, "", ""},
 
-		// Each parameter alone: RFC 7692, section 7.1.
+		// One parameter: RFC 7692, section 7.1.
 		{[]string{pd}, pd, both},
 		{[]string{"  " + pd + "\t"}, pd, both},
 		{[]string{pd + "; server_no_context_takeover"}, alone, both},

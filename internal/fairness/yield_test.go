@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// TestTurn measures the echo of a quiet connection beside many busy goroutines. Its
-// median time with Yield must be less than half of that with runtime.Gosched.
-func TestTurn(t *testing.T) {
+// TestYieldLatency measures the echo of a quiet connection beside many busy goroutines.
+// Its median time with Yield must be less than half of that with runtime.Gosched.
+func TestYieldLatency(t *testing.T) {
 	for try := 1; ; try++ {
 		gosched := besideBusy(t, func(*Yielder) { runtime.Gosched() })
 		yield := besideBusy(t, (*Yielder).Yield)
@@ -99,9 +99,9 @@ func loopback(t *testing.T) (server, client net.Conn) {
 	return server, client
 }
 
-// TestTurns lets 50 goroutines wait in a queue, each for another number of times. All of
-// them must return, and the queue must be empty then.
-func TestTurns(t *testing.T) {
+// TestQueue has 50 goroutines that wait in a queue, each a different number of times. All
+// of them must return, and the queue must be empty then.
+func TestQueue(t *testing.T) {
 	for name, noPipe := range map[string]bool{"pipe": false, "no pipe": true} {
 		q := new(queue)
 		if noPipe {
@@ -138,8 +138,8 @@ func (p *poller) close() {
 	}
 }
 
-// TestTurnsInBubbles lets goroutines inside and outside of a bubble wait in one queue.
-func TestTurnsInBubbles(t *testing.T) {
+// TestQueueInBubbles has goroutines inside and outside of a bubble that wait in one queue.
+func TestQueueInBubbles(t *testing.T) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	wait := func() {
@@ -159,9 +159,9 @@ func TestTurnsInBubbles(t *testing.T) {
 	})
 }
 
-// TestTurnsBesideAHog counts yields beside goroutines that are always runnable and never
+// TestYieldBesideAHog counts yields beside goroutines that are always runnable and never
 // join the queue. Yield must return at least an eighth as often as runtime.Gosched.
-func TestTurnsBesideAHog(t *testing.T) {
+func TestYieldBesideAHog(t *testing.T) {
 	for try := 1; ; try++ {
 		gosched := besideAHog(func(*Yielder) { runtime.Gosched() })
 		yield := besideAHog((*Yielder).Yield)

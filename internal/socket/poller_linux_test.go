@@ -94,8 +94,8 @@ func TestPollerEvents(t *testing.T) {
 	}
 }
 
-// TestPollerOneShot shows that a registration reports one event. Writes on loopback
-// arrive in order, so the event of the second socket is the last one that can come.
+// TestPollerOneShot shows that a registration reports one event. Writes on loopback arrive
+// in order. So the event of the second socket is the last possible one.
 func TestPollerOneShot(t *testing.T) {
 	p := newPoller(t)
 	first, firstPeer := loopback(t)
@@ -260,7 +260,7 @@ func TestPollerClose(t *testing.T) {
 	}
 }
 
-// TestPollerClosedSocket shows that a closed socket leaves the Poller by itself.
+// TestPollerClosedSocket shows that the kernel removes a closed socket from the Poller.
 func TestPollerClosedSocket(t *testing.T) {
 	p := newPoller(t)
 	closed, closedPeer := loopback(t)

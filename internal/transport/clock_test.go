@@ -89,8 +89,8 @@ func TestMessageTimeout(t *testing.T) {
 	}
 }
 
-// TestSlowHandler has a handler that takes longer than the message timeout for input that
-// has arrived. That is no fault of the peer.
+// TestSlowHandler has a handler that is slower than the message timeout for input that has
+// arrived. That is no fault of the peer.
 func TestSlowHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()
@@ -365,11 +365,11 @@ func TestWriteStallRaw(t *testing.T) {
 }
 
 // TestSlowPeer has a peer that reads slowly. The kernel reports room only when a third of
-// its buffer is free, which takes longer than the write timeout. That is no stall, unless
-// the peer reads less than the minimum rate.
+// its buffer is free, which is after the write timeout. That is no stall, unless the peer
+// reads less than the minimum rate.
 func TestSlowPeer(t *testing.T) {
 	if !socket.HaveQueue {
-		t.Skip("this system does not tell what its kernel holds")
+		t.Skip("the size of the kernel's send queue is not known here")
 	}
 	for _, kind := range []string{"tcp", "tls"} {
 		for _, rate := range []int64{0, 60_000, 4_000_000} {
@@ -488,7 +488,7 @@ func TestMinWriteRateInPieces(t *testing.T) {
 			for b := make([]byte, 100); err == nil && pieces < 100; pieces++ {
 				_, err = c.Write(b)
 			}
-			// Pieces of about 540 bytes take 6 seconds: 800 bytes take more than 10.
+			// Pieces of about 540 bytes need 6 seconds: 800 bytes need more than 10.
 			if (err != nil) != (rate > 0) || rate > 0 && pieces > 12 {
 				t.Errorf("rate %d: got %v after %d pieces", rate, err, pieces)
 			}

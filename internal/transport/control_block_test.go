@@ -9,8 +9,8 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// fillSlowly fills the socket under c until the kernel takes no more, also after a while. The
-// kernel would let buffers of no fixed size grow later.
+// fillSlowly fills the socket under c until the kernel accepts no more, also after a
+// while. The kernel would later enlarge buffers without a fixed size.
 func fillSlowly(t *testing.T, c *Conn, client net.Conn) {
 	t.Helper()
 	if err := c.base.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil {

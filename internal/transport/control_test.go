@@ -29,8 +29,8 @@ func decoded(tb testing.TB, b []byte) (all []wstest.Frame) {
 }
 
 // TestControlUnderWrite receives and sends pings while a frame is written to a peer that
-// reads nothing. They must not wait for the frame, and not be sent inside it. Of many
-// pings the newest is answered.
+// reads nothing. They must not wait for the frame, and not be sent inside it. The Conn
+// answers the newest of many pings.
 func TestControlUnderWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()

@@ -198,20 +198,20 @@ func playDeflated(t *testing.T, rng *rand.Rand, kind string, keep bool, most int
 	if m, b, m2, _ := c.Counts(); m != messages || b != wire || m2 != messages {
 		t.Errorf("got %d messages of %d bytes, %d answered, want %d of %d", m, b, m2, messages, wire)
 	}
-	spent(t, c)
+	checkReleased(t, c)
 }
 
-// spent checks that a connection that has ended holds no memory for compression.
-func spent(t *testing.T, c *Conn) {
+// checkReleased checks that a connection that has ended has no memory for compression.
+func checkReleased(t *testing.T, c *Conn) {
 	t.Helper()
 	x := c.ext
-	if c.in.buf != nil || c.out.buf != nil || x.in.out != nil || holds(&x.in.Decompressor) || x.out.buf != nil || hasContext(&x.out.Compressor) {
+	if c.in.buf != nil || c.out.buf != nil || x.in.out != nil || hasMemory(&x.in.Decompressor) || x.out.buf != nil || hasContext(&x.out.Compressor) {
 		t.Errorf("something is left over: %+v", x)
 	}
 }
 
-// holds reports whether a decompressor has not released all its memory.
-func holds(d *deflate.Decompressor) bool { return *d != deflate.Decompressor{Takeover: d.Takeover} }
+// hasMemory reports whether a decompressor has not released all its memory.
+func hasMemory(d *deflate.Decompressor) bool { return *d != deflate.Decompressor{Takeover: d.Takeover} }
 
 // hasContext reports whether a compressor has not released all its memory.
 func hasContext(c *deflate.Compressor) bool {
@@ -242,7 +242,7 @@ func TestDeflateParts(t *testing.T) {
 	}
 	client.Close()
 	c.Hangup()
-	spent(t, c)
+	checkReleased(t, c)
 }
 
 // TestDeflateLimit checks that decompression stops at the read limit.
@@ -255,10 +255,10 @@ func TestDeflateLimit(t *testing.T) {
 		t.Errorf("got %d bytes, %v, %d inflated, want %d", len(all), err, c.ext.in.size, 101)
 	}
 	c.Hangup()
-	spent(t, c)
+	checkReleased(t, c)
 }
 
-// TestDeflateIdle checks that between messages a connection holds only the memory for
+// TestDeflateIdle checks that between messages a connection keeps only the memory for
 // context takeover.
 func TestDeflateIdle(t *testing.T) {
 	for _, keep := range []bool{false, true} {
@@ -286,18 +286,18 @@ func TestDeflateIdle(t *testing.T) {
 				t.Fatalf("got %v, %v", f, err)
 			}
 			x := c.ext
-			if x.in.out != nil || x.out.buf != nil || holds(&x.in.Decompressor) != keep || hasContext(&x.out.Compressor) != keep {
+			if x.in.out != nil || x.out.buf != nil || hasMemory(&x.in.Decompressor) != keep || hasContext(&x.out.Compressor) != keep {
 				t.Errorf("keep %v: got %+v", keep, x)
 			}
 		}
 		_ = client.Close()
 		_ = ws.CloseNow()
 		c.Hangup()
-		spent(t, c)
+		checkReleased(t, c)
 	}
 }
 
-// TestDeflatePark checks that a parked connection holds no compressor. Its next message
+// TestDeflatePark checks that a parked connection has no compressor. Its next message
 // refers to nothing before, and is decompressed correctly.
 func TestDeflatePark(t *testing.T) {
 	server, client := over(t, "tcp")
@@ -337,7 +337,7 @@ func TestDeflatePark(t *testing.T) {
 	got := drained(client)
 	_ = ws.CloseNow()
 	c.Hangup()
-	spent(t, c)
+	checkReleased(t, c)
 	out, err := unpack(within(t, got), true)
 	if err != nil || !bytes.Equal(out, bytes.Repeat(wstest.TextFrame(string(text)).Append(nil), 3)) {
 		t.Errorf("got %d bytes, %v", len(out), err)
@@ -385,7 +385,7 @@ func TestDeflateAbandoned(t *testing.T) {
 		}
 		c.out.mu.Unlock()
 		if c.in.mu.TryLock() {
-			spent(t, c)
+			checkReleased(t, c)
 			c.in.mu.Unlock()
 		}
 	}

@@ -15,9 +15,8 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// TestTrust checks when replies are batched: after promptReads reads in a row that followed
-// soon on a reply while more input was buffered. The clock of the bubble stands still
-// unless all goroutines wait.
+// TestTrust checks when replies are batched: after promptReads prompt reads in a row. The
+// clock of the bubble stops unless all goroutines wait.
 func TestTrust(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -77,10 +77,10 @@ func options() Options {
 	return Options{Read: NewPool(0), Write: NewPool(0), ReadLimit: -1}
 }
 
-// trusted returns a Conn whose reader is trusted, so that replies are batched. With patient
-// the Flusher leaves them alone.
-func trusted(sock net.Conn, first []byte, o Options, patient bool) *Conn {
-	if o.Flusher = new(Flusher); patient {
+// trusted returns a Conn whose reader is trusted, so that replies are batched. If
+// noFlusher is true, the Flusher does not send them.
+func trusted(sock net.Conn, first []byte, o Options, noFlusher bool) *Conn {
+	if o.Flusher = new(Flusher); noFlusher {
 		o.Flusher.outputs = make([]*output, 1) // only the first one arms the timer
 	}
 	c := New(sock, first, o)

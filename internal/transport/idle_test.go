@@ -41,7 +41,7 @@ func TestIdle(t *testing.T) {
 		for _, kind := range kinds {
 			t.Run(test.name+"/"+kind, func(t *testing.T) {
 				server, client := over(t, kind)
-				asked := &asked{Conn: server}
+				asked := &sizeRecorder{Conn: server}
 				if kind == "pipe" { // a plain path
 					server = asked
 				}
@@ -73,18 +73,18 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// asked is a socket that records the buffer size of the last Read.
-type asked struct {
+// sizeRecorder is a socket that records the buffer size of the last Read.
+type sizeRecorder struct {
 	net.Conn
 	last atomic.Int64
 }
 
-func (a *asked) Read(p []byte) (int, error) {
+func (a *sizeRecorder) Read(p []byte) (int, error) {
 	a.last.Store(int64(len(p)))
 	return a.Conn.Read(p)
 }
 
-func TestEvidence(t *testing.T) {
+func TestTransportState(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			server, client := over(t, kind)
@@ -93,7 +93,7 @@ func TestEvidence(t *testing.T) {
 			o.OnPong = func(p []byte) { <-pinged; pinged <- string(p) }
 			c := New(server, nil, o)
 			if c.LastReceived().Before(c.Began()) || !c.ReadingSince().IsZero() || !c.PingSent().IsZero() || c.Writing() || c.Unsent() != 0 {
-				t.Error("got evidence of what has not been")
+				t.Error("the state has an event that has not been")
 			}
 			ws := accept(t, c)
 			read := make(chan error, 1)
@@ -229,8 +229,8 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// TestNothingHeldAfterEnd checks that the end releases input that nobody has read.
-func TestNothingHeldAfterEnd(t *testing.T) {
+// TestEndReleasesInput checks that the end releases input that was not read.
+func TestEndReleasesInput(t *testing.T) {
 	sock, peer := net.Pipe()
 	o := options()
 	o.Read = NewPool(64 << 10)

@@ -216,7 +216,7 @@ func FuzzChunks(f *testing.F) {
 		if hold {
 			o.Flusher = new(Flusher)
 		}
-		// The model test covers TLS, whose handshake takes most of the time.
+		// The model test covers TLS, whose handshake needs most of the time.
 		play(t, rng, kinds[kind%2], random(rng, 3000, seed%8 == 0), max(1, int(most)), o)
 	})
 }
@@ -266,8 +266,8 @@ func judge(t *testing.T, kind string, stream []byte, most int, o Options) (v ver
 	return v
 }
 
-// FuzzStream checks that any input has a documented ending, which does not depend on how
-// the stream is split and read.
+// FuzzStream checks that any input has a documented ending. The ending does not depend on
+// how the stream is split and read.
 func FuzzStream(f *testing.F) {
 	for _, b := range [][]byte{
 		text("hello"), cat(masked(frame.Text, []byte("a")), masked(frame.Fin|9, nil), masked(frame.Fin, []byte("b"))),

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestNotify ends TLS in all states of a write. A peer that continues to read must find the
-// end of the stream or a truncated stream, and never a record that looks forged. TLS counts
-// the records that could not be written.
+// TestNotify ends TLS in all states of a write. A peer that continues to read must find
+// the end of the stream or a truncated stream. It must never find a record that looks
+// forged. TLS counts the records that could not be written.
 func TestNotify(t *testing.T) {
 	ping := []byte{0x89, 0}
 	for name, tt := range map[string]struct {

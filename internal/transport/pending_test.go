@@ -9,8 +9,9 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// TestUnlockNeverWaits: a pong that became pending beside a ping is sent in the background
-// over TLS too, where a write may wait for the peer. The Flusher and the heartbeat unlock.
+// TestUnlockNeverWaits: a pong that became pending beside a ping is sent in the
+// background. This is true over TLS too, where a write may wait for the peer. The Flusher
+// and the heartbeat unlock.
 func TestUnlockNeverWaits(t *testing.T) {
 	server, client := over(t, "tls")
 	c := New(server, nil, options())
@@ -28,8 +29,9 @@ func TestUnlockNeverWaits(t *testing.T) {
 	client.Close()
 }
 
-// TestNothingUnsent: the rest of a control frame was sent by the next one, and so nothing
-// counts as unsent. The heartbeat would take the peer for one that reads nothing.
+// TestNothingUnsent: the next control frame sent the remaining bytes of the one before, so
+// nothing counts as unsent. Otherwise the heartbeat would treat the peer as one that reads
+// nothing.
 func TestNothingUnsent(t *testing.T) {
 	server, client := over(t, "tcp")
 	c := New(server, nil, options())

@@ -52,7 +52,7 @@ func echoBuffered(c *Conn, ws *websocket.Conn) error {
 		}
 		typ, b, err := ws.Read(context.Background())
 		if err == nil && size >= 0 && size != int64(len(b)) {
-			err = fmt.Errorf("a message of %d bytes, which was said to have %d", len(b), size)
+			err = fmt.Errorf("a message of %d bytes, which Wait reported with %d", len(b), size)
 		}
 		if err == nil {
 			err = ws.Write(context.Background(), typ, b)
@@ -73,11 +73,11 @@ func serveAll(c *Conn, ws *websocket.Conn) (err error) {
 	return err
 }
 
-// TestServeReadyEnd checks that an end right behind a message is found at once, because the
-// kernel reports both in one event. The peer waits for the echo or not, and sends
-// messages or control frames.
+// TestServeReadyEnd checks that an end right behind a message is detected at once. The
+// kernel reports both in one event. The peer waits for the echo or not, and sends messages
+// or control frames.
 func TestServeReadyEnd(t *testing.T) {
-	const soon = 5 * time.Second // a heartbeat would take longer
+	const soon = 5 * time.Second // a heartbeat would be slower
 	text := wstest.TextFrame("hello").WithKey([4]byte{1, 2, 3, 4}).Append(nil)
 	begun := append([]byte(nil), text...)
 	begun[0] &^= frame.Fin
@@ -156,8 +156,8 @@ func TestServeReadyReads(t *testing.T) {
 	}
 }
 
-// TestServeReadyTogether checks that messages that arrive together are handled in one call,
-// each once and in order, in any fragments and with control frames between them.
+// TestServeReadyTogether checks that messages that arrive together are handled in one
+// call, each once and in order. They have any fragments, and control frames between them.
 func TestServeReadyTogether(t *testing.T) {
 	c, ws, client := servedReady(t)
 	calls := 0
@@ -239,8 +239,8 @@ func TestServeReadyIdle(t *testing.T) {
 	sending.Wait()
 }
 
-// TestServeReadyPart checks that ServeReady does not wait for the rest of a header, because
-// it has no MessageTimeout.
+// TestServeReadyPart checks that ServeReady does not wait for the remaining bytes of a
+// header, because it has no MessageTimeout.
 func TestServeReadyPart(t *testing.T) {
 	c, _, client := servedReady(t)
 	if _, err := client.Write([]byte{0x81}); err != nil {
@@ -264,8 +264,8 @@ func TestServeReadyPart(t *testing.T) {
 	}
 }
 
-// TestServeReadyClose checks that Close, in the handler or in another goroutine, reads the
-// peer's answer while ServeReady waits for the socket.
+// TestServeReadyClose checks that Close reads the peer's answer while ServeReady waits for
+// the socket. The handler or another goroutine calls Close.
 func TestServeReadyClose(t *testing.T) {
 	for name, inside := range map[string]bool{"inside": true, "beside": false} {
 		t.Run(name, func(t *testing.T) {

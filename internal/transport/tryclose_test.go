@@ -44,7 +44,7 @@ func TestTryClose(t *testing.T) {
 			{websocket.StatusNoStatusRcvd, "", "\x88\x00"},
 		} {
 			t.Run(fmt.Sprint(kind, test.code), func(t *testing.T) {
-				// A busy machine may take longer than TryClose allows a plain write.
+				// A busy machine may be slower than TryClose allows for a plain write.
 				for attempt := 1; ; attempt++ {
 					server, client := over(t, kind)
 					c := New(server, nil, options())

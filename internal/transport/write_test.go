@@ -113,8 +113,8 @@ func TestOneWrite(t *testing.T) {
 	}
 }
 
-// TestHold checks that replies wait only while input is buffered.
-func TestHold(t *testing.T) {
+// TestBatching checks that replies wait only while input is buffered.
+func TestBatching(t *testing.T) {
 	three := cat(text("a"), text("b"), text("c"))
 	ping := masked(frame.Fin|frame.Ping, []byte("p"))
 	for _, test := range []struct {
@@ -167,9 +167,9 @@ type nopCloser struct{ net.Conn }
 
 func (nopCloser) Close() error { return nil }
 
-// TestHoldRaw checks that replies leave in one write: a peer that reads one reply can read
+// TestBatchingRaw checks that replies leave in one write: a peer that reads one reply can read
 // all.
-func TestHoldRaw(t *testing.T) {
+func TestBatchingRaw(t *testing.T) {
 	server, client := over(t, "tcp")
 	c := trusted(server, bytes.Repeat(text("x"), 50), options(), true) // in one read
 	ws := accept(t, c)
@@ -186,9 +186,9 @@ func TestHoldRaw(t *testing.T) {
 	c.Hangup()
 }
 
-// TestHeldBehindPart has a reply that waits and a writer that has begun a message behind it
+// TestBatchBeforePart has a reply that waits and a writer that has begun a message behind it
 // and pauses.
-func TestHeldBehindPart(t *testing.T) {
+func TestBatchBeforePart(t *testing.T) {
 	r := newRecorder(cat(text("a"), text("b")))
 	c := trusted(r, nil, options(), true)
 	ws := accept(t, c)
@@ -231,9 +231,9 @@ func TestHeldBehindPart(t *testing.T) {
 	c.Hangup()
 }
 
-// TestNotHeldForLong interleaves the reader and a writer at every step, and checks that all
-// output has been sent when the reader waits.
-func TestNotHeldForLong(t *testing.T) {
+// TestFlushedBeforeWait interleaves the reader and a writer at every step. It checks that
+// all output has been sent when the reader waits.
+func TestFlushedBeforeWait(t *testing.T) {
 	for range 300 {
 		r := newRecorder(cat(text("a"), text("b")))
 		c := trusted(r, nil, options(), true)

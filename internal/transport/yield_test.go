@@ -19,9 +19,9 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestTurnsOfALargeFrame checks that a frame of many buffers counts toward yielding, though
+// TestYieldInALargeFrame checks that a frame of many buffers counts toward yielding, though
 // it has one header.
-func TestTurnsOfALargeFrame(t *testing.T) {
+func TestYieldInALargeFrame(t *testing.T) {
 	const size = 64 << 10
 	server, client := over(t, "tcp")
 	o := options()
@@ -31,20 +31,20 @@ func TestTurnsOfALargeFrame(t *testing.T) {
 		t.Fatal(err)
 	}
 	// All input has arrived. A wait would begin a new count.
-	eventually(t, "all has come", func() bool { return socket.NotAcked(client) <= 0 })
+	eventually(t, "all input has arrived", func() bool { return socket.NotAcked(client) <= 0 })
 	if _, err := io.CopyN(io.Discard, c, size); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := c.in.workUnits, workUnitsOf(size)-1; got < want || want >= maxWorkUnits {
-		t.Errorf("%d bytes in buffers of 8 KiB count for %d turns, want %d and more, but fewer than %d", size, got, want, maxWorkUnits)
+		t.Errorf("%d bytes in buffers of 8 KiB count for %d units, want %d and more, but fewer than %d", size, got, want, maxWorkUnits)
 	}
 	client.Close()
 	_ = c.Close()
 	c.Hangup()
 }
 
-// TestTurnsOfEmptyBlocks checks that compressed input counts, though it gives no output.
-func TestTurnsOfEmptyBlocks(t *testing.T) {
+// TestYieldInEmptyBlocks checks that compressed input counts, though it gives no output.
+func TestYieldInEmptyBlocks(t *testing.T) {
 	const size = 256 << 10
 	for name, payload := range map[string][]byte{
 		"stored":  bytes.Repeat([]byte{0, 0, 0, 0xff, 0xff}, size/5),
@@ -108,9 +108,9 @@ func emptyDynamic(size int) (b []byte) {
 	return append(b, 0, 0, 0xff, 0xff)
 }
 
-// TestTurnsOfCompression checks that compressed output counts, in one message, in pieces of
+// TestYieldInCompression checks that compressed output counts, in one message, in pieces of
 // one and in several messages.
-func TestTurnsOfCompression(t *testing.T) {
+func TestYieldInCompression(t *testing.T) {
 	const size = 4 << 20
 	for _, piece := range []int{1 << 10, 10 << 10, size} {
 		for _, messages := range []bool{false, true} {

@@ -24,8 +24,8 @@ func beneath(c net.Conn) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// TestTruncated ends the stream at every byte of a message and checks that no part counts
-// as whole.
+// TestTruncated ends the stream at every byte of a message, and checks that no part counts
+// as a whole message.
 func TestTruncated(t *testing.T) {
 	for _, test := range []struct {
 		name string
