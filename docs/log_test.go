@@ -41,7 +41,7 @@ func TestLogFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	for range 2 { // the second ping comes after the first pong was read
+	for range 2 { // the second ping follows the read of the first pong
 		ping, err := p.Recv()
 		if err != nil {
 			t.Fatal(err)

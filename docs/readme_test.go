@@ -155,8 +155,8 @@ func testCommands(t *testing.T, program string) {
 	}
 }
 
-// consoles returns the indented blocks of a page that show a command or the log, as
-// pairs of a command and its output.
+// consoles returns the indented blocks of a page that show a command or the log. Each is a
+// command and its output.
 func consoles(text string) (blocks [][][2]string) {
 	text = regexp.MustCompile("(?s)```.*?```").ReplaceAllString(text, "")
 	for _, block := range regexp.MustCompile(`(?m)(?:^    .*\n)+`).FindAllString(text, -1) {
@@ -301,7 +301,7 @@ func testFlags(t *testing.T, program string) {
 }
 
 // TestReadmeFigures checks that each figure of the README is on the page of the
-// comparison, in a row of the same server. The report of bench writes both.
+// comparison. The row must be that of the same server. The report of bench writes both.
 func TestReadmeFigures(t *testing.T) {
 	page := read(t, "benchmarks/README.md")
 	const head = "| | wsecho |"

@@ -57,7 +57,7 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// TestAnswerClosing lets each side begin the closing handshake.
+// TestAnswerClosing begins the closing handshake on each side.
 func TestAnswerClosing(t *testing.T) {
 	want := wstest.End{Code: 1000, FIN: true, Frames: 1}
 	t.Run("server", func(t *testing.T) {

@@ -119,11 +119,11 @@ func (f Frame) Append(b []byte) []byte {
 // Header returns a frame header (section 5.2). Its length may be false, or in a longer form
 // than is allowed.
 //
-// first is FIN, the reserved bits and the opcode, as in 0x80|Text. bits is the form of the
-// length by its name in the RFC: 7, 16 or 64. 0 is the shortest form, and any other value
-// panics. A length that is too long for its form loses its high bits. So 126 in 7 bits is
-// a header that announces 16 more bits, which are missing. Only a masked header has the
-// key.
+// first contains FIN, the reserved bits and the opcode, as in 0x80|Text. bits is the form
+// of the length by its name in the RFC: 7, 16 or 64. 0 is the shortest form, and any other
+// value panics. A length that is too long for its form loses its high bits. So 126 in 7
+// bits is a header that announces 16 more bits, which are missing. Only a masked header
+// has the key.
 func Header(first byte, masked bool, key [4]byte, length uint64, bits int) []byte {
 	return frame.Header{First: first, Masked: masked, Key: key, Length: length}.Append(nil, bits)
 }

@@ -121,8 +121,8 @@ func TestParseClose(t *testing.T) {
 	}
 }
 
-// FuzzDecode checks that Decode reverses Append, returns the bytes after the frame, and
-// returns one of the two errors for an incomplete frame.
+// FuzzDecode checks that Decode reverses Append and returns the bytes after the frame. For
+// an incomplete frame it must return one of the two errors.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte("\x81\x05Hello"))
 	f.Add([]byte("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"))

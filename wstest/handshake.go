@@ -25,11 +25,10 @@ func NewKey() string { return handshake.NewKey() }
 // AcceptKey returns the Sec-WebSocket-Accept for a key (section 4.2.2).
 func AcceptKey(key string) string { return handshake.AcceptKey(key) }
 
-// Request returns the bytes of an opening handshake for a URL (section 4.1). An
-// empty key stands for [SampleKey]. A field in header replaces the correct one of
-// the same name, Host included; a field without values removes it. Request writes
-// names and values as they are, line breaks included. It panics if the URL cannot
-// be parsed.
+// Request returns the bytes of an opening handshake for a URL (section 4.1). An empty key
+// means [SampleKey]. A field in header replaces the correct one of the same name, Host
+// included; a field without values removes it. Request writes names and values as they
+// are, line breaks included. It panics if the URL cannot be parsed.
 func Request(url, key string, header http.Header) []byte {
 	u := mustParse(url)
 	if key == "" {

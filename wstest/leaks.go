@@ -28,8 +28,8 @@ type Verified struct{ M interface{ Run() int } }
 func (v Verified) Run() int { return VerifyNoLeaks(v.M) }
 
 // VerifyNoLeaks runs the tests and returns their exit code. If they pass, it waits up to
-// five seconds for new goroutines to end, and on Linux for new file descriptors. If some
-// are left, it prints them to stderr and returns 1. m is a *testing.M:
+// five seconds for new goroutines to end. On Linux it also waits for new file descriptors.
+// If some are left, it prints them to stderr and returns 1. m is a *testing.M:
 //
 //	func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
 //

@@ -46,8 +46,8 @@ func (p *Peer) RecvMessage() (opcode byte, payload []byte, err error) {
 }
 
 // Await reads until it receives a close frame, and returns its code and reason. It drops
-// all other frames. The error wraps os.ErrDeadlineExceeded if no close frame comes within
-// d, and io.EOF or a reset if the stream ends without one.
+// all other frames. The error wraps os.ErrDeadlineExceeded if d passes without a close
+// frame. It wraps io.EOF or a reset if the stream ends without one.
 func (p *Peer) Await(d time.Duration) (code uint16, reason string, err error) {
 	p.conn.SetReadDeadline(time.Now().Add(d))
 	for frames := 0; ; frames++ {

@@ -18,8 +18,8 @@ import (
 // DefaultTimeout is the Timeout of a Peer whose Timeout is 0.
 const DefaultTimeout = 5 * time.Second
 
-// A Peer is one end of a WebSocket, frame by frame. It comes from [Dial],
-// [RawDial], [Serve], [Client] and the like.
+// A Peer is one end of a WebSocket, frame by frame. [Dial], [RawDial], [Serve], [Client]
+// and similar functions make one.
 //
 // One goroutine may read while others write and close. Set the exported fields before. A
 // read that times out loses nothing. The next one continues at the same byte, also inside
@@ -72,7 +72,7 @@ type reading struct {
 // Client returns a client over c, which it then owns, without a handshake. If c is a
 // net.Pipe, RST and FIN return errors.ErrUnsupported, and the end of the pipe counts as
 // FIN. If c is a *tls.Conn, the end of TLS counts as FIN. [RawDial] returns a peer that
-// can tell TLS from TCP.
+// distinguishes the two.
 func Client(c net.Conn) *Peer { return newPeer(c, nil, false) }
 
 // Server returns a server over c, like [Client].
@@ -169,8 +169,8 @@ func (p *Peer) deadline() time.Time {
 }
 
 // Recv returns the next frame, unmasked. The error is io.EOF if the stream ended between
-// two frames, io.ErrUnexpectedEOF if it ended inside a frame, and os.ErrDeadlineExceeded
-// after Timeout.
+// two frames, and io.ErrUnexpectedEOF if it ended inside one. After Timeout it is
+// os.ErrDeadlineExceeded.
 func (p *Peer) Recv() (Frame, error) {
 	p.conn.SetReadDeadline(p.deadline())
 	return p.next()

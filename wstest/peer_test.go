@@ -76,7 +76,7 @@ func TestEnd(t *testing.T) {
 				}
 				check(t, p.Send(wstest.PingFrame("")))
 			}
-			for range 2 { // The second call says the same, with nothing new.
+			for range 2 { // The second call returns the same, without new frames.
 				got, err := p.End(5 * time.Second)
 				if err != nil || got.After < 0 || got.After > 4*time.Second {
 					t.Errorf("after %v: %v", got.After, err)
@@ -91,7 +91,7 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// TestEndAfterFailedSend lets a write, not a read, return the reset.
+// In TestEndAfterFailedSend a write, not a read, returns the reset.
 func TestEndAfterFailedSend(t *testing.T) {
 	p := dial(t, wstest.Serve(t, func(p *wstest.Peer) { check(t, p.RST()) }), wstest.DialOptions{})
 	for p.Send(wstest.PingFrame("")) == nil {

@@ -139,7 +139,7 @@ func (s *listening) closeAll() {
 	}
 	s.mu.Unlock()
 	for _, p := range peers {
-		// p.Close alone may wait seconds under TLS, until it can send its alert.
+		// Under TLS, p.Close may wait seconds until it can send its alert.
 		p.wire.Close()
 		p.Close()
 	}

@@ -9,18 +9,18 @@ import (
 // closings returns the cases of section 7: the closing handshake, close codes and reasons.
 func closings() []numbered {
 	bye := wstest.CloseFrame(1000, "")
-	heard := text("Hello World!")
+	received := text("Hello World!")
 	large := text(repeat("BAsd7&jh23", 256<<10))
 	two := wstest.Fragments(wstest.Text, "fragment1", "fragment2")
 	basic := section("7.1",
-		echoed(wstest.Text, "Hello World!", together(heard)),
+		echoed(wstest.Text, "Hello World!", together(received)),
 		// The server ignores data after a close frame.
 		refused(1000, together(bye, wstest.CloseFrame(0, ""))),
 		refused(1000, together(bye, ping(""))),
-		refused(1000, together(bye, heard)),
+		refused(1000, together(bye, received)),
 		refused(1000, together(two[0], bye, two[1])),
 		// The suite accepts any answer here. This server answers frames in order.
-		refused(1000, together(large, heard, bye, ping("")), large, heard),
+		refused(1000, together(large, received, bye, ping("")), large, received),
 	)
 	reason := func(payload string, code uint16) exchange {
 		return refused(code, together(wstest.Frame{Fin: true, Opcode: wstest.Close, Payload: []byte(payload)}))

@@ -8,8 +8,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// sizes12 lists the cases of each section of 12 and 13: the size of a message, and of
-// the fragments of the compressed message.
+// sizes12 lists the cases of each section of 12 and 13. A case has the size of a message,
+// and that of the fragments of the compressed message.
 var sizes12 = []struct{ message, fragment int }{
 	{16, 0}, {64, 0}, {256, 0}, {1 << 10, 0}, {4 << 10, 0}, {8 << 10, 0}, {16 << 10, 0}, {32 << 10, 0}, {64 << 10, 0}, {128 << 10, 0},
 	{8 << 10, 256}, {16 << 10, 256}, {32 << 10, 256}, {64 << 10, 256}, {128 << 10, 256},
@@ -17,7 +17,7 @@ var sizes12 = []struct{ message, fragment int }{
 }
 
 // many returns the number of messages for a case in which the suite sends a thousand.
-// It is smaller for long messages and for a sample, which would take minutes otherwise.
+// It is smaller for long messages and for a sample, which would otherwise last minutes.
 func many(size int) int {
 	switch {
 	case *exhaustive:
@@ -45,7 +45,7 @@ func compressed() []numbered {
 			message := func(i int) wstest.Frame {
 				return wstest.Frame{Fin: true, Opcode: opcode, Payload: content.at(i*size.message, size.message)}
 			}
-			return exchange{say: []step{agreed(want), oneByOne(many(size.message), message, size.fragment)}}
+			return exchange{steps: []step{agreed(want), oneByOne(many(size.message), message, size.fragment)}}
 		})
 		for i := range cases {
 			cases[i].offer = offer
@@ -79,7 +79,7 @@ func compressed() []numbered {
 // agreed checks that compression was negotiated, with at least these parameters for
 // the server's direction.
 func agreed(want params) step {
-	return func(t *talk) error {
+	return func(t *clientConn) error {
 		switch {
 		case t.codec == nil:
 			return errors.New("compression was not negotiated")

@@ -35,8 +35,8 @@ func control() []numbered {
 		pings = append(pings, ping(payload))
 		pongs = append(pongs, pong(payload))
 	}
-	ponged := func(payload string, say ...step) exchange {
-		return exchange{say: say, want: []wstest.Frame{pong(payload)}}
+	ponged := func(payload string, steps ...step) exchange {
+		return exchange{steps: steps, want: []wstest.Frame{pong(payload)}}
 	}
 	return section("2",
 		ponged("", together(ping(""))),
@@ -45,11 +45,11 @@ func control() []numbered {
 		ponged(longest, together(ping(longest))),
 		refused(1002, together(ping(longest+"\xfe"))),
 		ponged(longest, chopped(1, ping(longest))),
-		exchange{say: []step{together(pong(""))}},
-		exchange{say: []step{together(pong("unsolicited pong payload"))}},
+		exchange{steps: []step{together(pong(""))}},
+		exchange{steps: []step{together(pong("unsolicited pong payload"))}},
 		ponged("ping payload", together(pong("unsolicited pong payload"), ping("ping payload"))),
-		exchange{say: []step{apart(pings...)}, want: pongs},
-		exchange{say: []step{chopped(1, pings...)}, want: pongs},
+		exchange{steps: []step{apart(pings...)}, want: pongs},
+		exchange{steps: []step{chopped(1, pings...)}, want: pongs},
 	)
 }
 
@@ -102,12 +102,12 @@ func fragmented() []numbered {
 	return section("5",
 		refused(1002, together(ping("fragment1").Open(), last("fragment2"))),
 		refused(1002, together(pong("fragment1").Open(), last("fragment2"))),
-		exchange{say: []step{together(two...)}, want: []wstest.Frame{whole}},
-		exchange{say: []step{apart(two...)}, want: []wstest.Frame{whole}},
-		exchange{say: []step{octets(two...)}, want: []wstest.Frame{whole}},
-		exchange{say: []step{together(between...)}, want: ponged},
-		exchange{say: []step{apart(between...)}, want: ponged},
-		exchange{say: []step{octets(between...)}, want: ponged},
+		exchange{steps: []step{together(two...)}, want: []wstest.Frame{whole}},
+		exchange{steps: []step{apart(two...)}, want: []wstest.Frame{whole}},
+		exchange{steps: []step{octets(two...)}, want: []wstest.Frame{whole}},
+		exchange{steps: []step{together(between...)}, want: ponged},
+		exchange{steps: []step{apart(between...)}, want: ponged},
+		exchange{steps: []step{octets(between...)}, want: ponged},
 		refused(1002, together(fin...)),
 		refused(1002, apart(fin...)),
 		refused(1002, octets(fin...)),
@@ -119,7 +119,7 @@ func fragmented() []numbered {
 		refused(1002, twice(last("fragment1"))),
 		refused(1002, together(two[0], text("fragment2"))),
 		// The client sends the remaining frames after the first pong.
-		exchange{say: []step{together(begin...), hearing(1), together(rest...)}, want: both},
-		exchange{say: []step{apart(begin...), hearing(1), apart(rest...)}, want: both},
+		exchange{steps: []step{together(begin...), awaitReplies(1), together(rest...)}, want: both},
+		exchange{steps: []step{apart(begin...), awaitReplies(1), apart(rest...)}, want: both},
 	)
 }

@@ -46,7 +46,7 @@ func masses() []numbered {
 		sizes := []int{0, 16, 64, 256, kib, 4 * kib}
 		return lazily(number, len(sizes), func(i int) exchange {
 			m := data(opcode, repeat(fill, sizes[i]))
-			return exchange{say: []step{oneByOne(rounds, func(int) wstest.Frame { return m }, 0)}}
+			return exchange{steps: []step{oneByOne(rounds, func(int) wstest.Frame { return m }, 0)}}
 		})
 	}
 	return slices.Concat(
@@ -66,7 +66,7 @@ const thousand = 1000
 // oneByOne sends n messages in frames of at most size bytes, where 0 means one frame. It
 // compresses them if that was negotiated. It compares each reply before the next message.
 func oneByOne(n int, message func(i int) wstest.Frame, size int) step {
-	return func(t *talk) error {
+	return func(t *clientConn) error {
 		for i := range n {
 			if err := t.swap(message(i), size, t.codec != nil); err != nil {
 				return fmt.Errorf("message %d of %d: %w", i+1, n, err)
@@ -77,7 +77,7 @@ func oneByOne(n int, message func(i int) wstest.Frame, size int) step {
 }
 
 // swap sends a message, reads the reply, compares the two and drops the reply.
-func (t *talk) swap(m wstest.Frame, size int, compress bool) error {
+func (t *clientConn) swap(m wstest.Frame, size int, compress bool) error {
 	sent := m
 	if compress {
 		sent.Payload = t.codec.pack(m.Payload)
@@ -92,10 +92,10 @@ func (t *talk) swap(m wstest.Frame, size int, compress bool) error {
 	if err := together(frames...)(t); err != nil {
 		return err
 	}
-	if err := hearing(1)(t); err != nil {
+	if err := awaitReplies(1)(t); err != nil {
 		return err
 	}
 	err := t.compare([]wstest.Frame{m})
-	t.heard = nil
+	t.received = nil
 	return err
 }

@@ -16,7 +16,7 @@ import (
 // requires the answer that this server chose.
 type numbered struct {
 	number string
-	make   func() exchange // called when the case runs, because some take megabytes
+	make   func() exchange // called when the case runs, because some need megabytes
 	offer  string          // Sec-WebSocket-Extensions; "": no header
 }
 
@@ -89,11 +89,11 @@ func lazily(number string, n int, row func(i int) exchange) []numbered {
 }
 
 // echoed returns an exchange in which the server echoes the message.
-func echoed(opcode byte, payload string, say ...step) exchange {
-	return exchange{say: say, want: []wstest.Frame{data(opcode, payload)}}
+func echoed(opcode byte, payload string, steps ...step) exchange {
+	return exchange{steps: steps, want: []wstest.Frame{data(opcode, payload)}}
 }
 
 // refused returns an exchange that ends with the code after the replies in want.
-func refused(code uint16, say step, want ...wstest.Frame) exchange {
-	return exchange{say: []step{say}, want: want, code: code}
+func refused(code uint16, steps step, want ...wstest.Frame) exchange {
+	return exchange{steps: []step{steps}, want: want, code: code}
 }

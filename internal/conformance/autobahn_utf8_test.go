@@ -29,17 +29,17 @@ func utf8Cases() []numbered {
 	inFrames := func(cuts ...int) exchange {
 		f := cut(wstest.Text, message, cuts...)
 		return exchange{
-			say:  []step{together(f[0], ping("accepted")), hearing(1), together(f[1]), closing},
-			want: []wstest.Frame{pong("accepted")},
-			code: 1007,
+			steps: []step{together(f[0], ping("accepted")), awaitReplies(1), together(f[1]), closing},
+			want:  []wstest.Frame{pong("accepted")},
+			code:  1007,
 		}
 	}
 	inChops := func(first, second int) exchange {
 		b := wire(text(message))
 		header := len(b) - len(message)
 		return exchange{
-			say:  []step{raw(b[:header+first]), quiet, raw(b[header+first : header+second]), closing},
-			code: 1007,
+			steps: []step{raw(b[:header+first]), silent, raw(b[header+first : header+second]), closing},
+			code:  1007,
 		}
 	}
 	all := slices.Concat(
@@ -96,8 +96,8 @@ func samples(valid bool, texts []string) []sample {
 	return all
 }
 
-// utf8Table returns the samples of sections 6.5 to 6.23, which come from Markus Kuhn's
-// decoder stress test.
+// utf8Table returns the samples of sections 6.5 to 6.23, from Markus Kuhn's decoder stress
+// test.
 func utf8Table() [][]sample {
 	var prefixes []sample
 	for n := 1; n <= len(kosme); n++ {

@@ -8,9 +8,9 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// legal reports whether a peer may send the close code. It accepts the codes of RFC
-// 6455, section 7.4.1, the later registrations of the IANA up to 1014, and the ranges
-// for libraries and applications.
+// legal reports whether a peer may send the close code. It accepts the codes of RFC 6455,
+// section 7.4.1, and the later registrations of the IANA up to 1014. It also accepts the
+// ranges for libraries and applications.
 func legal(code int) bool {
 	switch code {
 	case 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014:
@@ -52,7 +52,7 @@ func TestCloseReasons(t *testing.T) {
 	t.Parallel()
 	var rows []exchange
 	add := func(name string, code uint16, payload string) {
-		rows = append(rows, exchange{name: name, say: []step{together(data(wstest.Close, payload))}, code: code})
+		rows = append(rows, exchange{name: name, steps: []step{together(data(wstest.Close, payload))}, code: code})
 	}
 	for n := range 124 {
 		add(fmt.Sprintf("%d bytes", n), 1001, "\x03\xe9"+stars(n))
@@ -101,12 +101,12 @@ func TestAfterClose(t *testing.T) {
 		"a message in the midst": wire(last("b"), text("c")),
 	} {
 		rows = append(rows,
-			exchange{name: name, say: []step{raw(append(wire(bye), behind...))}, code: 4321},
-			exchange{name: name + ", behind a message", say: []step{raw(append(wire(text("a"), bye), behind...))}, want: []wstest.Frame{text("a")}, code: 4321},
-			exchange{name: name + ", inside a message", say: []step{raw(append(wire(text("a").Open(), bye), behind...))}, code: 4321},
+			exchange{name: name, steps: []step{raw(append(wire(bye), behind...))}, code: 4321},
+			exchange{name: name + ", behind a message", steps: []step{raw(append(wire(text("a"), bye), behind...))}, want: []wstest.Frame{text("a")}, code: 4321},
+			exchange{name: name + ", inside a message", steps: []step{raw(append(wire(text("a").Open(), bye), behind...))}, code: 4321},
 		)
 	}
 	// The server answers a ping before the close frame.
-	rows = append(rows, exchange{name: "ping, close", say: []step{together(ping("1"), bye)}, want: []wstest.Frame{pong("1")}, code: 4321})
+	rows = append(rows, exchange{name: "ping, close", steps: []step{together(ping("1"), bye)}, want: []wstest.Frame{pong("1")}, code: 4321})
 	sweep(t, rows, on(serve(t, server.Options{})))
 }

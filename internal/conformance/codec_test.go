@@ -15,7 +15,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// params holds the parameters of permessage-deflate from the server's answer (RFC 7692,
+// params are the parameters of permessage-deflate from the server's answer (RFC 7692,
 // section 7.1).
 type params struct {
 	serverFresh, clientFresh bool // no context takeover
@@ -84,8 +84,8 @@ func newCodec(p params) (*codec, error) {
 	return c, err
 }
 
-// syncTail ends a message's deflate stream at a byte boundary, and is not sent (RFC
-// 7692, section 7.2.1). finalTail is an empty final block, which the reader needs.
+// syncTail ends a message's deflate stream at a byte boundary. It is not sent (RFC 7692,
+// section 7.2.1). The reader needs finalTail, an empty final block.
 const (
 	syncTail  = "\x00\x00\xff\xff"
 	finalTail = "\x01\x00\x00\xff\xff"

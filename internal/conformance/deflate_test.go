@@ -47,14 +47,14 @@ func TestDeflateExamples(t *testing.T) {
 				pongs[i] = pong("?")
 			}
 			rows = append(rows,
-				exchange{name: tt.name, say: []step{together(append([]wstest.Frame{m}, then...)...)}, want: want},
-				exchange{name: tt.name + ", byte by byte", say: []step{chopped(1, append([]wstest.Frame{m}, then...)...)}, want: want},
-				exchange{name: tt.name + ", fragments", say: []step{together(append(fragments, then...)...)}, want: append(pongs, want...)},
+				exchange{name: tt.name, steps: []step{together(append([]wstest.Frame{m}, then...)...)}, want: want},
+				exchange{name: tt.name + ", byte by byte", steps: []step{chopped(1, append([]wstest.Frame{m}, then...)...)}, want: want},
+				exchange{name: tt.name + ", fragments", steps: []step{together(append(fragments, then...)...)}, want: append(pongs, want...)},
 			)
 		}
 		// Section 7.2.3.2: the second message refers to the first.
 		e := exchange{
-			name: "context takeover", say: []step{together(squeezed(wstest.Text, whole), squeezed(wstest.Text, "f200110000"))},
+			name: "context takeover", steps: []step{together(squeezed(wstest.Text, whole), squeezed(wstest.Text, "f200110000"))},
 			want: []wstest.Frame{text("Hello"), text("Hello")},
 		}
 		if !takeover { // the distance reaches before the message
@@ -72,7 +72,7 @@ func TestDeflateCorrupt(t *testing.T) {
 		add := func(name string, code uint16, frames ...wstest.Frame) {
 			rows = append(rows, exchange{
 				name: name, code: code, want: []wstest.Frame{text("before")},
-				say: []step{together(append([]wstest.Frame{text("before")}, append(frames, text("behind"))...)...)},
+				steps: []step{together(append([]wstest.Frame{text("before")}, append(frames, text("behind"))...)...)},
 			})
 		}
 		long, stored := truncatable()
@@ -126,7 +126,7 @@ func TestDeflateText(t *testing.T) {
 		for i := range m.Payload {
 			f := cut(wstest.Text, string(m.Payload), i)
 			f[0].Rsv = wstest.RSV1
-			rows = append(rows, exchange{name: fmt.Sprintf("cut at %d", i), say: []step{apart(f[0], f[1])}, want: []wstest.Frame{text(letters)}})
+			rows = append(rows, exchange{name: fmt.Sprintf("cut at %d", i), steps: []step{apart(f[0], f[1])}, want: []wstest.Frame{text(letters)}})
 		}
 		return rows
 	})
@@ -147,7 +147,7 @@ func TestDeflateLimit(t *testing.T) {
 			for _, size := range []int{len(p), 10} {
 				f := pieces(wstest.Text, p, size)
 				f[0].Rsv = wstest.RSV1
-				e := exchange{name: fmt.Sprintf("%d bytes out of %d, in pieces of %d", n, len(p), size), say: []step{together(f...)}}
+				e := exchange{name: fmt.Sprintf("%d bytes out of %d, in pieces of %d", n, len(p), size), steps: []step{together(f...)}}
 				if n > limit {
 					e.code = 1009
 				} else {
@@ -156,12 +156,12 @@ func TestDeflateLimit(t *testing.T) {
 				rows = append(rows, e)
 			}
 		}
-		return append(rows, exchange{name: "announced", say: []step{raw(wstest.Header(0xc2, true, key, 1<<40, 0)), closing}, code: 1009})
+		return append(rows, exchange{name: "announced", steps: []step{raw(wstest.Header(0xc2, true, key, 1<<40, 0)), closing}, code: 1009})
 	})
 }
 
 // TestDeflateMessages sends messages of 0 to 128 KiB, text and binary, whole and in
-// fragments, compressed and uncompressed, after all kinds of offers.
+// fragments. They are compressed and uncompressed, after all kinds of offers.
 func TestDeflateMessages(t *testing.T) {
 	t.Parallel()
 	sizes := []int{0, 1, 2, 3, 10, 125, 126, 127, 128, 511, 512, 513, 4095, 4096, 4097, 16 << 10, 32<<10 - 1, 32 << 10, 32<<10 + 1, 65535, 65536, 128 << 10}
@@ -181,7 +181,7 @@ func TestDeflateMessages(t *testing.T) {
 		pmd + "; client_max_window_bits=11; server_max_window_bits=11": {serverBits: 11},
 	} {
 		messages := func(opcode byte, fragment int) step {
-			return func(t *talk) error {
+			return func(t *clientConn) error {
 				r := rand.New(rand.NewPCG(uint64(fragment), uint64(opcode)))
 				for i := range count {
 					content := materials[0]
@@ -202,8 +202,8 @@ func TestDeflateMessages(t *testing.T) {
 				for _, opcode := range []byte{wstest.Text, wstest.Binary} {
 					for _, fragment := range []int{0, 100, 5000} {
 						rows = append(rows, exchange{
-							name: fmt.Sprintf("opcode %d, fragments of %d", opcode, fragment),
-							say:  []step{agreed(want), messages(opcode, fragment)},
+							name:  fmt.Sprintf("opcode %d, fragments of %d", opcode, fragment),
+							steps: []step{agreed(want), messages(opcode, fragment)},
 						})
 					}
 				}
@@ -234,7 +234,7 @@ func TestWindows(t *testing.T) {
 			t.Run(offer, func(t *testing.T) {
 				t.Parallel()
 				inModes(t, server.Options{}, offer, func(bool) []exchange {
-					return []exchange{{say: []step{func(t *talk) error {
+					return []exchange{{steps: []step{func(t *clientConn) error {
 						if t.codec == nil {
 							return errors.New("compression was not negotiated")
 						}

@@ -85,9 +85,9 @@ func sequence(s string) exchange {
 		open.Payload = append(open.Payload, '!')
 		e.want = append(e.want, *open)
 	}
-	e.say = []step{together(frames...)}
+	e.steps = []step{together(frames...)}
 	if strings.Count(s, "p")%2 == 1 {
-		e.say = []step{apart(frames...)}
+		e.steps = []step{apart(frames...)}
 	}
 	return e
 }
@@ -102,11 +102,11 @@ func TestFragments(t *testing.T) {
 		for j := i; j <= len(s); j++ {
 			f := cut(wstest.Binary, s, i, j)
 			rows = append(rows,
-				exchange{name: fmt.Sprintf("cut at %d and %d", i, j), say: []step{together(f...)}, want: []wstest.Frame{binary(s)}},
+				exchange{name: fmt.Sprintf("cut at %d and %d", i, j), steps: []step{together(f...)}, want: []wstest.Frame{binary(s)}},
 				exchange{
-					name: fmt.Sprintf("cut at %d and %d, with pings", i, j),
-					say:  []step{apart(f[0], ping("1"), f[1], pong("x"), ping("2"), f[2])},
-					want: []wstest.Frame{pong("1"), pong("2"), binary(s)},
+					name:  fmt.Sprintf("cut at %d and %d, with pings", i, j),
+					steps: []step{apart(f[0], ping("1"), f[1], pong("x"), ping("2"), f[2])},
+					want:  []wstest.Frame{pong("1"), pong("2"), binary(s)},
 				})
 		}
 	}

@@ -47,8 +47,8 @@ func framed(first byte, payload string, bits int) []byte {
 	return b
 }
 
-// TestControlFrames sends pings, pongs and close frames of every length, in fragments,
-// and with the long forms of a short length (RFC 6455, section 5.5).
+// TestControlFrames sends pings, pongs and close frames of every length (RFC 6455, section
+// 5.5). It also sends them in fragments, and with the long forms of a short length.
 func TestControlFrames(t *testing.T) {
 	t.Parallel()
 	reason := func(n int) string { // of a close frame of n bytes; a close frame of one byte is illegal
@@ -63,8 +63,8 @@ func TestControlFrames(t *testing.T) {
 		rows = append(rows, e)
 	}
 	for n := range 126 {
-		add(fmt.Sprintf("ping of %d", n), exchange{say: []step{together(ping(stars(n)))}, want: []wstest.Frame{pong(stars(n))}})
-		add(fmt.Sprintf("pong of %d", n), exchange{say: []step{together(pong(stars(n)))}})
+		add(fmt.Sprintf("ping of %d", n), exchange{steps: []step{together(ping(stars(n)))}, want: []wstest.Frame{pong(stars(n))}})
+		add(fmt.Sprintf("pong of %d", n), exchange{steps: []step{together(pong(stars(n)))}})
 		if n >= 2 {
 			add(fmt.Sprintf("close of %d", n), refused(1000, together(data(wstest.Close, reason(n)))))
 		}
@@ -84,7 +84,7 @@ func TestControlFrames(t *testing.T) {
 		add(fmt.Sprintf("opcode %#x in fragments in a message", opcode),
 			refused(1002, together(text("a").Open(), data(opcode, "").Open(), last(""), last("b"))))
 	}
-	add("ping that is no text", exchange{say: []step{together(ping("\xff\x00\xc0"))}, want: []wstest.Frame{pong("\xff\x00\xc0")}})
+	add("ping that is no text", exchange{steps: []step{together(ping("\xff\x00\xc0"))}, want: []wstest.Frame{pong("\xff\x00\xc0")}})
 	sweep(t, rows, on(serve(t, server.Options{})))
 }
 
@@ -102,7 +102,7 @@ func TestFirstBytes(t *testing.T) {
 }
 
 // firstByte returns the exchange for a frame that begins with this byte and has no
-// payload, without extensions. The frame is inside a message or alone.
+// payload, without extensions. The frame is inside a message or between messages.
 func firstByte(first byte, inside bool) exchange {
 	fin, rsv, opcode := first&0x80 != 0, first>>4&7, first&0xf
 	f := wstest.Frame{Fin: fin, Rsv: rsv, Opcode: opcode}
@@ -142,7 +142,7 @@ func firstByte(first byte, inside bool) exchange {
 			e.want = append(e.want, text("a"))
 		}
 	}
-	e.say = []step{together(frames...)}
+	e.steps = []step{together(frames...)}
 	return e
 }
 
@@ -157,16 +157,16 @@ func TestMasks(t *testing.T) {
 		text(hello).Open(), last(hello), ping(""), ping(hello), pong(hello), wstest.CloseFrame(0, ""), wstest.CloseFrame(1000, "bye"),
 	} {
 		rows = append(rows,
-			exchange{name: "unmasked " + f.String(), say: []step{raw(bare(f))}, code: 1002},
+			exchange{name: "unmasked " + f.String(), steps: []step{raw(bare(f))}, code: 1002},
 			exchange{
-				name: "unmasked after a masked frame: " + f.String(),
-				say:  []step{together(text("first")), raw(bare(f))},
-				want: []wstest.Frame{text("first")}, code: 1002,
+				name:  "unmasked after a masked frame: " + f.String(),
+				steps: []step{together(text("first")), raw(bare(f))},
+				want:  []wstest.Frame{text("first")}, code: 1002,
 			})
 	}
 	rows = append(rows, exchange{
-		name: "unmasked second fragment",
-		say:  []step{together(text("a").Open()), raw(bare(last("b")))}, code: 1002,
+		name:  "unmasked second fragment",
+		steps: []step{together(text("a").Open()), raw(bare(last("b")))}, code: 1002,
 	})
 	for _, k := range [][4]byte{{}, {0xff, 0xff, 0xff, 0xff}, {0, 0, 0, 1}, {1, 0, 0, 0}, {0x81, 0x85, 0x88, 0x80}} {
 		for n := range 9 {
@@ -174,8 +174,8 @@ func TestMasks(t *testing.T) {
 			rows = append(rows, exchange{
 				name: fmt.Sprintf("key %x, %d bytes", k, n),
 				// Each frame has another key, and the server's reads end inside a key.
-				say:  []step{apart(binary(s).Open().WithKey(k), more(s)), chopped(3, last(s).WithKey(k))},
-				want: []wstest.Frame{binary(s + s + s)},
+				steps: []step{apart(binary(s).Open().WithKey(k), more(s)), chopped(3, last(s).WithKey(k))},
+				want:  []wstest.Frame{binary(s + s + s)},
 			})
 		}
 	}

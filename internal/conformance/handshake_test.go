@@ -116,7 +116,7 @@ func handshake(url, request string, status int) error {
 	case h.Get("Sec-WebSocket-Extensions") != "", h.Get("Sec-WebSocket-Protocol") != "":
 		return fmt.Errorf("the answer has a header that the client did not ask for: %v", h)
 	}
-	return echoed(wstest.Text, hello, together(text(hello))).on(&talk{Peer: p})
+	return echoed(wstest.Text, hello, together(text(hello))).on(&clientConn{Peer: p})
 }
 
 // TestSubprotocol checks that the server chooses one of its subprotocols that the client

@@ -8,8 +8,8 @@ import (
 
 // inflate is a plain implementation of RFC 1951 for one message. Unlike a library, it
 // also returns the farthest distance of a reference. It appends to p the four bytes that
-// RFC 7692 removes. window is the data before the message. inflate reads to the end of
-// p, also past final blocks.
+// RFC 7692 removes. window is the data before the message. It reads to the end of p, also
+// past final blocks.
 func inflate(p, window []byte) (out []byte, reach int, err error) {
 	defer func() {
 		if recover() == errShort {
@@ -197,8 +197,8 @@ func (i *inflater) dynamic() error {
 }
 
 // left returns the unused part of the code space. It is negative if the code has too
-// many symbols. As in zlib, it must be 0, except for a single code of one bit and for an
-// empty set of distances.
+// many symbols. As in zlib, it must be 0. The exceptions are a single code of one bit and
+// an empty set of distances.
 func (c code) left() int {
 	left := 1
 	for n := 1; n < 16; n++ {

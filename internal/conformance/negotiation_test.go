@@ -28,8 +28,8 @@ type offer struct {
 
 const pmd = "permessage-deflate"
 
-// TestNegotiation offers each parameter of RFC 7692, section 7.1, alone, all together,
-// several offers, and illegal offers, in both modes.
+// TestNegotiation makes offers with each parameter of RFC 7692, section 7.1, and with all
+// of them. It also makes several offers and illegal ones, in both modes.
 func TestNegotiation(t *testing.T) {
 	t.Parallel()
 	for name, mode := range modes {
@@ -158,7 +158,7 @@ func negotiate(url string, o offer, mode websocket.CompressionMode) error {
 	if err != nil {
 		return err
 	}
-	t := &talk{Peer: p}
+	t := &clientConn{Peer: p}
 	switch {
 	case o.no && got != nil:
 		return fmt.Errorf("negotiated %+v, want no extension", *got)
@@ -175,5 +175,5 @@ func negotiate(url string, o offer, mode websocket.CompressionMode) error {
 		return err
 	}
 	m := data(wstest.Text, repeat("to be or not to be, ", 3000))
-	return exchange{say: []step{oneByOne(3, func(int) wstest.Frame { return m }, 0)}}.on(t)
+	return exchange{steps: []step{oneByOne(3, func(int) wstest.Frame { return m }, 0)}}.on(t)
 }

@@ -11,10 +11,10 @@ import (
 )
 
 // A step is one action of a client.
-type step func(*talk) error
+type step func(*clientConn) error
 
-// unsent is the error of a write. An exchange that the server refuses may cause it.
-type unsent struct{ error }
+// writeError is the error of a write. An exchange that the server refuses may cause it.
+type writeError struct{ error }
 
 // quietTime is usually long enough for an answer on loopback.
 const quietTime = 50 * time.Millisecond
@@ -36,9 +36,9 @@ func wire(frames ...wstest.Frame) []byte {
 
 // raw sends bytes in one write.
 func raw(b []byte) step {
-	return func(t *talk) error {
+	return func(t *clientConn) error {
 		if err := t.SendRaw(b); err != nil {
-			return unsent{err}
+			return writeError{err}
 		}
 		return nil
 	}
@@ -49,7 +49,7 @@ func together(frames ...wstest.Frame) step { return raw(wire(frames...)) }
 
 // apart sends each frame in a separate write.
 func apart(frames ...wstest.Frame) step {
-	return func(t *talk) error {
+	return func(t *clientConn) error {
 		for _, f := range frames {
 			if err := together(f)(t); err != nil {
 				return err
@@ -61,7 +61,7 @@ func apart(frames ...wstest.Frame) step {
 
 // chopped sends frames in writes of n bytes.
 func chopped(n int, frames ...wstest.Frame) step {
-	return func(t *talk) error {
+	return func(t *clientConn) error {
 		for b := wire(frames...); len(b) > 0; {
 			chunk := b[:min(n, len(b))]
 			b = b[len(chunk):]
@@ -73,10 +73,10 @@ func chopped(n int, frames ...wstest.Frame) step {
 	}
 }
 
-// hearing waits for n more replies before the next step.
-func hearing(n int) step {
-	return func(t *talk) error {
-		if err := t.hear(n); err != nil {
+// awaitReplies waits for n more replies before the next step.
+func awaitReplies(n int) step {
+	return func(t *clientConn) error {
+		if err := t.receive(n); err != nil {
 			return err
 		}
 		if t.closed {
@@ -87,7 +87,7 @@ func hearing(n int) step {
 }
 
 // closing waits for the server's close frame before the next step.
-func closing(t *talk) error {
+func closing(t *clientConn) error {
 	for !t.closed {
 		if err := t.next(); err != nil {
 			return fmt.Errorf("waiting for the close frame: %w", err)
@@ -96,11 +96,11 @@ func closing(t *talk) error {
 	return nil
 }
 
-// quiet checks that the server sends nothing for quietTime. It is for the middle of a
+// silent checks that the server sends nothing for quietTime. It is for the middle of a
 // frame, where a ping is impossible.
-func quiet(t *talk) error {
+func silent(t *clientConn) error {
 	t.Timeout = quietTime
-	err := t.hear(1)
+	err := t.receive(1)
 	t.Timeout = soon
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -110,7 +110,7 @@ func quiet(t *talk) error {
 	case t.closed:
 		return errors.New("the server closed too early")
 	}
-	return fmt.Errorf("got %v, want no reply yet", t.heard[len(t.heard)-1])
+	return fmt.Errorf("got %v, want no reply yet", t.received[len(t.received)-1])
 }
 
 // text and binary return messages of one frame. ping and pong return control frames.

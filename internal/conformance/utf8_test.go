@@ -10,7 +10,7 @@ import (
 )
 
 // forms lists the well-formed sequences of RFC 3629, section 4, byte by byte. The tests
-// use the grammar itself, so they do not depend on a library's view.
+// use this grammar, so they do not depend on a library.
 var forms = [][][2]byte{
 	{{0x00, 0x7f}},
 	{{0xc2, 0xdf}, {0x80, 0xbf}},
@@ -24,7 +24,7 @@ var forms = [][][2]byte{
 }
 
 // wrong returns the index of the first byte of s that cannot follow the bytes before it,
-// or len(s). whole reports whether s may end there.
+// or len(s). It reports as whole whether s may end there.
 func wrong(s string) (at int, whole bool) {
 	for at < len(s) {
 		best := 0
@@ -100,8 +100,8 @@ func sequences() []string {
 	return all
 }
 
-// TestUTF8 sends texts of all sequences, alone, after and before others. The server
-// echoes them as binary messages, valid or not.
+// TestUTF8 sends texts of one sequence, and of sequences after and before others. The
+// server echoes them as binary messages, valid or not.
 func TestUTF8(t *testing.T) {
 	t.Parallel()
 	var rows []exchange
@@ -112,12 +112,12 @@ func TestUTF8(t *testing.T) {
 		if _, whole := wrong(s); whole {
 			good.want = append(good.want, text(s), text(kosme+s+kosme))
 		} else {
-			rows = append(rows, exchange{name: fmt.Sprintf("%q", s), say: []step{together(text("a" + s))}, code: 1007})
+			rows = append(rows, exchange{name: fmt.Sprintf("%q", s), steps: []step{together(text("a" + s))}, code: 1007})
 		}
 		binaries.want = append(binaries.want, binary(s))
 	}
-	good.say = []step{together(good.want...)}
-	binaries.say = []step{together(binaries.want...)}
+	good.steps = []step{together(good.want...)}
+	binaries.steps = []step{together(binaries.want...)}
 	if sampled() {
 		rows = everyNth(rows, 8)
 	}
@@ -141,9 +141,9 @@ func TestFailFast(t *testing.T) {
 	add := func(name, s string, at int) {
 		bad := "a" + s[:at+1] // up to the first invalid byte
 		rows = append(rows,
-			exchange{name: name + " in a fragment", say: []step{together(text(bad).Open()), closing}, code: 1007},
-			exchange{name: name + " over two fragments", say: []step{together(text(bad[:at+1]).Open(), more(bad[at+1:])), closing}, code: 1007},
-			exchange{name: name + " in an unfinished frame", say: []step{raw(wire(text(bad + stars(100)))[:6+len(bad)]), closing}, code: 1007},
+			exchange{name: name + " in a fragment", steps: []step{together(text(bad).Open()), closing}, code: 1007},
+			exchange{name: name + " over two fragments", steps: []step{together(text(bad[:at+1]).Open(), more(bad[at+1:])), closing}, code: 1007},
+			exchange{name: name + " in an unfinished frame", steps: []step{raw(wire(text(bad + stars(100)))[:6+len(bad)]), closing}, code: 1007},
 		)
 	}
 	seen := make(map[string]bool)
@@ -161,8 +161,9 @@ func TestFailFast(t *testing.T) {
 	sweep(t, rows, on(serve(t, server.Options{})))
 }
 
-// TestCutText cuts a text of one-byte to four-byte code points at every byte: into
-// fragments, which is legal inside a code point, and into writes. It also truncates it.
+// TestCutText cuts a text of one-byte to four-byte code points at every byte, into
+// fragments and into writes. A fragment may legally end inside a code point. The test also
+// truncates the text.
 func TestCutText(t *testing.T) {
 	t.Parallel()
 	const s = "aé€𤭢z\U0010ffff\x00"
@@ -170,29 +171,29 @@ func TestCutText(t *testing.T) {
 	for i := range len(s) + 1 {
 		for j := i; j <= len(s); j++ {
 			rows = append(rows, exchange{
-				name: fmt.Sprintf("fragments cut at %d and %d", i, j),
-				say:  []step{together(cut(wstest.Text, s, i, j)...)}, want: []wstest.Frame{text(s)},
+				name:  fmt.Sprintf("fragments cut at %d and %d", i, j),
+				steps: []step{together(cut(wstest.Text, s, i, j)...)}, want: []wstest.Frame{text(s)},
 			})
 		}
-		e := exchange{name: fmt.Sprintf("short at %d", i), say: []step{together(text(s[:i]))}, want: []wstest.Frame{text(s[:i])}}
+		e := exchange{name: fmt.Sprintf("short at %d", i), steps: []step{together(text(s[:i]))}, want: []wstest.Frame{text(s[:i])}}
 		if _, whole := wrong(s[:i]); !whole {
 			e.want, e.code = nil, 1007
 		}
 		rows = append(rows, e,
 			exchange{
-				name: fmt.Sprintf("with a ping at %d", i),
-				say:  []step{apart(text(s[:i]).Open(), ping("?"), last(s[i:]))}, want: []wstest.Frame{pong("?"), text(s)},
+				name:  fmt.Sprintf("with a ping at %d", i),
+				steps: []step{apart(text(s[:i]).Open(), ping("?"), last(s[i:]))}, want: []wstest.Frame{pong("?"), text(s)},
 			},
 			exchange{
-				name: fmt.Sprintf("a letter begun at the end of the message of %d bytes is not ended by the next", i),
-				say:  []step{together(text(s[:i]), text(s[i:]))}, want: e.want, code: e.code,
+				name:  fmt.Sprintf("a letter begun at the end of the message of %d bytes is not ended by the next", i),
+				steps: []step{together(text(s[:i]), text(s[i:]))}, want: e.want, code: e.code,
 			})
 		if n := len(rows) - 1; rows[n].code == 0 {
 			rows[n].want = append(slices.Clone(rows[n].want), text(s[i:]))
 		}
 	}
 	for n := 1; n <= 7; n++ {
-		rows = append(rows, exchange{name: fmt.Sprintf("in chops of %d", n), say: []step{chopped(n, text(s))}, want: []wstest.Frame{text(s)}})
+		rows = append(rows, exchange{name: fmt.Sprintf("in chops of %d", n), steps: []step{chopped(n, text(s))}, want: []wstest.Frame{text(s)}})
 	}
 	sweep(t, rows, on(serve(t, server.Options{})))
 }

@@ -31,7 +31,7 @@ func TestBenchInterrupted(t *testing.T) {
 	}
 	stuck := time.AfterFunc(2*waitLimit, func() { _ = cmd.Process.Kill() })
 	defer stuck.Stop()
-	// The first progress line comes after one or two seconds.
+	// The first progress line is printed after one or two seconds.
 	lines := bufio.NewScanner(stderr)
 	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "round 1 of 5  ws://") {
 		t.Errorf("%q and no progress: %v", lines.Text(), lines.Err())

@@ -65,7 +65,7 @@ func TestDrainBusy(t *testing.T) {
 }
 
 // TestDrainMany checks that each of 10,000 idle peers receives 1001 within the drain
-// timeout, although a third of them do not answer.
+// timeout. A third of them do not answer.
 func TestDrainMany(t *testing.T) {
 	testfull.Only(t, "10,000 connections take 30 s")
 	needFiles(t, manyPeers+500)
@@ -105,7 +105,7 @@ func TestDrainMany(t *testing.T) {
 	if err := received.Wait(); err != nil {
 		t.Error(err)
 	}
-	// The sockets of the peers that did not read still hold the close frame.
+	// The sockets of the peers that did not read still contain the close frame.
 	for i := 0; i < len(c); i += 6 {
 		if err := recvGoingAway(c[i]); err != nil {
 			t.Errorf("a peer that did not read: %v", err)
@@ -181,7 +181,7 @@ func leave(peer *wstest.Peer) error {
 	return err
 }
 
-// A drainLog holds the log lines of a drain.
+// A drainLog contains the log lines of a drain.
 type drainLog struct {
 	Acknowledged, Unacknowledged, Unwritable int
 

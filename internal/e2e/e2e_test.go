@@ -22,8 +22,8 @@ import (
 // waitLimit bounds each wait of a test. A busy machine may need seconds for an event.
 const waitLimit = 30 * time.Second
 
-// TestMain makes the test binary act as wsecho, or as a peer in another process, if it
-// is called by that name.
+// TestMain runs wsecho, or a peer in another process, if the test binary is called by that
+// name.
 func TestMain(m *testing.M) {
 	testfull.Parallel(8)
 	testscript.Main(wstest.Verified{M: m}, commands)
@@ -31,10 +31,10 @@ func TestMain(m *testing.M) {
 
 var commands = map[string]func(){"wsecho": func() { os.Exit(command.Main("")) }, "attack": attack}
 
-// attack attacks a server until stdin ends. Its arguments are the name of the attack,
-// or "all" for those that leave room for other clients, the address of the server, and
-// the number of connections for each attack. It prints a line when all connections have
-// been opened, and at the end their total number.
+// attack attacks a server until stdin ends. Its arguments are the name of the attack, the
+// address of the server, and the number of connections for each attack. The name "all"
+// means all attacks that leave room for other clients. It prints a line when all
+// connections have been opened, and at the end their total number.
 func attack() {
 	conns, err := strconv.Atoi(os.Args[3])
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// quietTime and attackTime are the durations of the measurements of a good client,
-// alone and during an attack.
+// quietTime and attackTime are the durations of the measurements of a good client, before
+// and during an attack.
 const (
 	quietTime  = forceTime / 2
 	attackTime = forceTime
@@ -32,9 +32,9 @@ const tries = 3
 // has a bound, every line of the log is well formed, and the attack leaves no resources.
 //
 // The test measures the server's fairness, not the machine's. So the attackers are a
-// process with the lowest priority, and the good client has a real-time priority if that
-// is allowed. A second server, which is not attacked, gives the latency of a quiet server
-// on the same busy machine.
+// process with the lowest priority. The good client has a real-time priority if that is
+// allowed. A second server, which is not attacked, gives the latency on the same busy
+// machine.
 func TestFullForce(t *testing.T) {
 	testfull.Only(t, "29 attacks at full force take two minutes")
 	dir := t.TempDir()

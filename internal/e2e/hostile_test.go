@@ -83,7 +83,7 @@ func TestStderrUnread(t *testing.T) {
 		url = line.URL
 	}
 	began, there := time.Now(), 0
-	for range linesAhead { // each connection logs two lines, and the pipe holds 64 KiB
+	for range linesAhead { // each connection logs two lines, and the pipe has room for 64 KiB
 		peer, err := wstest.Dial(url, wstest.DialOptions{Timeout: waitLimit})
 		if err != nil {
 			t.Fatal(err)
@@ -119,7 +119,7 @@ func TestStderrUnread(t *testing.T) {
 	if err := log.Err(); err != nil {
 		t.Error(err)
 	}
-	const others = 5 // lines of the server itself, such as the one for its stop, may be dropped
+	const others = 5 // lines about the server, such as the one for its stop, may be dropped
 	if lost == 0 || lost+there < 2*linesAhead || lost+there > 2*linesAhead+others {
 		t.Errorf("the log reports %d dropped lines and has %d lines, want a total of %d", lost, there, 2*linesAhead)
 	}

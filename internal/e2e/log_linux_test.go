@@ -25,10 +25,10 @@ var logKeys = strings.Fields(`time level msg addr url cause id remote host uri s
 const (
 	// perConn is the maximum number of lines per connection with --log-level=debug.
 	perConn = 3
-	// ownLines is the maximum number of lines of the server itself.
+	// ownLines is the maximum number of lines about the server.
 	ownLines = 10
-	// mostRefused is the maximum number of warnings of refused requests: five of each of
-	// some kinds, and one more for each ten seconds.
+	// mostRefused is the maximum number of warnings of refused requests. Some kinds have
+	// five each, and one more for each ten seconds.
 	mostRefused = 60
 	// longestLine is the maximum length of a line that a peer can cause, in bytes.
 	longestLine = 2 << 10

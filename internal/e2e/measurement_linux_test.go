@@ -36,7 +36,7 @@ type measurement struct {
 	over          time.Duration // from the end of the attack until all resources were released
 }
 
-// A latency is the p99 of messages on an open connection, and the p99 of new connections
+// A latency has the p99 of messages on an open connection, and that of new connections
 // with one message each.
 type latency struct{ message, connect time.Duration }
 

@@ -42,7 +42,7 @@ func (h resources) String() string {
 	return fmt.Sprintf("%d files, %d goroutines, %d KiB of heap, %d MiB resident", h.Files, h.Goroutines, h.Heap>>10, h.RSS>>20)
 }
 
-// ownResources returns the resources that only this process itself can measure.
+// ownResources returns the resources that only this process can measure.
 func ownResources() (goroutines int, heap int64, parks bool) {
 	runtime.GC()
 	runtime.GC() // the first call only marks the objects in pools
@@ -127,7 +127,7 @@ func (o *observation) end() {
 	o.stdout.Close()
 }
 
-// holds returns the resources of the process.
+// resources returns the resources of the process.
 func (o *observation) resources(t *testing.T) (h resources) {
 	t.Helper()
 	err := o.cmd.Process.Signal(syscall.SIGUSR1)

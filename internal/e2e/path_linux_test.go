@@ -39,8 +39,8 @@ func startNear(t *testing.T, path *hostile.Path, args ...string) (p *process, pe
 	return p, peer
 }
 
-// TestSlowLink sends a message of the read limit over a slow link. Each direction takes
-// longer than the timeouts, and pings wait behind the message.
+// TestSlowLink sends a message of the read limit over a slow link. The transfer in each
+// direction exceeds the timeouts, and pings wait behind the message.
 func TestSlowLink(t *testing.T) {
 	t.Parallel()
 	const size = 160 << 10 // 5 s at 256 kbit/s

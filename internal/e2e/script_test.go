@@ -63,7 +63,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// A scriptState holds the process and the peers of a script.
+// A scriptState has the process and the peers of a script.
 type scriptState struct {
 	process *process
 	peers   map[string]*wstest.Peer

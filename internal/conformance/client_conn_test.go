@@ -8,25 +8,25 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A talk is the client's side of one connection. It assembles messages and reports every
+// A clientConn is the client's side of one connection. It assembles messages and reports every
 // frame that a server must not send.
-type talk struct {
+type clientConn struct {
 	*wstest.Peer
 	codec *codec // the negotiated compression; nil: none
 
-	heard   []wstest.Frame // whole messages and pongs, in order
-	message *wstest.Frame  // an incomplete message; nil: none
-	closed  bool           // the server's close frame was received
+	received []wstest.Frame // whole messages and pongs, in order
+	message  *wstest.Frame  // an incomplete message; nil: none
+	closed   bool           // the server's close frame was received
 }
 
 // open performs the opening handshake and sets up the negotiated compression.
-func open(url string, o wstest.DialOptions) (*talk, error) {
+func open(url string, o wstest.DialOptions) (*clientConn, error) {
 	o.Timeout = soon
 	p, err := wstest.Dial(url, o)
 	if err != nil {
 		return nil, err
 	}
-	t := &talk{Peer: p}
+	t := &clientConn{Peer: p}
 	if o.Extensions != "" {
 		a, err := answered(p.Response.Header)
 		if err == nil && a != nil {
@@ -41,7 +41,7 @@ func open(url string, o wstest.DialOptions) (*talk, error) {
 
 // next reads and processes one frame. The error is the stream's, or describes a
 // violation by the server.
-func (t *talk) next() error {
+func (t *clientConn) next() error {
 	f, err := t.Recv()
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (t *talk) next() error {
 	case f.Opcode == wstest.Ping: // any data satisfies the server's heartbeat, so no pong is necessary
 		return nil
 	case control:
-		t.heard = append(t.heard, f)
+		t.received = append(t.received, f)
 		return nil
 	case t.message == nil:
 		t.message = &f
@@ -83,13 +83,13 @@ func (t *talk) next() error {
 		}
 		m.Rsv = 0
 	}
-	t.heard = append(t.heard, m)
+	t.received = append(t.received, m)
 	return nil
 }
 
-// hear reads until it has n more replies or a close frame.
-func (t *talk) hear(n int) error {
-	for n += len(t.heard); len(t.heard) < n && !t.closed; {
+// receive reads until it has n more replies or a close frame.
+func (t *clientConn) receive(n int) error {
+	for n += len(t.received); len(t.received) < n && !t.closed; {
 		if err := t.next(); err != nil {
 			return err
 		}
@@ -99,13 +99,13 @@ func (t *talk) hear(n int) error {
 
 // finish reads to the end of the stream. It requires at most n replies, a close frame
 // with this code, then FIN, and nothing in between.
-func (t *talk) finish(n int, code uint16) error {
-	for !t.closed && len(t.heard) <= n {
+func (t *clientConn) finish(n int, code uint16) error {
+	for !t.closed && len(t.received) <= n {
 		if err := t.next(); err != nil {
 			return fmt.Errorf("waiting for the close frame: %w", err)
 		}
 	}
-	if len(t.heard) > n {
+	if len(t.received) > n {
 		return nil // compare reports the surplus reply
 	}
 	e, err := t.End(soon)
@@ -121,13 +121,13 @@ func (t *talk) finish(n int, code uint16) error {
 }
 
 // compare returns an error if the replies differ from want.
-func (t *talk) compare(want []wstest.Frame) error {
-	same := len(t.heard) == len(want)
+func (t *clientConn) compare(want []wstest.Frame) error {
+	same := len(t.received) == len(want)
 	for i := 0; same && i < len(want); i++ {
-		same = t.heard[i].Opcode == want[i].Opcode && bytes.Equal(t.heard[i].Payload, want[i].Payload)
+		same = t.received[i].Opcode == want[i].Opcode && bytes.Equal(t.received[i].Payload, want[i].Payload)
 	}
 	if !same {
-		return fmt.Errorf("got %v, want %v", t.heard, want)
+		return fmt.Errorf("got %v, want %v", t.received, want)
 	}
 	return nil
 }
@@ -136,10 +136,10 @@ func (t *talk) compare(want []wstest.Frame) error {
 // of the server. With code 0 there is no violation: the client sends 1000 after all
 // replies, and the server answers with 1000.
 type exchange struct {
-	name string
-	say  []step
-	want []wstest.Frame
-	code uint16
+	name  string
+	steps []step
+	want  []wstest.Frame
+	code  uint16
 }
 
 // with runs the exchange on a new connection.
@@ -155,18 +155,18 @@ func (e exchange) with(url string, o wstest.DialOptions) error {
 	return err
 }
 
-func (e exchange) on(t *talk) error {
-	if len(e.say) == 0 {
+func (e exchange) on(t *clientConn) error {
+	if len(e.steps) == 0 {
 		return errors.New("the exchange has no steps")
 	}
-	for _, s := range e.say {
-		if err := s(t); err != nil && (e.code == 0 || !errors.As(err, new(unsent))) {
+	for _, s := range e.steps {
+		if err := s(t); err != nil && (e.code == 0 || !errors.As(err, new(writeError))) {
 			return err
 		}
 	}
 	code := e.code
 	if code == 0 {
-		if err := t.hear(len(e.want) - len(t.heard)); err != nil {
+		if err := t.receive(len(e.want) - len(t.received)); err != nil {
 			return fmt.Errorf("waiting for the reply: %w", err)
 		}
 		if !t.closed {
