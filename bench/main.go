@@ -1,12 +1,12 @@
 // Command bench compares WebSocket servers.
 //
 //	go run . run                  # the comparison, in about 22 minutes
-//	go run . run --quick          # a part, in about 8 minutes
+//	go run . run --quick          # a shorter run, in about 8 minutes
 //	go run . report results.json  # the results as Markdown and HTML
 //	go run . list                 # the servers and the workloads
 //	go run . serve gws            # one of the servers, until standard input ends
 //
-// The exit code is 0 if every message came back correctly, 1 if not, and 2 for a usage
+// The exit code is 0 if every message was echoed correctly, 1 if not, and 2 for a usage
 // error.
 package main
 
@@ -26,7 +26,7 @@ import (
 
 type commandLine struct {
 	Run    runCommand    `cmd:"" help:"Measure the servers and write the results to a file."`
-	Report reportCommand `cmd:"" help:"Make Markdown, HTML and plots of that file."`
+	Report reportCommand `cmd:"" help:"Write Markdown, HTML and plots of that file."`
 	List   listCommand   `cmd:"" help:"List the servers and the workloads."`
 	Serve  serveCommand  `cmd:"" help:"Run one of the servers until standard input ends."`
 }
@@ -36,12 +36,12 @@ type usage struct{ error }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	context.AfterFunc(ctx, stop) // the second Ctrl-C ends it
+	context.AfterFunc(ctx, stop) // the second Ctrl-C ends the process
 	var line commandLine
 	parser := kong.Must(&line, kong.Name("bench"), kong.Description("Compares WebSocket servers."), kong.BindTo(ctx, (*context.Context)(nil)))
 	parsed, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "bench: %v; bench --help lists what there is\n", err)
+		fmt.Fprintf(os.Stderr, "bench: %v; bench --help lists the commands and flags\n", err)
 		os.Exit(2)
 	}
 	if err := parsed.Run(); err != nil {
@@ -54,11 +54,11 @@ func main() {
 }
 
 type serveCommand struct {
-	Server      string        `arg:"" help:"Its name, as list has it."`
-	TLS         bool          `name:"tls" help:"Over TLS, with a certificate made for the run."`
-	Compression bool          `help:"With permessage-deflate."`
-	Strict      bool          `help:"With the library's options for what RFC 6455 demands, where they are off by default."`
-	Heartbeat   time.Duration `placeholder:"DURATION" help:"Interval of pings; negative for none from a server that pings by default."`
+	Server      string        `arg:"" help:"Name of the server; list prints the names."`
+	TLS         bool          `name:"tls" help:"Use TLS, with a certificate made for the run."`
+	Compression bool          `help:"Accept permessage-deflate."`
+	Strict      bool          `help:"Enable options of the library that RFC 6455 demands."`
+	Heartbeat   time.Duration `placeholder:"DURATION" help:"Interval of pings. Unset: the server's default. Negative: no pings."`
 }
 
 func (s *serveCommand) Run() error {

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// A progress shows what is being done: a bar on a terminal, a line in a while
-// elsewhere.
+// A progress shows the current step: as a bar on a terminal, or as a line from time to
+// time elsewhere.
 type progress struct {
 	w        io.Writer
 	terminal bool
 	began    time.Time
-	said     time.Time
+	lastLine time.Time
 }
 
 func newProgress(f *os.File) *progress {
@@ -22,8 +22,8 @@ func newProgress(f *os.File) *progress {
 	return &progress{w: f, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb", began: time.Now()}
 }
 
-// quietFor is how long there may be no line.
-const quietFor = 10 * time.Second
+// lineInterval is the shortest time between two lines.
+const lineInterval = 10 * time.Second
 
 func (p *progress) say(what string, done float64) {
 	took := time.Since(p.began).Round(time.Second)
@@ -32,13 +32,13 @@ func (p *progress) say(what string, done float64) {
 		const cells = 20
 		full := int(done * cells)
 		fmt.Fprintf(p.w, "\r\x1b[K%s%s %v  %.60s", strings.Repeat("█", full), strings.Repeat("░", cells-full), took, what)
-	case time.Since(p.said) > quietFor:
+	case time.Since(p.lastLine) > lineInterval:
 		fmt.Fprintf(p.w, "%3.0f %%  %v  %s\n", 100*done, took, what)
-		p.said = time.Now()
+		p.lastLine = time.Now()
 	}
 }
 
-// end takes the bar away.
+// end removes the bar.
 func (p *progress) end() {
 	if p.terminal {
 		fmt.Fprint(p.w, "\r\x1b[K")

@@ -20,15 +20,15 @@ import (
 )
 
 type runCommand struct {
-	Whole    bool           `xor:"extent" help:"All workloads, in about 35 minutes. Unless set: those of the main table for all servers and a few more, in about 22 minutes."`
+	Whole    bool           `xor:"extent" help:"All workloads, in about 35 minutes. Default: the workloads of the main table for all servers, and a few more for some, in about 22 minutes."`
 	Quick    bool           `xor:"extent" help:"The workloads of the main table, measured for a short time, in about 8 minutes."`
-	Smoke    bool           `xor:"extent" help:"The echoes of the main table in one round, and the checks of correctness, in about 30 seconds. It verifies payloads; its figures have no meaning."`
+	Smoke    bool           `xor:"extent" help:"The echoes of the main table in one round, and the checks of correctness, in about 30 seconds. It verifies payloads. Do not use its figures."`
 	Peers    []string       `placeholder:"NAME" help:"Only these servers. Without gorilla there are no ratios."`
-	Cells    []string       `placeholder:"NAME" help:"Only these workloads, or those whose names contain this, for all these servers, without the checks of correctness."`
-	Rounds   *int           `placeholder:"N" help:"Number of rounds, 5 unless set. Fewer cannot show a significant difference."`
-	Duration *time.Duration `placeholder:"DURATION" help:"Measured time of each measurement, 600ms unless set. Processor time is counted in steps of 10ms."`
-	Out      string         `default:"results.json" help:"The file that is written."`
-	Wsecho   string         `placeholder:"FILE" help:"The binary of wsecho; built unless set."`
+	Cells    []string       `placeholder:"NAME" help:"Only these workloads, or workloads whose names contain this. All servers run them. The checks of correctness do not run."`
+	Rounds   *int           `placeholder:"N" help:"Number of rounds; default 5. Fewer cannot show a significant difference."`
+	Duration *time.Duration `placeholder:"DURATION" help:"Measured time of each measurement; default 600ms. The kernel counts processor time in steps of 10ms."`
+	Out      string         `default:"results.json" help:"The file to write."`
+	Wsecho   string         `placeholder:"FILE" help:"The binary of wsecho. Unless set, run builds it."`
 }
 
 // Run measures, writes the results and prints the main table.
@@ -39,10 +39,10 @@ func (f *runCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return usage{err}
 	}
-	// Before all the work, not after; and what an earlier run has found stays until
-	// there is something to put in its place.
+	// Check the output file before the run. An earlier file stays until this run has
+	// results.
 	if info, err := os.Stat(f.Out); err == nil && info.IsDir() {
-		return usage{fmt.Errorf("--out: %s is a folder, and has to be a file", f.Out)}
+		return usage{fmt.Errorf("--out: %s is a folder, want a file", f.Out)}
 	}
 	out, err := os.CreateTemp(filepath.Dir(f.Out), ".results-*")
 	if err != nil {
@@ -75,7 +75,7 @@ func (f *runCommand) Run(ctx context.Context) error {
 	}
 	if os.Getenv(peers.NbioVariable) == "" && slices.ContainsFunc(plan.Peers, func(p peers.Peer) bool { return p.IsNbio() }) {
 		if err := buildNbio(ctx, filepath.Join(dir, "nbio")); err != nil {
-			fmt.Fprintf(os.Stderr, "bench: building nbio: %v\n", err) // it is listed as skipped then
+			fmt.Fprintf(os.Stderr, "bench: building nbio: %v\n", err) // the report lists nbio as skipped
 		}
 	}
 	at := commit() // before the run, because the working tree may change meanwhile
@@ -93,8 +93,8 @@ func (f *runCommand) Run(ctx context.Context) error {
 			found.Peers[i].Version = "commit " + at
 		}
 	}
-	if found.Interrupted && nothing(found) {
-		return fmt.Errorf("interrupted before there was a result; nothing was written to %s", f.Out)
+	if found.Interrupted && isEmpty(found) {
+		return fmt.Errorf("interrupted before the first result; nothing was written to %s", f.Out)
 	}
 	if err := errors.Join(found.Write(out), out.Chmod(0o644), out.Close()); err != nil {
 		return err
@@ -106,39 +106,39 @@ func (f *runCommand) Run(ctx context.Context) error {
 	if err := report.Text(os.Stdout, found); err != nil {
 		return err
 	}
-	fmt.Printf("\nAll results are in %s. go run . report %s makes pages of them.\n", f.Out, f.Out)
-	return right(found)
+	fmt.Printf("\nAll results are in %s. go run . report %s writes pages of them.\n", f.Out, f.Out)
+	return checkPayloads(found)
 }
 
-// nothing reports whether there is no result at all.
-func nothing(r *result.Report) bool {
+// isEmpty reports whether there is no result.
+func isEmpty(r *result.Report) bool {
 	return len(r.Checks) == 0 && !slices.ContainsFunc(r.Cells, func(c *result.Cell) bool {
 		return slices.ContainsFunc(c.Outcomes, func(o *result.Outcome) bool { return len(o.Rounds) > 0 || len(o.Wrong) > 0 })
 	})
 }
 
-// right returns an error if a payload came back wrong.
-func right(r *result.Report) error {
-	n, first, outcomes := 0, "", 0
+// checkPayloads returns an error if an outcome has a fault, or if there is no outcome.
+func checkPayloads(r *result.Report) error {
+	n, last, outcomes := 0, "", 0
 	for _, c := range r.Cells {
 		for _, o := range c.Outcomes {
 			outcomes++
 			if len(o.Wrong) > 0 {
 				n++
-				first = fmt.Sprintf("%s in %s: %s", o.Peer, c.ID, o.Wrong[0])
+				last = fmt.Sprintf("%s in %s: %s", o.Peer, c.ID, o.Wrong[0])
 			}
 		}
 	}
 	switch {
 	case n > 0:
-		return fmt.Errorf("of %d outcomes %d went wrong, the last: %s", outcomes, n, first)
+		return fmt.Errorf("%d of %d outcomes have faults, the last one: %s", n, outcomes, last)
 	case outcomes == 0 && !r.Interrupted:
 		return errors.New("nothing was measured")
 	}
 	return nil
 }
 
-// shortest is a tick of the kernel.
+// shortest is the shortest measurement: one clock tick of the kernel.
 const shortest = 10 * time.Millisecond
 
 func (f *runCommand) plan() (grid.Plan, error) {
@@ -161,12 +161,12 @@ func (f *runCommand) plan() (grid.Plan, error) {
 	}
 	if f.Rounds != nil {
 		if p.Rounds = *f.Rounds; p.Rounds < 1 {
-			return p, errors.New("--rounds has to be more than 0")
+			return p, errors.New("--rounds must be more than 0")
 		}
 	}
 	if f.Duration != nil {
 		if p.Duration = *f.Duration; p.Duration < shortest {
-			return p, fmt.Errorf("--duration has to be %v or more, the steps in which the kernel counts processor time", shortest)
+			return p, fmt.Errorf("--duration must be %v or more: the kernel counts processor time in these steps", shortest)
 		}
 	}
 	if len(f.Peers) > 0 {
@@ -177,7 +177,7 @@ func (f *runCommand) plan() (grid.Plan, error) {
 				return p, fmt.Errorf("--peers: there is no server %q; bench list lists them", name)
 			}
 			if slices.ContainsFunc(p.Peers, func(p peers.Peer) bool { return p.Name == name }) {
-				return p, fmt.Errorf("--peers: %s is there twice", name)
+				return p, fmt.Errorf("--peers: %s is named twice", name)
 			}
 			p.Peers = append(p.Peers, peer)
 		}
@@ -193,7 +193,7 @@ func (f *runCommand) plan() (grid.Plan, error) {
 			return p, fmt.Errorf("--cells: %w", err)
 		}
 		if lacking := grid.Lacking(p.Cells); lacking != "" {
-			return p, fmt.Errorf("--cells: the loads of the open loop are shares of what %s finds; add it", lacking)
+			return p, fmt.Errorf("--cells: the loads of the open loop are shares of the maximum rate of %s; add that workload", lacking)
 		}
 		for _, c := range p.Cells {
 			c.Chosen = true
@@ -267,9 +267,9 @@ func (*listCommand) Run() error {
 }
 
 type reportCommand struct {
-	Results string `arg:"" help:"The file that run has written."`
-	Out     string `default:"pages" help:"Folder of the pages and plots. It is made."`
-	Readme  string `placeholder:"FILE" help:"A README whose table of the comparison is replaced by the results."`
+	Results string `arg:"" help:"A file that run has written."`
+	Out     string `default:"pages" help:"Folder for the pages and plots. report creates it."`
+	Readme  string `placeholder:"FILE" help:"A README. report replaces its table of the comparison."`
 }
 
 // Run writes README.md, report.html, results.json and the plots.
@@ -309,11 +309,11 @@ func (f *reportCommand) Run() error {
 			return err
 		}
 	}
-	fmt.Printf("%s has the report, and %s is the same as a page\n", filepath.Join(f.Out, "README.md"), filepath.Join(f.Out, "report.html"))
+	fmt.Printf("wrote the report to %s and, as one page, to %s\n", filepath.Join(f.Out, "README.md"), filepath.Join(f.Out, "report.html"))
 	return nil
 }
 
-// summarize replaces the table of --readme.
+// summarize replaces the table in the file of --readme.
 func (f *reportCommand) summarize(found *result.Report) error {
 	if f.Readme == "" {
 		return nil

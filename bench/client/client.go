@@ -1,5 +1,5 @@
-// Package client holds idle connections to a server, and opens and closes connections.
-// Package load measures echoes.
+// Package client keeps idle connections to a server open, and opens and closes connections
+// repeatedly. Package load measures echoes.
 package client
 
 import (
@@ -56,17 +56,17 @@ func Dial(ctx context.Context, url string) (*Conn, error) {
 	return c, c.SetDeadline(time.Time{})
 }
 
-// send sends a frame. Its mask changes nothing.
+// send sends a frame with the mask key 0, which does not change the payload.
 func (c *Conn) send(opcode byte, payload []byte) error {
 	_, err := c.Write(frame.AppendMasked(nil, frame.Fin|opcode, [4]byte{}, payload))
 	return err
 }
 
 // ErrWrong is the error for an echo that differs from its message.
-var ErrWrong = errors.New("the echo is not what was sent")
+var ErrWrong = errors.New("the echo differs from the message")
 
-// Echo sends a text and waits until it comes back, in one frame or in fragments. It
-// answers pings.
+// Echo sends a text and waits for its echo, in one frame or in fragments. It answers
+// pings.
 func (c *Conn) Echo(text string) error {
 	if err := c.send(frame.Text, []byte(text)); err != nil {
 		return err
@@ -99,8 +99,8 @@ func (c *Conn) Echo(text string) error {
 	}
 }
 
-// next reads the next frame that is no ping. It answers pings. open says that a message
-// has begun, of which at most most bytes are to come.
+// next answers pings, and returns the next frame of another kind. open reports whether a
+// message is unfinished. A data frame may have at most most bytes.
 func (c *Conn) next(open bool, most uint64) (h frame.Header, payload []byte, err error) {
 	for {
 		if h, err = frame.ReadHeader(c.in); err != nil {
@@ -141,10 +141,10 @@ func (c *Conn) answerPings(t time.Time) (pings int, err error) {
 			return pings, err
 		}
 		if h.Opcode() != frame.Ping || h.Length > 125 {
-			return pings, fmt.Errorf("a frame that is no ping came: opcode %d of %d bytes", h.Opcode(), h.Length)
+			return pings, fmt.Errorf("the server sent a frame that is not a ping: opcode %d, %d bytes", h.Opcode(), h.Length)
 		}
 		payload := make([]byte, h.Length)
-		_ = c.SetReadDeadline(t.Add(time.Minute)) // a ping that has begun ends
+		_ = c.SetReadDeadline(t.Add(time.Minute)) // for the rest of a ping
 		if _, err := io.ReadFull(c.in, payload); err != nil {
 			return pings, err
 		}
@@ -185,8 +185,8 @@ func Visit(ctx context.Context, url, text string, d time.Duration) error {
 	case h.Opcode() != frame.Close:
 		return fmt.Errorf("a frame with opcode %d answered a close frame", h.Opcode())
 	}
-	// The side that closes TCP first has to remember the connection for a minute. That is
-	// the server's part (RFC 6455, section 7.1.1).
+	// The server must close TCP first (RFC 6455, section 7.1.1), so that it keeps the
+	// TIME_WAIT state.
 	_, _ = io.Copy(io.Discard, c.in)
 	return nil
 }

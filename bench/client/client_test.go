@@ -11,7 +11,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestEcho checks that an echo may come in fragments, and that pings are answered.
+// TestEcho: an echo may have fragments, and the client answers pings.
 func TestEcho(t *testing.T) {
 	text := strings.Repeat("abcdefghijklmnopqrstuvwxyz", 8)[:200]
 	ping, hello := wstest.PingFrame("there?"), wstest.TextFrame(text)
@@ -32,7 +32,7 @@ func TestEcho(t *testing.T) {
 		{"too short", []wstest.Frame{wstest.TextFrame(text[:199])}, 0, false},
 		{"too long", []wstest.Frame{wstest.TextFrame(text + "a")}, 0, false},
 		{"too long in fragments", wstest.Fragments(wstest.Text, text, "a"), 0, false},
-		{"a continuation of nothing", []wstest.Frame{parts[2]}, 0, false},
+		{"a continuation without a message", []wstest.Frame{parts[2]}, 0, false},
 		{"a message in a message", []wstest.Frame{parts[0], hello}, 0, false},
 		{"a masked frame", []wstest.Frame{hello.WithKey([4]byte{1, 2, 3, 4})}, 0, false},
 		{"a close frame", []wstest.Frame{wstest.CloseFrame(1000, "")}, 0, false},
@@ -49,7 +49,7 @@ func TestEcho(t *testing.T) {
 				if err := p.Send(test.back...); err != nil {
 					t.Error(err)
 				}
-				for { // until the client leaves
+				for { // until the client closes
 					f, err := p.Recv()
 					if err != nil {
 						return
@@ -78,7 +78,7 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// TestVisit checks that a ping may come before the answer to a close frame.
+// TestVisit: the server may send a ping before it answers the close frame.
 func TestVisit(t *testing.T) {
 	for _, test := range []struct {
 		back []wstest.Frame
@@ -112,7 +112,7 @@ func TestVisit(t *testing.T) {
 	}
 }
 
-// TestBytes checks an echo without WebSocket, and that silence is no error.
+// TestBytes: a server may echo bytes without WebSocket, and send nothing while idle.
 func TestBytes(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// A Pool is many connections to one server.
+// A Pool is a set of connections to one server.
 type Pool struct{ conns []*Conn }
 
-// Open makes n connections to a URL as in [Dial].
+// Open opens n connections to a URL, like [Dial].
 func Open(ctx context.Context, url string, n int) (*Pool, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -69,7 +69,7 @@ func (p *Pool) Alive() int {
 }
 
 // Flood sends texts of size bytes on every connection as fast as the server reads them,
-// and discards what comes back. stop closes the connections.
+// and discards the echoes. stop closes the connections.
 func (p *Pool) Flood(size int) (stop func()) {
 	one := frame.AppendMasked(nil, frame.Fin|frame.Text, [4]byte{0x37, 0xfa, 0x21, 0x3d}, bytes.Repeat([]byte("x"), size))
 	out := bytes.Repeat(one, 256)

@@ -2,8 +2,8 @@ package measure
 
 import "syscall"
 
-// withUs are the attributes of a process that ends with this one, even if this one is
-// killed. Ctrl-C at a terminal reaches only this one.
-func withUs() *syscall.SysProcAttr {
+// endsWithParent returns the attributes of a process that the kernel kills when this
+// process ends. Ctrl-C at a terminal reaches only this process.
+func endsWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

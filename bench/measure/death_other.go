@@ -4,4 +4,4 @@ package measure
 
 import "syscall"
 
-func withUs() *syscall.SysProcAttr { return nil }
+func endsWithParent() *syscall.SysProcAttr { return nil }

@@ -19,7 +19,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestMain runs this program as the processes that are measured too.
+// TestMain makes the test binary also run as the measured processes.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		if role, ok := roles[os.Args[1]]; ok {
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 var roles = map[string]func() error{
 	"server":  server,
 	"silent":  untilEOF,
-	"ends":    func() error { return errors.New("a server that ends at once, as it should") },
+	"ends":    func() error { return errors.New("this server ends at once, as the test expects") },
 	"chatty":  func() error { fmt.Println("hello"); return untilEOF() },
 	"parent":  parent,
 	"listens": listens,
@@ -47,7 +47,7 @@ func untilEOF() error {
 	return err
 }
 
-// server is told what to do on its standard input.
+// server answers requests on its standard input.
 func server() error {
 	fmt.Println("listening here")
 	lines := bufio.NewScanner(os.Stdin)
@@ -64,11 +64,11 @@ func server() error {
 	return lines.Err()
 }
 
-// calls are the system calls that server makes when it is asked something.
+// calls is the number of system calls that server makes for each request.
 const calls = 5000
 
-// listens listens at the address of its argument, has once had much memory, and takes
-// a moment to end.
+// listens listens on the address in its argument. It allocates and frees large memory, and
+// takes a moment to end.
 func listens() error {
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
@@ -77,25 +77,25 @@ func listens() error {
 		return err
 	}
 	defer l.Close()
-	big, err := syscall.Mmap(-1, 0, once, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	big, err := syscall.Mmap(-1, 0, largeMemory, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		return err
 	}
-	for i := 0; i < once; i += 512 {
+	for i := 0; i < largeMemory; i += 512 {
 		big[i] = 1
 	}
 	if err := syscall.Munmap(big); err != nil {
 		return err
 	}
-	fmt.Println("it was large")
+	fmt.Println("memory freed")
 	<-terminated
 	time.Sleep(300 * time.Millisecond)
 	return nil
 }
 
-const once = 64 << 20
+const largeMemory = 64 << 20
 
-// parent starts a process, says where it listens, and is killed.
+// parent starts a process and prints its address. The test kills it.
 func parent() error {
 	p, err := startAt("listens")
 	if err != nil {
@@ -131,7 +131,7 @@ func TestStart(t *testing.T) {
 	}
 	defer p.Stop()
 	if p.Addr != "here" {
-		t.Errorf("it listens %q", p.Addr)
+		t.Errorf("the address is %q, want here", p.Addr)
 	}
 	if n, err := p.Allocs(); n != 12345 || err != nil {
 		t.Errorf("%d allocations, %v", n, err)
@@ -141,7 +141,7 @@ func TestStart(t *testing.T) {
 	}
 	p.Stop()
 	if err := p.Wait(time.Second); err != nil {
-		t.Errorf("without its input it ends with %v", err)
+		t.Errorf("after the end of its input: %v", err)
 	}
 	if n, err := p.Allocs(); err == nil {
 		t.Errorf("%d allocations of a process that has ended", n)
@@ -153,9 +153,9 @@ func TestStart(t *testing.T) {
 
 func TestNoStart(t *testing.T) {
 	for role, want := range map[string]string{
-		"ends":   "did not say where it listens: the process has ended: exit status 1",
-		"chatty": `did not say where it listens but "hello"`,
-		"silent": "did not say where it listens: context deadline exceeded",
+		"ends":   "did not print its address: the process has ended: exit status 1",
+		"chatty": `did not print its address but "hello"`,
+		"silent": "did not print its address: context deadline exceeded",
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		if role == "silent" {
@@ -163,7 +163,7 @@ func TestNoStart(t *testing.T) {
 		}
 		began := time.Now()
 		cmd := self(role)
-		cmd.Stderr = t.Output() // which is expected
+		cmd.Stderr = t.Output() // the error is expected
 		p, err := measure.Start(ctx, cmd)
 		if err == nil {
 			p.Stop()
@@ -182,10 +182,10 @@ func TestNoStart(t *testing.T) {
 		if err == nil {
 			p.Stop()
 		}
-		t.Errorf("of what ends at once: %v", err)
+		t.Errorf("a process that ends at once: %v", err)
 	}
 	if _, err := measure.Start(t.Context(), exec.Command("/nowhere/nothing")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("of what is not there: %v", err)
+		t.Errorf("a missing program: %v", err)
 	}
 }
 
@@ -196,23 +196,23 @@ func TestTerminate(t *testing.T) {
 	}
 	defer p.Stop()
 	if n, err := p.Allocs(); err == nil {
-		t.Errorf("%d allocations of a process that cannot tell", n)
+		t.Errorf("%d allocations of a process that cannot report them", n)
 	}
 	var peak, resident int64
-	for range 200 { // until it has had its memory
+	for range 200 { // until it has freed its memory
 		if peak, err = p.Peak(); err != nil {
 			t.Fatal(err)
 		}
 		if resident, err = p.Resident(); err != nil {
 			t.Fatal(err)
 		}
-		if peak > once && resident < once {
+		if peak > largeMemory && resident < largeMemory {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	if peak <= once || peak > 4*once || resident >= once {
-		t.Errorf("a peak of %d and now %d; it has once had %d", peak, resident, once)
+	if peak <= largeMemory || peak > 4*largeMemory || resident >= largeMemory {
+		t.Errorf("a peak of %d and now %d, want a peak over %d and less now", peak, resident, largeMemory)
 	}
 	if err := p.Terminate(); err != nil {
 		t.Fatal(err)
@@ -223,15 +223,15 @@ func TestTerminate(t *testing.T) {
 	select {
 	case <-p.Ended():
 	case <-time.After(5 * time.Second):
-		t.Error("it does not end")
+		t.Error("the process does not end")
 	}
 	if err := p.Wait(time.Second); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestOutlive: a process ends with the one that has started it, even if that is killed.
-func TestOutlive(t *testing.T) {
+// TestEndsWithParent: a process ends when its parent is killed.
+func TestEndsWithParent(t *testing.T) {
 	cmd := self("parent")
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()
@@ -244,7 +244,7 @@ func TestOutlive(t *testing.T) {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
 	if !ok {
-		t.Errorf("it says %q, %v", line, err)
+		t.Errorf("the parent printed %q, %v", line, err)
 	}
 	if c, err := net.Dial("tcp", addr); err != nil {
 		t.Error(err)
@@ -263,7 +263,7 @@ func TestOutlive(t *testing.T) {
 		c.Close()
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Error("the process that it has started still listens")
+	t.Error("the child still listens")
 }
 
 func TestSystemCalls(t *testing.T) {
@@ -283,14 +283,14 @@ func TestSystemCalls(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := p.Allocs(); err == nil {
-		t.Error("the second question was answered")
+		t.Error("the second request was answered")
 	}
 	n, err := s.End()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n < calls || n > calls+calls/2 {
-		t.Errorf("%d system calls, and it has made %d and a few", n, calls)
+		t.Errorf("got %d system calls, want a little more than %d", n, calls)
 	}
 	if s, err = p.SystemCalls(); err != nil {
 		t.Fatal(err)
@@ -314,6 +314,6 @@ func TestNoSystemCalls(t *testing.T) {
 	t.Setenv("PATH", path)
 	p.Stop()
 	if _, err := p.SystemCalls(); err == nil || !strings.Contains(err.Error(), "system calls are not counted") {
-		t.Errorf("of a process that has ended: %v", err)
+		t.Errorf("a process that has ended: %v", err)
 	}
 }

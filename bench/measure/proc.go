@@ -16,7 +16,7 @@ func (p *Process) CPU() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	// The second field is the name, in parentheses, and may hold anything.
+	// The second field is the name, in parentheses, and may contain any character.
 	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
 	if len(f) < 13 {
 		return 0, errors.New("/proc/PID/stat is too short")
@@ -83,7 +83,7 @@ func (p *Process) descriptors() (open []string, err error) {
 	dir := fmt.Sprintf("/proc/%d/fd/", p.cmd.Process.Pid)
 	entries, err := os.ReadDir(dir)
 	for _, entry := range entries {
-		if target, err := os.Readlink(dir + entry.Name()); err == nil { // else it was closed meanwhile
+		if target, err := os.Readlink(dir + entry.Name()); err == nil { // an error: the descriptor was closed meanwhile
 			open = append(open, target)
 		}
 	}

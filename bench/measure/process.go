@@ -1,4 +1,4 @@
-// Package measure starts servers as processes of their own and reads their CPU time and
+// Package measure starts servers in separate processes, and reads their CPU time and
 // memory from the kernel. It works on Linux.
 package measure
 
@@ -18,36 +18,36 @@ import (
 	"time"
 )
 
-// The longest times of a process.
+// The longest times that a process may take.
 const (
-	startTimeout  = 20 * time.Second // until it listens
-	stopTimeout   = 5 * time.Second  // to end when it is asked to
-	answerTimeout = 5 * time.Second  // to answer a question
+	startTimeout  = 20 * time.Second // to listen
+	stopTimeout   = 5 * time.Second  // to end after Stop
+	answerTimeout = 5 * time.Second  // to answer a request
 )
 
-// A Process is a server that runs.
+// A Process is a running server.
 type Process struct {
-	Addr string // where it listens
+	Addr string // the address on which it listens
 
-	cmd   *exec.Cmd
-	in    io.WriteCloser // nil: it reads no questions
-	said  lines
-	ended chan struct{} // nil: its starter ends it
-	err   error         // with which it ended
+	cmd    *exec.Cmd
+	in     io.WriteCloser // nil: it reads no requests
+	output lines
+	ended  chan struct{} // nil: the caller of Of ends it
+	err    error         // the error with which it ended
 
-	asking sync.Mutex
-	deaf   error // why it does not answer; it is not asked again
+	requests   sync.Mutex // held during a request
+	unanswered error      // of the first missing answer; Allocs then sends no more requests
 }
 
-// Start runs a command that prints "listening ADDR" when it is ready and ends
-// when its standard input does. ctx is for the start alone.
+// Start runs a command that prints "listening ADDR" when it is ready, and that ends when
+// its standard input ends. ctx limits only the start.
 func Start(ctx context.Context, cmd *exec.Cmd) (*Process, error) {
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{cmd: cmd, in: in, said: make(lines, 16)}
-	cmd.Stdout = &splitter{to: p.said}
+	p := &Process{cmd: cmd, in: in, output: make(lines, 16)}
+	cmd.Stdout = &splitter{to: p.output}
 	if err := p.start(); err != nil {
 		in.Close()
 		return nil, err
@@ -55,19 +55,18 @@ func Start(ctx context.Context, cmd *exec.Cmd) (*Process, error) {
 	line, err := p.line(ctx, startTimeout)
 	if err != nil {
 		p.Stop()
-		return nil, fmt.Errorf("%s did not say where it listens: %w", cmd.Path, err)
+		return nil, fmt.Errorf("%s did not print its address: %w", cmd.Path, err)
 	}
 	addr, ok := strings.CutPrefix(line, "listening ")
 	if !ok {
 		p.Stop()
-		return nil, fmt.Errorf("%s did not say where it listens but %q", cmd.Path, line)
+		return nil, fmt.Errorf("%s did not print its address but %q", cmd.Path, line)
 	}
 	p.Addr = addr
 	return p, nil
 }
 
-// StartAt runs a command that listens at addr, and ends when it is killed. ctx is
-// for the start alone.
+// StartAt runs a command that listens on addr. Stop kills it. ctx limits only the start.
 func StartAt(ctx context.Context, cmd *exec.Cmd, addr string) (*Process, error) {
 	p := &Process{Addr: addr, cmd: cmd}
 	if err := p.start(); err != nil {
@@ -87,18 +86,18 @@ func StartAt(ctx context.Context, cmd *exec.Cmd, addr string) (*Process, error) 
 			return nil, fmt.Errorf("%s ended at once: %w", cmd.Path, p.err)
 		case <-ctx.Done():
 			p.Stop()
-			return nil, fmt.Errorf("%s does not listen at %s: %w", cmd.Path, addr, err)
+			return nil, fmt.Errorf("%s does not listen on %s: %w", cmd.Path, addr, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-// start starts the command and waits for it in the background.
+// start starts the command and, in the background, waits for its end.
 func (p *Process) start() error {
 	if p.cmd.Stderr == nil {
 		p.cmd.Stderr = os.Stderr
 	}
-	p.cmd.SysProcAttr = withUs()
+	p.cmd.SysProcAttr = endsWithParent()
 	if err := p.cmd.Start(); err != nil {
 		return err
 	}
@@ -112,13 +111,13 @@ func (p *Process) start() error {
 	return nil
 }
 
-// errEnded is of a process that ended well.
+// errEnded is the error of a process that ended with exit status 0.
 var errEnded = errors.New("exit status 0")
 
-// Of is a process that was started in another way, and that its starter ends.
+// Of returns a Process for a command that the caller has started. The caller ends it.
 func Of(cmd *exec.Cmd, addr string) *Process { return &Process{Addr: addr, cmd: cmd} }
 
-// Stop ends the process, and kills it if that takes too long.
+// Stop ends the process and waits for its end. It kills a process that takes too long.
 func (p *Process) Stop() {
 	if p.in == nil {
 		_ = p.cmd.Process.Kill() // it may have ended
@@ -130,14 +129,14 @@ func (p *Process) Stop() {
 	<-p.ended
 }
 
-// Terminate asks the process to end, by SIGTERM.
+// Terminate sends SIGTERM to the process.
 func (p *Process) Terminate() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 
-// Ended is closed when the process has ended. It is nil for one of [Of].
+// Ended returns a channel that is closed when the process has ended. It is nil for a
+// Process of [Of].
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Wait waits for the process to end, for at most d. The error is nil if it has
-// ended well.
+// Wait waits at most d for the process to end. The error is nil if the exit status is 0.
 func (p *Process) Wait(d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -153,28 +152,28 @@ func (p *Process) Wait(d time.Duration) error {
 }
 
 // Allocs returns the number of objects that the process has allocated since its start.
-// It writes "allocs" to the standard input of the process, which answers "allocs N".
-// After one missing answer it does not ask again.
+// It writes "allocs" to the standard input of the process, which answers "allocs N". After
+// one missing answer, it always returns that error.
 func (p *Process) Allocs() (uint64, error) {
 	if p.in == nil {
-		return 0, errors.New("the process cannot be asked what it has allocated")
+		return 0, errors.New("the process cannot report its allocations")
 	}
-	p.asking.Lock()
-	defer p.asking.Unlock()
-	if p.deaf != nil {
-		return 0, p.deaf
+	p.requests.Lock()
+	defer p.requests.Unlock()
+	if p.unanswered != nil {
+		return 0, p.unanswered
 	}
 	if _, err := io.WriteString(p.in, "allocs\n"); err != nil {
-		return 0, fmt.Errorf("asking what was allocated: %w", err)
+		return 0, fmt.Errorf("reading the allocations: %w", err)
 	}
 	line, err := p.line(context.Background(), answerTimeout)
 	if err != nil {
-		p.deaf = fmt.Errorf("asking what was allocated: %w", err)
-		return 0, p.deaf
+		p.unanswered = fmt.Errorf("reading the allocations: %w", err)
+		return 0, p.unanswered
 	}
 	n, err := strconv.ParseUint(strings.TrimPrefix(line, "allocs "), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("asked what it has allocated, the process says %q", line)
+		return 0, fmt.Errorf("the process answered allocs with %q, want \"allocs N\"", line)
 	}
 	return n, nil
 }
@@ -184,11 +183,11 @@ func (p *Process) line(ctx context.Context, d time.Duration) (string, error) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
-	case line := <-p.said:
+	case line := <-p.output:
 		return line, nil
 	case <-p.ended:
-		select { // it may have printed the line and ended
-		case line := <-p.said:
+		select { // the process may have printed the line and ended
+		case line := <-p.output:
 			return line, nil
 		default:
 			return "", fmt.Errorf("the process has ended: %w", p.err)
@@ -196,14 +195,14 @@ func (p *Process) line(ctx context.Context, d time.Duration) (string, error) {
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	case <-t.C:
-		return "", fmt.Errorf("nothing was said within %v", d)
+		return "", fmt.Errorf("the process printed nothing within %v", d)
 	}
 }
 
-// lines are what a process has printed.
+// lines contains the lines that a process has printed.
 type lines chan string
 
-// A splitter makes lines of what is written to it.
+// A splitter splits its input into lines.
 type splitter struct {
 	to   lines
 	part []byte
@@ -219,7 +218,7 @@ func (s *splitter) Write(b []byte) (int, error) {
 		select {
 		case s.to <- string(bytes.TrimSpace(line)):
 		default:
-			return 0, errors.New("it says more than it was asked")
+			return 0, errors.New("the process printed too many lines")
 		}
 		s.part = rest
 	}

@@ -7,10 +7,10 @@ import (
 	"example.com/wsecho/internal/number"
 )
 
-// A Sample is one figure of several rounds.
+// A Sample contains the values of one figure in several rounds.
 type Sample []float64
 
-// Median returns the middle one.
+// Median returns the median.
 func (s Sample) Median() float64 {
 	if len(s) == 0 {
 		return 0
@@ -22,7 +22,7 @@ func (s Sample) Median() float64 {
 	return t[len(t)/2]
 }
 
-// Spread returns the median with the smallest and the largest value.
+// Spread returns the median with the minimum and maximum in parentheses.
 func (s Sample) Spread() string {
 	if len(s) == 0 {
 		return "–"
@@ -30,7 +30,7 @@ func (s Sample) Spread() string {
 	return fmt.Sprintf("%s (%s–%s)", number.Digits(s.Median()), number.Digits(slices.Min(s)), number.Digits(slices.Max(s)))
 }
 
-// Over divides round by round.
+// Over divides s by t, round by round.
 func (s Sample) Over(t Sample) Sample {
 	var q Sample
 	for i := range min(len(s), len(t)) {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// readLimit is the read limit of every peer that has one: 16 MiB, as the default of
-// wsecho, gws and Bun.
+// readLimit is the read limit of every peer that has a limit. It is the default of wsecho,
+// gws and Bun.
 const readLimit = 16 << 20
 
 const coderNoHeartbeat = "this program does not ping; coder-errgroup does"
@@ -61,7 +61,7 @@ var errgroupPeer = Peer{
 				g.Go(func() error { return pingCoder(ctx, c, o.Heartbeat) })
 			}
 			_ = g.Wait()
-			// Too late for a close frame: a Read whose context ends closes the connection.
+			// No close frame: coder closes a connection whose Read's context has ended.
 			_ = c.Close(websocket.StatusGoingAway, "")
 		})
 		shutdown := p.shutdown

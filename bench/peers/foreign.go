@@ -23,16 +23,16 @@ import (
 
 var nodePeer = Peer{
 	Name: "node-ws", Title: "npm ws", Language: "JavaScript",
-	Note: "One process with one thread of JavaScript, and with bufferutil, which the README recommends for speed. The " +
+	Note: "One process with one thread of JavaScript. It uses bufferutil, which the README recommends for speed. The " +
 		"message limit is lowered from 100 MiB to 16 MiB. The heartbeat is the README's: one ticker for all connections " +
-		"ends those without a pong since the last tick.",
+		"ends each connection without a pong since the last tick.",
 	Needs:   []string{"heartbeat: ping on a ticker and terminate"},
 	version: nodeVersion,
 	missing: nodeMissing,
 	start: func(ctx context.Context, _ Tools, o Options) (*measure.Process, error) {
 		return startForeign(ctx, o, func(options string) *exec.Cmd {
 			cmd := exec.Command("node", "-e", nodeProgram, options)
-			cmd.Dir = nodeDir() // for its modules
+			cmd.Dir = nodeDir() // the folder of its modules
 			return cmd
 		})
 	},
@@ -40,8 +40,8 @@ var nodePeer = Peer{
 
 var bunPeer = Peer{
 	Name: "bun", Title: "Bun's WebSocket server: uWebSockets in C++", Language: "JavaScript",
-	Note: "One process with one thread. It pings by itself and ends connections that are silent for two minutes. With " +
-		"another interval the heartbeat is that of node-ws. A connection may buffer 64 MiB of replies; beyond the " +
+	Note: "One process with one thread. It pings by default and ends connections that are silent for two minutes. With " +
+		"another interval it uses the heartbeat of node-ws. A connection may buffer 64 MiB of replies; beyond the " +
 		"default of 16 MiB Bun drops messages.",
 	Needs:   []string{"backpressure: send drops messages beyond backpressureLimit"},
 	Batches: true,
@@ -57,7 +57,7 @@ var bunPeer = Peer{
 var pythonPeer = Peer{
 	Name: "python-websockets", Title: "Python's websockets", Language: "Python",
 	Note: "Debian's package, in one process with the event loop of asyncio. The message limit is raised from 1 MiB to 16 MiB. It pings every 20 " +
-		"seconds by default. A pong may take as long as the interval, as by default.",
+		"seconds by default. A pong may take as long as the interval, which is the default.",
 	Needs:   []string{"read limit for messages over 1 MiB: max_size"},
 	version: pythonVersion,
 	missing: pythonMissing,
@@ -77,23 +77,23 @@ var bunProgram string
 //go:embed python/echo.py
 var pythonProgram string
 
-// python is the interpreter that Debian's packages are for.
+// python is the interpreter of Debian's packages.
 const python = "/usr/bin/python3"
 
-// startForeign starts a server in another language, which is given its options as JSON.
+// startForeign starts a server in another language, with its options as JSON.
 func startForeign(ctx context.Context, o Options, command func(options string) *exec.Cmd) (*measure.Process, error) {
 	options := struct {
 		PEM         string  `json:"pem"` // a file with a certificate and its key; "": no TLS
 		Compression bool    `json:"compression"`
-		Heartbeat   float64 `json:"heartbeat"` // seconds; as in Options
-		Shutdown    float64 `json:"shutdown"`  // seconds that it may take
+		Heartbeat   float64 `json:"heartbeat"` // in seconds, like Options.Heartbeat
+		Shutdown    float64 `json:"shutdown"`  // the longest time, in seconds
 	}{"", o.Compression, o.Heartbeat.Seconds(), shutdownTimeout.Seconds()}
 	if o.TLS {
 		name, err := writeCertificate()
 		if err != nil {
 			return nil, err
 		}
-		defer os.Remove(name) // when it listens, it has read it
+		defer os.Remove(name) // the server reads it before it listens
 		options.PEM = name
 	}
 	b, err := json.Marshal(options)
@@ -103,7 +103,7 @@ func startForeign(ctx context.Context, o Options, command func(options string) *
 	return measure.Start(ctx, command(string(b)))
 }
 
-// writeCertificate writes the certificate of wstest and its key into a file.
+// writeCertificate writes the certificate of wstest and its key to a file.
 func writeCertificate() (name string, err error) {
 	config, _ := wstest.TLS()
 	certificate := config.Certificates[0]
@@ -130,14 +130,14 @@ func writeCertificate() (name string, err error) {
 	return f.Name(), nil
 }
 
-// nodeDir is where npm ci was run: the folder that the variable WSECHO_BENCH_NODE names,
-// or that of the program's source.
+// nodeDir returns the folder in which npm ci was run: the value of the environment
+// variable WSECHO_BENCH_NODE, or the folder with the program's source.
 func nodeDir() string {
 	_, source, _, _ := runtime.Caller(0)
 	return cmp.Or(os.Getenv("WSECHO_BENCH_NODE"), filepath.Join(filepath.Dir(source), "node"))
 }
 
-// wsVersion is that of the npm package.
+// wsVersion returns the version of the npm package ws.
 func wsVersion() (string, error) {
 	b, err := os.ReadFile(filepath.Join(nodeDir(), "node_modules", "ws", "package.json"))
 	if err != nil {
@@ -161,20 +161,20 @@ func nodeMissing() error {
 
 func nodeVersion() string {
 	ws, err := wsVersion()
-	node, errNode := said("node", "--version")
+	node, errNode := output("node", "--version")
 	if err != nil || errNode != nil {
 		return "(unknown)"
 	}
 	return ws + " on Node.js " + node
 }
 
-// bunBinary is the program in the npm package.
+// bunBinary returns the path of the program in the npm package.
 func bunBinary() string {
 	return filepath.Join(nodeDir(), "node_modules", "@oven", "bun-linux-x64", "bin", "bun")
 }
 
 func bunMissing() error {
-	if _, err := said(bunBinary(), "--version"); err != nil {
+	if _, err := output(bunBinary(), "--version"); err != nil {
 		return fmt.Errorf("npm package @oven/bun-linux-x64 does not run: run npm ci in bench/peers/node on an x86-64 "+
 			"processor with AVX2, or name a folder where it was run in WSECHO_BENCH_NODE: %w", err)
 	}
@@ -182,7 +182,7 @@ func bunMissing() error {
 }
 
 func bunVersion() string {
-	v, err := said(bunBinary(), "--version")
+	v, err := output(bunBinary(), "--version")
 	if err != nil {
 		return "(unknown)"
 	}
@@ -193,22 +193,22 @@ func pythonMissing() error {
 	if _, err := os.Stat(python); err != nil {
 		return fmt.Errorf("there is no %s: %w", python, err)
 	}
-	if _, err := said(python, "-c", "import websockets"); err != nil {
+	if _, err := output(python, "-c", "import websockets"); err != nil {
 		return fmt.Errorf("%s has no module websockets (Debian has it in python3-websockets): %w", python, err)
 	}
 	return nil
 }
 
 func pythonVersion() string {
-	s, err := said(python, "-c", "import sys, websockets; print(websockets.__version__, 'on Python', sys.version.split()[0])")
+	s, err := output(python, "-c", "import sys, websockets; print(websockets.__version__, 'on Python', sys.version.split()[0])")
 	if err != nil {
 		return "(unknown)"
 	}
 	return s
 }
 
-// said returns what a command prints.
-func said(name string, args ...string) (string, error) {
+// output returns the output of a command.
+func output(name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, name, args...).Output()

@@ -23,7 +23,7 @@ func TestMissing(t *testing.T) {
 		}
 	})
 	t.Run("no ws", func(t *testing.T) {
-		bin := t.TempDir() // so that it does not take node to test this
+		bin := t.TempDir() // the test does not need node
 		if err := os.WriteFile(bin+"/node", []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +45,7 @@ func TestMissing(t *testing.T) {
 	})
 }
 
-// TestLock: what npm ci installs is pinned, and from wherever the machine has packages.
+// TestLock: npm ci installs pinned packages from any registry.
 func TestLock(t *testing.T) {
 	b, err := os.ReadFile("node/package-lock.json")
 	if err != nil {

@@ -75,7 +75,7 @@ func copyGorilla(c *websocket.Conn) error {
 	return w.Close()
 }
 
-// A gorillaConn is a connection of gorilla/websocket or of a fork of it.
+// A gorillaConn is a connection of gorilla/websocket or of a fork.
 type gorillaConn interface {
 	WriteControl(typ int, data []byte, deadline time.Time) error
 	SetReadDeadline(time.Time) error
@@ -83,8 +83,8 @@ type gorillaConn interface {
 	Close() error
 }
 
-// pingOnTicker writes pings until stop is called, and lets each pong extend the read
-// deadline. With no interval it does nothing.
+// pingOnTicker writes pings until stop is called. Each pong extends the read deadline. If
+// the interval is 0 or negative, it does nothing.
 func pingOnTicker(c gorillaConn, interval time.Duration) (stop func()) {
 	if interval <= 0 {
 		return func() {}

@@ -9,9 +9,9 @@ import (
 
 var gwsPeer = Peer{
 	Name: "gws", Title: "lxzan/gws", Language: "Go", Full: true,
-	Note: "In its README the clients ping, and a deadline ends the connection of a client that does not. With a heartbeat " +
-		"the server pings here, and each pong extends a deadline of three intervals. The check of UTF-8 is off, as by " +
-		"default, except in the checks of correctness.",
+	Note: "In the example of its README, clients ping, and a deadline ends the connections of other clients. Here the " +
+		"server pings if there is a heartbeat, and each pong extends a deadline of three intervals. The check of UTF-8 is off, " +
+		"which is the default, except in the checks of correctness.",
 	Needs:   []string{"heartbeat: WritePing on a ticker and SetDeadline", "UTF-8: CheckUtf8Enabled"},
 	modules: []string{"github.com/lxzan/gws"},
 	program: func(o Options) (*program, error) {
@@ -43,13 +43,13 @@ func (e gwsEcho) OnPong(c *gws.Conn, _ []byte) { e.extend(c) }
 
 func (e gwsEcho) extend(c *gws.Conn) {
 	if e.heartbeat > 0 {
-		_ = c.SetDeadline(time.Now().Add(3 * e.heartbeat)) // errors are the library's to handle
+		_ = c.SetDeadline(time.Now().Add(3 * e.heartbeat)) // the library handles the error
 	}
 }
 
 func (gwsEcho) OnMessage(c *gws.Conn, m *gws.Message) {
 	defer m.Close()
-	_ = c.WriteMessage(m.Opcode, m.Bytes()) // a peer that is gone is closed by the library
+	_ = c.WriteMessage(m.Opcode, m.Bytes()) // the library closes a failed connection
 }
 
 func gwsPing(c *gws.Conn, interval time.Duration) {

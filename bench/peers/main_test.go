@@ -18,7 +18,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestMain runs this program as the servers' processes too.
+// TestMain makes the test binary also run as the servers.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	command := map[string]func() error{
@@ -48,12 +48,12 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// inProcess serves as a benchmark in one process does, until standard input ends and a
-// server without its listener has returned.
+// inProcess runs a server of InProcess until standard input ends. It then closes the
+// listener and waits for the server to return.
 func inProcess(name string) error {
 	serve, ok := peers.InProcess(name)
 	if !ok {
-		return fmt.Errorf("there is no %q", name)
+		return fmt.Errorf("there is no server %q", name)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -70,11 +70,11 @@ func inProcess(name string) error {
 	case <-served:
 		return nil
 	case <-time.After(3 * time.Second):
-		return errors.New("it serves without a listener")
+		return errors.New("the server does not return after its listener was closed")
 	}
 }
 
-// scratch is a folder for what is built.
+// scratch is a folder for built programs.
 var scratch string
 
 var wsecho = sync.OnceValues(func() (string, error) { return build("wsecho", filepath.Join("..", ".."), ".") })
@@ -91,7 +91,7 @@ func build(name, dir, what string) (string, error) {
 	return binary, nil
 }
 
-// tools returns what peers are started with.
+// tools returns the programs that start peers.
 func tools(t *testing.T) peers.Tools {
 	t.Helper()
 	self, err := os.Executable()
@@ -105,11 +105,11 @@ func tools(t *testing.T) peers.Tools {
 	return peers.Tools{Bench: self, Wsecho: binary}
 }
 
-// each runs a test with each peer. One that is missing is skipped, or a failure where
-// all should be there.
+// each runs a test with each peer. It skips a missing peer, or fails if WSECHO_TEST_PEERS
+// demands all peers.
 func each(t *testing.T, test func(*testing.T, peers.Peer)) {
 	if binary, err := nbio(); err != nil {
-		t.Log(err) // it is missing
+		t.Log(err) // nbio is missing
 	} else {
 		t.Setenv("WSECHO_BENCH_NBIO", binary)
 	}
@@ -118,7 +118,7 @@ func each(t *testing.T, test func(*testing.T, peers.Peer)) {
 			t.Parallel()
 			if err := p.Missing(); err != nil {
 				if os.Getenv("WSECHO_TEST_PEERS") != "" && !p.IsNbio() {
-					t.Fatalf("WSECHO_TEST_PEERS is set, and yet this cannot be tested: %v", err)
+					t.Fatalf("WSECHO_TEST_PEERS is set, but this peer is missing: %v", err)
 				}
 				t.Skipf("NOT TESTED HERE: %v", err)
 			}

@@ -20,7 +20,7 @@ var melodyPeer = Peer{
 		m.Config.MaxMessageSize = readLimit
 		interval := o.Heartbeat
 		if interval < 0 {
-			interval = 24 * time.Hour // it cannot be switched off
+			interval = 24 * time.Hour // melody cannot switch its pings off
 		}
 		if interval > 0 {
 			m.Config.PingPeriod, m.Config.PongWait = interval, 2*interval

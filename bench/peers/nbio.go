@@ -13,16 +13,16 @@ import (
 	"example.com/wsecho/bench/measure"
 )
 
-const nbioNote = "The engine with the default number of pollers, in a program of its own, because it allocates 1 MiB " +
-	"at the start. It ends connections that are silent for two minutes, as by default. The message limit is raised from " +
+const nbioNote = "The engine with the default number of pollers, in a separate program, because it allocates 1 MiB " +
+	"at the start. By default it ends connections that are silent for two minutes. The message limit is raised from " +
 	"4 MiB to 16 MiB. Over TLS it uses a copy of crypto/tls that does not block. It drops empty messages."
 
 var nbioPeer = nbio("nbio", "lesismal/nbio", "By default every connection belongs to a poller. ")
 
-var nbioMixedPeer = nbio("nbio-mixed", "lesismal/nbio, IOModMixed", "In this mode up to 10,000 connections have a goroutine "+
-	"each; the README recommends it for speed. ")
+var nbioMixedPeer = nbio("nbio-mixed", "lesismal/nbio, IOModMixed", "In this mode, each of up to 10,000 connections has a "+
+	"goroutine. The README recommends it for speed. ")
 
-// nbio is a peer of nbio's program.
+// nbio returns a peer that the program nbio runs.
 func nbio(name, title, mode string) Peer {
 	return Peer{
 		Name: name, Title: title, Language: "Go",
@@ -38,7 +38,7 @@ func nbio(name, title, mode string) Peer {
 		},
 		missing: func() error {
 			if _, err := buildinfo.ReadFile(nbioBinary()); err != nil {
-				return fmt.Errorf("lesismal/nbio is a program of its own, and is not built: run go build -o bin/nbio ./peers/nbio "+
+				return fmt.Errorf("lesismal/nbio is a separate program and is not built: run go build -o bin/nbio ./peers/nbio "+
 					"in bench, or name the program in %s: %w", NbioVariable, err)
 			}
 			return nil
@@ -49,20 +49,20 @@ func nbio(name, title, mode string) Peer {
 	}
 }
 
-// NbioVariable is the environment variable with the path of the program of nbio.
+// NbioVariable is the environment variable with the path of the program nbio.
 const NbioVariable = "WSECHO_BENCH_NBIO"
 
-// IsNbio reports whether a peer needs the program of nbio.
+// IsNbio reports whether a peer needs the program nbio.
 func (p Peer) IsNbio() bool { return p.Name == nbioPeer.Name || p.Name == nbioMixedPeer.Name }
 
-// nbioBinary is the path of the program: the value of NbioVariable, or bench/bin/nbio.
+// nbioBinary returns the path of the program: the value of NbioVariable, or bench/bin/nbio.
 func nbioBinary() string {
 	_, source, _, _ := runtime.Caller(0)
 	return cmp.Or(os.Getenv(NbioVariable), filepath.Join(filepath.Dir(source), "..", "bin", "nbio"))
 }
 
-// Provide gives the peer of a name its server, for a program that is that peer alone. The
-// server accepts from a TCP listener, whose TLS is its own, until it is shut down.
+// Provide sets the server of the peer with this name, for a program that runs only this
+// peer. The server accepts from a TCP listener, does its own TLS, and runs until shutdown.
 func Provide(name string, prepare func(Options) (serve func(net.Listener) error, shutdown func(context.Context) error, err error)) {
 	provided[name] = func(o Options) (*program, error) {
 		serve, shutdown, err := prepare(o)

@@ -1,5 +1,5 @@
-// Package peers contains the echo servers of the comparison. Each echoes whole messages
-// as its library documents it, in a process of its own.
+// Package peers contains the echo servers of the comparison. Each server echoes whole
+// messages as its library documents it, in its own process.
 package peers
 
 import (
@@ -23,48 +23,48 @@ type Peer struct {
 	Title    string   // "lxzan/gws"
 	Language string   // "Go"
 	Note     string   // sentences on its program and its differences from the library's example; may be ""
-	Needs    []string // settings and code that a server on the internet needs beside the echo; empty: none
-	Batches  bool     // it collects the replies to messages that have arrived, and sends them in one write
-	Full     bool     // it is one of the few that are measured in every workload
+	Needs    []string // settings and code that a server on the internet needs besides the echo; empty: none
+	Batches  bool     // one write contains the replies to several messages
+	Full     bool     // measured in every workload
 
-	modules       []string      // the library, and what it builds on
-	version       func() string // nil: that of the modules
-	missing       func() error  // nil: it is there with the program itself
-	noTLS         string        // why it has none; "": it has
+	modules       []string      // the library, and the modules that it builds on
+	version       func() string // nil: the versions of modules
+	missing       func() error  // nil: never missing
+	noTLS         string        // the reason why it has no TLS; "": it has TLS
 	noCompression string
 	noHeartbeat   string
 
-	program func(Options) (*program, error)                                 // in the program itself
-	start   func(context.Context, Tools, Options) (*measure.Process, error) // else
+	program func(Options) (*program, error)                                 // runs in this program; nil: start
+	start   func(context.Context, Tools, Options) (*measure.Process, error) // starts another program
 }
 
-// Options are what a server is to do besides echoing.
+// Options configures a server.
 type Options struct {
 	TLS         bool
-	Compression bool          // permessage-deflate, without context takeover where that can be chosen
-	Strict      bool          // with the library's options for what RFC 6455 demands, where they are off by default
-	Heartbeat   time.Duration // interval of pings; 0: as the server does by itself, negative: none
+	Compression bool          // permessage-deflate, without context takeover if the library has that option
+	Strict      bool          // enables options of the library that RFC 6455 demands
+	Heartbeat   time.Duration // interval of pings; 0: the server's default, negative: none
 }
 
-// Tools are what peers are started with.
+// Tools contains the programs that start peers.
 type Tools struct {
-	Bench  string // path of a program that calls Child for its command serve
+	Bench  string // path of a program whose command serve calls Child
 	Wsecho string // path of the wsecho binary
 }
 
-// A program is a server that is about to run.
+// A program is a server that has not started.
 type program struct {
-	serve    func(net.Listener) error    // until the listener is closed, or shutdown
-	shutdown func(context.Context) error // as the users of the library do it; nil: the listener is closed
+	serve    func(net.Listener) error    // blocks until the listener is closed or shutdown is called
+	shutdown func(context.Context) error // as users of the library shut down; nil: closes the listener
 }
 
-// overHTTP is a program whose connections net/http has accepted.
+// overHTTP returns a program that accepts connections with net/http.
 func overHTTP(h http.HandlerFunc) *program {
 	s := &http.Server{Handler: h}
 	return &program{s.Serve, s.Shutdown}
 }
 
-// All are the peers in the order of the tables.
+// All returns the peers in the order of the tables.
 func All() []Peer {
 	return []Peer{
 		rawPeer, wsechoPeer, embeddedPeer, parkPeer, gorillaPeer, gorillaCopyPeer, coderPeer, coderCopyPeer, errgroupPeer, gwsPeer,
@@ -72,7 +72,7 @@ func All() []Peer {
 	}
 }
 
-// Find returns the peer of a name.
+// Find returns the peer with this name.
 func Find(name string) (Peer, bool) {
 	all := All()
 	i := slices.IndexFunc(all, func(p Peer) bool { return p.Name == name })
@@ -82,8 +82,8 @@ func Find(name string) (Peer, bool) {
 	return all[i], true
 }
 
-// Version is that of the library, and of what it builds on; for libraries in Go, that
-// which this program is built with. It is "(unknown)" where that is.
+// Version returns the version of the library and of the modules that it builds on. For Go
+// libraries, these are the versions in this program. "(unknown)" means unknown.
 func (p Peer) Version() string {
 	if p.version != nil {
 		return p.version()
@@ -95,7 +95,7 @@ func (p Peer) Version() string {
 	return moduleVersions(info, p.modules)
 }
 
-// Missing says why the peer cannot be started on this machine; nil if it can.
+// Missing returns the reason why this machine cannot start the peer, or nil.
 func (p Peer) Missing() error {
 	if p.missing == nil {
 		return nil
@@ -103,7 +103,7 @@ func (p Peer) Missing() error {
 	return p.missing()
 }
 
-// Supports returns nil, or why the peer cannot do all of o.
+// Supports returns nil, or the reason why the peer does not support o.
 func (p Peer) Supports(o Options) error {
 	switch {
 	case o.TLS && p.noTLS != "":
@@ -116,7 +116,7 @@ func (p Peer) Supports(o Options) error {
 	return nil
 }
 
-// Start starts the peer in a process of its own. ctx is for the start alone.
+// Start starts the peer in its own process. ctx limits only the start.
 func (p Peer) Start(ctx context.Context, t Tools, o Options) (*measure.Process, error) {
 	if err := errors.Join(p.Supports(o), p.Missing()); err != nil {
 		return nil, err
@@ -127,8 +127,8 @@ func (p Peer) Start(ctx context.Context, t Tools, o Options) (*measure.Process, 
 	return startChild(ctx, t, p.Name, o)
 }
 
-// InProcess returns a function that runs a server on a listener until that is closed:
-// for benchmarks in one process. Not all can be run so.
+// InProcess returns a function that runs a server in this process until its listener is
+// closed. ok is false if the peer cannot run in this process.
 func InProcess(name string) (serve func(net.Listener, Options) error, ok bool) {
 	p, ok := Find(name)
 	if !ok || p.program == nil {
@@ -143,7 +143,7 @@ func InProcess(name string) (serve func(net.Listener, Options) error, ok bool) {
 	}, true
 }
 
-// arguments are o as parse reads it.
+// arguments returns o as arguments for parse.
 func (o Options) arguments() (args []string) {
 	if o.TLS {
 		args = append(args, "--tls")
@@ -155,7 +155,7 @@ func (o Options) arguments() (args []string) {
 		args = append(args, "--strict")
 	}
 	if o.Heartbeat != 0 {
-		args = append(args, "--heartbeat="+o.Heartbeat.String()) // one word, for it may begin with a minus
+		args = append(args, "--heartbeat="+o.Heartbeat.String()) // one argument, because the value may begin with a minus
 	}
 	return args
 }
@@ -172,10 +172,10 @@ func parse(args []string) (name string, o Options, err error) {
 	f.BoolVar(&o.Strict, "strict", false, "")
 	f.DurationVar(&o.Heartbeat, "heartbeat", 0, "")
 	if err := f.Parse(args[1:]); err != nil {
-		return "", o, fmt.Errorf("serve %s: %w; there are -tls, -compression, -strict and -heartbeat INTERVAL", args[0], err)
+		return "", o, fmt.Errorf("serve %s: %w; the flags are -tls, -compression, -strict and -heartbeat INTERVAL", args[0], err)
 	}
 	if f.NArg() > 0 {
-		return "", o, fmt.Errorf("serve %s: %q is no flag; there are -tls, -compression, -strict and -heartbeat INTERVAL", args[0], f.Arg(0))
+		return "", o, fmt.Errorf("serve %s: %q is not a flag; the flags are -tls, -compression, -strict and -heartbeat INTERVAL", args[0], f.Arg(0))
 	}
 	return args[0], o, nil
 }

@@ -22,7 +22,7 @@ import (
 	"example.com/wsecho/load"
 )
 
-// combinations are what peers are tried with.
+// combinations are the tested options.
 var combinations = []peers.Options{
 	{},
 	{TLS: true},
@@ -45,8 +45,8 @@ func start(t *testing.T, p peers.Peer, o peers.Options) *measure.Process {
 // A client is a WebSocket that answers pings.
 type client struct {
 	*websocket.Conn
-	pings atomic.Int64
-	heard chan result // the one message that it reads, or why there is none
+	pings    atomic.Int64
+	received chan result // the first message, or the error of the read
 }
 
 type result struct {
@@ -58,7 +58,7 @@ func dial(t *testing.T, addr string) *client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	c := &client{heard: make(chan result, 1)}
+	c := &client{received: make(chan result, 1)}
 	var err error
 	c.Conn, _, err = websocket.Dial(ctx, "ws://"+addr, &websocket.DialOptions{
 		OnPingReceived: func(context.Context, []byte) bool { c.pings.Add(1); return true },
@@ -70,7 +70,7 @@ func dial(t *testing.T, addr string) *client {
 	go func() {
 		defer close(read)
 		_, b, err := c.Read(context.Background())
-		c.heard <- result{string(b), err}
+		c.received <- result{string(b), err}
 	}()
 	t.Cleanup(func() {
 		c.CloseNow()
@@ -79,17 +79,17 @@ func dial(t *testing.T, addr string) *client {
 	return c
 }
 
-// alive reports why c does not echo.
-func (c *client) alive() error {
+// echo sends a message and returns an error if the server does not echo it.
+func (c *client) echo() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if err := c.Write(ctx, websocket.MessageText, []byte("are you there?")); err != nil {
+	if err := c.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
 		return err
 	}
 	select {
-	case r := <-c.heard:
-		if r.err == nil && r.message != "are you there?" {
-			return fmt.Errorf("it says %q", r.message)
+	case r := <-c.received:
+		if r.err == nil && r.message != "hello" {
+			return fmt.Errorf("the echo is %q", r.message)
 		}
 		return r.err
 	case <-ctx.Done():
@@ -107,7 +107,7 @@ func TestEcho(t *testing.T) {
 					proc, err := p.Start(t.Context(), tools(t), o)
 					if err == nil {
 						proc.Stop()
-						t.Fatal("it starts with what it does not support")
+						t.Fatal("the server starts with an option that it does not support")
 					}
 					if err.Error() != why.Error() {
 						t.Errorf("%q and %q", err, why)
@@ -126,7 +126,7 @@ func TestEcho(t *testing.T) {
 				case combinations[4], combinations[5]:
 					sizes = []int{5, 5000}
 				}
-				if p.IsNbio() && sizes[0] < 0 { // it drops them
+				if p.IsNbio() && sizes[0] < 0 { // nbio drops empty messages
 					sizes = sizes[1:]
 				}
 				for _, size := range sizes {
@@ -187,13 +187,13 @@ func echoesRaw(t *testing.T, addr string, o peers.Options) {
 			t.Fatalf("%d bytes: %v", size, err)
 		}
 		if !bytes.Equal(back, sent) {
-			t.Fatalf("%d bytes came back as others", size)
+			t.Fatalf("%d bytes: the echo differs", size)
 		}
 	}
 }
 
-// TestHeartbeat: peers ping at the given interval, and keep clients that answer; without
-// a heartbeat they do not, or at their own interval, which is longer.
+// TestHeartbeat: peers ping at the given interval, and keep clients that answer. Without
+// an interval, they do not ping or use their own interval, which is longer.
 func TestHeartbeat(t *testing.T) {
 	each(t, func(t *testing.T, p peers.Peer) {
 		if p.Name == "raw" {
@@ -209,28 +209,28 @@ func TestHeartbeat(t *testing.T) {
 			least, most := int64(0), int64(0)
 			switch {
 			case o.Heartbeat > 0:
-				least, most = 2, 6 // one ticker for all, and a busy machine, come late
+				least, most = 2, 6 // a shared ticker or a busy machine delays pings
 			case o.Heartbeat == 0:
-				most = 1 // its own begins at a random point of 20 seconds and more
+				most = 1 // its own interval is at least 20 seconds
 			}
 			if pings := int64(c.pings.Load()); pings < least || pings > most {
 				t.Errorf("%+v: %d pings in %v, want %d to %d", o, pings, 5*interval, least, most)
 			}
-			if err := c.alive(); err != nil {
+			if err := c.echo(); err != nil {
 				t.Errorf("%+v: afterwards: %v", o, err)
 			}
 		}
 	})
 }
 
-// TestEnd: SIGTERM ends every peer in time, and so does the end of its standard input,
-// while a client is there.
+// TestEnd: SIGTERM ends every peer in time, and so does the end of its standard input. A
+// client is connected meanwhile.
 func TestEnd(t *testing.T) {
 	each(t, func(t *testing.T, p peers.Peer) {
 		connect := func(addr string) {
 			if p.Name == "raw" {
 				echoesRaw(t, addr, peers.Options{})
-			} else if err := dial(t, addr).alive(); err != nil {
+			} else if err := dial(t, addr).echo(); err != nil {
 				t.Error(err)
 			}
 		}
@@ -254,26 +254,26 @@ func TestEnd(t *testing.T) {
 		began := time.Now()
 		proc.Stop()
 		if took := time.Since(began); took > 3*time.Second {
-			t.Errorf("it ends %v after its input", took)
+			t.Errorf("the server ended %v after its input", took)
 		}
 	})
 }
 
-// TestAllocs: Go's peers tell what they allocate, and it grows with messages.
+// TestAllocs: peers in Go report their allocations, which grow with messages.
 func TestAllocs(t *testing.T) {
 	each(t, func(t *testing.T, p peers.Peer) {
 		proc := start(t, p, peers.Options{})
 		before, err := proc.Allocs()
 		if _, in := peers.InProcess(p.Name); !in && !p.IsNbio() {
 			if err == nil {
-				t.Errorf("it tells %d, and has no way to know", before)
+				t.Errorf("got %d allocations, want an error", before)
 			}
 			return
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := net.Dial("tcp", proc.Addr) // which allocates
+		c, err := net.Dial("tcp", proc.Addr) // the connection allocates
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -286,8 +286,8 @@ func TestAllocs(t *testing.T) {
 	})
 }
 
-// TestInProcess: what can serve within a program does, until its listener is closed. The
-// program is another one, since not all libraries end what they start.
+// TestInProcess: a peer of InProcess serves until its listener is closed. It runs in a
+// separate process, because not all libraries end their goroutines.
 func TestInProcess(t *testing.T) {
 	found := 0
 	for _, p := range peers.All() {
@@ -312,14 +312,14 @@ func TestInProcess(t *testing.T) {
 		})
 	}
 	if found < 10 {
-		t.Errorf("only %d", found)
+		t.Errorf("got %d peers, want at least 10", found)
 	}
-	if _, ok := peers.InProcess("nobody"); ok {
-		t.Error("a server that does not exist serves")
+	if _, ok := peers.InProcess("unknown"); ok {
+		t.Error("an unknown server runs in this process")
 	}
 }
 
-// TestTable: what tables are made of is there.
+// TestTable: each peer has a unique name and the texts of the tables.
 func TestTable(t *testing.T) {
 	seen := map[string]bool{}
 	var full []string
@@ -333,18 +333,18 @@ func TestTable(t *testing.T) {
 		}
 	}
 	if got := strings.Join(full, " "); got != "wsecho gorilla coder gws" {
-		t.Errorf("measured in everything: %s", got)
+		t.Errorf("measured in every workload: %s", got)
 	}
 }
 
-// TestBadInput: what makes no sense is refused in a sentence.
+// TestBadInput: wrong arguments give an error that names the right ones.
 func TestBadInput(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"", "serve needs the name of a server"},
-		{"nobody", `there is no server "nobody"`},
-		{"wsecho", "wsecho: it is not a part of this program"},
-		{"gorilla -tsl", "serve gorilla: flag provided but not defined: -tsl; there are -tls, -compression, -strict and -heartbeat INTERVAL"},
-		{"gorilla tls", `serve gorilla: "tls" is no flag; there are -tls, -compression, -strict and -heartbeat INTERVAL`},
+		{"unknown", `there is no server "unknown"`},
+		{"wsecho", "wsecho: the server is not part of this program"},
+		{"gorilla -tsl", "serve gorilla: flag provided but not defined: -tsl; the flags are -tls, -compression, -strict and -heartbeat INTERVAL"},
+		{"gorilla tls", `serve gorilla: "tls" is not a flag; the flags are -tls, -compression, -strict and -heartbeat INTERVAL`},
 		{"xnet -compression", "xnet: golang.org/x/net/websocket has no permessage-deflate"},
 	} {
 		var out strings.Builder
@@ -355,7 +355,7 @@ func TestBadInput(t *testing.T) {
 	}
 	for _, name := range []string{"gorilla", "wsecho"} {
 		p, _ := peers.Find(name)
-		if proc, err := p.Start(t.Context(), peers.Tools{}, peers.Options{}); err == nil || !strings.Contains(err.Error(), "is not given") {
+		if proc, err := p.Start(t.Context(), peers.Tools{}, peers.Options{}); err == nil || !strings.Contains(err.Error(), " needs the path of ") {
 			if err == nil {
 				proc.Stop()
 			}
@@ -371,9 +371,9 @@ func TestSilent(t *testing.T) {
 		if p.Name == "raw" || p.Supports(o) != nil {
 			return
 		}
-		noticed, said, err := deadpeer.Dead(t.Context(), start(t, p, o).Addr, 30*time.Second)
+		noticed, ending, err := deadpeer.Dead(t.Context(), start(t, p, o).Addr, 30*time.Second)
 		if err != nil || noticed == 0 {
-			t.Errorf("noticed after %v: %s, %v", noticed, said, err)
+			t.Errorf("noticed after %v: %s, %v", noticed, ending, err)
 		}
 	})
 }

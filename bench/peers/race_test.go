@@ -2,6 +2,6 @@
 
 package peers_test
 
-// large is the longest message beside those without any option: the race detector makes
+// large is the longest message in tests with options, because the race detector makes
 // compression very slow.
 const large = 100_000

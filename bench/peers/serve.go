@@ -24,16 +24,16 @@ import (
 // then ends within 5 seconds of SIGTERM.
 const shutdownTimeout = 4500 * time.Millisecond
 
-// startChild starts a server that is in the program itself.
+// startChild starts a server that Child runs.
 func startChild(ctx context.Context, t Tools, name string, o Options) (*measure.Process, error) {
 	if t.Bench == "" {
-		return nil, fmt.Errorf("%s is started by the program that serves it, and its path is not given", name)
+		return nil, fmt.Errorf("starting %s needs the path of the bench program, Tools.Bench", name)
 	}
 	return measure.Start(ctx, exec.Command(t.Bench, append([]string{"serve", name}, o.arguments()...)...))
 }
 
-// Child is the command serve of the program that Tools.Bench names: args are what
-// comes after it, the name of a server and its flags.
+// Child implements the command serve of the program Tools.Bench. args are the arguments
+// after serve: the name of a server and its flags.
 func Child(args []string, stdin io.Reader, stdout io.Writer) error {
 	name, o, err := parse(args)
 	if err != nil {
@@ -42,14 +42,12 @@ func Child(args []string, stdin io.Reader, stdout io.Writer) error {
 	return Serve(name, o, stdin, stdout)
 }
 
-// Serve runs a server on a free port of 127.0.0.1 and prints "listening ADDR". It
-// returns when stdin has ended, and the server ends with the process; or after
-// SIGTERM, within 5 seconds, when the server has shut down as the users of the library
-// do it. The line "allocs" on stdin is answered with "allocs N", how many objects the
-// process has allocated.
+// Serve runs a server on a free port of 127.0.0.1 and prints "listening ADDR". It returns
+// when stdin ends, without stopping the server. After SIGTERM it shuts the server down as
+// users of the library do, and returns within 5 seconds. It answers the line "allocs" on
+// stdin with "allocs N", the number of objects that the process has allocated.
 //
-// It is for the main function of a process: after SIGTERM it leaves a goroutine
-// behind that reads stdin.
+// Call it only from main: after SIGTERM, its goroutine that reads stdin keeps running.
 func Serve(name string, o Options, stdin io.Reader, stdout io.Writer) error {
 	p, ok := Find(name)
 	if !ok {
@@ -66,18 +64,18 @@ func Serve(name string, o Options, stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	served, left := make(chan error, 1), make(chan error, 1)
+	served, inputEnded := make(chan error, 1), make(chan error, 1)
 	go func() { served <- program.serve(l) }()
 	if _, err := fmt.Fprintln(stdout, "listening", l.Addr()); err != nil {
 		return err
 	}
-	go func() { left <- answer(stdin, stdout) }()
+	go func() { inputEnded <- answer(stdin, stdout) }()
 
 	select {
-	case err := <-left:
+	case err := <-inputEnded:
 		return err
 	case err := <-served:
-		return fmt.Errorf("%s does not serve any more: %w", name, err)
+		return fmt.Errorf("%s stopped serving: %w", name, err)
 	case <-terminated:
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
@@ -87,7 +85,7 @@ func Serve(name string, o Options, stdin io.Reader, stdout io.Writer) error {
 		shutdown = func(context.Context) error { return l.Close() }
 	}
 	if err := shutdown(ctx); err != nil {
-		return fmt.Errorf("%s shuts down: %w", name, err)
+		return fmt.Errorf("shutting down %s: %w", name, err)
 	}
 	select {
 	case err = <-served:
@@ -95,12 +93,12 @@ func Serve(name string, o Options, stdin io.Reader, stdout io.Writer) error {
 		err = ctx.Err()
 	}
 	if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("%s has shut down: %w", name, err)
+		return fmt.Errorf("serving %s: %w", name, err)
 	}
 	return nil
 }
 
-// prepare returns the server if it can do o.
+// prepare returns the program of p if p supports o.
 func (p Peer) prepare(o Options) (*program, error) {
 	if err := p.Supports(o); err != nil {
 		return nil, err
@@ -109,7 +107,7 @@ func (p Peer) prepare(o Options) (*program, error) {
 		return prepare(o)
 	}
 	if p.program == nil {
-		return nil, errors.New("it is not a part of this program")
+		return nil, errors.New("the server is not part of this program")
 	}
 	program, err := p.program(o)
 	if err == nil && o.TLS {
@@ -120,17 +118,17 @@ func (p Peer) prepare(o Options) (*program, error) {
 	return program, err
 }
 
-// answer answers what is asked on stdin until it ends.
+// answer answers the requests on stdin until stdin ends.
 func answer(stdin io.Reader, stdout io.Writer) error {
 	lines := bufio.NewScanner(stdin)
 	for lines.Scan() {
-		said := fmt.Sprintf("%s unknown", lines.Text())
+		reply := fmt.Sprintf("%s unknown", lines.Text())
 		if lines.Text() == "allocs" {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
-			said = fmt.Sprintf("allocs %d", m.Mallocs)
+			reply = fmt.Sprintf("allocs %d", m.Mallocs)
 		}
-		if _, err := fmt.Fprintln(stdout, said); err != nil {
+		if _, err := fmt.Fprintln(stdout, reply); err != nil {
 			return err
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// moduleVersions are the versions of modules that a program is built with, the first
-// without its name.
+// moduleVersions returns the versions of modules in a program, the first one without its
+// name.
 func moduleVersions(info *debug.BuildInfo, modules []string) string {
 	var s strings.Builder
 	for i, module := range modules {
@@ -19,7 +19,7 @@ func moduleVersions(info *debug.BuildInfo, modules []string) string {
 	return s.String()
 }
 
-// Unreleased is the version of a module that is built from a folder.
+// Unreleased is the version of a module that Go builds from a folder.
 const Unreleased = "(devel)"
 
 func moduleVersion(info *debug.BuildInfo, module string) string {

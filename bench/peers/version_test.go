@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestVersion: a program knows the versions of all peers that are a part of it. That of a
-// test has no list of modules, so another one is built.
+// TestVersion: a program knows the versions of all peers in it. A test binary has no list
+// of modules, so the test builds another program.
 func TestVersion(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "cost")
 	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/cost").CombinedOutput(); err != nil {

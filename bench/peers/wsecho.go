@@ -30,7 +30,7 @@ var wsechoPeer = Peer{
 
 var embeddedPeer = Peer{
 	Name: "embedded", Title: "wsecho, embedded, default options", Language: "Go",
-	Note:    "The program of the README with the handler of package echo: default options but no connection limit.",
+	Note:    "The program of the README with the handler of package echo. It has default options, but no connection limit.",
 	Batches: true,
 	modules: []string{"example.com/wsecho"},
 	program: func(o Options) (*program, error) {
@@ -66,7 +66,7 @@ var parkPeer = Peer{
 // startWsecho starts the server on a free port.
 func startWsecho(ctx context.Context, t Tools, o Options) (*measure.Process, error) {
 	if t.Wsecho == "" {
-		return nil, errors.New("the path of the wsecho binary is not given")
+		return nil, errors.New("starting wsecho needs the path of its binary, Tools.Wsecho")
 	}
 	args := []string{"serve", "--log-level=warn"}
 	if o.Compression {

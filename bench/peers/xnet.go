@@ -4,15 +4,15 @@ import "golang.org/x/net/websocket"
 
 var xnetPeer = Peer{
 	Name: "xnet", Title: "golang.org/x/net/websocket", Language: "Go",
-	Note: "A Codec, which keeps text and binary apart. Its example copies bytes: every message becomes text, and a long " +
-		"one becomes several. A message in several frames comes back as several messages. The read limit is 32 MiB, " +
+	Note: "It uses a Codec, which distinguishes text and binary. The library's example copies bytes instead: every message " +
+		"becomes text, and a long one becomes several. The echo of a message in several frames is several messages. The read limit is 32 MiB, " +
 		"the default.",
-	Needs:         []string{"deadlines of your own: it cannot ping"},
+	Needs:         []string{"your own deadlines: it cannot ping"},
 	modules:       []string{"golang.org/x/net"},
 	noCompression: "golang.org/x/net/websocket has no permessage-deflate",
 	noHeartbeat:   "golang.org/x/net/websocket cannot send pings",
 	program: func(Options) (*program, error) {
-		// A Server and not a Handler, which refuses clients without an Origin.
+		// A Handler would refuse clients without an Origin, so this is a Server.
 		return overHTTP(websocket.Server{Handler: func(c *websocket.Conn) {
 			for {
 				var m xnetMessage

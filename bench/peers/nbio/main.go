@@ -1,6 +1,6 @@
-// Command nbio is the echo server of lesismal/nbio, for the comparison. It is a program
-// of its own, because a program that contains the library allocates 1 MiB at its start,
-// and the garbage collector of every other server would scan that.
+// Command nbio is the echo server of lesismal/nbio for the comparison. It is a separate
+// program, because the library allocates 1 MiB at the start. The garbage collector of each
+// other server would scan that memory.
 //
 //	go build -o bin/nbio ./peers/nbio
 package main
@@ -44,7 +44,7 @@ func prepare(o peers.Options, mode int) (serve func(net.Listener) error, shutdow
 	upgrader.MessageLengthLimit = 16 << 20
 	upgrader.EnableCompression(o.Compression)
 	upgrader.OnMessage(func(c *websocket.Conn, typ websocket.MessageType, p []byte) {
-		_ = c.WriteMessage(typ, p) // a peer that is gone is closed by the library
+		_ = c.WriteMessage(typ, p) // the library closes a failed connection
 	})
 	started, ended := make(chan *nbhttp.Engine, 1), make(chan struct{})
 	serve = func(l net.Listener) error {
