@@ -15,8 +15,8 @@ import (
 // stepTimeout bounds each step of a server.
 const stepTimeout = 10 * time.Second
 
-// A client sends one message again and again and compares each echo with it. Neither
-// allocates.
+// A client sends one message repeatedly and compares each echo with it. It does not
+// allocate per message.
 type client struct {
 	net.Conn
 	in    *bufio.Reader

@@ -1,7 +1,6 @@
 // Package inprocess measures the Go libraries inside one process, over connections
 // without sockets. The result is the time and the allocations of the library alone. A
-// library that has its own way to read and write sockets uses the way here that it
-// uses with TLS.
+// library with its own I/O on sockets uses its I/O for TLS connections here.
 //
 // The package has only benchmarks, for benchstat:
 //

@@ -88,7 +88,7 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// TestClientDoesNotAllocate shows that all counted allocations are the peer's.
+// TestClientDoesNotAllocate: all counted allocations belong to the peer.
 func TestClientDoesNotAllocate(t *testing.T) {
 	for _, size := range []int{125, 64 << 10} {
 		c := connect(t, start(t, "raw", 4*size), "raw", wstest.Binary, size)

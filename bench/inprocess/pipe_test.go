@@ -58,7 +58,7 @@ func TestBuffered(t *testing.T) {
 func TestListener(t *testing.T) {
 	l := listen(1)
 	if _, err := l.dial(10 * time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("nobody accepts: %v", err)
+		t.Errorf("no Accept: %v", err)
 	}
 	for range 2 {
 		if err := l.Close(); err != nil {

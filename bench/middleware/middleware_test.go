@@ -1,5 +1,5 @@
-// Package middleware tests package server behind middleware of others. It is here so that
-// their modules are not dependencies of the main module.
+// Package middleware tests package server behind third-party middleware. It is in this
+// module so that the main module does not depend on theirs.
 package middleware
 
 import (
@@ -27,7 +27,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A lines is a log for concurrent writes.
+// lines is a log that supports concurrent writes.
 type lines struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -46,11 +46,11 @@ func (l *lines) String() string {
 }
 
 // TestMiddlewareSees runs the server behind chi, gin, echo and the sessions of scs. Each
-// sees the status 101, and the headers that it sets are in the answer, except those of a
-// body. net/http has nothing to complain about.
+// logs the status 101. The answer contains the headers that it sets, except headers of a
+// body. net/http logs no error.
 func TestMiddlewareSees(t *testing.T) {
 	gin.SetMode(gin.ReleaseMode)
-	// setHeaders is a middleware that sets headers as one for compression may do.
+	// setHeaders sets headers that a middleware for compression may set.
 	setHeaders := func(h http.Header) {
 		h.Set("X-Seen", "yes")
 		h.Set("Content-Length", "5")
@@ -62,7 +62,7 @@ func TestMiddlewareSees(t *testing.T) {
 		"none": func(ws http.Handler, log io.Writer) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				setHeaders(w.Header())
-				fmt.Fprintln(log, "status 101") // there is nothing that could see it
+				fmt.Fprintln(log, "status 101") // no middleware can log it
 				ws.ServeHTTP(w, r)
 			})
 		},
@@ -117,7 +117,7 @@ func TestMiddlewareSees(t *testing.T) {
 			}, sessions.LoadAndSave)
 			r.HandleFunc("/ws", func(w http.ResponseWriter, r *http.Request) {
 				setHeaders(w.Header())
-				sessions.Put(r.Context(), "user", "u") // the cookie is set when the answer begins
+				sessions.Put(r.Context(), "user", "u") // sets the cookie when the answer begins
 				ws.ServeHTTP(w, r)
 			})
 			return r

@@ -67,7 +67,7 @@ func handshakes(url string) {
 	}
 }
 
-// A session is what a raw peer does on one connection.
+// A session contains the actions of a raw peer on one connection.
 type session struct {
 	name string
 	do   func(*wstest.Peer) error
@@ -164,7 +164,7 @@ func halfMessage() (url string) {
 		if err := errors.Join(p.Accept(nil), p.Send(wstest.TextFrame("half a").Open()), p.FIN()); err != nil {
 			log.Fatal(err)
 		}
-		_, _ = p.End(10 * time.Second) // either way of ending is fine
+		_, _ = p.End(10 * time.Second) // any ending is right
 	}()
 	return "ws://" + l.Addr().String()
 }

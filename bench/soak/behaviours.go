@@ -11,8 +11,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// These are the server's limits. A peer reaches each within seconds, and a pause of the
-// machine of two seconds reaches none.
+// These are the server's limits. A peer reaches each limit within seconds. If the machine
+// pauses for two seconds, no connection reaches a limit.
 const (
 	readLimit      = 2 << 20
 	messageTimeout = 3 * time.Second
@@ -38,13 +38,13 @@ func Flags(compression string) []string {
 type behaviour struct {
 	name    string
 	weight  int
-	deflate bool // it may use compression
+	deflate bool // it may offer permessage-deflate
 	rcvBuf  int
 	do      func(v *visit) (Want, error)
 }
 
 var behaviours = []behaviour{
-	{name: "polite", weight: 30, deflate: true, do: func(v *visit) (Want, error) {
+	{name: "correct peer", weight: 30, deflate: true, do: func(v *visit) (Want, error) {
 		for range 1 + v.r.IntN(20) {
 			if err := v.exchange(v.opcode(), v.payload(v.size())); err != nil {
 				return Want{}, err
@@ -52,7 +52,7 @@ var behaviours = []behaviour{
 		}
 		reason := ""
 		if v.r.IntN(2) == 0 {
-			reason = "that was all\n"
+			reason = "finished\n"
 		}
 		return v.closeWith([]uint16{0, 1000, 1001, 1011, 3000, 4999}[v.r.IntN(6)], reason)
 	}},
@@ -105,7 +105,7 @@ var behaviours = []behaviour{
 				b = f.WithKey([4]byte{1, 2, 3, 4}).Append(b)
 			}
 		}
-		for i := range b { // without a pause: many pauses would take seconds
+		for i := range b { // without pauses, which would take seconds in total
 			if err := v.p.SendRaw(b[i : i+1]); err != nil {
 				return Want{}, err
 			}
@@ -115,7 +115,7 @@ var behaviours = []behaviour{
 		}
 		return v.closeWith(1001, "")
 	}},
-	{name: "close behind messages", weight: 8, do: func(v *visit) (Want, error) {
+	{name: "close after messages", weight: 8, do: func(v *visit) (Want, error) {
 		var all []wstest.Frame
 		for range v.r.IntN(20) {
 			all = append(all, v.frames(v.opcode(), v.payload(v.r.IntN(1000)))...)
@@ -128,7 +128,7 @@ var behaviours = []behaviour{
 		w.Code, w.Sent, w.Received = 4321, 4321, 4321
 		return w, v.end(4321)
 	}},
-	{name: "half-close behind messages", weight: 8, do: func(v *visit) (Want, error) {
+	{name: "half-close after messages", weight: 8, do: func(v *visit) (Want, error) {
 		for range 1 + v.r.IntN(20) {
 			if err := v.send(v.opcode(), v.payload(v.r.IntN(5000))); err != nil {
 				return Want{}, err
@@ -168,7 +168,7 @@ var behaviours = []behaviour{
 		}
 		return w, v.p.RST()
 	}},
-	{name: "a frame that is not in order", weight: 8, do: func(v *visit) (Want, error) {
+	{name: "protocol violation", weight: 8, do: func(v *visit) (Want, error) {
 		key := [4]byte{1, 2, 3, 4}
 		text := wstest.TextFrame("bad").WithKey(key)
 		return v.violate("protocol", 1002, [][]byte{
@@ -209,31 +209,31 @@ var behaviours = []behaviour{
 			append(wstest.Header(0x82, true, [4]byte{}, 10_000, 0), make([]byte, 5000)...),
 		}[i])
 	}},
-	{name: "silence", weight: 2, do: func(v *visit) (Want, error) {
+	{name: "silent peer", weight: 2, do: func(v *visit) (Want, error) {
 		if err := v.exchangeSome(); err != nil {
 			return Want{}, err
 		}
-		quiet := time.Now()
-		e, err := v.p.End(patience)
-		if bound := (maxMissed+1)*pingInterval + pingTimeout + closeTimeout + 5*time.Second; err == nil && time.Since(quiet) > bound {
-			err = fmt.Errorf("a silent peer was kept for %v", time.Since(quiet))
+		silentSince := time.Now()
+		e, err := v.p.End(stepTimeout)
+		if bound := (maxMissed+1)*pingInterval + pingTimeout + closeTimeout + 5*time.Second; err == nil && time.Since(silentSince) > bound {
+			err = fmt.Errorf("a silent peer stayed connected for %v", time.Since(silentSince))
 		}
 		if err == nil && e.Code != 1001 {
-			err = fmt.Errorf("a silent peer got the end %v", e)
+			err = fmt.Errorf("the end of a silent peer's connection is %v", e)
 		}
 		w := v.want("no pong", "local")
 		w.Code, w.Sent = 1001, 1001
 		return w, err
 	}},
-	{name: "deafness", weight: 1, rcvBuf: 4 << 10, do: func(v *visit) (Want, error) {
+	{name: "peer that does not read", weight: 1, rcvBuf: 4 << 10, do: func(v *visit) (Want, error) {
 		if err := v.exchangeSome(); err != nil {
 			return Want{}, err
 		}
 		start := time.Now()
 		b := v.payload(8 << 10)
 		for v.p.Send(wstest.BinaryFrame(b)) == nil {
-			if time.Since(start) > 2*patience {
-				return Want{}, errors.New("the server reads messages without end, and the peer reads no echo")
+			if time.Since(start) > 2*stepTimeout {
+				return Want{}, errors.New("the server still reads messages, but the peer reads no echo")
 			}
 		}
 		// The peer's kernel may drop segments because its buffer is full. Then the server
@@ -246,11 +246,11 @@ var behaviours = []behaviour{
 		w.Or = &slow
 		return w, nil
 	}},
-	{name: "a cut below TLS", weight: 4, do: func(v *visit) (Want, error) {
+	{name: "FIN below TLS", weight: 4, do: func(v *visit) (Want, error) {
 		if err := v.exchangeSome(); err != nil {
 			return Want{}, err
 		}
-		beneath, ok := v.p.NetConn().(interface{ NetConn() net.Conn })
+		tlsConn, ok := v.p.NetConn().(interface{ NetConn() net.Conn })
 		if !ok { // without TLS the peer sends FIN
 			return v.want("abnormal", "peer"), errors.Join(v.p.FIN(), v.end(0))
 		}
@@ -258,7 +258,7 @@ var behaviours = []behaviour{
 		if v.r.IntN(2) == 0 { // inside a record
 			w = v.want("truncated", "network")
 			record := binary.BigEndian.AppendUint16([]byte{23, 3, 3}, 500)
-			if _, err := beneath.NetConn().Write(append(record, "no more"...)); err != nil {
+			if _, err := tlsConn.NetConn().Write(append(record, "no more"...)); err != nil {
 				return w, err
 			}
 		}
@@ -266,7 +266,7 @@ var behaviours = []behaviour{
 	}},
 }
 
-// exchangeSome exchanges a few messages, so that the server has accepted the connection.
+// exchangeSome exchanges a few messages. Afterwards the server has accepted the connection.
 func (v *visit) exchangeSome() error {
 	for range 1 + v.r.IntN(3) {
 		if err := v.exchange(v.opcode(), v.payload(v.r.IntN(500))); err != nil {

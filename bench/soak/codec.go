@@ -7,8 +7,8 @@ import (
 	"example.com/wsecho/internal/deflate"
 )
 
-// A codec is the client's side of permessage-deflate, RFC 7692. It compresses each
-// message by itself.
+// A codec is the client's side of permessage-deflate (RFC 7692). It compresses each message
+// independently.
 type codec struct {
 	out deflate.Compressor
 	in  deflate.Decompressor
@@ -16,8 +16,8 @@ type codec struct {
 
 const offer = "permessage-deflate"
 
-// negotiated returns the codec for the extensions that the server has chosen, nil for
-// none.
+// negotiated returns the codec for the extensions that the server has chosen, or nil if it
+// has chosen none.
 func negotiated(extensions []string) (*codec, error) {
 	if len(extensions) == 0 {
 		return nil, nil
@@ -26,10 +26,10 @@ func negotiated(extensions []string) (*codec, error) {
 	return &codec{in: deflate.Decompressor{Takeover: takeover}}, err
 }
 
-// tail ends a message, and is not sent (section 7.2.1).
+// tail is the end of a compressed message that is not sent (section 7.2.1).
 var tail = []byte{0, 0, 0xff, 0xff}
 
-// deflate compresses a message, and cuts it into as many parts as it had.
+// deflate compresses a message, and splits the result into the same number of parts.
 func (c *codec) deflate(parts [][]byte) [][]byte {
 	var b bytes.Buffer
 	c.out.Begin(&b)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// An Outcome is the line of the server's log about a connection that has ended.
+// An Outcome is the line in the server's log about an ended connection.
 type Outcome struct {
 	Kind        string
 	By          string
@@ -26,7 +26,7 @@ type Outcome struct {
 	Cause       string
 }
 
-// Any is a figure of a Want that may have any value.
+// Any in a figure of a Want allows every value.
 const Any = -1
 
 // A Want is the Outcome that a peer expects.
@@ -70,18 +70,18 @@ func (w Want) Compare(o Outcome) (wrong []string) {
 	return wrong
 }
 
-// A Ledger matches connections with their Outcomes by the peer's address. A port is used
-// again only after its connection has ended, so the order for one address is the same on
-// both sides. The zero Ledger is ready to use. Its methods may be called concurrently.
+// A Ledger matches connections with their Outcomes by the peer's address. A port is reused
+// only after its connection has ended, so both sides have the same order per address. The
+// zero Ledger is ready to use. Its methods may be called concurrently.
 type Ledger struct {
 	mu      sync.Mutex
-	changed chan struct{} // closed when an account is settled; nil: no goroutine waits
-	open    map[string][]*account
-	early   map[string][]Outcome // before the Want of their connection
-	pending int                  // accounts that are not settled
+	changed chan struct{}         // closed when a connection has its Outcome; nil: no goroutine waits
+	open    map[string][]*account // without an Outcome
+	early   map[string][]Outcome  // without a matched connection
+	pending int                   // accounts without a matched Outcome
 	kinds   map[string]int
 	wrong   []string
-	count   int // of all complaints, kept or not
+	count   int // of all complaints, including those not in wrong
 }
 
 // An account is the state of one connection.
@@ -89,11 +89,11 @@ type account struct {
 	want *Want // nil: its peer has not finished
 }
 
-// most is the largest number of complaints that are kept.
-const most = 50
+// maxComplaints is the largest number of complaints in Wrong.
+const maxComplaints = 50
 
-// Open adds a connection whose handshake is complete. The peer calls the returned function
-// once, when it has finished.
+// Open adds a connection with a complete handshake. When the peer has finished, it calls
+// the returned function once.
 func (l *Ledger) Open(remote string) (settle func(Want)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -154,7 +154,7 @@ func (l *Ledger) Complain(format string, args ...any) {
 
 func (l *Ledger) complain(format string, args ...any) {
 	l.count++
-	if len(l.wrong) < most {
+	if len(l.wrong) < maxComplaints {
 		l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
 	}
 }
@@ -194,7 +194,7 @@ func (l *Ledger) Balance(d time.Duration) {
 	}
 	for remote, outcomes := range l.early {
 		for _, o := range outcomes {
-			l.complain("an Outcome of nobody's (id %d, %s): %s", o.ID, remote, o.Kind)
+			l.complain("an Outcome without a connection (id %d, %s): %s", o.ID, remote, o.Kind)
 		}
 	}
 	l.open, l.early, l.pending = nil, make(map[string][]Outcome), 0
@@ -203,7 +203,7 @@ func (l *Ledger) Balance(d time.Duration) {
 	}
 }
 
-// Wrong returns the first complaints and the number of all.
+// Wrong returns the first complaints, and the number of all complaints.
 func (l *Ledger) Wrong() ([]string, int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,7 +8,8 @@ import (
 	"example.com/wsecho/bench/measure"
 )
 
-// complains checks the complaints of a ledger: a part of each, in order.
+// complains checks the complaints of a ledger. Each must contain the string of want at the
+// same position.
 func complains(t *testing.T, l *Ledger, want ...string) {
 	t.Helper()
 	got, n := l.Wrong()
@@ -18,7 +19,7 @@ func complains(t *testing.T, l *Ledger, want ...string) {
 	}
 	for i, part := range want {
 		if !strings.Contains(got[i], part) {
-			t.Errorf("got %q, want something about %q", got[i], part)
+			t.Errorf("got %q, want it to contain %q", got[i], part)
 		}
 	}
 }
@@ -28,21 +29,21 @@ var (
 	outcome = Outcome{Kind: "normal", By: "peer", Code: 1000, Sent: 1000, Received: 1000, Remote: "a:1", MessagesIn: 2, MessagesOut: 2, BytesIn: 10, BytesOut: 10}
 )
 
-// TestLedger matches Outcomes with connections that come in any order.
+// TestLedger: the Ledger matches Outcomes with connections in any order.
 func TestLedger(t *testing.T) {
 	var l Ledger
 	first := l.Open("a:1")
 	l.Outcome(outcome) // before the Want
 	first(hello)
-	second, other := l.Open("a:1"), l.Open("b:2") // the port is used again
+	second, other := l.Open("a:1"), l.Open("b:2") // the port is reused
 	second(hello)
 	wide := hello
 	wide.BytesIn = Any
 	other(wide)
-	never := hello
-	never.Kind, never.Or = "reset", &wide
+	alternative := hello
+	alternative.Kind, alternative.Or = "reset", &wide
 	other = l.Open("c:3")
-	other(never)
+	other(alternative)
 	of := outcome
 	of.Remote = "c:3"
 	l.Outcome(of)
@@ -53,11 +54,11 @@ func TestLedger(t *testing.T) {
 	l.Balance(0)
 	complains(t, &l)
 	if n := l.Kinds()["normal"]; n != 4 {
-		t.Errorf("got %d normal ends, want 4", n)
+		t.Errorf("got %d normal endings, want 4", n)
 	}
 }
 
-// TestLedgerFinds checks that each wrong figure is found.
+// TestLedgerFinds: the Ledger complains about each wrong figure.
 func TestLedgerFinds(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(o *Outcome)
@@ -83,8 +84,8 @@ func TestLedgerFinds(t *testing.T) {
 	}
 }
 
-// TestLedgerMisses finds a connection without an Outcome, an Outcome without a connection,
-// and a second Outcome of one connection.
+// TestLedgerMisses: the Ledger complains about a connection without an Outcome, an Outcome
+// without a connection, and a second Outcome of one connection.
 func TestLedgerMisses(t *testing.T) {
 	var l Ledger
 	l.Open("a:1")(hello)
@@ -94,28 +95,28 @@ func TestLedgerMisses(t *testing.T) {
 	l = Ledger{}
 	l.Outcome(outcome)
 	l.Balance(0)
-	complains(t, &l, "nobody's")
+	complains(t, &l, "an Outcome without a connection")
 
 	l = Ledger{}
 	l.Open("a:1")(hello)
 	l.Outcome(outcome)
 	l.Outcome(outcome)
 	l.Balance(0)
-	complains(t, &l, "nobody's")
+	complains(t, &l, "an Outcome without a connection")
 
 	// Balance waits for a late Outcome.
 	l = Ledger{}
 	l.Open("a:1")(hello)
 	go l.Outcome(outcome)
-	l.Balance(patience)
+	l.Balance(stepTimeout)
 	complains(t, &l)
 }
 
-// TestLog reads a server's log.
+// TestLog: a Server reads its log.
 func TestLog(t *testing.T) {
 	s := &Server{Name: "it", addr: make(chan string, 1)}
 	s.Open("1.2.3.4:5")(Want{What: "w", Kind: "no pong", By: "local", Code: 1001, Sent: 1001, BytesIn: 7})
-	s.listen(strings.NewReader(`{"time":"2026-11-22T14:53:39Z","level":"INFO","msg":"listening","addr":"127.0.0.1:80","url":"ws://localhost/"}
+	s.readLog(strings.NewReader(`{"time":"2026-11-22T14:53:39Z","level":"INFO","msg":"listening","addr":"127.0.0.1:80","url":"ws://localhost/"}
 {"level":"INFO","msg":"ended","kind":"no pong","by":"local","code":1001,"reason":"","sent":1001,"received":0,"id":1,"remote":"1.2.3.4:5","uri":"/","age_seconds":0.936,"silent_seconds":0,"messages_in":0,"messages_out":0,"bytes_in":7,"bytes_out":0}
 {"level":"INFO","msg":"draining","connections":3}
 `))
@@ -124,13 +125,13 @@ func TestLog(t *testing.T) {
 	if addr := <-s.addr; addr != "127.0.0.1:80" {
 		t.Errorf("got %q", addr)
 	}
-	s.listen(strings.NewReader(`{"level":"ERROR","msg":"handler panicked"}
+	s.readLog(strings.NewReader(`{"level":"ERROR","msg":"handler panicked"}
 panic: oh
 `))
 	complains(t, &s.Ledger, "handler panicked", "panic: oh")
 }
 
-// TestGrown distinguishes memory that grows from memory that varies.
+// TestGrown: grown distinguishes growing memory from varying memory.
 func TestGrown(t *testing.T) {
 	const mib = 1 << 20
 	for _, tt := range []struct {

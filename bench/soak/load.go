@@ -15,9 +15,9 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// A Load runs visits of every kind, a fixed number at once.
+// A Load runs a fixed number of visits at once, with random behaviours.
 type Load struct {
-	gate  sync.RWMutex // each visit holds it for reading
+	gate  sync.RWMutex // each visit has a read lock
 	all   sync.WaitGroup
 	total weights
 
@@ -27,7 +27,7 @@ type Load struct {
 	latency *hdrhistogram.Histogram // of single small messages, in nanoseconds
 }
 
-// weights of the behaviours.
+// weights is the sum of the weights of all behaviours.
 type weights int
 
 // choose returns a random behaviour, by weight.
@@ -66,7 +66,7 @@ func NewLoad(ctx context.Context, servers []*Server, conns int, seed uint64, com
 	return l
 }
 
-// visit is one connection, from its dial to its end.
+// visit runs one connection, from the dial to its end.
 func (l *Load) visit(s *Server, b behaviour, r *rand.Rand, from int, compression bool) {
 	v := &visit{r: r, load: l}
 	compression = compression && b.deflate
@@ -83,8 +83,8 @@ func (l *Load) visit(s *Server, b behaviour, r *rand.Rand, from int, compression
 	w, err := b.do(v)
 	if err != nil {
 		complain(err)
-		// The Outcome becomes a complaint too, with the server's view.
-		w = Want{Kind: "the one that it asked for", Code: Any, Sent: Any, Received: Any, MessagesIn: Any, MessagesOut: Any, BytesIn: Any, BytesOut: Any}
+		// The Ledger then also reports the Outcome, which shows the server's view.
+		w = Want{Kind: "the kind of the peer's behaviour", Code: Any, Sent: Any, Received: Any, MessagesIn: Any, MessagesOut: Any, BytesIn: Any, BytesOut: Any}
 	}
 	w.What = s.Name + ", " + b.name
 	l.messages.Add(v.echoed)
@@ -95,7 +95,7 @@ func (l *Load) visit(s *Server, b behaviour, r *rand.Rand, from int, compression
 // dial opens the connection.
 func (v *visit) dial(url string, rcvBuf, from int, compression bool) error {
 	socket, dial := socketFrom(from, rcvBuf)
-	o := wstest.DialOptions{Dial: dial, Timeout: patience}
+	o := wstest.DialOptions{Dial: dial, Timeout: stepTimeout}
 	_, o.TLS = TLS()
 	if compression {
 		o.Extensions = offer
@@ -108,7 +108,7 @@ func (v *visit) dial(url string, rcvBuf, from int, compression bool) error {
 	chosen := v.p.Response.Header.Values("Sec-WebSocket-Extensions")
 	if v.codec, err = negotiated(chosen); err != nil || compression != (v.codec != nil) {
 		v.p.Close()
-		return fmt.Errorf("the extensions are %q, and compression was asked for: %v: %w", chosen, compression, err)
+		return fmt.Errorf("the server chose the extensions %q (compression offered: %v): %w", chosen, compression, err)
 	}
 	return nil
 }
@@ -116,10 +116,10 @@ func (v *visit) dial(url string, rcvBuf, from int, compression bool) error {
 func (l *Load) record(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_ = l.latency.RecordValue(int64(d)) // only a time over two minutes is out of range
+	_ = l.latency.RecordValue(int64(d)) // fails only for a time over two minutes
 }
 
-// Pause starts no further visit and returns when the last one has ended.
+// Pause waits until all visits have ended. No visit starts before Resume.
 func (l *Load) Pause() { l.gate.Lock() }
 
 // Resume ends a Pause.
@@ -134,13 +134,13 @@ func (l *Load) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	quantile := func(q float64) string { return number.Duration(float64(l.latency.ValueAtQuantile(q))) }
-	s := fmt.Sprintf("%s connections, %s messages, %d MiB back, p50 %s, p99 %s",
+	s := fmt.Sprintf("%s connections, %s messages, %d MiB echoed, p50 %s, p99 %s",
 		number.Count(l.connections.Load()), number.Count(l.messages.Load()), l.bytes.Load()>>20, quantile(50), quantile(99))
 	l.latency.Reset()
 	return s
 }
 
-// Drain stops a server that has n idle peers. Each must receive 1001.
+// Drain connects n peers, and stops the server while they are idle. Each must receive 1001.
 func (l *Load) Drain(s *Server, n int) {
 	var ready, all sync.WaitGroup
 	ready.Add(n)
@@ -177,7 +177,7 @@ func (l *Load) Drain(s *Server, n int) {
 	s.Balance(0)
 }
 
-// kindsOf returns a line with the count of each kind of Outcome, the largest first.
+// kindsOf returns a line with the count of each kind of Outcome, in descending order.
 func kindsOf(servers []*Server) string {
 	sum := make(map[string]int)
 	for _, s := range servers {

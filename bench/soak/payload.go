@@ -7,7 +7,7 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// text is the source of payloads. No two places in it are equal.
+// text is the source of payloads. It is random, so no two parts of it are equal.
 var text = func() []byte {
 	r := rand.New(rand.NewPCG(1, 2))
 	b := make([]byte, 4<<20)
@@ -17,7 +17,7 @@ var text = func() []byte {
 	return b
 }()
 
-// payload returns n bytes. Some are repeated, so that compression has an effect.
+// payload returns n bytes. Some payloads repeat bytes, so that compression has an effect.
 func (v *visit) payload(n int) []byte {
 	at := v.r.IntN(len(text) - n)
 	if n > 100 && v.r.IntN(3) == 0 {

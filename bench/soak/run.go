@@ -13,29 +13,28 @@ import (
 
 // Options are the options of Run.
 type Options struct {
-	For         time.Duration // how long the load lasts
-	Conns       int           // visits at once, to each server
+	For         time.Duration // the duration of the load
+	Conns       int           // concurrent visits to each server
 	Seed        uint64
 	Compression bool          // some peers offer permessage-deflate
-	Every       time.Duration // between two quiet points; 0: chosen by For
+	Every       time.Duration // between two quiet points; 0: depends on For
 }
 
-// The median memory of the quiet points in the second half may exceed that of the first
-// half by this factor and this many bytes. The runtime releases memory late and in
-// varying amounts.
+// From the first half of the quiet points to the second, the median memory may grow by
+// this factor and this many bytes. The runtime releases memory late and in varying amounts.
 const (
 	growth      = 0.25
 	growthBytes = 24 << 20
 )
 
-// drained is the number of peers at the drain.
+// drained is the number of connected peers during the drain.
 const drained = 40
 
-// ErrWrong says that the soak has found a fault. The report describes it.
-var ErrWrong = errors.New("the server was not what it should be")
+// ErrWrong means that the soak has found a fault. The report describes it.
+var ErrWrong = errors.New("the soak found faults")
 
-// Run tests the servers and ends them. It writes a line to out at every quiet point and a
-// summary at the end. It ends early if ctx does, without an error.
+// Run tests the servers and stops them. It writes a line to out at every quiet point, and a
+// summary at the end. If ctx ends, Run ends early without an error.
 func Run(ctx context.Context, servers []*Server, o Options, out io.Writer) error {
 	if o.Every <= 0 {
 		o.Every = min(time.Minute, max(5*time.Second, o.For/4))
@@ -47,7 +46,7 @@ func Run(ctx context.Context, servers []*Server, o Options, out io.Writer) error
 		watching.Go(func() {
 			select {
 			case <-s.logEnded:
-				s.Complain("%s has ended in the midst", s.Name)
+				s.Complain("%s ended during the load", s.Name)
 				stop()
 			case <-loading.Done():
 			}
@@ -56,13 +55,13 @@ func Run(ctx context.Context, servers []*Server, o Options, out io.Writer) error
 	start := time.Now()
 	l := NewLoad(loading, servers, o.Conns, o.Seed, o.Compression)
 	resident := make([]measure.Sample, len(servers))
-	told := make(map[string]bool)
+	reported := make(map[string]bool)
 	point := func() {
 		line := l.String()
 		for i, s := range servers {
-			q, err := s.Quiet(patience)
+			q, err := s.Quiet(stepTimeout)
 			if err != nil {
-				s.Complain("looking at %s: %v", s.Name, err)
+				s.Complain("measuring %s: %v", s.Name, err)
 				continue
 			}
 			resident[i] = append(resident[i], float64(q.Resident))
@@ -71,8 +70,8 @@ func Run(ctx context.Context, servers []*Server, o Options, out io.Writer) error
 		all, wrong := complaints(servers)
 		fmt.Fprintf(out, "%v: %s; %d wrong\n    %s\n", time.Since(start).Round(time.Second), line, wrong, kindsOf(servers))
 		for _, text := range all {
-			if !told[text] {
-				told[text] = true
+			if !reported[text] {
+				reported[text] = true
 				fmt.Fprintln(out, "!!", text)
 			}
 		}
@@ -130,11 +129,11 @@ func complaints(servers []*Server) (all []string, n int) {
 // ignores the first point, because the first minutes fill the pools.
 func grown(resident measure.Sample) (text string, bad bool) {
 	if len(resident) < 5 {
-		return "too few quiet points to tell whether the memory grows", false
+		return "too few quiet points to detect growing memory", false
 	}
 	rest := resident[1:]
 	first, second := rest[:len(rest)/2].Median(), rest[len(rest)/2:].Median()
-	return fmt.Sprintf("resident %.1f MiB at the quiet points of the first half, %.1f of the second; up to %.1f would do",
+	return fmt.Sprintf("resident %.1f MiB at the quiet points of the first half, %.1f at those of the second; the limit is %.1f",
 		first/(1<<20), second/(1<<20), bound(first)/(1<<20)), second > bound(first)
 }
 

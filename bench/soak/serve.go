@@ -22,8 +22,8 @@ var TLS = sync.OnceValues(func() (serverSide, clientSide *tls.Config) {
 	return serverSide, &tls.Config{InsecureSkipVerify: true}
 })
 
-// ServeTLS runs package server over TLS, which the binary does not offer, with the same
-// limits and the same log. It returns when ctx and the last connection have ended.
+// ServeTLS runs package server over TLS, which the binary does not support. The limits and
+// the log are the same. ServeTLS returns when ctx and the last connection have ended.
 func ServeTLS(ctx context.Context, compression string) error {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	modes := map[string]websocket.CompressionMode{

@@ -16,7 +16,7 @@ import (
 	"example.com/wsecho/bench/measure"
 )
 
-// A Server is an echo server in a process of its own. Its log goes to the Ledger.
+// A Server is an echo server in a separate process. Its log goes to the Ledger.
 type Server struct {
 	*measure.Process
 	Ledger
@@ -24,16 +24,16 @@ type Server struct {
 	Scheme string // ws or wss
 
 	cmd      *exec.Cmd
-	sockets  int           // open without connections
-	logEnded chan struct{} // closed at the end of its log
+	sockets  int           // open sockets without connections
+	logEnded chan struct{} // closed at the end of the log
 	addr     chan string
 }
 
-// Start starts a server that logs JSON to stderr, as wsecho does: a line
-// "listening" with its addr, and a line "ended" for each connection. Every line
-// at warn or above is a complaint in its Ledger.
+// Start starts a server that logs JSON to stderr, as wsecho does. It logs a line
+// "listening" with its addr, and a line "ended" for each connection. Each line with the
+// level WARN or ERROR becomes a complaint in the Ledger.
 func Start(cmd *exec.Cmd, name, scheme string) (*Server, error) {
-	// A Ctrl-C at a terminal must reach this process only. It ends the server after the
+	// Ctrl-C at a terminal must reach only this process, which stops the server after the
 	// peers.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	log, err := cmd.StderrPipe()
@@ -46,7 +46,7 @@ func Start(cmd *exec.Cmd, name, scheme string) (*Server, error) {
 	s := &Server{Name: name, Scheme: scheme, cmd: cmd, logEnded: make(chan struct{}), addr: make(chan string, 1)}
 	go func() {
 		defer close(s.logEnded)
-		s.listen(log)
+		s.readLog(log)
 	}()
 	select {
 	case addr := <-s.addr:
@@ -54,7 +54,7 @@ func Start(cmd *exec.Cmd, name, scheme string) (*Server, error) {
 	case <-s.logEnded:
 		err = fmt.Errorf("%s ended at once", name)
 	case <-time.After(20 * time.Second):
-		err = fmt.Errorf("%s did not say where it listens", name)
+		err = fmt.Errorf("%s did not log its address", name)
 	}
 	if err == nil {
 		s.sockets, err = s.Sockets()
@@ -68,8 +68,8 @@ func Start(cmd *exec.Cmd, name, scheme string) (*Server, error) {
 	return s, nil
 }
 
-// listen reads the log to its end.
-func (s *Server) listen(log io.Reader) {
+// readLog reads the log to its end.
+func (s *Server) readLog(log io.Reader) {
 	lines := bufio.NewScanner(log)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -93,7 +93,7 @@ func (s *Server) listen(log io.Reader) {
 	}
 	if err := lines.Err(); err != nil && !errors.Is(err, os.ErrClosed) {
 		s.Complain("the log of %s: %v", s.Name, err)
-		_, _ = io.Copy(io.Discard, log) // otherwise the server would wait in a write
+		_, _ = io.Copy(io.Discard, log) // otherwise a write of the server would block
 	}
 }
 
@@ -107,7 +107,8 @@ type Quiet struct {
 }
 
 // Quiet waits at most d until every connection has its Outcome and all sockets are closed.
-// It complains about the rest, and measures. No peer may be connected.
+// It complains about missing Outcomes and open sockets, and returns the measured state. No
+// peer may be connected.
 func (s *Server) Quiet(d time.Duration) (q Quiet, err error) {
 	select {
 	case <-s.logEnded: // the server has ended
@@ -125,7 +126,7 @@ func (s *Server) Quiet(d time.Duration) (q Quiet, err error) {
 			break
 		}
 		if time.Now().After(end) {
-			s.Complain("%s has %d sockets open with nobody connected, and had %d at its start", s.Name, sockets, s.sockets)
+			s.Complain("%s has %d sockets open without connections, want %d as at the start", s.Name, sockets, s.sockets)
 			break
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -137,8 +138,8 @@ func (s *Server) Quiet(d time.Duration) (q Quiet, err error) {
 	return q, err
 }
 
-// Stop sends SIGTERM to the server and waits at most d for its end. It complains about a
-// wrong exit. It returns when the whole log has been read.
+// Stop sends an interrupt to the server and waits at most d for its end. It complains if
+// the exit status is not 0. It returns when it has read the whole log.
 func (s *Server) Stop(d time.Duration) {
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil {
 		s.Complain("%s: %v", s.Name, err)
@@ -150,11 +151,12 @@ func (s *Server) Stop(d time.Duration) {
 	defer late.Stop()
 	<-s.logEnded
 	if err := s.cmd.Wait(); err != nil {
-		s.Complain("%s ended badly: %v", s.Name, err)
+		s.Complain("%s ended with an error: %v", s.Name, err)
 	}
 }
 
-// Build builds wsecho in a new directory, which the caller removes. It returns the path.
+// Build builds wsecho in a new directory and returns the path of the binary. The caller
+// removes the directory.
 func Build() (string, error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "example.com/wsecho").Output()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"example.com/wsecho/bench/measure"
 )
 
-// TestQuiet finds a socket that is still open, here one of this process.
+// TestQuiet: Quiet complains about an open socket.
 func TestQuiet(t *testing.T) {
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {
@@ -33,27 +33,27 @@ func TestQuiet(t *testing.T) {
 	if _, err := s.Quiet(50 * time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	complains(t, &s.Ledger, "sockets open with nobody connected")
+	complains(t, &s.Ledger, "sockets open without connections")
 	time.AfterFunc(50*time.Millisecond, func() { _ = l.Close() }) // Quiet waits for it
 	s.Ledger = Ledger{}
-	q, err := s.Quiet(patience)
+	q, err := s.Quiet(stepTimeout)
 	if err != nil || q.Resident < 1<<20 || q.Files < 3 {
 		t.Errorf("got %+v, %v", q, err)
 	}
 	complains(t, &s.Ledger)
 }
 
-// TestStart starts programs that are no servers.
+// TestStart: Start returns an error for programs that are not servers.
 func TestStart(t *testing.T) {
 	if _, err := Start(exec.Command("true"), "true", "ws"); err == nil {
 		t.Error("a process that ends at once was started")
 	}
 	if _, err := Start(exec.Command("/nonexistent"), "nothing", "ws"); err == nil {
-		t.Error("a process that cannot be was started")
+		t.Error("a missing program was started")
 	}
 }
 
-// TestDies kills the server during a soak, which must end early with the reason.
+// TestDies: a soak ends early with the reason if its server is killed.
 func TestDies(t *testing.T) {
 	binary, err := Build()
 	if err != nil {
@@ -69,12 +69,12 @@ func TestDies(t *testing.T) {
 	if err := Run(context.Background(), []*Server{s}, Options{For: time.Hour, Conns: 2}, &out); !errors.Is(err, ErrWrong) {
 		t.Errorf("got %v, want %v", err, ErrWrong)
 	}
-	if !strings.Contains(out.String(), "it has ended in the midst") {
+	if !strings.Contains(out.String(), "it ended during the load") {
 		t.Errorf("got %.2000s", out.String())
 	}
 }
 
-// TestRun runs a short soak of a correct server and interrupts it.
+// TestRun: an interrupted soak of a correct server finds no fault.
 func TestRun(t *testing.T) {
 	binary, err := Build()
 	if err != nil {

@@ -11,14 +11,14 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// patience bounds each wait of a peer. A busy machine may pause for seconds.
-const patience = 30 * time.Second
+// stepTimeout is the longest time that a peer waits. A busy machine may pause for seconds.
+const stepTimeout = 30 * time.Second
 
-// A visit is one connection, with the counts of what it sent and received.
+// A visit is one connection, with counts of sent and received messages.
 type visit struct {
 	r     *rand.Rand
 	p     *wstest.Peer
-	slow  *atomic.Bool // reads are slow
+	slow  *atomic.Bool // the socket reads slowly
 	codec *codec       // nil: permessage-deflate was not negotiated
 	load  *Load
 
@@ -26,8 +26,8 @@ type visit struct {
 	sentBytes, echoedBytes int64 // of their payload, on the wire
 	queue                  []message
 	pongs                  int  // received
-	cannotSend             bool // nothing may follow, for example inside a frame
-	insideMessage          bool // a message is incomplete, and control frames may follow
+	cannotSend             bool // no frame may follow, for example inside a frame
+	insideMessage          bool // a message is incomplete; control frames may follow
 	pings                  int  // sent
 }
 
@@ -70,7 +70,7 @@ func (v *visit) ping() error {
 // readEcho reads the next echo and compares it.
 func (v *visit) readEcho() error {
 	if len(v.queue) == 0 {
-		return errors.New("there is no message whose echo could come")
+		return errors.New("no message waits for an echo")
 	}
 	want := v.queue[0]
 	v.queue = v.queue[1:]
@@ -84,9 +84,9 @@ func (v *visit) readEcho() error {
 		switch {
 		case f.Opcode == wstest.Close:
 			code, reason := wstest.ParseClose(f.Payload)
-			return fmt.Errorf("a close frame %d %q came in place of an echo of %d bytes", code, reason, len(want.payload))
+			return fmt.Errorf("got a close frame %d %q, want an echo of %d bytes", code, reason, len(want.payload))
 		case begun != (f.Opcode == wstest.Continuation):
-			return fmt.Errorf("a frame out of place: %v", f)
+			return fmt.Errorf("got an unexpected frame: %v", f)
 		}
 		if !begun {
 			begun, got.opcode, compressed = true, f.Opcode, f.Rsv == wstest.RSV1
@@ -122,10 +122,10 @@ func compare(got, want message) error {
 	for at < n && got.payload[at] == want.payload[at] {
 		at++
 	}
-	return fmt.Errorf("the echo of %d bytes has %d, and differs from byte %d", len(want.payload), len(got.payload), at)
+	return fmt.Errorf("the echo of %d bytes has %d bytes and differs from byte %d", len(want.payload), len(got.payload), at)
 }
 
-// readEchoes reads all echoes that are missing.
+// readEchoes reads all missing echoes.
 func (v *visit) readEchoes() error {
 	for len(v.queue) > 0 {
 		if err := v.readEcho(); err != nil {
@@ -135,7 +135,7 @@ func (v *visit) readEchoes() error {
 	return nil
 }
 
-// next reads the next frame that is no ping or pong. It answers pings.
+// next answers pings, counts pongs, and returns the next frame of another kind.
 func (v *visit) next() (wstest.Frame, error) {
 	for {
 		f, err := v.p.Recv()
@@ -144,8 +144,8 @@ func (v *visit) next() (wstest.Frame, error) {
 			return f, err
 		case f.Opcode == wstest.Ping:
 			if !v.cannotSend {
-				// An error is no failure: the server may have closed, and its last frames can
-				// still be read.
+				// Ignore the error: the server may have closed, but its last frames are still
+				// readable.
 				_ = v.p.Send(wstest.PongFrame(string(f.Payload)))
 			}
 		case f.Opcode == wstest.Pong:
@@ -171,7 +171,7 @@ func (v *visit) exchange(opcode byte, payload []byte) error {
 	return err
 }
 
-// closeWith sends a close frame with a code, 0 for none, and reads to the end.
+// closeWith sends a close frame and reads to the end. Code 0 means no code.
 func (v *visit) closeWith(code uint16, reason string) (Want, error) {
 	w := v.want("normal", "peer")
 	switch code {
@@ -204,24 +204,24 @@ func (v *visit) end(code uint16) error {
 			break // End returns the details
 		}
 		if f.Opcode != wstest.Close {
-			return fmt.Errorf("%v came after the last echo", f)
+			return fmt.Errorf("got %v after the last echo, want a close frame", f)
 		}
 	}
-	e, err := v.p.End(patience)
+	e, err := v.p.End(stepTimeout)
 	if err == nil && (e.Code != code || !e.FIN || e.Truncated) {
 		err = fmt.Errorf("the end is %v, want close code %d and FIN", e, code)
 	}
 	return err
 }
 
-// want returns the Outcome of this visit, with its counts.
+// want returns the expected Outcome of this visit, with its counts.
 func (v *visit) want(kind, by string) Want {
 	return Want{
 		Kind: kind, By: by, MessagesIn: v.sent, MessagesOut: v.echoed, BytesIn: v.sentBytes, BytesOut: v.echoedBytes,
 	}
 }
 
-// refused returns the Outcome of a visit that the server ended with a close frame.
+// refused returns the expected Outcome of a visit that the server ends with a close frame.
 func (v *visit) refused(kind string, code int) Want {
 	w := v.want(kind, "local")
 	w.Code, w.Sent, w.BytesIn = code, code, Any

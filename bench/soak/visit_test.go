@@ -31,19 +31,19 @@ func visitOf(name, addr string, seed uint64, compression bool) *Server {
 	return s
 }
 
-// TestWrongEchoes checks that the smallest error in an echo is found.
+// TestWrongEchoes: a visit complains about each kind of wrong echo.
 func TestWrongEchoes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(f *wstest.Frame)
 		want   string
 	}{
 		"a byte":     {func(f *wstest.Frame) { f.Payload[len(f.Payload)-1] ^= 1 }, "differs from byte"},
-		"cut short":  {func(f *wstest.Frame) { f.Payload = f.Payload[:len(f.Payload)-1] }, "differs from byte"},
+		"truncated":  {func(f *wstest.Frame) { f.Payload = f.Payload[:len(f.Payload)-1] }, "differs from byte"},
 		"longer":     {func(f *wstest.Frame) { f.Payload = append(f.Payload, 'x') }, "differs from byte"},
 		"type":       {func(f *wstest.Frame) { f.Opcode ^= 3 }, "the echo has opcode"},
 		"compressed": {func(f *wstest.Frame) { f.Rsv = wstest.RSV1 }, "without permessage-deflate"},
-		"a close":    {func(f *wstest.Frame) { *f = wstest.CloseFrame(1011, "") }, "came in place of an echo"},
-		"no message": {func(f *wstest.Frame) { f.Opcode = wstest.Continuation }, "out of place"},
+		"a close":    {func(f *wstest.Frame) { *f = wstest.CloseFrame(1011, "") }, "want an echo"},
+		"no message": {func(f *wstest.Frame) { f.Opcode = wstest.Continuation }, "unexpected frame"},
 		"a pong":     {func(f *wstest.Frame) { f.Opcode = wstest.Pong; f.Payload = nil }, "unsolicited"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,12 +89,12 @@ func TestVisits(t *testing.T) {
 		s, o := visitServer(t, "half a message", 0, false, server.Options{ReadLimit: 10})
 		s.Outcome(o)
 		if _, n := s.Wrong(); n == 0 {
-			t.Error("a read limit of 10 bytes went unnoticed")
+			t.Error("there is no complaint about a read limit of 10 bytes")
 		}
 	})
 }
 
-// visitServer runs a visit to a server of its own. It returns the Outcome too.
+// visitServer runs a visit to a new server. It also returns the Outcome.
 func visitServer(t *testing.T, name string, seed uint64, compression bool, o server.Options) (*Server, Outcome) {
 	t.Helper()
 	ends := make(chan server.Outcome, 1)
@@ -125,7 +125,7 @@ func visitServer(t *testing.T, name string, seed uint64, compression bool, o ser
 	}
 }
 
-// TestKinds checks that each expected kind is one of package ending.
+// TestKinds: package ending has each expected kind.
 func TestKinds(t *testing.T) {
 	known := make(map[string]bool)
 	for _, k := range ending.Kinds() {
@@ -139,7 +139,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestCodec compresses and decompresses messages.
+// TestCodec: inflate reverses deflate.
 func TestCodec(t *testing.T) {
 	c, err := negotiated([]string{"permessage-deflate"})
 	if err != nil {
@@ -159,6 +159,6 @@ func TestCodec(t *testing.T) {
 		t.Error("got no error for an extension that was not offered")
 	}
 	if _, err := c.inflate([]byte{0xff, 0xff}, true); err == nil {
-		t.Error("what is not DEFLATE was inflated")
+		t.Error("inflate accepted invalid data")
 	}
 }

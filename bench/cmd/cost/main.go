@@ -1,11 +1,11 @@
-// Command cost measures what a message and an idle connection cost a server, in
-// relation to gorilla/websocket's plain loop:
+// Command cost measures the CPU time of a message and the memory of an idle connection. It
+// divides them by the figures of gorilla/websocket with a plain loop:
 //
 //	go run ./cmd/cost
 //
-// Each server is a process of its own on loopback. All are measured alternately, in
-// several rounds, and the ratios are taken round by round. What TLS adds to an idle
-// connection is seen with
+// Each server runs in a separate process on loopback. Each round measures all servers, and
+// a ratio compares figures of one round. This command shows the memory that TLS adds to an
+// idle connection:
 //
 //	go run ./cmd/cost -cells idle -servers gorilla,gorilla+tls,embedded-park,embedded-park+tls
 package main
@@ -37,11 +37,11 @@ func main() {
 		return
 	}
 	rounds := flag.Int("rounds", 5, "rounds of each measurement")
-	each := flag.Duration("each", 1500*time.Millisecond, "how long one measurement takes")
-	idle := flag.Int("idle", 10_000, "idle connections for the memory figure; 0: leave it out")
-	idleFor := flag.Duration("idle-for", 22*time.Second, "how long they idle: more than the interval of pings")
-	only := flag.String("cells", "", "only the rows whose name contains this")
-	names := flag.String("servers", "raw,gorilla,wsecho", "servers, with commas; gorilla is what the others are divided by")
+	each := flag.Duration("each", 1500*time.Millisecond, "duration of one measurement")
+	idle := flag.Int("idle", 10_000, "idle connections of the memory figure; 0: do not measure it")
+	idleFor := flag.Duration("idle-for", 22*time.Second, "idle time; longer than the ping interval")
+	only := flag.String("cells", "", "only rows whose names contain this")
+	names := flag.String("servers", "raw,gorilla,wsecho", "servers, separated by commas; the others are divided by gorilla")
 	binary := flag.String("wsecho", "", "the wsecho binary (default: build it)")
 	flag.Parse()
 	if err := run(*rounds, *each, *idle, *idleFor, *only, strings.Split(*names, ","), *binary); err != nil {
@@ -171,7 +171,7 @@ func run(rounds int, each time.Duration, idle int, idleFor time.Duration, only s
 	for _, c := range cells {
 		rows("rate, "+c.name, "messages/s", rate[c.name])
 	}
-	rows("p99 of 16 beside 8 floods", "µs", fair)
+	rows("p99 of 16 connections during 8 floods", "µs", fair)
 	rows("memory of an idle connection", "KiB", memory)
 	rows("the same after a message", "KiB", memoryAgain)
 	return w.Flush()
@@ -179,7 +179,7 @@ func run(rounds int, each time.Duration, idle int, idleFor time.Duration, only s
 
 func add(m map[string]measure.Sample, name string, v float64) { m[name] = append(m[name], v) }
 
-// build makes the server's binary as anyone would.
+// build builds wsecho with the default flags.
 func build(dir string) (string, error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "example.com/wsecho").Output()
 	if err != nil {
@@ -192,7 +192,7 @@ func build(dir string) (string, error) {
 	return binary, cmd.Run()
 }
 
-// start starts a server, with TLS where its name says so.
+// start starts a server, with TLS if the name ends in +tls.
 func start(tools peers.Tools, server string) (*measure.Process, error) {
 	name, tls := strings.CutSuffix(server, "+tls")
 	p, ok := peers.Find(name)
@@ -202,8 +202,8 @@ func start(tools peers.Tools, server string) (*measure.Process, error) {
 	return p.Start(context.Background(), tools, peers.Options{TLS: tls})
 }
 
-// measureCell runs a closed loop against a server. It returns the result and the
-// server's processor time for each message, in microseconds.
+// measureCell runs a closed loop against a server. It returns the result, and the server's
+// CPU time per message in microseconds.
 func measureCell(p *measure.Process, c cell, each time.Duration, server string) (load.Round, float64, error) {
 	var used [2]time.Duration
 	var failed error
@@ -241,7 +241,7 @@ func urlOf(p *measure.Process, server string) string {
 	return "ws://" + p.Addr + "/"
 }
 
-// fairness returns the p99 of 16 connections with one message in flight beside 8 floods.
+// fairness returns the p99 of 16 connections with one message in flight, during 8 floods.
 func fairness(p *measure.Process, each time.Duration, server string) (float64, error) {
 	floods, err := client.Open(context.Background(), urlOf(p, server), 8)
 	if err != nil {
@@ -257,9 +257,9 @@ func fairness(p *measure.Process, each time.Duration, server string) (float64, e
 
 func micro(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
-// idleMemory is what a connection adds to the resident memory of a server, in
-// KiB, when it has been idle since it was made; and when it has been again, after
-// one message, by which all are shown to be alive.
+// idleMemory returns the resident memory per connection, in KiB: never after the handshake
+// and an idle time, again after one message and a second idle time. The message shows that
+// the connections are alive.
 func idleMemory(p *measure.Process, n int, d time.Duration, server string) (never, again float64, err error) {
 	before, err := p.Resident()
 	if err != nil {
@@ -280,7 +280,7 @@ func idleMemory(p *measure.Process, n int, d time.Duration, server string) (neve
 			return 0, err
 		}
 		if alive := l.Alive(); alive != n {
-			return 0, fmt.Errorf("only %d of %d connections were alive at the end", alive, n)
+			return 0, fmt.Errorf("%d of %d connections were alive at the end, want all", alive, n)
 		}
 		fmt.Fprintf(os.Stderr, "  idle: %d pings answered\n", pings)
 		return float64(after-before) / 1024 / float64(n), nil

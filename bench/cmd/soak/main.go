@@ -4,9 +4,9 @@
 //
 //	go run ./cmd/soak -for 10m
 //
-// One server is the binary. Another one, in a further process, runs the same packages over
+// One server is the binary. Another server, in its own process, runs the same packages over
 // TLS. Once a minute the load pauses and soak prints a line. The exit code is 1 for a fault
-// and 2 for a mistake in the arguments.
+// and 2 for a usage error.
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// options are the command line.
+// options contains the flags.
 type options struct {
 	soak.Options
 	compression, binary string
@@ -41,7 +41,7 @@ type options struct {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := func() error {
-		if len(args) == 2 && args[0] == "serve" { // the process for TLS
+		if len(args) == 2 && args[0] == "serve" { // the process of the TLS server
 			return soak.ServeTLS(ctx, args[1])
 		}
 		o, err := parse(args, stdout)
@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 1
 }
 
-// A usage error is the user's.
+// A usage error is a mistake in the arguments.
 type usage struct{ error }
 
 var compressions = []string{"off", "no-context-takeover", "context-takeover"}
@@ -70,11 +70,11 @@ var compressions = []string{"off", "no-context-takeover", "context-takeover"}
 func parse(args []string, stdout io.Writer) (o options, err error) {
 	f := flag.NewFlagSet("soak", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
-	f.DurationVar(&o.For, "for", 10*time.Minute, "how long the load lasts")
-	f.IntVar(&o.Conns, "conns", 48, "connections at once, to each server")
-	f.Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "of what the peers do")
-	f.StringVar(&o.compression, "compression", "off", "of the servers: off, no-context-takeover or context-takeover")
-	f.BoolVar(&o.tls, "tls", true, "with a server over TLS, too")
+	f.DurationVar(&o.For, "for", 10*time.Minute, "duration of the load")
+	f.IntVar(&o.Conns, "conns", 48, "concurrent connections to each server")
+	f.Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "seed of the random behaviours")
+	f.StringVar(&o.compression, "compression", "off", "compression of the servers: off, no-context-takeover or context-takeover")
+	f.BoolVar(&o.tls, "tls", true, "also test a server over TLS")
 	f.StringVar(&o.binary, "wsecho", "", "the wsecho binary (default: build it)")
 	err = f.Parse(args)
 	switch {
@@ -85,13 +85,13 @@ func parse(args []string, stdout io.Writer) (o options, err error) {
 	case err != nil:
 		return o, usage{err}
 	case f.NArg() > 0:
-		return o, usage{fmt.Errorf("%q is no flag", f.Arg(0))}
+		return o, usage{fmt.Errorf("%q is not a flag", f.Arg(0))}
 	case o.For <= 0 || o.For > 30*24*time.Hour:
 		return o, usage{fmt.Errorf("-for %v is not a time between 0 and 30 days", o.For)}
 	case o.Conns < 1 || o.Conns > 2000:
 		return o, usage{fmt.Errorf("-conns %d is not between 1 and 2000", o.Conns)}
 	case !slices.Contains(compressions, o.compression):
-		return o, usage{fmt.Errorf("-compression %q is none of off, no-context-takeover and context-takeover", o.compression)}
+		return o, usage{fmt.Errorf("-compression %q is not one of off, no-context-takeover and context-takeover", o.compression)}
 	}
 	o.Compression = o.compression != "off"
 	return o, nil

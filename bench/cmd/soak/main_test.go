@@ -15,9 +15,9 @@ func TestUsage(t *testing.T) {
 		{"-for 0s", "-for 0s is not a time"},
 		{"-for long", `invalid value "long"`},
 		{"-conns 0", "-conns 0 is not between"},
-		{"-compression zip", `-compression "zip" is none of`},
+		{"-compression zip", `-compression "zip" is not one of`},
 		{"-nonsense", "not defined: -nonsense"},
-		{"now", `"now" is no flag`},
+		{"now", `"now" is not a flag`},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(context.Background(), strings.Fields(tt.args), &stdout, &stderr)
