@@ -184,7 +184,10 @@ func (s *target) measureAttack(t *testing.T, untouched *target, a hostile.Attack
 	defer other.Close()
 	s.near(func() { f.quiet = measure(t, s, good, quietTime, true) })
 	if s.tls == nil {
-		defer s.park(t).Close()
+		answering := keepSending(t, good) // to park takes a second, and pings may be more frequent
+		silent := s.park(t)
+		answering()
+		defer silent.Close()
 	}
 	f.base = s.resources(t)
 	f.conns = attackers + a.Files
