@@ -22,8 +22,8 @@ import (
 // length, the message acquires all its memory after its first 16 KiB. It waits if there is
 // not enough. Meanwhile the server does not read from its connection (TCP backpressure). A
 // message of unknown length, in fragments or compressed, acquires memory as it grows. It
-// does not wait: if there is none, it is refused. So no message waits while it holds
-// memory, and there is no deadlock.
+// does not wait: if there is none, it is refused. So no message with memory waits for
+// more, and there is no deadlock.
 //
 // Messages that wait are served in order of arrival. A large message therefore never
 // starves. The messages behind it wait until there is enough memory for it, even if there

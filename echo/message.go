@@ -74,8 +74,8 @@ func (m *message) grow(ctx context.Context, r io.Reader) error {
 }
 
 // acquire acquires bytes until the message has need bytes of the budget. It waits only if
-// need is the final number and the message has none yet. So no message waits while it
-// holds memory that another one waits for.
+// need is the final number and the message has none yet. So no message with memory waits
+// for more.
 func (m *message) acquire(ctx context.Context, need int64, all bool) error {
 	if need <= m.acquired {
 		return nil

@@ -136,8 +136,8 @@ func (k Kind) By() Side {
 	return kinds[k].by
 }
 
-// Abnormal reports whether the peer was gone without a close frame, whatever the
-// cause. It is wider than gorilla's 1006, which is only kind Abnormal.
+// Abnormal reports whether the peer disappeared without a close frame, whatever the cause.
+// It is wider than gorilla's 1006, which is only kind Abnormal.
 func (k Kind) Abnormal() bool {
 	switch k {
 	case Abnormal, Reset, Lost, Truncated, BadTLS, NoPong, WriteStalled:

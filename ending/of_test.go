@@ -134,7 +134,7 @@ func TestKinds(t *testing.T) {
 			t.Errorf("%v has code %d to send, and is begun by %v", k, k.Code(), k.By())
 		}
 		if k.Abnormal() && k.By() == ending.NoSide {
-			t.Errorf("%v is abnormal and by nobody", k)
+			t.Errorf("%v is abnormal and has no side", k)
 		}
 	}
 	if ending.Open.String() != "open" || names["open"] {

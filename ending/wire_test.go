@@ -97,7 +97,7 @@ func TestClientEndings(t *testing.T) {
 				t.Errorf("got %v (%v), want %v", got.Kind, err, test.kind)
 			}
 			if len(whole) != 1 || whole[0] != "whole" {
-				t.Errorf("got the messages %q, want the one that came whole", whole)
+				t.Errorf("got the messages %q, want the complete one", whole)
 			}
 			conn.CloseNow()
 		})
@@ -131,7 +131,7 @@ func TestClientTLS(t *testing.T) {
 				t.Errorf("got %v (%v), want %v", got.Kind, err, test.want)
 			}
 			if ending.Gone(err) {
-				t.Error("Gone is true, and gorilla says that it is no close error")
+				t.Error("Gone is true, but gorilla reports no close error")
 			}
 			conn.CloseNow()
 		})

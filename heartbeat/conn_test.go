@@ -231,17 +231,17 @@ func TestCheckTimes(t *testing.T) {
 		text string
 	}{
 		{"no deadline", context.WithCancel, nil, heartbeat.DefaultTimeout, context.DeadlineExceeded,
-			"heartbeat: no pong came within 10s, and only a concurrent Read can see one: context deadline exceeded"},
+			"heartbeat: no pong was received within 10s, and only a concurrent Read can see one: context deadline exceeded"},
 		{"deadline", func(ctx context.Context) (context.Context, context.CancelFunc) {
 			return context.WithTimeout(ctx, time.Hour)
 		}, nil, time.Hour, context.DeadlineExceeded,
-			"heartbeat: no pong came within 1h0m0s, and only a concurrent Read can see one: context deadline exceeded"},
+			"heartbeat: no pong was received within 1h0m0s, and only a concurrent Read can see one: context deadline exceeded"},
 		{"cancelled", func(ctx context.Context) (context.Context, context.CancelFunc) {
 			ctx, cancel := context.WithCancel(ctx)
 			time.AfterFunc(time.Second, cancel)
 			return ctx, cancel
 		}, nil, time.Second, context.Canceled,
-			"heartbeat: no pong came within 1s, and only a concurrent Read can see one: context canceled"},
+			"heartbeat: no pong was received within 1s, and only a concurrent Read can see one: context canceled"},
 		{"not written", context.WithCancel, func(ctx context.Context, _ int) error {
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()

@@ -196,7 +196,7 @@ func Check(ctx context.Context, p Pinger) (rtt time.Duration, err error) {
 	case errors.Is(err, net.ErrClosed):
 		return 0, fmt.Errorf("heartbeat: checking: %w", err)
 	case ctx.Err() != nil:
-		return 0, fmt.Errorf("heartbeat: no pong came within %v, and only a concurrent Read can see one: %w",
+		return 0, fmt.Errorf("heartbeat: no pong was received within %v, and only a concurrent Read can see one: %w",
 			rtt.Round(time.Millisecond), ctx.Err())
 	case errors.Is(err, context.DeadlineExceeded):
 		return 0, fmt.Errorf("heartbeat: the ping could not be written within %v: %w", rtt.Round(time.Millisecond), err)

@@ -27,14 +27,14 @@ func TestSignsOfLife(t *testing.T) {
 			}
 		},
 		"a byte received": func(*heartbeat.Monitor) { e.do(func(e *fakeTransport) { e.received = time.Now() }) },
-		"bytes taken":     func(*heartbeat.Monitor) { e.do(func(e *fakeTransport) { e.unsent-- }) },
+		"bytes accepted":  func(*heartbeat.Monitor) { e.do(func(e *fakeTransport) { e.unsent-- }) },
 	}
 	for name, sign := range signs {
 		for _, after := range []time.Duration{1, timeout - 1, timeout + 1, interval - 1} {
 			t.Run(fmt.Sprint(name, " after ", after), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					*e = fakeTransport{reading: time.Now()}
-					if name == "bytes taken" {
+					if name == "bytes accepted" {
 						e.unsent = 1000
 					}
 					o := heartbeat.Options{TransportState: e, MaxMissed: -1}
@@ -59,7 +59,7 @@ func TestSignsOfLife(t *testing.T) {
 					pong := name == "foreign pong" || name == "empty pong"
 					want := heartbeat.Stats{State: heartbeat.Late, Late: 10, Sent: 11}
 					switch {
-					case late && name == "bytes taken":
+					case late && name == "bytes accepted":
 						want.Stalled, want.Late, want.State = 10, 0, heartbeat.WriteStalled
 					case late:
 						want.Missed = 10
@@ -168,7 +168,7 @@ func TestMissesMadeGood(t *testing.T) {
 	}{
 		{"pong", func(m *heartbeat.Monitor) { m.OnPong(context.Background(), nil) }, 1, 0},
 		{"Received", func(m *heartbeat.Monitor) { m.Received() }, 0, 1},
-		{"bytes taken", func(*heartbeat.Monitor) { e.do(func(e *fakeTransport) { e.unsent = 0 }) }, 0, 1},
+		{"bytes accepted", func(*heartbeat.Monitor) { e.do(func(e *fakeTransport) { e.unsent = 0 }) }, 0, 1},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {

@@ -42,7 +42,7 @@ func (c *Conn) refuseMessage(ctx context.Context) {
 		return
 	}
 	c.startClose(ending.Ending{Kind: ending.Closed, Code: websocket.StatusPolicyViolation,
-		Reason: "a message came, and none is expected", By: ending.Local})
+		Reason: "a message was received, and none is expected", By: ending.Local})
 	c.reading.Lock()
 	defer c.reading.Unlock()
 	if c.msg.err == nil {

@@ -222,7 +222,7 @@ func TestReaderOfTheHandlers(t *testing.T) {
 	}{
 		"returns":         {func(p *wstest.Peer) {}, ending.Done},
 		"peer has closed": {func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1001, "")) }, ending.GoingAway},
-		"peer is gone":    {func(p *wstest.Peer) { _ = p.RST() }, ending.Reset},
+		"peer has reset":  {func(p *wstest.Peer) { _ = p.RST() }, ending.Reset},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var wg sync.WaitGroup

@@ -15,7 +15,7 @@ import (
 )
 
 // listenAndServe serves pages and WebSockets until ctx ends. Then both end gracefully.
-// Server.Shutdown is called first, so that /readyz answers 503 while the http.Server still
+// Server.Shutdown is called first. So /readyz answers 503 while the http.Server still
 // runs. http.Server.Shutdown does not close hijacked connections such as WebSockets.
 func listenAndServe(ctx context.Context, l net.Listener, s *server.Server) error {
 	mux := http.NewServeMux()

@@ -43,7 +43,7 @@ func TestDeadPeer(t *testing.T) {
 				t.Errorf("missed %d: given up after %v, want at most %v", missed, d, bound)
 			}
 			if d := time.Since(o.Ended); d > closing {
-				t.Errorf("missed %d: gone %v later, want at most %v", missed, d, closing)
+				t.Errorf("missed %d: closed %v later, want at most %v", missed, d, closing)
 			}
 			if o.Code != 1001 || o.Sent != 1001 || time.Since(start) > bound+closing {
 				t.Errorf("missed %d: got %+v after %v", missed, o, time.Since(start))

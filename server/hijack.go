@@ -54,7 +54,7 @@ func cannotHijack(w http.ResponseWriter, r *http.Request) *refusal {
 	if r.ProtoMajor >= 2 {
 		return refuse(http.StatusNotImplemented, "WebSocket over HTTP/2 is not served; connect with HTTP/1.1")
 	}
-	return refuse(http.StatusNotImplemented, "the handler cannot take over the connection, because the ResponseWriter %T has no method Hijack; "+
+	return refuse(http.StatusNotImplemented, "the handler cannot hijack the connection, because the ResponseWriter %T has no method Hijack; "+
 		"a middleware without the method Unwrap, or http.TimeoutHandler, has wrapped that of the HTTP server", innermost(w))
 }
 

@@ -52,13 +52,13 @@ func slowloris(t *testing.T) {
 		raw  bool // before TLS
 		send func(s *testServer, p *wstest.Peer) error
 	}{
-		{"says nothing", false, true, func(s *testServer, p *wstest.Peer) error { return nil }},
+		{"sends nothing", false, true, func(s *testServer, p *wstest.Peer) error { return nil }},
 		{"header", false, true, func(s *testServer, p *wstest.Peer) error { return p.SendRaw(request(s)[:30]) }},
 		{"header, dripped", false, true, func(s *testServer, p *wstest.Peer) error {
 			go func() { _ = p.Drip(request(s), timeout/20) }()
 			return nil
 		}},
-		{"TLS, says nothing", true, true, func(s *testServer, p *wstest.Peer) error { return nil }},
+		{"TLS, sends nothing", true, true, func(s *testServer, p *wstest.Peer) error { return nil }},
 		{"TLS, hello", true, true, func(s *testServer, p *wstest.Peer) error { return p.SendRaw([]byte("\x16\x03\x01\x02\x00\x01\x00")) }},
 		{"TLS, header", true, false, func(s *testServer, p *wstest.Peer) error { return p.SendRaw(request(s)[:30]) }},
 		{"frame", false, false, func(s *testServer, p *wstest.Peer) error {
@@ -372,7 +372,7 @@ func TestPanicIsAlone(t *testing.T) {
 					return err
 				}
 				if string(p) == "panic" {
-					panic("as told")
+					panic("on purpose")
 				}
 				if err := c.Write(ctx, typ, p); err != nil {
 					return err
@@ -389,7 +389,7 @@ func TestPanicIsAlone(t *testing.T) {
 			_ = p.Close()
 			o := s.end(t)
 			wantKind(t, o, ending.Panicked)
-			if o.Cause == nil || !strings.Contains(o.Cause.Error(), "as told") {
+			if o.Cause == nil || !strings.Contains(o.Cause.Error(), "on purpose") {
 				t.Errorf("got cause %v", o.Cause)
 			}
 			send(t, other, wstest.TextFrame("still here"))

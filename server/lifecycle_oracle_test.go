@@ -133,7 +133,7 @@ func (j *judgement) counts(o server.Outcome, a *actor, wrote int, p *plan, w wan
 	j.check(o.BytesOut == a.bytesGot, "bytes out: got %d, and the peer received %d", o.BytesOut, a.bytesGot)
 	if o.By == ending.Peer {
 		// The server has received and echoed all that the peer sent before it left.
-		j.check(o.MessagesIn == int64(a.sure) && a.echoes == a.sure, "of %d messages %d came and %d went back", a.sure, o.MessagesIn, a.echoes)
+		j.check(o.MessagesIn == int64(a.sure) && a.echoes == a.sure, "of %d messages %d were received and %d echoed", a.sure, o.MessagesIn, a.echoes)
 		j.check(o.BytesIn == a.bytes+a.partial, "bytes in: got %d, want %d", o.BytesIn, a.bytes+a.partial)
 	}
 }

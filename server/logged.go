@@ -43,7 +43,7 @@ func truncate(s string, most int) string {
 	return string(all)
 }
 
-// unprintable reports whether r needs an escape. RuneError stands for invalid UTF-8.
+// unprintable reports whether r needs an escape. RuneError means invalid UTF-8.
 func unprintable(r rune) bool { return r == utf8.RuneError || !quote.IsPrint(r) }
 
 // seconds returns an attribute of a log line: d in seconds, rounded to the unit. The JSON

@@ -26,19 +26,19 @@ type Options struct {
 	// OriginPatterns are the origins whose pages may connect, besides the server's own
 	// host. [path.Match] matches a pattern, ignoring case, against the host and port of
 	// the Origin header. It matches a pattern with "://" against scheme, host and port.
-	// An IPv6 address in brackets stands for itself. The default port of a scheme and the
-	// dot at the end of a host make no difference. A host is in ASCII, as in the header:
-	// "xn--bcher-kva.example". "file://" is the origin of some pages that are files.
-	// A request without an Origin header does not come from a page and is accepted. The
-	// origin "null" is refused. New refuses a pattern that no origin of a browser can
-	// match. None: only the server's own host, with the scheme http or https.
+	// An IPv6 address in brackets is literal. The default port of a scheme and the dot at
+	// the end of a host make no difference. A host is in ASCII, as in the header:
+	// "xn--bcher-kva.example". "file://" is the origin of some pages that are files. A
+	// request without an Origin header is not from a page and is accepted. The origin
+	// "null" is refused. New refuses a pattern that no origin of a browser can match.
+	// None: only the server's own host, with the scheme http or https.
 	OriginPatterns []string
-	// AllowAnyOrigin lets any page of the web connect with its user's cookies for this
-	// host. False: OriginPatterns or CheckOrigin decide.
+	// AllowAnyOrigin allows any page of the web to connect with its user's cookies for
+	// this host. False: OriginPatterns or CheckOrigin decide.
 	AllowAnyOrigin bool
-	// CheckOrigin decides alone whether a handshake is accepted, as in gorilla. It is
-	// also called for the server's own host and without an Origin header. It cannot be
-	// used with OriginPatterns or AllowAnyOrigin. Nil: the patterns decide.
+	// Only CheckOrigin decides whether a handshake is accepted, as in gorilla. It is also
+	// called for the server's own host and without an Origin header. It cannot be used
+	// with OriginPatterns or AllowAnyOrigin. Nil: the patterns decide.
 	CheckOrigin func(*http.Request) bool
 	// Hosts are the accepted values of the Host header, as a defence against DNS
 	// rebinding. A host without a port matches any port. The ports 80 and 443 also match
@@ -81,7 +81,7 @@ type Options struct {
 	// 0: 16 MiB; negative: no limit.
 	ReadLimit int64
 	// ReadBufferSize and WriteBufferSize are the sizes of the pooled buffers in bytes. A
-	// connection holds one only while it contains something.
+	// connection has one only while it contains something.
 	// 0: 64 KiB; less than 512 bytes or more than 64 MiB is refused.
 	ReadBufferSize, WriteBufferSize int
 
@@ -139,9 +139,9 @@ type Options struct {
 
 	// MaxConns is the maximum number of connections, including handshakes in progress.
 	// Under Serve there may be 1000 pending connections more, which have not upgraded, or
-	// as many as there are descriptors. At that limit the oldest of them whose request is
-	// not being answered is closed for a new one. It has had 0.4 ms for each that may be
-	// pending, and at least 20 ms.
+	// as many as there are descriptors. At that limit the server closes the oldest pending
+	// connection for a new one, unless a handler answers its request. It has had at least
+	// 20 ms, and 0.4 ms for each that may be pending.
 	// 0: 10,000, or the limit of file descriptors minus 64 if that is less; negative: off.
 	MaxConns int
 	// MaxConnsPerIP is the maximum number of connections from one client. A client is an

@@ -36,7 +36,7 @@ func TestDocumentedDefaults(t *testing.T) {
 		// In a comment of several fields, the name precedes its 0.
 		zero := regexp.MustCompile(`(?:\b` + name + ` |[.] )0(?: or negative)?: ([^;.]+)`).FindStringSubmatch(text)
 		if zero == nil {
-			t.Errorf("the comment of %s does not say what 0 means: %s", name, text)
+			t.Errorf("the comment of %s does not explain 0: %s", name, text)
 			continue
 		}
 		want, ok := documented(zero[1])
@@ -44,7 +44,7 @@ func TestDocumentedDefaults(t *testing.T) {
 			want = int64(listener.MaxConns(int(want)))
 		}
 		if got := value.Field(i).Int(); !ok || got != want {
-			t.Errorf("0 of %s is %d, and its comment says %q", name, got, zero[1])
+			t.Errorf("0 of %s is %d, and its comment has %q", name, got, zero[1])
 		}
 	}
 }

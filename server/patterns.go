@@ -96,7 +96,7 @@ func checkPattern(p string) error {
 }
 
 // isScheme reports whether scheme is one in lower case (RFC 3986, section 3.1). The
-// characters in wild can stand for others.
+// characters in wild can match others.
 func isScheme(scheme, wild string) bool {
 	for i, r := range scheme {
 		letter := r >= 'a' && r <= 'z' || strings.ContainsRune(wild, r)
@@ -121,7 +121,7 @@ func (s *Server) allowsHostless(origin string) bool {
 }
 
 // checkHostPort returns an error if no header Host or Origin contains this host and port.
-// The characters in wild can stand for others.
+// The characters in wild can match others.
 func checkHostPort(hostport, wild string) error {
 	host, port := splitPort(strings.ToLower(hostport))
 	if port != "" && !strings.ContainsAny(port, wild) {

@@ -226,7 +226,7 @@ func closeHeldOpen(t *testing.T, w way) {
 			start := time.Now()
 			got := s.end(t)
 			if d := min(time.Since(got.Ended), time.Since(start)); d > soonGone {
-				t.Errorf("it was gone %v later", d)
+				t.Errorf("it was closed %v later", d)
 			}
 			finish(t, p, tt.code)
 			wantKind(t, got, tt.want)

@@ -110,7 +110,7 @@ func (s *testServer) refusedWith(t *testing.T, p *wstest.Peer, k ending.Kind, co
 		t.Errorf("%v: the stream ended after %v", k, e.After)
 	}
 	if e.AfterClose > 0 {
-		t.Errorf("%v: %d frames came behind the close frame", k, e.AfterClose)
+		t.Errorf("%v: %d frames followed the close frame", k, e.AfterClose)
 	}
 	_ = p.Close()
 	o := s.end(t)

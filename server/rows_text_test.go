@@ -49,7 +49,7 @@ func notUTF8(t *testing.T, w way) {
 		other := s.dial(t, wstest.DialOptions{Timeout: soon})
 		send(t, other, wstest.CloseFrame(1000, text))
 		if e := finish(t, other, 1000); e.Reason != text {
-			t.Errorf("the reason %q came back as %q", text, e.Reason)
+			t.Errorf("the reason %q was echoed as %q", text, e.Reason)
 		}
 		_ = other.Close()
 		wantKind(t, s.end(t), ending.Normal)

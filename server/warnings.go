@@ -46,7 +46,7 @@ func (w *warnings) warn(kind, msg string, attrs ...slog.Attr) {
 	w.log.LogAttrs(context.Background(), level, msg, attrs...)
 }
 
-// allow takes a token for the warning, or keeps it until there is one.
+// allow uses a token for the warning, or keeps the warning until there is one.
 func (w *warnings) allow(kind string, last warning) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -67,7 +67,7 @@ func (w *warnings) allow(kind string, last warning) bool {
 	return false
 }
 
-// take takes a token.
+// take uses a token.
 func (b *warningBucket) take() {
 	if now := time.Now(); b.full.Before(now) {
 		b.full = now

@@ -115,7 +115,7 @@ func (t *clientConn) finish(n int, code uint16) error {
 	case e.Code != code || !e.FIN || e.Frames > 0:
 		return fmt.Errorf("got %v, want close frame %d, FIN, and nothing in between", e, code)
 	case t.message != nil:
-		return fmt.Errorf("the close frame came inside %v", t.message)
+		return fmt.Errorf("the close frame was inside %v", t.message)
 	}
 	return nil
 }

@@ -40,20 +40,20 @@ var deflated = []struct{ name, digits, want string }{
 
 // corrupt lists messages that every inflater must refuse.
 var corrupt = map[string]string{
-	"a block of type 3":                       "06",
-	"a stored block of another length":        "00 0500 0000 48656c6c6f 00",
-	"a stored block that swallows the end":    "00 0900 f6ff 48656c6c6f",
-	"a reference to before the beginning":     "f200110000",
-	"a length that is not defined":            "1b0300",
-	"a distance that is not defined":          "4b843f00",
-	"bits behind the end":                     "f248cdc9c907 ff",
-	"an end in one byte too many":             "f248cdc9c9070000",
-	"an empty block that is not there":        "f348cdc9c90700",
-	"the end that should have been taken off": "f248cdc9c907000000ffff",
-	"text that was not compressed":            hex.EncodeToString([]byte("Hello")),
-	"codes for more symbols than there are":   "fcff ffff ffff ffff ffff ffff",
-	"no code at all":                          "0400 0000 0000 0000",
-	"nothing":                                 "",
+	"a block of type 3":                     "06",
+	"a stored block of another length":      "00 0500 0000 48656c6c6f 00",
+	"a stored block that swallows the end":  "00 0900 f6ff 48656c6c6f",
+	"a reference to before the beginning":   "f200110000",
+	"a length that is not defined":          "1b0300",
+	"a distance that is not defined":        "4b843f00",
+	"bits behind the end":                   "f248cdc9c907 ff",
+	"an end in one byte too many":           "f248cdc9c9070000",
+	"an empty block that is not there":      "f348cdc9c90700",
+	"the end that should have been removed": "f248cdc9c907000000ffff",
+	"text that was not compressed":          hex.EncodeToString([]byte("Hello")),
+	"codes for more symbols than there are": "fcff ffff ffff ffff ffff ffff",
+	"no code at all":                        "0400 0000 0000 0000",
+	"nothing":                               "",
 }
 
 // TestTables checks the tables with inflate, a plain implementation of RFC 1951.

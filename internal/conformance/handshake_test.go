@@ -41,7 +41,7 @@ func TestHandshake(t *testing.T) {
 		{"key without padding", 400, "", http.Header{"Sec-WebSocket-Key": {key(16, "A")[:22]}}},
 		{"two keys", 400, "", http.Header{"Sec-WebSocket-Key": {key(16, "A"), key(16, "A")}}},
 		{"no key", 400, "", http.Header{"Sec-WebSocket-Key": {}}},
-		{"an extension that nobody knows", 101, "", http.Header{"Sec-WebSocket-Extensions": {"x-nobody; a=1; b=\"2\""}}},
+		{"an unknown extension", 101, "", http.Header{"Sec-WebSocket-Extensions": {"x-unknown; a=1; b=\"2\""}}},
 	}
 	for _, v := range []string{"Upgrade", "upgrade", "UPGRADE", "keep-alive, Upgrade", "Upgrade, keep-alive", "a,upgrade,b", ", ,Upgrade,", "\tUpgrade\t"} {
 		rows = append(rows, row{"Connection " + v, 101, "", http.Header{"Connection": {v}}})

@@ -32,7 +32,7 @@ const (
 	ErrIncomplete     = Error("code that is incomplete")
 	ErrNoEnd          = Error("block without a code for its end")
 	ErrSymbol         = Error("symbol that is none")
-	ErrDistance       = Error("distance beyond what came before")
+	ErrDistance       = Error("distance beyond the earlier output")
 )
 
 // An Inflater decompresses one message. Reset makes it ready. It must not be used
@@ -120,7 +120,7 @@ func (z *Inflater) need(src []byte, used *int, n uint) bool {
 	return z.nb >= n
 }
 
-// take uses n bits, which need has read.
+// take removes n bits, which need has read.
 func (z *Inflater) take(n uint) uint {
 	v := uint(z.bits & (1<<n - 1))
 	z.bits >>= n

@@ -15,7 +15,7 @@ func newPath(t *testing.T) *hostile.Path {
 	t.Helper()
 	path, err := hostile.NewPath()
 	if err != nil {
-		t.Skipf("SKIPPED: a network namespace takes root, ip and tc: %v", err)
+		t.Skipf("SKIPPED: a network namespace needs root, ip and tc: %v", err)
 	}
 	t.Cleanup(path.Close)
 	return path

@@ -80,8 +80,8 @@ type Conn struct {
 
 	pendingReset atomic.Pointer[error] // a socket error that a write or a peek has met; the kernel reports it once
 
-	closing   atomic.Bool // CloseBy has been called
-	closeCame atomic.Bool // the reader has read the peer's close frame
+	closing       atomic.Bool // CloseBy has been called
+	peerCloseRead atomic.Bool // the reader has read the peer's close frame
 
 	in  input  // of the reading goroutine
 	out output // under out.mu
@@ -246,8 +246,8 @@ func (c *Conn) Counts() (messagesIn, bytesIn, messagesOut, bytesOut int64) {
 func (c *Conn) LastReceived() time.Time { return c.at(&c.received) }
 
 // ReadingSince returns since when a read has been waiting for the peer. Zero means that
-// none waits. A read with input in the kernel does not wait: after a pause of the process,
-// a timer may run before the read.
+// none waits. If the kernel has input, no read waits. After a pause of the process a timer
+// may run before the read.
 func (c *Conn) ReadingSince() time.Time {
 	since := c.at(&c.waiting)
 	if !since.IsZero() && socket.Unread(c.base) > 0 {
@@ -271,9 +271,10 @@ func (c *Conn) stalledFor(d time.Duration) bool {
 	return s != 0 && c.now()-s >= int64(d)
 }
 
-// Unsent returns the number of written bytes that have not been sent. They wait for the
-// kernel. On Linux bytes also count that the kernel cannot send because the peer's window
-// is full. It is negative if the peer does not acknowledge earlier bytes.
+// Unsent returns the number of written bytes that have not been sent. These are the bytes
+// that wait for the kernel. On Linux they include bytes that the kernel cannot send
+// because the peer's window is full. It is negative if the peer does not acknowledge
+// earlier bytes.
 func (c *Conn) Unsent() int {
 	n := int(c.out.unsent.Load()) + socket.NotSent(c.base)
 	if n > 0 && socket.Unanswered(c.base) {

@@ -89,7 +89,7 @@ func (in *input) packed(x *decompression) bool {
 }
 
 // A byte of input can cost 70 ns although it gives no output: blocks may be empty. So
-// inflateUnit bytes of input count as one work unit, and one call takes inflatePiece bytes.
+// inflateUnit bytes of input count as one work unit. One call uses inflatePiece bytes.
 const (
 	inflateUnit  = 64
 	inflatePiece = 1 << 10

@@ -222,7 +222,7 @@ func TestHangupBound(t *testing.T) {
 					shrink(client)
 				}
 				go fill(c) // still writing at the end
-				eventually(t, "the write is stuck", c.Writing)
+				eventually(t, "the write waits", c.Writing)
 			}
 			go func() { _, _ = c.Read(make([]byte, 1)) }() // still reading at the end
 			if test.by != 0 {

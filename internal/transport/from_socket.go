@@ -98,11 +98,11 @@ func (in *input) readPlain() error {
 	c.waiting.Store(c.now())
 	if in.full {
 		in.acquireBuffer()
-		limit := c.hurry()
+		limit := c.shortenDeadline()
 		n, err := c.sock.Read(in.buf.b[in.w:])
 		in.w += n
 		in.full = in.w == len(in.buf.b)
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !c.unhurry(limit) {
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !c.restoreDeadline(limit) {
 			return dropEarly(n, err)
 		}
 		in.releaseBuffer() // no more input was there: the next wait needs no large buffer
@@ -118,8 +118,8 @@ func (in *input) readPlain() error {
 	return dropEarly(n, err)
 }
 
-// hurry bounds the next read by fullWait. It returns the deadline before.
-func (c *Conn) hurry() (limit time.Time) {
+// shortenDeadline bounds the next read by fullWait. It returns the deadline before.
+func (c *Conn) shortenDeadline() (limit time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	limit = c.armed
@@ -129,9 +129,9 @@ func (c *Conn) hurry() (limit time.Time) {
 	return limit
 }
 
-// unhurry restores the deadline. It reports false if that has passed too or reading has
+// restoreDeadline restores the deadline. It reports false if that has passed too or reading has
 // failed.
-func (c *Conn) unhurry(limit time.Time) bool {
+func (c *Conn) restoreDeadline(limit time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.closeBy.IsZero() && (limit.IsZero() || c.closeBy.Before(limit)) {

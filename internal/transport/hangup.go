@@ -52,7 +52,7 @@ func (c *Conn) Hangup() {
 	c.out.end(false)
 	// A refused peer may answer the close frame behind input that is discarded.
 	code, _ := c.OurClose()
-	if code == 0 || c.closeCame.Load() {
+	if code == 0 || c.peerCloseRead.Load() {
 		discard(c.base, c.opts.Read, limit, nil)
 		return
 	}
@@ -103,9 +103,9 @@ func (c *Conn) Abort() {
 	}
 }
 
-// HungUp reports whether the kernel knows that the peer sends nothing more: its FIN or RST
-// has come. It does not wait and takes no input. On a system other than Linux it sees that
-// only if no input is unread, and under TLS not at all.
+// HungUp reports whether the kernel has received the peer's FIN or RST. It does not wait
+// and reads no input. On a system other than Linux it detects them only if no input is
+// unread. Under TLS it does not detect them there.
 func (c *Conn) HungUp() (over bool) {
 	if socket.Ended(c.base) {
 		return true

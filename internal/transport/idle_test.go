@@ -112,14 +112,14 @@ func TestTransportState(t *testing.T) {
 				t.Errorf("got reading since %v, want %v still", got, began)
 			}
 			if !c.LastReceived().Equal(heard) {
-				t.Error("heard what was not sent")
+				t.Error("a pong was received that was not sent")
 			}
 			if err := p.Send(wstest.PongFrame(string(f.Payload))); err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "the read waits again", func() bool { return c.ReadingSince().After(began) })
 			if got := <-pinged; got != "1" || !c.LastReceived().After(heard) {
-				t.Errorf("heard the pong %q, want 1", got)
+				t.Errorf("received the pong %q, want 1", got)
 			}
 			client.Close()
 			<-read

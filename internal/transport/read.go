@@ -172,9 +172,9 @@ func (in *input) get(p waitMode) error {
 }
 
 // maxWorkUnits is how many frames of one connection are handled before it yields. A buffer
-// contains thousands of small ones, and without a yield they would all be handled first. 4
-// KiB that were read without a wait count as one frame. So do 4 KiB of the decompressor's
-// output and inflateUnit of its input.
+// contains thousands of small ones, and without a yield they would all be handled first.
+// Input counts too: 4 KiB that were read without a wait are one frame. So do 4 KiB of the
+// decompressor's output and inflateUnit of its input.
 const maxWorkUnits = 64
 
 func workUnitsOf(bytes int) int { return 1 + bytes>>12 }
@@ -227,7 +227,7 @@ func (in *input) advance() bool {
 		}
 	}
 	if in.CloseCode != 0 {
-		in.c.closeCame.Store(true)
+		in.c.peerCloseRead.Store(true)
 		in.publish() // no other goroutine may read on
 		if f := in.c.opts.OnClose; f != nil {
 			f(in.CloseCode, in.CloseReason)

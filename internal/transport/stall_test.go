@@ -92,7 +92,7 @@ func TestWriteStallRaw(t *testing.T) {
 			written := make(chan error, 1)
 			start := time.Now()
 			go func() { written <- fill(c) }()
-			eventually(t, "the write is stuck", c.Writing)
+			eventually(t, "the write waits", c.Writing)
 			if n := c.Unsent(); n <= int(c.out.unsent.Load()) && socket.HaveQueue {
 				t.Errorf("got %d unsent, want more than the %d pending", n, c.out.unsent.Load())
 			}
@@ -130,7 +130,7 @@ func TestSlowPeer(t *testing.T) {
 				defer c.Hangup()
 				written := make(chan error, 1)
 				go func() { written <- fill(c) }()
-				eventually(t, "the write is stuck", c.Writing)
+				eventually(t, "the write waits", c.Writing)
 				beneath := client
 				if kind == "tls" {
 					beneath = client.(interface{ NetConn() net.Conn }).NetConn()

@@ -16,7 +16,7 @@ import (
 //
 // TryClose does not wait for the peer. Under TLS, and on other sockets without system
 // calls of their own, the write may need 20 milliseconds. It returns false while another
-// write is under way or a frame is incomplete. Nothing can be written after a frame that
+// write is in progress or a frame is incomplete. Nothing can be written after a frame that
 // was sent, or of which only a part was sent.
 func (c *Conn) TryClose(code websocket.StatusCode, reason string) bool {
 	o := &c.out

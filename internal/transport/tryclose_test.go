@@ -55,7 +55,7 @@ func TestTryClose(t *testing.T) {
 						continue
 					}
 					if !sent {
-						t.Fatal("an idle socket took no close frame")
+						t.Fatal("an idle socket accepted no close frame")
 					}
 					checkClosed(t, c, test.code, test.reason)
 					c.Hangup()
@@ -184,7 +184,7 @@ func TestTryCloseFullSocket(t *testing.T) {
 			junk := fillSocket(t, c.base)
 			began := time.Now()
 			if c.TryClose(1001, "") {
-				t.Error("a full socket took a close frame")
+				t.Error("a full socket accepted a close frame")
 			}
 			t.Logf("measured: TryClose on a full socket took %v", time.Since(began))
 			if c.CloseSent() {
