@@ -13,10 +13,10 @@ import (
 )
 
 // Drain connects n clients, echoes one message on each, and calls terminate. terminate
-// asks the server to shut down. Every second client answers the close frame. Drain
-// returns the share of clients that received a close frame, a description of how the
-// connections ended, and the time until ended was closed. took is 0 if ended was not
-// closed within bound.
+// asks the server to shut down. Every second client answers the close frame. It
+// returns the share of clients that received a close frame, and describes how the
+// connections ended. took is the time until ended was closed, or 0 if it was not closed
+// within bound.
 func Drain(ctx context.Context, addr string, n int, terminate func() error, ended <-chan struct{}, bound time.Duration) (receivedClose float64, endings string, took time.Duration, err error) {
 	if n < 1 {
 		return 0, "", 0, fmt.Errorf("a drain needs at least one client, not %d", n)

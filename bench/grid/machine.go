@@ -41,8 +41,8 @@ func thisMachine() (result.Machine, error) {
 	return m, nil
 }
 
-// valueIn is what stands behind a name in a file of lines "name separator value"; ""
-// if the name is not there.
+// valueIn returns the value of a name in a file with lines "name separator value", or ""
+// if the file does not have the name.
 func valueIn(file, name, separator string) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -23,7 +23,7 @@ func (r *run) addNotes() {
 				o.Notes = append(o.Notes, fmt.Sprintf("the client was the bottleneck: it used %s of the processors", number.Percent(s)))
 			}
 			if s := measure.Sample(o.Values("late_share")).Median(); s > lateShare {
-				o.Notes = append(o.Notes, number.Percent(s)+" of the messages left more than a millisecond late, because of the client or the machine; their latency includes this delay")
+				o.Notes = append(o.Notes, number.Percent(s)+" of the messages left more than a millisecond late; their latency includes this delay of the client or the machine")
 			}
 		}
 	}

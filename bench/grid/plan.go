@@ -1,5 +1,5 @@
-// Package grid runs the comparison. It measures every server in every workload, in a
-// process of its own.
+// Package grid runs the comparison. It measures every server in every workload. Each
+// server runs in its own process.
 package grid
 
 import (
@@ -107,9 +107,9 @@ const deadPath = "dead-path"
 func endOfLife() []*result.Cell {
 	return []*result.Cell{
 		{ID: "dead", Kind: result.Dead, Connections: 1, Heartbeat: deadHeartbeat, Chosen: true,
-			Title: fmt.Sprintf("a client that stops sending, a ping every %v, watched for %v", deadHeartbeat, deadBound)},
+			Title: fmt.Sprintf("a client that stops sending, a ping every %v, observed for %v", deadHeartbeat, deadBound)},
 		{ID: deadPath, Kind: result.Dead, Connections: 1, Heartbeat: deadHeartbeat, Chosen: true,
-			Title: fmt.Sprintf("a client whose path is cut, a ping every %v, until the server has closed the socket, watched for %v", deadHeartbeat, deadBound)},
+			Title: fmt.Sprintf("a client whose path is cut, a ping every %v, until the server has closed the socket, observed for %v", deadHeartbeat, deadBound)},
 		{ID: "drain", Kind: result.Drain, Connections: drainConnections, Chosen: true,
 			Title: fmt.Sprintf("SIGTERM with %d connections", drainConnections)},
 	}

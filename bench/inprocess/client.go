@@ -20,7 +20,7 @@ const stepTimeout = 10 * time.Second
 type client struct {
 	net.Conn
 	in    *bufio.Reader
-	frame []byte // the message as it is sent
+	frame []byte // the message on the wire
 	want  []byte // the payload
 	first byte   // FIN and the opcode
 	raw   bool   // the server echoes bytes, without WebSocket

@@ -25,8 +25,8 @@ func TestConn(t *testing.T) {
 	}
 }
 
-// TestBuffered checks that a write does not wait for a read, and that a reader gets
-// all buffered bytes and then io.EOF after the other end was closed.
+// TestBuffered: a write does not wait for a read. After the other end was closed, a reader
+// gets all buffered bytes and then io.EOF.
 func TestBuffered(t *testing.T) {
 	client, server := newConn(10)
 	for _, s := range []string{"0123456", "789"} {

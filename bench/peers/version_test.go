@@ -40,7 +40,7 @@ func TestVersion(t *testing.T) {
 		}
 		t.Logf("%s: %s %s. %s", p.Name, p.Title, v, p.Note)
 	}
-	if v := moduleVersions(info, []string{"example.com/nobody"}); v != "(unknown)" {
+	if v := moduleVersions(info, []string{"example.com/unknown"}); v != "(unknown)" {
 		t.Errorf("a module that is not there: %q", v)
 	}
 }

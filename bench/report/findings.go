@@ -52,17 +52,10 @@ func (f *facts) leaders() string {
 		}
 	}
 	var parts []string
-	for i, name := range order {
-		part := name + " in "
-		if i == 0 {
-			part = name + " uses the least CPU time in "
-		}
-		parts = append(parts, part+strings.Join(won[name], " and in "))
+	for _, name := range order {
+		parts = append(parts, name+" uses the least CPU time in "+strings.Join(won[name], " and in ")+".")
 	}
-	if parts == nil {
-		return ""
-	}
-	return strings.Join(parts, "; ") + "."
+	return strings.Join(parts, " ")
 }
 
 // ratioOf returns the ratio of a peer to the base in parentheses, or "".
@@ -102,7 +95,7 @@ func (f *facts) compareWithBase() string {
 	if parts == nil {
 		return ""
 	}
-	return ownPeer + " " + strings.Join(parts, "; it ") + "."
+	return ownPeer + " " + strings.Join(parts, ". It ") + "."
 }
 
 // leastMemory compares the memory of idle connections.

@@ -121,7 +121,7 @@ func TestMissing(t *testing.T) {
 			p := read(t, html.Bytes())
 			for _, want := range test.want {
 				if !strings.Contains(p.text, want) {
-					t.Errorf("the page does not say %q", want)
+					t.Errorf("the page does not contain %q", want)
 				}
 			}
 			for _, not := range []string{"NaN", "Inf", "%!"} {

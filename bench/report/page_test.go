@@ -225,7 +225,7 @@ func TestMainTable(t *testing.T) {
 					t.Errorf("the base has %q", row[i+1])
 				}
 			case ratio.Noise != strings.HasSuffix(number, " n.s."):
-				t.Errorf("%s in %s is %+v, and the page says %q", peer.Name, id, ratio, row[i+1])
+				t.Errorf("%s in %s is %+v, and the page has %q", peer.Name, id, ratio, row[i+1])
 			}
 		}
 	}
@@ -246,7 +246,7 @@ func TestMainTable(t *testing.T) {
 		}
 	}
 	if !strings.Contains(main.caption, "wsecho batches replies: one write contains the replies to messages that arrived together. The other servers flush each reply.") {
-		t.Errorf("the caption does not say which servers batch replies: %q", main.caption)
+		t.Errorf("the caption does not name the servers that batch replies: %q", main.caption)
 	}
 	if !strings.Contains(p.text, ", commit 0123456789ab.") {
 		t.Error("the beginning does not name the commit")
@@ -319,8 +319,8 @@ func TestFindings(t *testing.T) {
 	r.Cells = slices.DeleteFunc(r.Cells, func(c *result.Cell) bool { return c.Kind == result.Open })
 	p, md, txt := written(t, r)
 	for _, want := range []string{
-		"gws uses the least CPU time in 5 B, 1 in flight (0.500) and in 4 KiB, 1 in flight (0.500) and in 4 KiB, 16 in flight (0.500) and in connect, 5 B, close (0.500); wsecho in 5 B, 16 in flight (0.250).",
-		"wsecho uses less CPU time than gorilla in 5 B, 16 in flight (0.250) and in 4 KiB, 16 in flight (0.750); it uses more in connect, 5 B, close (1.50); it does not differ significantly in 5 B, 1 in flight (1.00 n.s.) and in 4 KiB, 1 in flight (0.900 n.s.).",
+		"gws uses the least CPU time in 5 B, 1 in flight (0.500) and in 4 KiB, 1 in flight (0.500) and in 4 KiB, 16 in flight (0.500) and in connect, 5 B, close (0.500). wsecho uses the least CPU time in 5 B, 16 in flight (0.250).",
+		"wsecho uses less CPU time than gorilla in 5 B, 16 in flight (0.250) and in 4 KiB, 16 in flight (0.750). It uses more in connect, 5 B, close (1.50). It does not differ significantly in 5 B, 1 in flight (1.00 n.s.) and in 4 KiB, 1 in flight (0.900 n.s.).",
 		"An idle connection uses 5.00 KiB in gws, 6.00 KiB in wsecho, 17.0 KiB in gorilla, 30.0 KiB in melody.",
 		"xnet breaks the most: 3.",
 		"The report does not measure a network, more than 2 processors, or handlers that do other work.",
@@ -334,8 +334,8 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-// TestNarrow: a wide table or plot scrolls in a box of its own, and nothing else is
-// wider than a small screen.
+// TestNarrow: a wide table or plot scrolls in its own box. Nothing else is wider than a
+// small screen.
 func TestNarrow(t *testing.T) {
 	var html bytes.Buffer
 	if err := report.HTML(&html, synthetic(5)); err != nil {
@@ -361,8 +361,8 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-// TestNoise: where the rounds show no difference, every form has the number and the mark
-// of one that is not significant.
+// TestNoise: if the rounds show no difference, every form marks the ratio as not
+// significant.
 func TestNoise(t *testing.T) {
 	const want = "n.s."
 	for _, rounds := range []int{6, 4} {
@@ -391,7 +391,7 @@ func TestNoise(t *testing.T) {
 			if row := one.row("gws"); row != nil && strings.Contains(one.caption, "×") {
 				for _, s := range row[1:] {
 					if _, below, ok := strings.Cut(s, "|"); ok && !strings.Contains(below, "× "+want) {
-						t.Errorf("%d rounds: %q says %q", rounds, one.caption, s)
+						t.Errorf("%d rounds: the table %q has %q", rounds, one.caption, s)
 					}
 				}
 			}
@@ -402,7 +402,7 @@ func TestNoise(t *testing.T) {
 			}
 		}
 		if few := strings.Contains(p.text, "cannot show a significant difference"); few != (rounds < 5) {
-			t.Errorf("%d rounds: the page says that they are too few: %t", rounds, few)
+			t.Errorf("%d rounds: the page warns about too few rounds: %t", rounds, few)
 		}
 	}
 }
@@ -503,12 +503,12 @@ func TestKinds(t *testing.T) {
 // sentence.
 func TestWrong(t *testing.T) {
 	r := chosen(1)
-	r.Cells[0].Of("coder").Wrong = []string{"17 messages came back changed"}
+	r.Cells[0].Of("coder").Wrong = []string{"17 echoes differ from their messages"}
 	p, md, txt := written(t, r)
 	if row := p.main(t).row("coder"); !strings.Contains(row[1], " !") || strings.Contains(row[2], "!") {
 		t.Errorf("%q", row)
 	}
-	const warning, what = "1 fault under load", "17 messages came back changed."
+	const warning, what = "1 fault under load", "17 echoes differ from their messages."
 	for _, s := range []string{p.text, md, txt} {
 		if at := strings.Index(s, warning); at < 0 || at > strings.Index(s, "Server CPU ÷") || !strings.Contains(s, what) {
 			t.Errorf("the fault is missing:\n%.2000s", s)

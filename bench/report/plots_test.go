@@ -74,7 +74,7 @@ func TestPlots(t *testing.T) {
 		t.Helper()
 		for _, s := range what {
 			if !bytes.Contains(p.SVG, []byte(">"+s+"</text>")) {
-				t.Errorf("%s does not say %q", p.Name, s)
+				t.Errorf("%s does not contain %q", p.Name, s)
 			}
 		}
 	}

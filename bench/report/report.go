@@ -1,5 +1,5 @@
-// Package report writes the results of a comparison as Markdown with plots, as one page
-// of HTML, and as a short text for a terminal.
+// Package report writes the results of a comparison. The forms are Markdown with plots,
+// one HTML page, and a short text for a terminal.
 package report
 
 import (

@@ -12,8 +12,8 @@ import (
 	"example.com/wsecho/load"
 )
 
-// mainTable returns a table with a row for each peer that was measured in a chosen cell,
-// or nil if there is none.
+// mainTable returns a table with a row for each peer with a measured chosen cell. It
+// returns nil if there is no such peer.
 func (f *facts) mainTable() *table {
 	p99, idle := f.p99Cell(), f.idleCell()
 	t := &table{Head: []string{"server"}}

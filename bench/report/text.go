@@ -44,8 +44,8 @@ func Text(w io.Writer, r *result.Report) error {
 	return err
 }
 
-// text writes t in columns. Heads are longer than the values below them, so each head has
-// a line of its own, and a letter marks its column.
+// text writes t in columns. Heads are longer than the values below them. So each head has
+// its own line, and a letter marks its column.
 func (t *table) text(b *strings.Builder) {
 	if t.Caption != "" {
 		fmt.Fprintf(b, "%s\n\n", t.Caption)

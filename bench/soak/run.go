@@ -20,8 +20,8 @@ type Options struct {
 	Every       time.Duration // between two quiet points; 0: depends on For
 }
 
-// From the first half of the quiet points to the second, the median memory may grow by
-// this factor and this many bytes. The runtime releases memory late and in varying amounts.
+// The median memory may grow by this factor and this many bytes between the two halves of
+// the quiet points. The runtime releases memory late and in varying amounts.
 const (
 	growth      = 0.25
 	growthBytes = 24 << 20
@@ -133,7 +133,7 @@ func grown(resident measure.Sample) (text string, bad bool) {
 	}
 	rest := resident[1:]
 	first, second := rest[:len(rest)/2].Median(), rest[len(rest)/2:].Median()
-	return fmt.Sprintf("resident %.1f MiB at the quiet points of the first half, %.1f at those of the second; the limit is %.1f",
+	return fmt.Sprintf("median resident memory: first half %.1f MiB, second half %.1f MiB, limit %.1f MiB",
 		first/(1<<20), second/(1<<20), bound(first)/(1<<20)), second > bound(first)
 }
 

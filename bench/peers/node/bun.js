@@ -1,4 +1,4 @@
-// The echo server of Bun, whose WebSocket server is uWebSockets in C++. It ends when its
+// The echo server with Bun. Its WebSocket server is uWebSockets in C++. It ends when its
 // standard input ends, and after SIGTERM when its clients have closed.
 'use strict';
 
@@ -20,7 +20,7 @@ const server = Bun.serve({
   websocket: {
     perMessageDeflate: options.compression ? { compress: 'shared', decompress: 'shared' } : false,
     backpressureLimit: 64 << 20, // beyond it, send drops the message
-    // Without a heartbeat of ours, Bun pings by itself. Negative: no heartbeat.
+    // If heartbeat is 0, Bun uses its default. Negative: no heartbeat.
     ...(options.heartbeat === 0 ? {} : { sendPings: false, idleTimeout: 0 }),
     open(ws) {
       clients.add(ws);

@@ -26,7 +26,7 @@ async def echo(ws):
         async for message in ws:
             await ws.send(message)
     except websockets.ConnectionClosed:
-        pass  # or the log would say so of each client that goes
+        pass  # otherwise the library logs each connection that ends
 
 
 async def main(options):
@@ -44,7 +44,7 @@ async def main(options):
                 server_no_context_takeover=True, client_no_context_takeover=True
             )
         ]
-    pings = {}  # else the interval is 20 seconds
+    pings = {}  # the default interval is 20 seconds
     if options["heartbeat"]:
         interval = options["heartbeat"] if options["heartbeat"] > 0 else None
         pings = {"ping_interval": interval, "ping_timeout": interval}
@@ -67,7 +67,7 @@ async def main(options):
     try:
         await asyncio.wait_for(server.wait_closed(), options["shutdown"])
     except asyncio.TimeoutError:
-        pass  # some client has not answered its close frame
+        pass  # a client has not answered its close frame
     os._exit(0)  # a thread may be reading standard input
 
 
