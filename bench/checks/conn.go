@@ -105,7 +105,7 @@ const (
 	message             // complete
 	pong
 	closing // a close frame
-	ended   // the TCP connection, without a close frame
+	ended   // the end of TCP, without a close frame
 	illegal // a frame that no server may send
 )
 
@@ -170,7 +170,7 @@ func (t *conn) add(f wstest.Frame) (r reply, whole bool) {
 		case 0:
 			r.text = "closed with no code"
 		case 1:
-			r.text = "closed with half a code"
+			r.text = "closed with one byte"
 		default:
 			r.text = fmt.Sprintf("closed with %d", r.code)
 		}

@@ -11,9 +11,9 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// unaskedLimit is the largest part of a message that a server may read without a limit.
-// Section 10.4 demands a limit; this table chooses its size.
-const unaskedLimit = 64 << 20
+// hugeFrameSent is the number of payload bytes that the check sends. Section 10.4 demands
+// a limit on messages. Every server of the comparison should have a lower one.
+const hugeFrameSent = 64 << 20
 
 // floodTime is the duration of a flood.
 const floodTime = time.Second
@@ -71,7 +71,7 @@ func thenAccepts(t trial) trial {
 	return t
 }
 
-// hugeFrame sends a header alone, and then up to unaskedLimit bytes of the payload.
+// hugeFrame sends a header alone, and then up to hugeFrameSent bytes of the payload.
 func hugeFrame(_ *target, t *conn) (verdict, error) {
 	t.drop = true
 	if err := t.SendRaw(wstest.Header(0x80|wstest.Binary, true, key, 1<<62, 64)); err != nil {
@@ -82,7 +82,7 @@ func hugeFrame(_ *target, t *conn) (verdict, error) {
 		return verdict{r.text, r.fails()}, err
 	}
 	chunk := make([]byte, 1<<20)
-	stop := t.writeRepeatedly(chunk, func(sent int) bool { return sent*len(chunk) < unaskedLimit })
+	stop := t.writeRepeatedly(chunk, func(sent int) bool { return sent*len(chunk) < hugeFrameSent })
 	r, err = t.next(loadTimeout)
 	return verdict{fmt.Sprintf("%s, with %d MiB of it sent", r.text, stop()*len(chunk)>>20), r.fails()}, err
 }
