@@ -140,7 +140,7 @@ func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) e
 		return err
 	}
 	defer release()
-	return c.wrote(c.ws.Write(context.Background(), typ, p))
+	return c.recordWriteError(c.ws.Write(context.Background(), typ, p))
 }
 
 // Writer returns a writer of one message, which Close completes. Until then no other
@@ -153,7 +153,7 @@ func (c *Conn) Writer(ctx context.Context, typ websocket.MessageType) (io.WriteC
 	w, err := c.ws.Writer(context.Background(), typ)
 	if err != nil {
 		release()
-		return nil, c.wrote(err)
+		return nil, c.recordWriteError(err)
 	}
 	return &writer{c: c, w: w, release: release}, nil
 }
@@ -174,7 +174,7 @@ func (w *writer) Write(p []byte) (int, error) {
 		return 0, errWriterClosed
 	}
 	n, err := w.w.Write(p)
-	return n, w.c.wrote(err)
+	return n, w.c.recordWriteError(err)
 }
 
 func (w *writer) Close() error {
@@ -183,11 +183,11 @@ func (w *writer) Close() error {
 	}
 	w.closed = true
 	defer w.release()
-	return w.c.wrote(w.w.Close())
+	return w.c.recordWriteError(w.w.Close())
 }
 
-// wrote records that a write has failed.
-func (c *Conn) wrote(err error) error {
+// recordWriteError records the first error of a write, and returns err.
+func (c *Conn) recordWriteError(err error) error {
 	if err != nil {
 		first := err // a copy, so that err itself need not be on the heap
 		c.writeFailed.CompareAndSwap(nil, &first)
@@ -273,14 +273,14 @@ func (c *Conn) Subprotocol() string { return c.subprotocol }
 // RemoteAddr returns the RemoteAddr of the request, as "IP:port".
 func (c *Conn) RemoteAddr() string { return c.remote }
 
-// nothing is the release function of a bind of the handler's own context.
-var nothing = func() {}
+// noRelease is the release function of a bind of the handler's own context.
+var noRelease = func() {}
 
 // bind ends the connection if ctx ends before release is called. The handler's own
 // context ends only with the connection. The error is that of a ctx that has ended.
 func (c *Conn) bind(ctx context.Context) (release func(), err error) {
 	if ctx == c.ctx || ctx.Done() == nil || ctx.Done() == c.ctx.Done() {
-		return nothing, nil
+		return noRelease, nil
 	}
 	if ctx.Err() != nil {
 		return nil, contextError(ctx)

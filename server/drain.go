@@ -282,9 +282,9 @@ type accepted struct {
 	used    atomic.Bool // for its first request; HTTP/2 may have several at once
 }
 
-// answering protects the connection of r from eviction until the result is called. Under
+// protectFromEviction protects the connection of r from eviction until the result is called. Under
 // another HTTP server it does nothing.
-func answering(r *http.Request) (end func()) {
+func protectFromEviction(r *http.Request) (end func()) {
 	a, ok := r.Context().Value(acceptedKey{}).(*accepted)
 	if !ok {
 		return func() {}

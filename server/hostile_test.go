@@ -133,7 +133,7 @@ func slowloris(t *testing.T) {
 // server does not wait for them.
 func TestSilentAtShutdown(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
+	onTCPAndTLS(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		s := serve(t, echoes, server.Options{HandshakeTimeout: soon})
 		s.dial(t, wstest.DialOptions{}) // so that the server has accepted the earlier ones
 		for range 3 {
@@ -161,7 +161,7 @@ func TestPingFlood(t *testing.T) {
 	t.Parallel()
 	key := [4]byte{}
 	ping, pong := wstest.PingFrame("x").WithKey(key).Append(nil), wstest.PongFrame("x").WithKey(key).Append(nil)
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
+	onTCPAndTLS(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		for name, frame := range map[string][]byte{"pings": ping, "pongs": pong, "both": append(ping, pong...)} {
 			s := serve(t, echoes, server.Options{})
 			p := s.dial(t, wstest.DialOptions{})
@@ -188,7 +188,7 @@ func TestPingFlood(t *testing.T) {
 // timeout still runs.
 func TestPingFloodUnread(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
+	onTCPAndTLS(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		s := serve(t, func(ctx context.Context, c *server.Conn) error {
 			wrote := make(chan error, 1)
 			go func() { wrote <- stall(ctx, c) }()
@@ -211,7 +211,7 @@ func TestPingFloodUnread(t *testing.T) {
 // Ping nor prevent its answer.
 func TestForgedPongs(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
+	onTCPAndTLS(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		pinged := make(chan error, 1)
 		s := serve(t, func(ctx context.Context, c *server.Conn) error {
 			go func() { pinged <- c.Ping(ctx) }()
@@ -252,7 +252,7 @@ func TestCloseFrameAbuse(t *testing.T) {
 	closing := func(b string) wstest.Frame {
 		return wstest.Frame{Fin: true, Opcode: wstest.Close, Payload: []byte(b)}
 	}
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
+	onTCPAndTLS(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		for _, tt := range []struct {
 			name   string
 			frames []wstest.Frame
@@ -364,7 +364,7 @@ func TestResetAnytime(t *testing.T) {
 // connections continue.
 func TestPanicIsAlone(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
+	onTCPAndTLS(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		s := serve(t, func(ctx context.Context, c *server.Conn) error {
 			for {
 				typ, p, err := c.Read(ctx)

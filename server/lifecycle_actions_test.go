@@ -98,8 +98,8 @@ var causes = []func(p *plan, r *rand.Rand){
 	},
 }
 
-// asides lists the actions of a server that end nothing.
-var asides = []func(r *rand.Rand) action{
+// sideActions lists the actions of a server that end nothing.
+var sideActions = []func(r *rand.Rand) action{
 	func(r *rand.Rand) action {
 		return action{name: "ping", do: func(l *life) {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)

@@ -18,8 +18,8 @@ func (p *plan) leave(name string, w want, do func(a *actor)) {
 	p.last = &finale{name: name, do: do}
 }
 
-// afterwards is the close code of a peer that continues after the server refused it.
-const afterwards = 4999
+// codeAfterRefusal is the close code of a peer that continues after the server refused it.
+const codeAfterRefusal = 4999
 
 // refused returns a finale that the server refuses: raw bytes, perhaps followed by
 // more.
@@ -29,7 +29,7 @@ func (p *plan) refused(r *rand.Rand, name string, w want, partial int, b []byte)
 		a.violate(partial, func(peer *wstest.Peer) {
 			_ = peer.SendRaw(b)
 			if more {
-				_ = peer.Send(wstest.TextFrame("after it"), wstest.CloseFrame(afterwards, ""), wstest.BinaryFrame(make([]byte, 300_000)))
+				_ = peer.Send(wstest.TextFrame("after it"), wstest.CloseFrame(codeAfterRefusal, ""), wstest.BinaryFrame(make([]byte, 300_000)))
 			}
 		})
 	})

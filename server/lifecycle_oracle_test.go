@@ -107,7 +107,7 @@ func (j *judgement) wire(o server.Outcome, a *actor, p *plan, w want) {
 	if o.Sent != 0 {
 		j.check(uint16(o.Sent) == w.wire, "sent: got %d, want %d", o.Sent, w.wire)
 	}
-	if o.Received != 0 && (o.Received != afterwards || p.more() == 0) {
+	if o.Received != 0 && (o.Received != codeAfterRefusal || p.more() == 0) {
 		j.check(a.closed && uint16(o.Received) == a.code, "received: got %d, and the peer sent %d (at all: %v)", o.Received, a.code, a.closed)
 	}
 	switch o.Kind {
@@ -155,7 +155,7 @@ func (j *judgement) exact(o server.Outcome, a *actor, p *plan, w want) {
 	if answered && p.last == nil && p.answers && !w.notReading || w.kind.By() == ending.Peer {
 		received = w.wire
 	}
-	ok := uint16(o.Received) == received || w.more > 0 && o.Received == afterwards || w.notReading && uint16(o.Received) == w.wire ||
+	ok := uint16(o.Received) == received || w.more > 0 && o.Received == codeAfterRefusal || w.notReading && uint16(o.Received) == w.wire ||
 		(w.kind == ending.NoPong || p.last != nil) && p.answers && uint16(o.Received) == w.wire
 	j.check(ok, "received: got %d, want %d", o.Received, received)
 	if w.timed {

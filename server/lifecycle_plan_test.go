@@ -158,7 +158,7 @@ func draw(seed uint64, r *rand.Rand) *plan {
 		causes[r.IntN(len(causes))](p, r)
 	}
 	for range r.IntN(2) {
-		p.actions = append(p.actions, asides[r.IntN(len(asides))](r))
+		p.actions = append(p.actions, sideActions[r.IntN(len(sideActions))](r))
 	}
 	for i := range p.actions {
 		p.actions[i].after = soonish()

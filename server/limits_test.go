@@ -16,8 +16,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// full dials and wants the refusal of a full server.
-func (s *testServer) full(t *testing.T, o wstest.DialOptions) {
+// wantFull dials and wants the refusal of a full server.
+func (s *testServer) wantFull(t *testing.T, o wstest.DialOptions) {
 	t.Helper()
 	p, err := wstest.Dial(s.url, o)
 	if err == nil {
@@ -38,7 +38,7 @@ func TestMaxConns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, echoes, o)
 			first, second := s.dial(t, wstest.DialOptions{}), s.dial(t, wstest.DialOptions{})
-			s.full(t, wstest.DialOptions{})
+			s.wantFull(t, wstest.DialOptions{})
 			// A bad handshake gives its slot back.
 			if status, _ := s.status(t, http.Header{"Sec-WebSocket-Version": {"8"}}); status != 503 {
 				t.Errorf("got %d", status)
@@ -56,7 +56,7 @@ func TestMaxConns(t *testing.T) {
 				}
 			}
 			third := s.dial(t, wstest.DialOptions{})
-			s.full(t, wstest.DialOptions{})
+			s.wantFull(t, wstest.DialOptions{})
 			send(t, second, wstest.TextFrame("2"))
 			receive(t, second, wstest.Text, "2")
 			send(t, third, wstest.TextFrame("3"))

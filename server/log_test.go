@@ -52,7 +52,7 @@ func TestLogSeconds(t *testing.T) {
 		t.Fatalf("got %v, %v, want a ping", f, err)
 	}
 	send(t, p, wstest.PongFrame(string(f.Payload)))
-	done(t, p, 1000, wstest.CloseFrame(1000, ""))
+	sendLast(t, p, 1000, wstest.CloseFrame(1000, ""))
 	s.end(t)
 	_ = s.stop()
 	most := time.Since(began)

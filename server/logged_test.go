@@ -49,8 +49,8 @@ func checkLines(t *testing.T, format, text string, cuts int) {
 	t.Logf("%s: the longest line has %d bytes", format, longest)
 }
 
-// done sends the peer's last data and compares the close code that the peer receives.
-func done(t *testing.T, p *wstest.Peer, code uint16, last ...wstest.Frame) {
+// sendLast sends the peer's last data and compares the close code that the peer receives.
+func sendLast(t *testing.T, p *wstest.Peer, code uint16, last ...wstest.Frame) {
 	t.Helper()
 	send(t, p, last...)
 	if err := p.FIN(); err != nil {
@@ -98,9 +98,9 @@ func TestLogCut(t *testing.T) {
 					t.Fatalf("%.20q: got %d %.200s", path, r.StatusCode, body)
 				}
 				if path == "/" || path == "/panic" {
-					done(t, p, 1011, wstest.BinaryFrame([]byte(long(1<<20))))
+					sendLast(t, p, 1011, wstest.BinaryFrame([]byte(long(1<<20))))
 				} else {
-					done(t, p, 4000, wstest.CloseFrame(4000, strings.ToValidUTF8(long(123), "\x01")))
+					sendLast(t, p, 4000, wstest.CloseFrame(4000, strings.ToValidUTF8(long(123), "\x01")))
 				}
 				cuts += 2 // the lines of the connection's beginning and end
 				if o := s.end(t); len(path) < 100 && o.URI != path || len(o.URI) > 300 || len(o.Host) > 300 {
@@ -196,7 +196,7 @@ func TestLogCutRemote(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err == nil {
-				done(t, p, 1011)
+				sendLast(t, p, 1011)
 				_ = p.Close()
 			}
 		}
@@ -227,7 +227,7 @@ func TestLogCutWhere(t *testing.T) {
 		if r, body := roundTrip(t, p, handshakeRequest("GET "+tt.uri, "Host: x\r\n")); r.StatusCode != http.StatusSwitchingProtocols {
 			t.Fatalf("%.20q: got %d %s", tt.uri, r.StatusCode, body)
 		}
-		done(t, p, 1000, wstest.CloseFrame(1000, ""))
+		sendLast(t, p, 1000, wstest.CloseFrame(1000, ""))
 		if o := s.end(t); o.URI != tt.want {
 			t.Errorf("the outcome has %q, want %q", o.URI, tt.want)
 		}

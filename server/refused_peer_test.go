@@ -13,8 +13,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// both runs f over TCP and over TLS.
-func both(t *testing.T, f func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer)) {
+// onTCPAndTLS runs f over TCP and over TLS.
+func onTCPAndTLS(t *testing.T, f func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer)) {
 	t.Run("TCP", func(t *testing.T) { t.Parallel(); f(t, serve) })
 	t.Run("TLS", func(t *testing.T) { t.Parallel(); f(t, serveTLS) })
 }
@@ -23,7 +23,7 @@ func both(t *testing.T, f func(t *testing.T, serve func(testing.TB, server.Handl
 // frame.
 func TestRefusedInMidFlood(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
+	onTCPAndTLS(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		s := serve(t, echoes, server.Options{ReadLimit: 1000, MaxConns: -1})
 		for range 10 {
 			p := s.dial(t, wstest.DialOptions{})
@@ -73,7 +73,7 @@ func TestEndlessFlood(t *testing.T) {
 // TestNeverCloses: a peer answers the close frame and leaves TCP open, or does nothing.
 func TestNeverCloses(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
+	onTCPAndTLS(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		for _, answers := range []bool{true, false} {
 			s := serve(t, returns(nil), server.Options{})
 			p := s.dial(t, wstest.DialOptions{})
@@ -94,7 +94,7 @@ func TestNeverCloses(t *testing.T) {
 // ending waits for it.
 func TestCloseWhileStalled(t *testing.T) {
 	t.Parallel()
-	both(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
+	onTCPAndTLS(t, func(t *testing.T, serve func(testing.TB, server.Handler, server.Options) *testServer) {
 		s := serve(t, stall, server.Options{})
 		p := s.dial(t, wstest.DialOptions{RcvBuf: 4096})
 		stalled := func() (n int64) {

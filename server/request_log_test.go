@@ -59,7 +59,7 @@ func TestLogQuery(t *testing.T) {
 			if r, body := roundTrip(t, p, handshakeRequest("GET "+tt.uri, "Host: x\r\n")); r.StatusCode != http.StatusSwitchingProtocols {
 				t.Fatalf("%s: got %d %s", tt.uri, r.StatusCode, body)
 			}
-			done(t, p, 1000, wstest.CloseFrame(1000, ""))
+			sendLast(t, p, 1000, wstest.CloseFrame(1000, ""))
 			if o := s.end(t); o.URI != kept {
 				t.Errorf("%s: the outcome has %q, want %q", tt.uri, o.URI, kept)
 			}
@@ -116,7 +116,7 @@ func TestSubprotocols(t *testing.T) {
 			if r.StatusCode != http.StatusSwitchingProtocols || r.Header.Get("Sec-WebSocket-Protocol") != tt.want {
 				t.Fatalf("got %d %q %s, want subprotocol %q", r.StatusCode, r.Header["Sec-Websocket-Protocol"], body, tt.want)
 			}
-			done(t, p, 1000, wstest.CloseFrame(1000, ""))
+			sendLast(t, p, 1000, wstest.CloseFrame(1000, ""))
 			if o := s.end(t); o.Subprotocol != tt.want {
 				t.Errorf("the outcome has %q, want %q", o.Subprotocol, tt.want)
 			}
@@ -164,7 +164,7 @@ func TestLogHeader(t *testing.T) {
 			if r, body := roundTrip(t, p, handshakeRequest("GET /", "Host: x\r\n"+tt.fields)); r.StatusCode != http.StatusSwitchingProtocols {
 				t.Fatalf("got %d %s", r.StatusCode, body)
 			}
-			done(t, p, 1000, wstest.CloseFrame(1000, ""))
+			sendLast(t, p, 1000, wstest.CloseFrame(1000, ""))
 			s.end(t)
 			if r, _ := roundTrip(t, s.raw(t), handshakeRequest("GET /", "Host: x\r\nOrigin: http://a.example\r\n"+tt.fields)); r.StatusCode != http.StatusForbidden {
 				t.Errorf("got %d, want 403", r.StatusCode)

@@ -70,7 +70,7 @@ func truncated(t *testing.T, w way) {
 					}
 					s.wantCut(t, p, n, ending.Abnormal)
 				}
-				s.whole(t, ext, func(p *wstest.Peer) {
+				s.wantEcho(t, ext, func(p *wstest.Peer) {
 					_ = p.SendRaw(all)
 					_ = end(p)
 				})
@@ -88,8 +88,8 @@ func stride(n int) int {
 	return testfull.N(3, 1)
 }
 
-// whole wants an echo of the message that do sends before the stream ends.
-func (s *testServer) whole(t *testing.T, ext string, do func(p *wstest.Peer)) {
+// wantEcho wants an echo of the message that do sends before the stream ends.
+func (s *testServer) wantEcho(t *testing.T, ext string, do func(p *wstest.Peer)) {
 	t.Helper()
 	p := s.dial(t, wstest.DialOptions{Extensions: ext, Timeout: soon})
 	do(p)

@@ -22,8 +22,8 @@ import (
 // handler runs on the goroutine that waits for the group, which saves a stack of 8 KiB.
 func (c *Conn) run() {
 	g, _ := c.group()
-	defer func() { c.after(g.Wait()) }() // also if the handler calls runtime.Goexit
-	_ = c.read()                         // ends c.ctx, and so the group
+	defer func() { c.afterRun(g.Wait()) }() // also if the handler calls runtime.Goexit
+	_ = c.read()                            // ends c.ctx, and so the group
 }
 
 // start is like run, but returns at once, and c may be parked. No goroutine waits for the
@@ -33,7 +33,7 @@ func (c *Conn) start() {
 	g.Go(c.read)
 	context.AfterFunc(gctx, func() {
 		growStack()
-		c.after(g.Wait())
+		c.afterRun(g.Wait())
 	})
 }
 
@@ -58,13 +58,13 @@ func (c *Conn) group() (*errgroup.Group, context.Context) {
 //go:noinline
 func growStack() byte {
 	var frame [4 << 10]byte
-	return frame[len(noString)]
+	return frame[len(emptyString)]
 }
 
-var noString string // empty, which the compiler cannot know
+var emptyString string // empty, which the compiler cannot know
 
-// after decides what follows the group that has ended with err.
-func (c *Conn) after(err error) {
+// afterRun decides what follows the group that has ended with err.
+func (c *Conn) afterRun(err error) {
 	if err == errPark {
 		c.park()
 		return

@@ -25,12 +25,12 @@ func safeLogger(l *slog.Logger) *slog.Logger {
 }
 
 func (h safeHandler) Enabled(ctx context.Context, level slog.Level) bool {
-	defer h.contain(nil)
+	defer h.recoverPanic(nil)
 	return h.Handler.Enabled(ctx, level)
 }
 
 func (h safeHandler) Handle(ctx context.Context, r slog.Record) (err error) {
-	defer h.contain(&err)
+	defer h.recoverPanic(&err)
 	return h.Handler.Handle(ctx, r)
 }
 
@@ -42,8 +42,8 @@ func (h safeHandler) WithGroup(name string) slog.Handler {
 	return safeHandler{h.Handler.WithGroup(name), h.first}
 }
 
-// contain is deferred. It sets *err to the error of a panic.
-func (h safeHandler) contain(err *error) {
+// recoverPanic is deferred. It sets *err to the error of a panic.
+func (h safeHandler) recoverPanic(err *error) {
 	v := recover()
 	if v == nil {
 		return

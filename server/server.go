@@ -117,7 +117,7 @@ func New(h Handler, o Options) (*Server, error) {
 // 200 until a drain begins, and then 503. Under Serve, Options.HTTP can answer all paths
 // but /healthz and /readyz.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer answering(r)()
+	defer protectFromEviction(r)()
 	start := handshakeStart(r)
 	if !isUpgrade(r) {
 		s.plain(w, r)

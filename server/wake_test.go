@@ -33,8 +33,8 @@ var blocking = []struct {
 // large is more than the buffers of a socket accept.
 var large = bytes.Repeat([]byte("x"), 32<<20)
 
-// A woken is a connection on which two calls wait.
-type woken struct {
+// A blockedConn is a connection on which two calls wait.
+type blockedConn struct {
 	*server.Conn
 	peer *wstest.Peer
 }
@@ -46,27 +46,27 @@ func TestEndWakesCalls(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		opts server.Options
-		end  func(t *testing.T, s *testServer, w woken) // nil: the server ends it
+		end  func(t *testing.T, s *testServer, w blockedConn) // nil: the server ends it
 	}{
-		{name: "close frame and FIN", end: func(t *testing.T, _ *testServer, w woken) {
+		{name: "close frame and FIN", end: func(t *testing.T, _ *testServer, w blockedConn) {
 			_ = w.peer.Send(wstest.CloseFrame(1000, "")) // fails if the calls have closed
 			_ = w.peer.FIN()
 		}},
-		{name: "FIN", end: func(t *testing.T, _ *testServer, w woken) { _ = w.peer.FIN() }},
-		{name: "RST", end: func(t *testing.T, _ *testServer, w woken) { _ = w.peer.RST() }},
-		{name: "violation and FIN", end: func(t *testing.T, _ *testServer, w woken) {
+		{name: "FIN", end: func(t *testing.T, _ *testServer, w blockedConn) { _ = w.peer.FIN() }},
+		{name: "RST", end: func(t *testing.T, _ *testServer, w blockedConn) { _ = w.peer.RST() }},
+		{name: "violation and FIN", end: func(t *testing.T, _ *testServer, w blockedConn) {
 			_ = w.peer.SendRaw([]byte{0xff, 0xff})
 			_ = w.peer.FIN()
 		}},
-		{name: "Close", end: func(t *testing.T, _ *testServer, w woken) { go w.Close(1001, "") }},
-		{name: "CloseNow", end: func(t *testing.T, _ *testServer, w woken) { _ = w.CloseNow() }},
-		{name: "drain", end: func(t *testing.T, s *testServer, _ woken) { go s.stop() }},
-		{name: "cut", opts: server.Options{DrainNotice: time.Minute, DrainTimeout: time.Hour}, end: func(t *testing.T, s *testServer, _ woken) { go s.stop() }},
+		{name: "Close", end: func(t *testing.T, _ *testServer, w blockedConn) { go w.Close(1001, "") }},
+		{name: "CloseNow", end: func(t *testing.T, _ *testServer, w blockedConn) { _ = w.CloseNow() }},
+		{name: "drain", end: func(t *testing.T, s *testServer, _ blockedConn) { go s.stop() }},
+		{name: "cut", opts: server.Options{DrainNotice: time.Minute, DrainTimeout: time.Hour}, end: func(t *testing.T, s *testServer, _ blockedConn) { go s.stop() }},
 		{name: "age", opts: server.Options{MaxAge: 200 * time.Millisecond}},
 		{name: "idle", opts: server.Options{IdleTimeout: 200 * time.Millisecond}},
 		{name: "no pong", opts: server.Options{PingInterval: 100 * time.Millisecond, MaxMissed: -1}},
-		{name: "return", end: func(*testing.T, *testServer, woken) {}},
-		{name: "panic", end: func(*testing.T, *testServer, woken) {}},
+		{name: "return", end: func(*testing.T, *testServer, blockedConn) {}},
+		{name: "panic", end: func(*testing.T, *testServer, blockedConn) {}},
 		{name: "write stalled", opts: server.Options{WriteTimeout: 100 * time.Millisecond, PingInterval: -1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestEndWakesCalls(t *testing.T) {
 			if test.name == "cut" {
 				s.SetDrainTimeout(100 * time.Millisecond)
 			}
-			var all []woken
+			var all []blockedConn
 			for _, a := range blocking {
 				for _, b := range blocking {
 					if a.name == "Read" && b.name == "Read" {
@@ -127,7 +127,7 @@ func TestEndWakesCalls(t *testing.T) {
 						t.Fatal(err)
 					}
 					t.Cleanup(func() { _ = p.Close() })
-					all = append(all, woken{<-conns, p})
+					all = append(all, blockedConn{<-conns, p})
 				}
 			}
 			for _, w := range all {

@@ -107,9 +107,9 @@ func (o *output) wroteEarly() {
 	}
 }
 
-// cameBack decides whether the reader is trusted. The reader calls it when it wants the
+// updateTrust decides whether the reader is trusted. The reader calls it before it gets the
 // next input.
-func (in *input) cameBack() {
+func (in *input) updateTrust() {
 	o := &in.c.out
 	at := o.wroteAt.Load()
 	if at == 0 {

@@ -137,7 +137,7 @@ func (c *Conn) Announced() int64 {
 func (in *input) get(p waitMode) error {
 	for in.r == in.ready {
 		if in.err == nil && in.w > in.ready {
-			in.cameBack()
+			in.updateTrust()
 			if in.workUnits++; in.workUnits >= maxWorkUnits {
 				in.yield()
 			}

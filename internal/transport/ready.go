@@ -167,7 +167,7 @@ func (in *input) handleBuffered() bool {
 				a.result = Done
 				return false
 			}
-			in.cameBack()
+			in.updateTrust()
 		case in.w == in.ready:
 			return !in.Inside() // or it was only the header of a frame
 		case !in.advance():
