@@ -51,7 +51,7 @@ const (
 	// This side ended the connection because of what the peer did or did not do.
 
 	NoPong       // nothing was received within the heartbeat's bound
-	WriteStalled // the kernel accepted no byte for the write timeout
+	WriteStalled // the peer accepted too little for the write timeout, or no ping could be sent
 	Protocol     // a violation of RFC 6455 or 7692; 1002, and 1007 for compressed data that is wrong
 	InvalidUTF8  // a text or a close reason that is not UTF-8; 1007
 	TooBig       // a message over the read limit; 1009
@@ -119,8 +119,8 @@ func (k Kind) String() string {
 }
 
 // Code returns the close code that this side sends when it ends a connection
-// for reason k (RFC 6455, section 7.4.1). It is 0 if the peer began or nothing can be
-// sent.
+// for reason k (RFC 6455, section 7.4.1). It is 0 if the peer began, if nothing can be
+// sent, and if k has no code of its own.
 func (k Kind) Code() websocket.StatusCode {
 	if k >= numKinds {
 		return 0
@@ -188,7 +188,8 @@ type Ending struct {
 	Kind Kind
 	// Code is the close code that began the ending. If the peer sent a close frame, it is
 	// the peer's code, or 1005 if the frame had none. Otherwise it is the code that this
-	// side sends for the kind. 0 means that neither side sends one.
+	// side sends for the kind. 0 means that no close frame began the ending and that the
+	// kind has no code of its own. This side may still send one, as for Closed.
 	Code websocket.StatusCode
 	// Reason is the text beside Code, at most 123 bytes. A peer may send any text:
 	// quote it.

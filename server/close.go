@@ -93,7 +93,7 @@ func (c *Conn) startClose(end ending.Ending) bool {
 		_ = c.ws.CloseNow()
 		return true
 	}
-	if isRefusal(end.Kind) {
+	if refusesInput(end.Kind) {
 		// Nothing more is read from the peer. Hangup discards the rest of its input.
 		c.tr.Fail(&ending.Error{Kind: end.Kind, Reason: end.Reason})
 	}
@@ -251,8 +251,8 @@ func ofHandler(err error) ending.Ending {
 	return ending.Ending{Kind: ending.Failed, Code: websocket.StatusInternalError, By: ending.Local, Cause: err}
 }
 
-// isRefusal reports whether this side refuses what the peer has sent.
-func isRefusal(k ending.Kind) bool {
+// refusesInput reports whether this side refuses what the peer has sent.
+func refusesInput(k ending.Kind) bool {
 	switch k {
 	case ending.Protocol, ending.InvalidUTF8, ending.TooBig, ending.TooSlow, ending.Flood, ending.NoMemory:
 		return true

@@ -54,13 +54,13 @@ type Conn struct {
 	draining onceSignal    // set when a drain has reached c
 
 	// Of the owner: the run, or else see parker.
-	canPark    bool        // Options.ParkAfter applies
-	pinned     bool        // never parked: late, or the system cannot watch the socket
-	polled     bool        // the parker's poller has the socket
-	late       bool        // a drain has begun before c was added
-	started    atomic.Bool // OnStart has returned
-	tickDue    time.Time   // of the heartbeat, while parked
-	handlerErr error       // of the handler called by ServeReady
+	canPark     bool        // Options.ParkAfter applies
+	neverPark   bool        // drainAtOnce was set, or the system cannot watch the socket
+	polled      bool        // the parker's poller has the socket
+	drainAtOnce bool        // a drain has begun before c was added
+	started     atomic.Bool // OnStart has returned
+	tickDue     time.Time   // of the heartbeat, while parked
+	handlerErr  error       // of the handler called by ServeReady
 
 	reading     sync.Mutex            // held by a read; see drainForReason
 	msg         message               // in progress
@@ -248,7 +248,7 @@ func (c *Conn) SetPingInterval(d time.Duration) error {
 	if d = cmp.Or(d, o.PingInterval); d > 0 && o.PingTimeout > d {
 		o.PingTimeout = 0
 	}
-	c.pinned = c.pinned || d > 0 && (o.PingInterval < 0 || d < o.PingInterval)
+	c.neverPark = c.neverPark || d > 0 && (o.PingInterval < 0 || d < o.PingInterval)
 	o.PingInterval = d
 	if err := o.checkBounds(); err != nil {
 		return err

@@ -178,8 +178,8 @@ func (s *Server) closeInterval(n int) time.Duration {
 // first two cases it drains the server as Shutdown does. It returns nil when the last
 // connection has ended, even if some were cut off. It returns an error if l has failed, or
 // if a handler does not return after the end of ctx. It closes l. The handlers see the
-// values of ctx. After Shutdown it returns an error that wraps [http.ErrServerClosed] at
-// once.
+// values of ctx. Unlike net/http's, a Serve that Shutdown ends returns nil. A later call
+// returns an error that wraps [http.ErrServerClosed] at once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	values := context.WithoutCancel(ctx)
 	pending := listener.New(l, s.log, func() int { return listener.MaxPending(s.opts.MaxConns, s.usedSlots()) })

@@ -199,8 +199,8 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	first, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	s := c.srv
 	h.tr = transport.New(sock, bytes.Clone(first), transport.Options{
-		Read:           s.read,
-		Write:          s.write,
+		Read:           s.readPool,
+		Write:          s.writePool,
 		ReadLimit:      s.opts.ReadLimit,
 		Deflate:        h.deflate,
 		MessageTimeout: within(s.opts.MessageTimeout),

@@ -139,9 +139,9 @@ type Options struct {
 
 	// MaxConns is the maximum number of connections, including handshakes in progress.
 	// Under Serve there may be 1000 pending connections more, which have not upgraded, or
-	// as many as there are descriptors. At that limit the server closes the oldest pending
-	// connection for a new one, unless a handler answers its request. It has had at least
-	// 20 ms, and 0.4 ms for each that may be pending.
+	// half of the file descriptors that are left if that is less. At that limit a new
+	// connection closes the oldest pending one whose request is not being answered. That
+	// one is at least 20 ms old, and 0.4 ms for each that may be pending.
 	// 0: 10,000, or the limit of file descriptors minus 64 if that is less; negative: off.
 	MaxConns int
 	// MaxConnsPerIP is the maximum number of connections from one client. A client is an

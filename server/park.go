@@ -25,7 +25,7 @@ const silentTime = time.Second
 // idleTimes returns how long c must be without a message before it is parked. first counts
 // from now, and after from a message. 0 means never.
 func (c *Conn) idleTimes() (first, after time.Duration) {
-	if c.pinned {
+	if c.neverPark {
 		return 0, 0
 	}
 	after = c.srv.opts.ParkAfter
@@ -193,10 +193,10 @@ func (s *Server) wake(c *Conn) {
 func (c *Conn) park() {
 	p := c.srv.parking()
 	if p == nil {
-		c.pinned = true
+		c.neverPark = true
 	}
-	if c.pinned || !c.tr.Park() {
-		c.start()
+	if c.neverPark || !c.tr.Park() {
+		c.runDetached()
 		return
 	}
 	c.tick(p)
@@ -214,7 +214,7 @@ func (c *Conn) unpark() {
 		_ = p.poller.Remove(c.tr.Raw()) // fails only if the socket is closed
 	}
 	c.polled = false
-	c.start()
+	c.runDetached()
 }
 
 // tick ticks the heartbeat of c and adds c to p. The caller owns c.
@@ -234,7 +234,7 @@ func (c *Conn) tick(p *parker) {
 func (c *Conn) enter(p *parker) {
 	if err := p.add(c); err != nil {
 		c.srv.log.Debug("a connection cannot be parked", "id", c.id, "cause", err)
-		c.pinned = true
+		c.neverPark = true
 		c.unpark()
 		return
 	}

@@ -17,36 +17,38 @@ import (
 // The life of a connection is begin, then run, and then teardown. An idle connection may
 // be parked between two runs: see park.go.
 
-// run serves one connection until it ends, in one group: the handler and the heartbeat.
-// The member that fails first has recorded the reason for the end: see setReason. The
-// handler runs on the goroutine that waits for the group, which saves a stack of 8 KiB.
+// run serves one connection under another http.Server until it ends, in one group: the
+// handler and the heartbeat. The member that fails first has recorded the reason for the
+// end: see setReason. The handler runs on the goroutine that waits for the group, which
+// saves a stack of 8 KiB.
 func (c *Conn) run() {
 	g, _ := c.group()
 	defer func() { c.afterRun(g.Wait()) }() // also if the handler calls runtime.Goexit
-	_ = c.read()                            // ends c.ctx, and so the group
+	_ = c.runHandler()                      // ends c.ctx, and so the group
 }
 
-// start is like run, but returns at once, and c may be parked. No goroutine waits for the
-// group. Such a goroutine would cost 3 KiB for each connection.
-func (c *Conn) start() {
+// runDetached serves one connection under Serve, as in the command. It is like run, but
+// returns at once, and c may be parked. No goroutine waits for the group. Such a goroutine
+// would cost 3 KiB for each connection.
+func (c *Conn) runDetached() {
 	g, gctx := c.group()
-	g.Go(c.read)
+	g.Go(c.runHandler)
 	context.AfterFunc(gctx, func() {
 		growStack()
 		c.afterRun(g.Wait())
 	})
 }
 
-// group starts a group with the heartbeat. The handler is its other member, and never
-// gets its context: see docs/adr/0001. That context ends with the first error. So a member
-// that ends the connection must finish the closing handshake before it returns.
+// group starts a group with the heartbeat. The handler is its other member. It never gets
+// gctx, which ends with the first error: see docs/adr/0001. So a member that ends the
+// connection must finish the closing handshake before it returns.
 func (c *Conn) group() (*errgroup.Group, context.Context) {
 	g, gctx := errgroup.WithContext(c.ctx)
 	if m := c.heartbeat.Load(); m != nil {
 		g.Go(func() error { return c.closeFor(m.Run(gctx, pinger{c})) }) // one ping per tick
 	}
-	if c.late {
-		c.late = false
+	if c.drainAtOnce {
+		c.drainAtOnce = false
 		g.Go(func() error { c.drain(); return nil })
 	}
 	return g, gctx
@@ -85,8 +87,8 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 	c.ctx, c.cancel = context.WithCancelCause(parent)
 	late, tooLate := c.srv.add(c)
 	c.startTimers() // a timer that fires needs c.id
-	c.late = late
-	c.pinned = late // the run waits for the drain, so it cannot end before
+	c.drainAtOnce = late
+	c.neverPark = late // c.drain is a member of the group
 	c.logBegin()
 	c.warnSubprotocol()
 	if f := c.srv.opts.OnStart; f != nil {
@@ -99,9 +101,9 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 	return true
 }
 
-// read calls the handler until it has ended the connection, or returns errPark. A
+// runHandler calls the handler until it has ended the connection, or returns errPark. A
 // handler may call runtime.Goexit, so the end is recorded by a deferred function.
-func (c *Conn) read() (err error) {
+func (c *Conn) runHandler() (err error) {
 	returned := false
 	defer func() {
 		if !returned {
@@ -112,13 +114,13 @@ func (c *Conn) read() (err error) {
 			err = context.Cause(c.ctx)
 		}
 	}()
-	err = c.handle()
+	err = c.handleMessages()
 	returned = true
 	return err
 }
 
-// handle calls the handler once, or for each message if the connection can be parked.
-func (c *Conn) handle() error {
+// handleMessages calls the handler once, or for each message if the connection can be parked.
+func (c *Conn) handleMessages() error {
 	if !c.canPark {
 		return c.srv.handler(c.ctx, c)
 	}
@@ -130,7 +132,7 @@ func (c *Conn) handle() error {
 		case transport.Done:
 			return c.handlerErr
 		}
-		if again, err := c.call(); !again {
+		if again, err := c.callHandler(); !again {
 			return err
 		}
 	}
@@ -145,13 +147,13 @@ func (c *Conn) handleReady() (again bool) {
 			c.handlerErr = c.recovered(v)
 		}
 	}()
-	again, c.handlerErr = c.call()
+	again, c.handlerErr = c.callHandler()
 	return again
 }
 
-// call calls the handler of a connection that can be parked. It reports whether to call it
+// callHandler calls the handler of a connection that can be parked. It reports whether to call it
 // again, and otherwise returns its error.
-func (c *Conn) call() (again bool, err error) {
+func (c *Conn) callHandler() (again bool, err error) {
 	reads := c.reads
 	err = c.srv.handler(c.ctx, c)
 	switch {

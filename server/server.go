@@ -48,13 +48,13 @@ type Handler func(ctx context.Context, c *Conn) error
 // A Server accepts WebSockets for one Handler. Make it with [New]. Its methods may be
 // called concurrently.
 type Server struct {
-	handler  Handler
-	opts     Options
-	log      *slog.Logger
-	warnings warnings
-	read     *transport.Pool
-	write    *transport.Pool
-	flusher  transport.Flusher
+	handler   Handler
+	opts      Options
+	log       *slog.Logger
+	warnings  warnings
+	readPool  *transport.Pool
+	writePool *transport.Pool
+	flusher   transport.Flusher
 
 	originPatterns []string // normalised, for coder's check
 	hosts          []string // Options.Hosts, normalised
@@ -91,15 +91,15 @@ func New(h Handler, o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		handler:  h,
-		opts:     o,
-		log:      o.Logger,
-		warnings: warnings{log: o.Logger, kinds: make(map[string]*warningBucket)},
-		read:     transport.NewPool(o.ReadBufferSize),
-		write:    transport.NewPool(o.WriteBufferSize),
-		conns:    make(map[uint64]*Conn),
-		perIP:    make(map[string]int),
-		empty:    make(chan struct{}),
+		handler:   h,
+		opts:      o,
+		log:       o.Logger,
+		warnings:  warnings{log: o.Logger, kinds: make(map[string]*warningBucket)},
+		readPool:  transport.NewPool(o.ReadBufferSize),
+		writePool: transport.NewPool(o.WriteBufferSize),
+		conns:     make(map[uint64]*Conn),
+		perIP:     make(map[string]int),
+		empty:     make(chan struct{}),
 
 		drainBegun: make(chan struct{}),
 		drained:    make(chan struct{}),
@@ -140,7 +140,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if by := servedBy(r); by != nil && by.server == s {
 		if c.begin(by.values) { // the request's context would keep net/http's memory
-			c.start()
+			c.runDetached()
 		}
 		return
 	}

@@ -1,0 +1,71 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// acquireSlot reserves a slot for a connection from ip. It returns a refusal if no slot
+// is free.
+func (s *Server) acquireSlot(ip string) *refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch o := &s.opts; {
+	case s.draining:
+		return busy("the server is going away")
+	case o.MaxConns > 0 && s.slots >= o.MaxConns:
+		return busy("the server has as many connections as MaxConns (--max-conns) allows")
+	case o.MaxConnsPerIP > 0 && s.perIP[ip] >= o.MaxConnsPerIP:
+		return busy("this address, or its IPv6 prefix, has as many connections as MaxConnsPerIP (--max-conns-per-ip) allows")
+	}
+	s.slots++
+	if s.opts.MaxConnsPerIP > 0 {
+		s.perIP[ip]++
+	}
+	return nil
+}
+
+// releaseSlot releases the slot of a connection from ip.
+func (s *Server) releaseSlot(ip string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.slots--
+	if s.opts.MaxConnsPerIP > 0 {
+		if s.perIP[ip]--; s.perIP[ip] == 0 {
+			delete(s.perIP, ip)
+		}
+	}
+	if s.draining && s.slots == 0 {
+		close(s.empty)
+	}
+}
+
+// usedSlots returns the number of connections and of handshakes in progress.
+func (s *Server) usedSlots() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.slots
+}
+
+// client returns what MaxConnsPerIP counts for a remote address, "" if it is off. A
+// middleware may have set something that is not an address.
+func (s *Server) client(remote string) string {
+	if s.opts.MaxConnsPerIP <= 0 {
+		return ""
+	}
+	host := remote
+	if h, _, err := net.SplitHostPort(remote); err == nil {
+		host = h
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return strings.Clone(logged(host))
+	}
+	addr = addr.Unmap()
+	if addr.Is4() || addr.IsLinkLocalUnicast() {
+		return addr.String()
+	}
+	prefix, _ := addr.Prefix(s.opts.IPv6Prefix) // New has checked the length
+	return prefix.String()
+}
