@@ -18,9 +18,9 @@ import (
 // A Budget bounds the memory that the messages of many connections use together.
 // A nil Budget has no bound. Its methods may be called concurrently.
 //
-// A message of at most 16 KiB needs no budget. If the header of a longer one announces its
-// length, the message acquires all its memory after its first 16 KiB. It waits if there is
-// not enough. Meanwhile the server does not read from its connection (TCP backpressure). A
+// A message of at most 16 KiB needs no budget. If its header announces the length, a
+// longer message acquires all its memory after its first 16 KiB. It waits if there is not
+// enough. Meanwhile the server does not read from its connection (TCP backpressure). A
 // message of unknown length, in fragments or compressed, acquires memory as it grows. It
 // does not wait: if there is none, it is refused. So no message with memory waits for
 // more, and there is no deadlock.

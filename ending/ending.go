@@ -55,7 +55,7 @@ const (
 	Protocol     // a violation of RFC 6455 or 7692; 1002, and 1007 for compressed data that is wrong
 	InvalidUTF8  // a text or a close reason that is not UTF-8; 1007
 	TooBig       // a message over the read limit; 1009
-	TooSlow      // a message took longer than the message timeout; 1008
+	TooSlow      // a message was not complete within the message timeout; 1008
 	Flood        // a message in too many tiny fragments, or too many pings or pongs; 1008
 	NoMemory     // the server's budget for messages is spent; 1013
 
@@ -75,8 +75,8 @@ const (
 	numKinds
 )
 
-// kinds contains the name of each kind, the close code that this side sends for it and the
-// side that began. Code 0 means none.
+// kinds contains for each kind its name, its close code and the side that began. This side
+// sends the close code; 0 means none.
 var kinds = [numKinds]struct {
 	name string
 	code websocket.StatusCode

@@ -141,11 +141,10 @@ func isProtocol(text string) bool {
 	return false
 }
 
-// Gone reports whether the peer is gone in the sense of gorilla/websocket's
+// Gone returns, for the error of a read, the result of gorilla/websocket's
 //
 //	websocket.IsCloseError(err, websocket.CloseGoingAway, websocket.CloseAbnormalClosure)
 //
-// for the error of a read: the peer sent 1001, or the stream ended without a close
-// frame (1006). Gorilla does not count a reset, a lost path and a missed pong;
-// [Kind.Abnormal] does.
+// It is true if the peer sent 1001, or if the stream ended without a close frame (1006).
+// Gorilla does not count a reset, a lost path and a missed pong; [Kind.Abnormal] does.
 func Gone(readErr error) bool { return Of(readErr).Kind.Gone() }

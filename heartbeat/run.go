@@ -37,8 +37,8 @@ const (
 //	(MaxMissed+1)*Interval + Timeout
 //
 // after its last byte, if the pings leave and a Read waits for the answers. The verdict is
-// WriteStalled if no ping leaves for so long, counted from the first of them, and there is
-// no sign of life. While no Read waits there is no verdict.
+// WriteStalled if no ping leaves for so long and there is no sign of life. The time begins
+// with the first ping that does not leave. While no Read waits there is no verdict.
 //
 // After Run has returned nil it may be called again. It then keeps the times of
 // the pings.
@@ -283,8 +283,8 @@ func (m *Monitor) observe() (received time.Time, life bool) {
 // evaluate closes a round whose Timeout has passed. It returns a *Verdict if the peer is
 // given up.
 func (m *Monitor) evaluate() *Verdict {
-	// The answer had too little time if the ping left, or the Read began, in the second
-	// half of the Timeout.
+	// If the ping left or the Read began in the second half of the Timeout, the answer had
+	// too little time.
 	half := m.began.Add(m.timeout / 2)
 	var notSent, writing, unread bool
 	if e := m.transport; e != nil {

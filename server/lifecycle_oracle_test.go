@@ -140,8 +140,8 @@ func (j *judgement) counts(o server.Outcome, a *actor, wrote int, p *plan, w wan
 
 // exact checks a life that one event ended after everything else.
 func (j *judgement) exact(o server.Outcome, a *actor, p *plan, w want) {
-	// Without an answer of the peer the close frame has 20 ms, which may be too short on a
-	// busy machine. The method wire has compared the sent frames with the received ones.
+	// Without an answer of the peer the close frame has 20 ms, too little for a busy
+	// machine. The method wire has compared the sent frames with the received ones.
 	brief := !p.answers && o.Sent == 0
 	if !w.rst {
 		j.check(a.end.FIN || w.timed || !p.answers, "the peer got no FIN")

@@ -153,7 +153,7 @@ type Options struct {
 	// negative values are refused.
 	IPv6Prefix int
 
-	// DrainDelay is the time from the request of a drain to its begin. The server still
+	// DrainDelay is the time from the request of a drain to its start. The server still
 	// accepts connections, and /readyz answers 503. 0: not at all.
 	DrainDelay time.Duration
 	// DrainNotice is the time from [Conn.Draining] to the close frame. A handler can
@@ -178,11 +178,11 @@ type Options struct {
 	// goroutine and delays the answer. It may be called concurrently. It is not called for
 	// requests that net/http refuses, such as malformed ones. Nil: not called.
 	OnRefuse func(r *http.Request, status int, reason error)
-	// Logger gets a line at level info for each connection that has ended, and at debug
-	// for each that has begun. A handler that panicked is logged at error, a refused
-	// handshake at warn. For each kind of refusal, five lines are logged at once and then
-	// one per 10 s, with the number suppressed. The others are logged at debug. A string
-	// that a peer may have chosen is truncated to 256 bytes. Nil: nothing is logged.
+	// Logger gets a line at level info for each ended connection, and at debug for each
+	// new one. A handler that panicked is logged at error, a refused handshake at warn.
+	// For each kind of refusal, five lines are logged at once, then one per 10 s with the
+	// number suppressed. The others are logged at debug. A string that a peer may have
+	// chosen is truncated to 256 bytes. Nil: nothing is logged.
 	Logger *slog.Logger
 	// LogQuery logs the query of a request's URI, which may contain a token.
 	// False: the log has "?…" in its place.

@@ -87,9 +87,9 @@ func TestRowsAlone(t *testing.T) {
 }
 
 // longCloseTimeout is the close timeout of tests that wait for its end. soonGone bounds
-// the end of a connection after that timeout has begun. It has a margin for a busy
-// machine. It is less than the five seconds for the Close of a tls.Conn whose peer does
-// not read.
+// the end of a connection. It counts from the start of that timeout. It has a margin for a
+// busy machine. It is less than the five seconds for the Close of a tls.Conn whose peer
+// does not read.
 const (
 	longCloseTimeout = 2 * time.Second
 	soonGone         = longCloseTimeout + 4*time.Second

@@ -11,8 +11,8 @@ import (
 // An End is how the stream from the peer ended.
 type End struct {
 	// Code is the code of the first close frame, also of one that was read before. It is 0
-	// without a close frame, [NoStatus] if the frame had no code, and [Malformed] if its
-	// payload was one byte.
+	// without a close frame, [NoStatus] without a code, and [Malformed] if the payload was
+	// one byte.
 	Code   uint16
 	Reason string
 

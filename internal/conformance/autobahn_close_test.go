@@ -6,8 +6,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// closings returns the cases of section 7: the closing handshake, close codes and reasons.
-func closings() []numbered {
+// closeCases returns the cases of section 7: the closing handshake, close codes and reasons.
+func closeCases() []numbered {
 	bye := wstest.CloseFrame(1000, "")
 	received := text("Hello World!")
 	large := text(repeat("BAsd7&jh23", 256<<10))

@@ -36,8 +36,8 @@ const (
 	bits15     = "; server_max_window_bits=15"
 )
 
-// compressed returns the cases of sections 12 and 13.
-func compressed() []numbered {
+// deflateCases returns the cases of sections 12 and 13.
+func deflateCases() []numbered {
 	var all []numbered
 	add := func(number, offer string, opcode byte, content *material, want params) {
 		cases := lazily(number, len(sizes12), func(i int) exchange {

@@ -8,8 +8,8 @@ import (
 
 const hello = "Hello, world!"
 
-// framing returns the cases of section 1: messages of one frame, at the boundaries of lengths.
-func framing() []numbered {
+// frameCases returns the cases of section 1: messages of one frame, at the boundaries of lengths.
+func frameCases() []numbered {
 	var all []numbered
 	for i, opcode := range []byte{wstest.Text, wstest.Binary} {
 		fill := stars
@@ -26,8 +26,8 @@ func framing() []numbered {
 	return all
 }
 
-// control returns the cases of section 2: pings and pongs.
-func control() []numbered {
+// controlCases returns the cases of section 2: pings and pongs.
+func controlCases() []numbered {
 	longest := repeat("\xfe", 125)
 	var pings, pongs []wstest.Frame
 	for i := range 10 {
@@ -53,9 +53,9 @@ func control() []numbered {
 	)
 }
 
-// reserved returns the cases of sections 3 and 4: reserved bits and opcodes. The server
+// reservedCases returns the cases of sections 3 and 4: reserved bits and opcodes. The server
 // answers the frames before the violation and ignores those after it.
-func reserved() []numbered {
+func reservedCases() []numbered {
 	first := text(hello)
 	before := func(chop func(...wstest.Frame) step, bad wstest.Frame) exchange {
 		return refused(1002, chop(first, bad, ping("")), first)
@@ -82,8 +82,8 @@ func reserved() []numbered {
 	return slices.Concat(bits, opcodes("4.1", 3), opcodes("4.2", 11))
 }
 
-// fragmented returns the cases of section 5.
-func fragmented() []numbered {
+// fragmentCases returns the cases of section 5.
+func fragmentCases() []numbered {
 	octets := func(f ...wstest.Frame) step { return chopped(1, f...) }
 	two := wstest.Fragments(wstest.Text, "fragment1", "fragment2")
 	whole := text("fragment1fragment2")

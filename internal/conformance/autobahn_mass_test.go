@@ -8,9 +8,9 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// masses returns the cases of sections 9 and 10: large messages, and many messages. The
+// massCases returns the cases of sections 9 and 10: large messages, and many messages. The
 // suite ignores their contents, and these tests compare them.
-func masses() []numbered {
+func massCases() []numbered {
 	const kib, mib = 1 << 10, 1 << 20
 	largest := 16 * mib
 	if !*exhaustive {
@@ -68,7 +68,7 @@ const thousand = 1000
 func oneByOne(n int, message func(i int) wstest.Frame, size int) step {
 	return func(t *clientConn) error {
 		for i := range n {
-			if err := t.swap(message(i), size, t.codec != nil); err != nil {
+			if err := t.roundTrip(message(i), size, t.codec != nil); err != nil {
 				return fmt.Errorf("message %d of %d: %w", i+1, n, err)
 			}
 		}
@@ -76,8 +76,8 @@ func oneByOne(n int, message func(i int) wstest.Frame, size int) step {
 	}
 }
 
-// swap sends a message, reads the reply, compares the two and drops the reply.
-func (t *clientConn) swap(m wstest.Frame, size int, compress bool) error {
+// roundTrip sends a message, reads the reply, compares the two and drops the reply.
+func (t *clientConn) roundTrip(m wstest.Frame, size int, compress bool) error {
 	sent := m
 	if compress {
 		sent.Payload = t.codec.pack(m.Payload)

@@ -41,7 +41,7 @@ func TestAutobahn(t *testing.T) {
 
 // autobahn returns all cases.
 func autobahn() []numbered {
-	return slices.Concat(framing(), control(), reserved(), fragmented(), utf8Cases(), closings(), masses(), compressed())
+	return slices.Concat(frameCases(), controlCases(), reservedCases(), fragmentCases(), utf8Cases(), closeCases(), massCases(), deflateCases())
 }
 
 // TestAutobahnIsWhole compares the cases with the list of their numbers.

@@ -189,7 +189,7 @@ func TestDeflateMessages(t *testing.T) {
 						content = materials[r.IntN(len(materials))]
 					}
 					m := wstest.Frame{Fin: true, Opcode: opcode, Payload: content.at(r.IntN(materialSize), sizes[5*i%len(sizes)])}
-					if err := t.swap(m, fragment, i%5 != 4); err != nil { // an uncompressed message does not enter the window
+					if err := t.roundTrip(m, fragment, i%5 != 4); err != nil { // an uncompressed message does not enter the window
 						return fmt.Errorf("message %d: %w", i, err)
 					}
 				}
@@ -241,7 +241,7 @@ func TestWindows(t *testing.T) {
 						t.codec.exact = true
 						for range 3 {
 							for _, m := range []wstest.Frame{binary(message), text(repeat("a b c ", window/2)), binary(unit)} {
-								if err := t.swap(m, 0, true); err != nil {
+								if err := t.roundTrip(m, 0, true); err != nil {
 									return err
 								}
 							}

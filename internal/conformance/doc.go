@@ -10,8 +10,8 @@
 //
 // TestAutobahn has a subtest for each case of the Autobahn test suite, named after the
 // case's number. It requires the answer that the suite calls strict. The other tests cover
-// more. They try all opcodes with all reserved bits, all short sequences of frames, all
-// close codes, all forms of a length.
+// more. They try all opcodes with all reserved bits, short sequences of frames, close
+// codes and forms of a length.
 //
 // In sections 12 and 13 the suite sends a thousand messages. For messages over 2 KiB,
 // the full tests send 2 MiB in total. By default, and under the race detector, the tests

@@ -34,8 +34,8 @@ type huffman struct {
 
 // init builds the table from the code length of each symbol. The length is 0 for a symbol
 // without a code. what contains the entry of each symbol. An incomplete code is an error.
-// If lone is true, a single code of one bit or no code is allowed, because a block may
-// need no distances.
+// If lone is true, a single code of one bit or no code is allowed. A block may need no
+// distances.
 func (h *huffman) init(lens []uint8, what []uint32, lone bool) error {
 	h.count = [maxBits + 1]uint16{}
 	for _, n := range lens {

@@ -23,8 +23,8 @@ import (
 // Listener is a net.Listener with a limit on pending connections. If the limit is
 // reached, Accept evicts the oldest pending connection that waits for its peer. A
 // connection waits for its peer unless a handler is answering one of its requests. So a
-// peer cannot keep a slot with no request, a part of one, a request without its body, or
-// many requests.
+// peer cannot keep a slot. It may send no request, a part of one, one without its body, or
+// many.
 //
 // If the process or the system has no descriptors left, Accept tries again. The log
 // gets one line at the beginning of such an outage and one at its end.

@@ -22,21 +22,21 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// flates is the peer's half of permessage-deflate.
-type flates struct {
+// deflatePeer is the peer's half of permessage-deflate.
+type deflatePeer struct {
 	keep bool
 	b    bytes.Buffer
 	w    *flate.Writer
 }
 
-func newFlates(keep bool, level int) *flates {
-	z := &flates{keep: keep}
+func newDeflatePeer(keep bool, level int) *deflatePeer {
+	z := &deflatePeer{keep: keep}
 	z.w, _ = flate.NewWriter(&z.b, level)
 	return z
 }
 
 // pack compresses a message.
-func (z *flates) pack(p []byte) []byte {
+func (z *deflatePeer) pack(p []byte) []byte {
 	z.b.Reset()
 	if !z.keep {
 		z.w.Reset(&z.b)
@@ -116,7 +116,7 @@ func FuzzDeflateChunks(f *testing.F) {
 
 func playDeflated(t *testing.T, rng *rand.Rand, kind string, keep bool, most int) {
 	t.Helper()
-	z := newFlates(keep, rng.IntN(11)-1)
+	z := newDeflatePeer(keep, rng.IntN(11)-1)
 	var in, want []byte
 	var messages, wire int64
 	least := 3000
@@ -225,7 +225,7 @@ func TestDeflateParts(t *testing.T) {
 	o := options()
 	o.Deflate = &deflate.Params{ServerBits: 15}
 	// The zeros do not fit in one buffer.
-	c := New(server, masked(frame.Fin|frame.Binary|frame.RSV1, newFlates(false, 6).pack(make([]byte, 2000))), o)
+	c := New(server, masked(frame.Fin|frame.Binary|frame.RSV1, newDeflatePeer(false, 6).pack(make([]byte, 2000))), o)
 	var all []byte
 	for p := make([]byte, 100); len(all) == 0 || c.Whole() < 0; {
 		waited := make(chan struct{})
@@ -249,7 +249,7 @@ func TestDeflateParts(t *testing.T) {
 func TestDeflateLimit(t *testing.T) {
 	o := options()
 	o.Deflate, o.ReadLimit = &deflate.Params{ServerBits: 15}, 100
-	c := source(t, masked(frame.Fin|frame.Binary|frame.RSV1, newFlates(false, 6).pack(make([]byte, 1<<20))), o, false)
+	c := source(t, masked(frame.Fin|frame.Binary|frame.RSV1, newDeflatePeer(false, 6).pack(make([]byte, 1<<20))), o, false)
 	all, err := io.ReadAll(c)
 	if kindOf(err) != ending.TooBig || len(all) > 0 || c.ext.in.size != 101 {
 		t.Errorf("got %d bytes, %v, %d inflated, want %d", len(all), err, c.ext.in.size, 101)
@@ -267,7 +267,7 @@ func TestDeflateIdle(t *testing.T) {
 		o.Deflate = &deflate.Params{ClientTakeover: keep, ServerTakeover: keep, ServerBits: 15}
 		c := New(server, nil, o)
 		ws := accept(t, c)
-		z := newFlates(keep, 6)
+		z := newDeflatePeer(keep, 6)
 		p := wstest.Client(client)
 		p.Timeout = 20 * time.Second
 		text := []byte(strings.Repeat("to be or not ", 50))
@@ -346,7 +346,7 @@ func TestDeflatePark(t *testing.T) {
 
 // TestDeflateAbandoned ends connections in the middle of messages, reads and writes.
 func TestDeflateAbandoned(t *testing.T) {
-	z := newFlates(false, 6)
+	z := newDeflatePeer(false, 6)
 	message := masked(frame.Fin|frame.Binary|frame.RSV1, z.pack(make([]byte, 1<<20)))
 	for cut := range len(message) + 1 {
 		if cut > 100 && cut%50 != 0 {
@@ -409,7 +409,7 @@ func BenchmarkDeflate(b *testing.B) {
 				for len(text) < size {
 					text = fmt.Appendf(text, `{"id":%d,"up":true},`, rng.IntN(1e6))
 				}
-				in := masked(frame.Fin|frame.Text|frame.RSV1, newFlates(false, 6).pack(text[:size]))
+				in := masked(frame.Fin|frame.Text|frame.RSV1, newDeflatePeer(false, 6).pack(text[:size]))
 				p := wstest.Client(client)
 				b.SetBytes(int64(size))
 				b.ReportAllocs()

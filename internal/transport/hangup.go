@@ -104,8 +104,8 @@ func (c *Conn) Abort() {
 }
 
 // HungUp reports whether the kernel has received the peer's FIN or RST. It does not wait
-// and reads no input. On a system other than Linux it detects them only if no input is
-// unread. Under TLS it does not detect them there.
+// and reads no input. On other systems than Linux it detects them only if no input is
+// unread, and not under TLS.
 func (c *Conn) HungUp() (over bool) {
 	if socket.Ended(c.base) {
 		return true

@@ -29,7 +29,7 @@ func TestIdle(t *testing.T) {
 		{"one byte", text("a")[:1], 1},
 		{"a header but its last", text("a")[:5], 5},
 		{"a header", text("a")[:6], 0},
-		{"a long header but its last", lie(frame.Fin|frame.Text, 1<<20, 64)[:13], 13},
+		{"a long header but its last", falseHeader(frame.Fin|frame.Text, 1<<20, 64)[:13], 13},
 		{"part of a payload", whole(1000)[:700], 0},
 		{"part of a ping", masked(frame.Fin|frame.Ping, make([]byte, 125))[:130], 130},
 		// Input that fills the small first buffer of the plain path may be complete.

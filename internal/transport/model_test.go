@@ -272,13 +272,13 @@ func FuzzStream(f *testing.F) {
 	for _, b := range [][]byte{
 		text("hello"), cat(masked(frame.Text, []byte("a")), masked(frame.Fin|9, nil), masked(frame.Fin, []byte("b"))),
 		closing(1000, "bye"), closing(1000, "\xff"), closing(1005, ""), cat(closing(1001, ""), text("x")),
-		lie(frame.Fin|frame.Text, 1<<63, 64), lie(frame.Fin|frame.Text, 1001, 16), lie(frame.Fin|9, 126, 16), {0x81, 0x00}, {0xff},
+		falseHeader(frame.Fin|frame.Text, 1<<63, 64), falseHeader(frame.Fin|frame.Text, 1001, 16), falseHeader(frame.Fin|9, 126, 16), {0x81, 0x00}, {0xff},
 		bytes.Repeat(masked(frame.Continuation, nil), 2000), text(string(make([]byte, 1000))), text("hello")[:8],
 		append(masked(frame.Text, nil), bytes.Repeat(masked(frame.Continuation, nil), 2000)...),
 	} {
 		f.Add(b, false)
 	}
-	z := newFlates(true, 6)
+	z := newDeflatePeer(true, 6)
 	zip := func(p string) []byte { return masked(frame.Fin|frame.Text|frame.RSV1, z.pack([]byte(p))) }
 	for _, b := range [][]byte{
 		cat(zip("to be or not to be"), zip("or not to be to"), text("plain"), zip(""), closing(1000, "")),

@@ -118,9 +118,8 @@ func (c *Conn) Whole() int64 {
 }
 
 // Announced returns the length of the message that coder is reading. It returns -1 if the
-// header of the last frame has not been read, the message is compressed, or another
-// goroutine is reading. The caller needs it as a hint only, so a failed TryLock is no
-// error.
+// last frame's header has not been read, the message is compressed, or another goroutine
+// is reading. The caller needs it as a hint only, so a failed TryLock is no error.
 func (c *Conn) Announced() int64 {
 	in := &c.in
 	if !in.mu.TryLock() {

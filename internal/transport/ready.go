@@ -25,8 +25,8 @@ const (
 // ServeReady waits for messages. It calls handle whenever a message is buffered
 // completely. handle reads messages until Wait reports that there is none, and returns
 // whether to continue. So handle never waits for the peer to send. ServeReady returns Idle
-// if no message was received for the time first, or for the time idle since the last one.
-// 0 means never.
+// if no message was received for the time first, or for the time idle after a message. 0
+// means never.
 //
 // All of this happens inside one call of RawConn.Read. A reader that leaves that call
 // between a read and the next wait misses input in between. So each wait would have to

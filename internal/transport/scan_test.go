@@ -13,8 +13,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// lie returns a client's frame header that may lie about its length.
-func lie(first byte, length uint64, bits int) []byte {
+// falseHeader returns a client's frame header that may lie about its length.
+func falseHeader(first byte, length uint64, bits int) []byte {
 	return wstest.Header(first, true, key, length, bits)
 }
 
@@ -113,30 +113,30 @@ func TestScan(t *testing.T) {
 		{"opcode F", masked(frame.Fin|0xf, nil), nil, "", ending.Protocol},
 		{"opcode in one byte", cat(text("a"), []byte{frame.Fin | 3}), nil, "1:a", ending.Protocol},
 		{"unmasked", cat(text("a"), []byte{frame.Fin | frame.Text, 0}), nil, "1:a", ending.Protocol},
-		{"ping of 126", lie(frame.Fin|9, 126, 16), nil, "", ending.Protocol},
+		{"ping of 126", falseHeader(frame.Fin|9, 126, 16), nil, "", ending.Protocol},
 		{"ping of 125", masked(frame.Fin|9, []byte(big)), nil, "ping", ok},
 		{"pong of 125", masked(frame.Fin|0xa, []byte(big)), nil, `pong "` + big + `"`, ok},
 		{"ping without FIN", masked(9, nil), nil, "", ending.Protocol},
 		{"close without FIN", masked(frame.Close, nil), nil, "", ending.Protocol},
 		{"continuation of nothing", cat(text("a"), masked(frame.Fin, nil)), nil, "1:a", ending.Protocol},
 		{"message in a message", cat(masked(frame.Text, []byte("a")), text("b")), nil, "1:a…", ending.Protocol},
-		{"top bit", lie(frame.Fin|frame.Binary, 1<<63, 64), nil, "", ending.Protocol},
-		{"all bits", lie(frame.Fin|frame.Binary, 1<<64-1, 64), nil, "", ending.Protocol},
-		{"5 in 16 bits", lie(frame.Fin|frame.Text, 5, 16), nil, "", ending.Protocol},
-		{"125 in 64 bits", lie(frame.Fin|frame.Text, 125, 64), nil, "", ending.Protocol},
-		{"65535 in 64 bits", lie(frame.Fin|frame.Text, 65535, 64), nil, "", ending.Protocol},
+		{"top bit", falseHeader(frame.Fin|frame.Binary, 1<<63, 64), nil, "", ending.Protocol},
+		{"all bits", falseHeader(frame.Fin|frame.Binary, 1<<64-1, 64), nil, "", ending.Protocol},
+		{"5 in 16 bits", falseHeader(frame.Fin|frame.Text, 5, 16), nil, "", ending.Protocol},
+		{"125 in 64 bits", falseHeader(frame.Fin|frame.Text, 125, 64), nil, "", ending.Protocol},
+		{"65535 in 64 bits", falseHeader(frame.Fin|frame.Text, 65535, 64), nil, "", ending.Protocol},
 
-		{"2^62 without a limit", lie(frame.Fin|frame.Text, 1<<62, 64), nil, "", ok},
-		{"2^63-1 over a limit", lie(frame.Fin|frame.Text, 1<<63-1, 64), limit(5), "", ending.TooBig},
+		{"2^62 without a limit", falseHeader(frame.Fin|frame.Text, 1<<62, 64), nil, "", ok},
+		{"2^63-1 over a limit", falseHeader(frame.Fin|frame.Text, 1<<63-1, 64), limit(5), "", ending.TooBig},
 		{"at the limit", text("abcde"), limit(5), "1:abcde", ok},
 		{"over the limit", cat(text("a"), text("abcdef")), limit(5), "1:a", ending.TooBig},
-		{"announced over it", lie(frame.Fin|frame.Text, 6, 0), limit(5), "", ending.TooBig},
+		{"announced over it", falseHeader(frame.Fin|frame.Text, 6, 0), limit(5), "", ending.TooBig},
 		{"fragments at it", cat(masked(frame.Text, []byte("abc")), masked(frame.Fin, []byte("de")), text("abcde")), limit(5), "1:abcde 1:abcde", ok},
 		{"fragments over it", cat(masked(frame.Text, []byte("abc")), masked(frame.Fin, []byte("def"))), limit(5), "1:abc…", ending.TooBig},
-		{"2^63-1 after some", cat(masked(frame.Text, []byte("abc")), lie(frame.Fin, 1<<63-1, 64)), limit(5), "1:abc…", ending.TooBig},
+		{"2^63-1 after some", cat(masked(frame.Text, []byte("abc")), falseHeader(frame.Fin, 1<<63-1, 64)), limit(5), "1:abc…", ending.TooBig},
 		{"limit 0", cat(text(""), text("a")), limit(0), "1:", ending.TooBig},
 		{"deflated at the limit", masked(frame.Fin|frame.Text|0x40, hello), both(compress, limit(5)), "1:Hello", ok},
-		{"deflated, announced over it", lie(frame.Fin|frame.Text|0x40, 5+1024+1, 16), both(compress, limit(5)), "", ending.TooBig},
+		{"deflated, announced over it", falseHeader(frame.Fin|frame.Text|0x40, 5+1024+1, 16), both(compress, limit(5)), "", ending.TooBig},
 		{"deflated, limit 0", masked(frame.Fin|frame.Text|0x40, []byte{0}), both(compress, limit(0)), "1:", ok},
 
 		{"1024 empty fragments", empty(1024), nil, "1:…", ok},

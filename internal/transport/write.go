@@ -165,9 +165,9 @@ func (o *output) sendBatch() {
 	o.err = cmp.Or(err, net.ErrClosed)
 }
 
-// closeSoon is CloseBy for a short time. restore restores the time that was set before,
-// so that Hangup waits as long as without a batch. Otherwise input in transit would reset
-// the connection, and the peer would lose the batch.
+// closeSoon is CloseBy for a short time. restore restores the earlier time. So Hangup
+// waits as long as without a batch. Otherwise input in transit would reset the connection,
+// and the peer would lose the batch.
 func (c *Conn) closeSoon() (restore func()) {
 	limit := time.Now().Add(noticeable)
 	c.mu.Lock()
