@@ -203,7 +203,7 @@ func TestCheckWithoutReader(t *testing.T) {
 	// The connection still works.
 	client.CloseRead(context.Background())
 	if _, err := heartbeat.Check(t.Context(), client); err != nil {
-		t.Errorf("with a reader then: %v", err)
+		t.Errorf("with a reader: %v", err)
 	}
 }
 

@@ -257,7 +257,7 @@ func TestFirstPing(t *testing.T) {
 			quarters[(first-1)*4/interval]++
 			for i, sent := range p.sent[1:] {
 				if got := sent.Sub(p.sent[i]); got != interval {
-					t.Fatalf("ping %d came %v after the one before, want %v", i+2, got, interval)
+					t.Fatalf("ping %d was sent %v after the one before, want %v", i+2, got, interval)
 				}
 			}
 		}

@@ -49,7 +49,7 @@ func TestTickDead(t *testing.T) {
 				t.Errorf("pings were sent after %v", sent)
 			}
 			if got := time.Since(start); got != sent[2]+timeout {
-				t.Errorf("the verdict came after %v, want %v", got, sent[2]+timeout)
+				t.Errorf("the verdict was returned after %v, want %v", got, sent[2]+timeout)
 			}
 		})
 	}
@@ -158,7 +158,7 @@ func TestRunStalls(t *testing.T) {
 		gaps := slices.Clone(p.sent)
 		for i := 1; i < len(gaps); i++ {
 			if d := gaps[i].Sub(gaps[i-1]); d < interval {
-				t.Errorf("ping %d came %v after the one before", i+1, d)
+				t.Errorf("ping %d was sent %v after the one before", i+1, d)
 			}
 		}
 	})
@@ -175,7 +175,7 @@ func TestTickOfOwner(t *testing.T) {
 			n := 0
 			s := senderFunc(func(payload []byte) {
 				if gap := time.Since(sent); n > 0 && (gap > interval || gap < interval-slack) {
-					t.Errorf("ping %d came %v after the one before", n+1, gap)
+					t.Errorf("ping %d was sent %v after the one before", n+1, gap)
 				}
 				sent = time.Now()
 				if n++; n <= silentAfter {
@@ -240,7 +240,7 @@ func TestRunAfterTick(t *testing.T) {
 		}
 		for i := 1; i < len(sent); i++ {
 			if gap := sent[i].Sub(sent[i-1]); gap < interval || gap > 3*interval/2 {
-				t.Errorf("ping %d came %v after the one before", i+1, gap)
+				t.Errorf("ping %d was sent %v after the one before", i+1, gap)
 			}
 		}
 	})

@@ -184,7 +184,7 @@ func TestHandlerContext(t *testing.T) {
 			select {
 			case <-ctx.Done():
 			case <-time.After(soon):
-				t.Errorf("%s: the context is not over", name)
+				t.Errorf("%s: the context has not ended", name)
 			}
 			return nil
 		}, server.Options{})

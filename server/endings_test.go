@@ -302,7 +302,7 @@ func TestEveryKind(t *testing.T) {
 	}
 	for _, k := range ending.Kinds() {
 		if !have[k] {
-			t.Errorf("no test brings about %v", k)
+			t.Errorf("no test causes %v", k)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func slowloris(t *testing.T) {
 					for b := make([]byte, 1000); ; {
 						if _, err := p.NetConn().Read(b); err != nil {
 							if os.IsTimeout(err) {
-								t.Error("one is not closed")
+								t.Error("a connection is not closed")
 							}
 							return
 						}
@@ -122,7 +122,7 @@ func slowloris(t *testing.T) {
 				_ = p.Close()
 			}
 			if slices.Sort(took); took[len(took)/2] > timeout/4 {
-				t.Errorf("beside them, half of the others took more than %v", took[len(took)/2])
+				t.Errorf("beside the slow peers, half of the others needed more than %v", took[len(took)/2])
 			}
 			ended.Wait()
 		})
@@ -340,7 +340,7 @@ func TestResetAnytime(t *testing.T) {
 					ended++
 				case strings.Contains(line, "level=INFO msg=drain"):
 				default:
-					t.Errorf("a line that is not quiet: %s", line)
+					t.Errorf("an unexpected line: %s", line)
 				}
 			}
 			if n := len(s.ends); n != ended {

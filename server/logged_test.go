@@ -44,7 +44,7 @@ func checkLines(t *testing.T, format, text string, cuts int) {
 		}
 	}
 	if cuts > 0 {
-		t.Errorf("%s: %d lines that should have something cut are missing", format, cuts)
+		t.Errorf("%s: %d lines with a truncated value are missing", format, cuts)
 	}
 	t.Logf("%s: the longest line has %d bytes", format, longest)
 }

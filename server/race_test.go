@@ -199,7 +199,7 @@ func race(t *testing.T, round int, actions []string, when []time.Duration, o ser
 	select {
 	case err = <-served:
 	case <-time.After(soon):
-		t.Fatalf("%v after %v: Serve does not return", actions, when)
+		t.Fatalf("%v after %v: Serve has not returned", actions, when)
 	}
 	_ = p.Close()
 	background.Wait()

@@ -165,7 +165,7 @@ func cutInARecord(t *testing.T, w way) {
 					_ = p.RST()
 					_ = s.end(t)
 					if n < 22*len(parts) {
-						t.Errorf("all was there after %d bytes", n)
+						t.Errorf("the message was complete after %d bytes", n)
 					}
 					break
 				}

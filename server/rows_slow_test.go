@@ -61,7 +61,7 @@ func neverReads(t *testing.T, w way) {
 			return
 		}
 	}
-	t.Errorf("the p99 of another went from %v to %v", quiet, busy)
+	t.Errorf("the p99 of another connection went from %v to %v", quiet, busy)
 }
 
 // heap returns the memory in use.
@@ -121,7 +121,7 @@ func dripped(t *testing.T, w way) {
 				t.Errorf("got %d messages in, %d out", got.MessagesIn, got.MessagesOut)
 			}
 			if err := <-gave; err == nil {
-				t.Error("all of it was sent")
+				t.Error("the whole message was sent")
 			}
 		})
 	}

@@ -140,7 +140,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		again := frame.Append(nil)
 		if len(again) > len(b)-len(rest) {
-			t.Fatalf("%v takes %d bytes, but came in %d", frame, len(again), len(b)-len(rest))
+			t.Fatalf("%v has %d bytes, but was received in %d", frame, len(again), len(b)-len(rest))
 		}
 		got, left, err := wstest.Decode(append(again, rest...))
 		if err != nil || !reflect.DeepEqual(got, frame) || !bytes.Equal(left, rest) {

@@ -68,7 +68,7 @@ func TestIsOutput(t *testing.T) {
 		}
 	}
 	if isOutput("test.no-such-flag", "/") {
-		t.Error("of a flag that there is not")
+		t.Error("got true for an unknown flag")
 	}
 }
 

@@ -33,20 +33,20 @@ func TestRaw(t *testing.T) {
 	tcp, _ := loopback(t)
 	pipe, _ := net.Pipe()
 	if got, want := socket.Raw(tcp) != nil, runtime.GOOS != "windows"; got != want {
-		t.Errorf("TCP by hand: got %v, want %v", got, want)
+		t.Errorf("Raw of TCP: got %v, want %v", got, want)
 	}
 	for name, sock := range map[string]net.Conn{
-		"a pipe":          pipe,
-		"what embeds TCP": struct{ *net.TCPConn }{tcp.(*net.TCPConn)},
+		"a pipe":                 pipe,
+		"a type that embeds TCP": struct{ *net.TCPConn }{tcp.(*net.TCPConn)},
 	} {
 		if socket.Raw(sock) != nil {
-			t.Errorf("%s by hand, which cannot be", name)
+			t.Errorf("%s: Raw returned a connection, want nil", name)
 		}
 	}
 }
 
-// TestByHand makes each system call, with available bytes and without.
-func TestByHand(t *testing.T) {
+// TestSystemCalls makes each system call, with available bytes and without.
+func TestSystemCalls(t *testing.T) {
 	sock, peer := loopback(t)
 	raw := socket.Raw(sock)
 	if raw == nil {

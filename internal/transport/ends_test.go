@@ -236,7 +236,7 @@ func TestHangupBound(t *testing.T) {
 			c.in.mu.Lock()
 			c.out.mu.Lock()
 			if c.in.buf != nil || c.out.buf != nil {
-				t.Error("a buffer is left over")
+				t.Error("a buffer was not released")
 			}
 			c.out.mu.Unlock()
 			c.in.mu.Unlock()
@@ -306,7 +306,7 @@ func TestLeftBehind(t *testing.T) {
 		c.Hangup()
 		a, b := o.Read.get(), o.Read.get()
 		if a == b {
-			t.Fatal("the pool has lent a buffer twice")
+			t.Fatal("the pool has returned a buffer twice")
 		}
 		within(t, ended)
 		within(t, ended)

@@ -206,7 +206,7 @@ func checkReleased(t *testing.T, c *Conn) {
 	t.Helper()
 	x := c.ext
 	if c.in.buf != nil || c.out.buf != nil || x.in.out != nil || hasMemory(&x.in.Decompressor) || x.out.buf != nil || hasContext(&x.out.Compressor) {
-		t.Errorf("something is left over: %+v", x)
+		t.Errorf("memory was not released: %+v", x)
 	}
 }
 

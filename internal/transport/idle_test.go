@@ -64,7 +64,7 @@ func TestIdle(t *testing.T) {
 					t.Errorf("got %d bytes kept of %d, want %d", got, cap(c.in.part), test.kept)
 				}
 				if c.in.buf != nil || c.out.buf != nil {
-					t.Error("a buffer is left over")
+					t.Error("a buffer was not released")
 				}
 				client.Close()
 				c.Hangup()
@@ -179,7 +179,7 @@ func BenchmarkEcho(b *testing.B) {
 // TestNoAllocations checks that the transport allocates nothing for an echoed message.
 func TestNoAllocations(t *testing.T) {
 	if race {
-		t.Skip("sync.Pool drops some of what it is given under the race detector")
+		t.Skip("sync.Pool drops values under the race detector")
 	}
 	// The deadlines of a net.Pipe allocate, and so does crypto/tls.
 	for _, kind := range []string{"tcp"} {
@@ -252,6 +252,6 @@ func TestEndReleasesInput(t *testing.T) {
 	_ = ws.CloseNow()
 	c.Hangup()
 	if c.in.buf != nil || c.in.part != nil {
-		t.Errorf("%d bytes are held", cap(c.in.part))
+		t.Errorf("%d bytes were not released", cap(c.in.part))
 	}
 }

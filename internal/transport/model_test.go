@@ -163,7 +163,7 @@ func play(t *testing.T, rng *rand.Rand, kind string, tr traffic, most int, o Opt
 		t.Errorf("got peer's close %d %q, ours sent %v, want %d %q, true", code, reason, c.CloseSent(), tr.code, tr.reason)
 	}
 	if c.in.buf != nil || c.out.buf != nil {
-		t.Error("a buffer is left over")
+		t.Error("a buffer was not released")
 	}
 }
 

@@ -122,7 +122,7 @@ func TestServeReadyEnd(t *testing.T) {
 							t.Fatalf("%v, after %v", err, c.Err())
 						}
 					case <-time.After(soon):
-						t.Fatalf("round %d: the end was not seen", i)
+						t.Fatalf("round %d: the end was not detected", i)
 					}
 				}
 			})
@@ -188,14 +188,14 @@ func TestServeReadyTogether(t *testing.T) {
 		}
 		for i := range 20 {
 			if got := string(back[3*i:][:3]); got != "\x81\x01"+string(rune('a'+i)) {
-				t.Fatalf("cut at %d: message %d came back as %q", cut, i, got)
+				t.Fatalf("cut at %d: message %d was echoed as %q", cut, i, got)
 			}
 		}
 	}
 	client.Close()
 	<-done
 	if calls > 8*4 {
-		t.Errorf("%d calls for 8 times 20 messages that came in at most two pieces", calls)
+		t.Errorf("%d calls for 8 times 20 messages that arrived in at most two pieces", calls)
 	}
 }
 
@@ -233,7 +233,7 @@ func TestServeReadyIdle(t *testing.T) {
 		t.Errorf("after messages it returned %d, want %d", why, Idle)
 	}
 	if d := time.Since(began); d < 3*rest {
-		t.Errorf("it was idle after %v, when messages came until %v", d, 3*rest)
+		t.Errorf("it was idle after %v, when messages arrived until %v", d, 3*rest)
 	}
 	client.Close()
 	sending.Wait()
@@ -258,7 +258,7 @@ func TestServeReadyPart(t *testing.T) {
 			t.Errorf("it returned %d, want %d", got, NeedRead)
 		}
 	case <-time.After(5 * time.Second):
-		t.Error("it waits for the rest of a header")
+		t.Error("it waits for the remaining header")
 		client.Close()
 		<-why
 	}

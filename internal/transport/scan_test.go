@@ -48,7 +48,7 @@ func frames(t *testing.T, b []byte) string {
 	for len(b) > 0 {
 		f, rest, err := wstest.Decode(b)
 		if err != nil {
-			t.Fatalf("half a frame was handed on: %x", b)
+			t.Fatalf("half a frame was passed on: %x", b)
 		}
 		b = rest
 		switch {

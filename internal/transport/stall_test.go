@@ -150,7 +150,7 @@ func TestSlowPeer(t *testing.T) {
 					}
 				}
 				if rate > enough {
-					t.Fatal("the write goes on though the peer reads less than the rate")
+					t.Fatal("the write continues though the peer reads less than the rate")
 				}
 				if err := within(t, written); kindOf(err) != ending.WriteStalled {
 					t.Errorf("got %v, want a stalled write when it reads no more", err)

@@ -102,7 +102,7 @@ func TestOneWrite(t *testing.T) {
 			t.Errorf("got %d messages of %d bytes, want 1 of %d", m, b, test.size)
 		}
 		if c.out.buf != nil || c.Writing() || !c.PingSent().IsZero() || c.CloseSent() {
-			t.Error("something is left over")
+			t.Error("a buffer was not released")
 		}
 		// TLS may write during a read, so an old deadline would end the connection.
 		if !r.limit.IsZero() {

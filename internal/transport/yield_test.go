@@ -174,6 +174,6 @@ func TestNoYieldOneInFlight(t *testing.T) {
 		time.Sleep(4 * anyWait)
 	}
 	if c.yielder != (fairness.Yielder{}) {
-		t.Errorf("it has had to wait for others")
+		t.Errorf("the connection waited for others")
 	}
 }
