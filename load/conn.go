@@ -22,7 +22,7 @@ type conn struct {
 	part  *part
 
 	due      atomic.Int64 // messages that may be sent, since the start
-	received atomic.Int64 // messages that have come back; only the reader writes it
+	received atomic.Int64 // echoed messages; only the reader writes it
 	moved    atomic.Int64 // counts progress inside messages, for watch
 
 	in       incoming
@@ -38,9 +38,9 @@ type conn struct {
 	late     lateness              // of the writer
 }
 
-// inlineBytes is the largest number of bytes in flight for which no write of the reader
-// can wait, even if the server sends nothing back. Systems buffer 64 KiB of received
-// data and 16 KiB to send.
+// inlineBytes is the largest number of bytes in flight with which no write of the reader
+// can wait. The server may send nothing meanwhile. Systems buffer 64 KiB of received data
+// and 16 KiB to send.
 const inlineBytes = 72 << 10
 
 func newConn(t *run, o *opened, id int) *conn {
@@ -58,8 +58,8 @@ func newConn(t *run, o *opened, id int) *conn {
 	return c
 }
 
-// greetingTime is the time in which a greeting is noticed, after the handshakes of all
-// connections. skipGreetingTime is the longest wait for those of Plan.SkipGreeting.
+// greetingTime is the time after all handshakes in which a greeting is noticed.
+// skipGreetingTime is the longest wait for those of Plan.SkipGreeting.
 const (
 	greetingTime     = 10 * time.Millisecond
 	skipGreetingTime = time.Second
@@ -90,7 +90,7 @@ func (c *conn) readFor(d time.Duration, done func() bool) error {
 	return nil
 }
 
-// run measures with c until each message that was due has come back and no more are due.
+// run measures with c until each message that was due was echoed and no more are due.
 func (c *conn) run() {
 	written := make(chan struct{})
 	if c.inline {

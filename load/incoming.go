@@ -14,7 +14,7 @@ type incoming struct {
 	c       *conn
 	buf     []byte
 	partial int   // bytes at the start of buf: an incomplete header
-	echoed  int64 // messages that came back unchanged
+	echoed  int64 // correctly echoed messages
 	skip    int   // messages to ignore before the first one is sent
 
 	frame struct {
@@ -65,7 +65,7 @@ func (in *incoming) read() error {
 func (in *incoming) check(b []byte) ([]byte, error) {
 	for {
 		if !in.frame.open && !in.message.open {
-			// Nearly every message takes this path.
+			// Nearly every message uses this path.
 			for {
 				n := in.c.owner.messages.matches(in.next(), in.awaited(), b)
 				if n == 0 {
@@ -101,8 +101,7 @@ func (in *incoming) check(b []byte) ([]byte, error) {
 // next returns the index of the message that the next echo must equal.
 func (in *incoming) next() int { return in.c.first + int(in.echoed) }
 
-// awaited returns the number of messages that were sent, or may be, and have not come
-// back.
+// awaited returns the number of messages that were sent, or may be, and were not echoed.
 func (in *incoming) awaited() int { return int(in.c.due.Load() - in.echoed) }
 
 // header begins a frame. It returns the length of the header, 0 if a part is missing.

@@ -8,8 +8,8 @@ import (
 	wire "example.com/wsecho/internal/frame"
 )
 
-// FuzzIncoming checks that the result does not depend on how the input is split, and that
-// only correct echoes are counted.
+// FuzzIncoming checks that the result does not depend on how the input is split. Only
+// correct echoes are counted.
 func FuzzIncoming(f *testing.F) {
 	plan := Plan{Size: 5, InFlight: 8}
 	frame := func(first byte, payload []byte) []byte {

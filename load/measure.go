@@ -27,7 +27,7 @@ type run struct {
 
 	mu       sync.Mutex
 	failures failures
-	echoed   int64 // messages that came back, in the warm-up too
+	echoed   int64 // echoed messages, in the warm-up too
 	lost     int64 // messages on connections that have failed
 	local    bool  // the server is on this machine
 
@@ -48,7 +48,7 @@ func (t *run) dueAt(conn int, i int64) time.Duration {
 	return time.Duration(n / t.plan.Rate * float64(time.Second))
 }
 
-// record records n messages that came back, beginning with message from.
+// record records n echoed messages, beginning with message from.
 func (c *conn) record(from int64, n int, now time.Duration) {
 	t, p := c.owner, c.part
 	p.mu.Lock()
@@ -179,7 +179,7 @@ func (t *run) feed(ctx context.Context, ended <-chan struct{}) {
 	}
 }
 
-// stop ends the sending. The messages in flight can still come back.
+// stop ends the sending. The messages in flight can still be echoed.
 func (t *run) stop() {
 	if now := min(t.now(), t.to); now > t.from {
 		t.measured = now - t.from
@@ -203,11 +203,11 @@ func (t *run) measuring(begins bool) {
 	t.cpu[at] = processorTime()
 }
 
-// interruptGrace is the time for messages in flight to come back after an interruption.
+// interruptGrace is the time for the echoes of messages in flight after an interruption.
 const interruptGrace = time.Second
 
-// watch ends connections without progress and reports progress, until all connections
-// have ended. sent is closed when no more messages are due.
+// watch ends stalled connections and reports progress, until all connections have ended.
+// sent is closed when no more messages are due.
 func (t *run) watch(ctx context.Context, ended, sent <-chan struct{}) {
 	const reportInterval = 500 * time.Millisecond
 	warm := time.NewTimer(t.from)

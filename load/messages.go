@@ -30,8 +30,8 @@ type messages struct {
 const (
 	// minMessages and maxMessages limit the number of different messages.
 	minMessages, maxMessages = 2, 256
-	// The messages together take cacheBytes, which stay in a processor's cache, or up to
-	// maxBytes if that is needed for all messages in flight to differ.
+	// The messages together have cacheBytes, which stay in a processor's cache. They have
+	// up to maxBytes if all messages in flight need that to differ.
 	cacheBytes, maxBytes = 256 << 10, 8 << 20
 )
 
@@ -95,7 +95,7 @@ func (m *messages) frames(i, k int) ([]byte, int) {
 }
 
 // matches returns the number of whole frames at the start of b that equal those of
-// messages i, i+1 and so on, at most k.
+// messages i, i+1 and so on. It is at most k.
 func (m *messages) matches(i, k int, b []byte) int {
 	if !m.framed {
 		return 0

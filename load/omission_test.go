@@ -27,8 +27,8 @@ func stalling(at int, d time.Duration) func(*wstest.Peer) {
 	}
 }
 
-// TestNoOmission checks that in an open loop a stall of the server increases the latency
-// of every message that was due during the stall. In a closed loop it increases that of
+// TestNoOmission checks an open loop with a stall of the server. The stall increases the
+// latency of every message that was due meanwhile. In a closed loop it increases that of
 // one message.
 func TestNoOmission(t *testing.T) {
 	t.Parallel()

@@ -69,8 +69,8 @@ type Plan struct {
 	// A ratio needs FewestRounds to be significant.
 	Rounds int `json:"rounds"`
 
-	// Timeout is the longest time to open a connection, and then the longest time without
-	// progress while messages are in flight. Zero is DefaultTimeout.
+	// Timeout is the longest time to open a connection. It is also the longest time
+	// without progress while messages are in flight. Zero is DefaultTimeout.
 	Timeout time.Duration `json:"timeout_ns"`
 
 	// Compression offers permessage-deflate and compresses each message by itself. A

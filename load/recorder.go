@@ -9,7 +9,7 @@ import (
 )
 
 // A recorder records latencies. It has one part for each processor, so that connections
-// rarely wait for each other. A part for each connection would take 200 KiB each.
+// rarely wait for each other. A part for each connection would need 200 KiB each.
 type recorder struct {
 	parts []part
 	total *hdrhistogram.Histogram // what collect has collected
@@ -61,7 +61,7 @@ func (r *recorder) collect() *hdrhistogram.Histogram {
 	return fresh
 }
 
-// count returns the number of messages that came back in the measured time.
+// count returns the number of messages echoed in the measured time.
 func (r *recorder) count() int64 {
 	var n int64
 	for i := range r.parts {
@@ -73,8 +73,8 @@ func (r *recorder) count() int64 {
 	return n
 }
 
-// A Latency is the time that messages took to come back. In an open loop it counts from
-// when a message was due, in a closed loop from when it could be sent.
+// A Latency is the time from a message to its echo. In an open loop it counts from when a
+// message was due. In a closed loop it counts from when it could be sent.
 type Latency struct {
 	Min  time.Duration `json:"min_ns"`
 	Mean time.Duration `json:"mean_ns"`

@@ -80,8 +80,8 @@ func serve(t *testing.T, secure bool, o server.Options) (url string) {
 	return url
 }
 
-// TestRight checks that a correct server has no failures, with every kind of message, and
-// that each connection ends with a closing handshake.
+// TestRight checks that a correct server has no failures, with every kind of message. Each
+// connection ends with a closing handshake.
 func TestRight(t *testing.T) {
 	_, trusting := wstest.TLS()
 	for name, test := range map[string]struct {

@@ -29,8 +29,7 @@ func TestWarmup(t *testing.T) {
 	t.Errorf("the latency is up to %v", max)
 }
 
-// TestRounds checks that servers take turns and are compared, and that progress only
-// grows.
+// TestRounds checks that servers alternate and are compared, and that progress only grows.
 func TestRounds(t *testing.T) {
 	t.Parallel()
 	var order []string

@@ -11,14 +11,14 @@ import (
 	"example.com/wsecho/internal/handshake"
 )
 
-// Run measures the servers at the URLs, as p says. It blocks until all rounds are done,
-// or until ctx has ended and the messages in flight had one second to come back. Then
-// the report holds the results so far.
+// Run measures the servers at the URLs according to p. It blocks until all rounds are
+// done. If ctx ends, it waits one second at most for the echoes of messages in flight.
+// Then the report has the results so far.
 //
 // A URL is ws://, wss://, or tcp://HOST:PORT for a server that echoes bytes without
 // WebSocket.
 //
-// An error says that the plan or a URL is not valid; then Run has done nothing. The
+// An error means that the plan or a URL is not valid. Then Run has done nothing. The
 // report holds the failures of the servers.
 func Run(ctx context.Context, p Plan, urls ...string) (*Report, error) {
 	p, parsed, err := p.check(urls)
@@ -186,7 +186,7 @@ type Round struct {
 	SentLate int64 `json:"sent_late,omitempty"`
 }
 
-// OK reports whether each message to each server came back unchanged, and there was at
+// OK reports whether each message to each server was echoed unchanged, and there was at
 // least one.
 func (r *Report) OK() bool {
 	for _, t := range r.Targets {

@@ -6,8 +6,8 @@ import (
 )
 
 // sleep sleeps for about d, at most a tenth of a second. The timers of an idle runtime are
-// up to a millisecond late, which is longer than many servers take. So the kernel waits for
-// the last part.
+// up to a millisecond late. Many servers answer in less time. So the kernel waits for the
+// last part.
 func sleep(d time.Duration) {
 	const coarse = 1500 * time.Microsecond
 	switch {

@@ -41,8 +41,8 @@ type Ratio struct {
 	High   float64 `json:"high"`
 	Rounds int     `json:"rounds"` // that both servers have
 
-	// Noise says that the ratio is not significant: the interval contains 1, or there were
-	// fewer than FewestRounds rounds.
+	// Noise means that the ratio is not significant: the interval contains 1, or there
+	// were fewer than FewestRounds rounds.
 	Noise bool `json:"noise"`
 }
 
@@ -52,9 +52,9 @@ type Ratio struct {
 const FewestRounds = 5
 
 // Compare divides the figures of a server by those of the first one, round by round. The
-// interval comes from the bootstrap: the medians of many samples of these rounds. The
-// same rounds give the same interval. It returns false if no round has a figure of both,
-// or if all figures of the first are 0.
+// interval is that of the bootstrap: the medians of many samples of these rounds. The same
+// rounds give the same interval. It returns false if no round has a figure of both, or if
+// all figures of the first are 0.
 func Compare(a, first []float64) (r Ratio, ok bool) {
 	var ratios []float64
 	for i := range min(len(a), len(first)) {

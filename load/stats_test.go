@@ -75,7 +75,7 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// TestNotes checks that a note says when the client was the bottleneck.
+// TestNotes checks that a note appears if the client was the bottleneck.
 func TestNotes(t *testing.T) {
 	round := func(processor time.Duration, sent, late int64) Round {
 		return Round{Measured: time.Second, Messages: 1000, Processor: processor, Sent: sent, SentLate: late}

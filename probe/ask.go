@@ -16,7 +16,7 @@ const (
 	maxBytes  = 16 << 20
 )
 
-// echo sends a message, or a ping, and waits until it comes back. The payload is
+// echo sends a message, or a ping, and waits for the echo or the pong. The payload is
 // random, so that no other message can match it.
 func (p *probing) echo(context.Context) error {
 	nonce := make([]byte, 16)

@@ -1,5 +1,5 @@
-// Package probe checks whether a WebSocket server works: it connects, opens a
-// WebSocket, sends a message, waits for its echo, and closes.
+// Package probe checks whether a WebSocket server works. It connects, opens a WebSocket,
+// sends a message, waits for its echo, and closes.
 //
 //	r, err := probe.Run(ctx, "wss://example.com/socket", probe.Options{})
 //	if err != nil {
@@ -11,12 +11,12 @@
 // byte, and no server can move it. A server that stalls or sends byte by byte fails at
 // that step and at that time.
 //
-// The check is strict. The message is random; it must come back as text and byte for
-// byte. The handshake and each frame must obey RFC 6455. The server must answer the
-// close frame. The probe does not check the text of other messages.
+// The check is strict. The message is random. The echo must be text and equal it byte for
+// byte. The handshake and each frame must obey RFC 6455. The server must answer the close
+// frame. The probe does not check the text of other messages.
 //
 // [Options].Ping asks for a pong instead, for a server that echoes nothing.
 //
-// The probe uses no proxy, not even one of the environment, follows no redirect and
-// offers no extension: the result is that of the address itself. It does not try again.
+// The probe uses no proxy, not even one of the environment. It follows no redirect and
+// offers no extension. So the result is that of the address. It does not try again.
 package probe

@@ -74,7 +74,7 @@ func (p *probing) cutOff(err error) bool {
 		errors.As(err, &timeout) && timeout.Timeout() && !time.Now().Before(p.deadline)
 }
 
-// reason returns the text of an error of the system, without what the Error says already.
+// reason returns the text of an error of the system, without the parts that the Error has.
 func (p *probing) reason(s Step, err error) string {
 	var dns *net.DNSError
 	var op *net.OpError

@@ -14,7 +14,7 @@ const maxKept = 4 << 10
 // A message is a whole message, its first fragments, or a control frame.
 type message struct {
 	opcode byte
-	open   bool   // a continuation is to come
+	open   bool   // a continuation follows
 	bytes  []byte // the first maxKept bytes
 	length uint64
 }

@@ -21,8 +21,8 @@ type written struct {
 func (w *written) Write(b []byte) (int, error) { return w.Buffer.Write(b) }
 func (w *written) Read([]byte) (int, error)    { return 0, io.EOF }
 
-// FuzzFrames checks that any input keeps a bounded part of each message, and ends with a
-// fault or with the end of the stream. The only output is whole, masked pongs.
+// FuzzFrames checks that the probe keeps a bounded part of each message. Any input ends
+// with a fault or with the end of the stream. The only output is whole, masked pongs.
 func FuzzFrames(f *testing.F) {
 	f.Add(wstest.TextFrame("hello").Append(nil), true)
 	f.Add(wstest.PingFrame("?").Append(wstest.TextFrame("a").Open().Append(nil)), true)

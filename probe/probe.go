@@ -28,8 +28,8 @@ type Options struct {
 	// replaces it.
 	Timeout time.Duration
 
-	// Ping sends a ping (RFC 6455, section 5.5.3) instead of a message, for servers that
-	// do not echo or must not receive messages.
+	// Ping sends a ping (RFC 6455, section 5.5.3) instead of a message. It is for servers
+	// that do not echo or must not receive messages.
 	Ping bool
 
 	// Header is sent with the opening handshake. It may contain Origin and Host. Run
@@ -73,15 +73,14 @@ type Report struct {
 // Run may be called concurrently. It leaves no goroutine behind, except a name lookup in
 // the system's C library if Go uses that one.
 //
-// The error is an [*Error], or it says that an argument is not valid and names the field
-// of Options. In the second case Run has sent nothing. The Report is filled as far as the
-// probe came.
+// The error is an [*Error]. If an argument is not valid, the error names the field of
+// Options. In that case Run has sent nothing. The Report has the completed steps.
 //
-// Other messages may come before the echo, up to 10,000 frames and 16 MiB. A message that
+// Other messages may precede the echo, up to 10,000 frames and 16 MiB. A message that
 // contains half of the random part counts as a wrong echo.
 //
 // The probe sends a close frame with 1000. The server must answer with 1000 or without a
-// code (RFC 6455, section 5.5.1). Another code is a failure, because it says that the
+// code (RFC 6455, section 5.5.1). Another code is a failure, because it means that the
 // server goes away or found an error. An end without a close frame is a failure too. Run
 // then waits up to a second for the server to close TCP. If it does not, that is no
 // failure.

@@ -108,8 +108,8 @@ func echoed(then func(*wstest.Peer)) func(*wstest.Peer) {
 	}
 }
 
-// TestStalls checks that the probe of a server that stalls ends at its deadline, with the
-// step at which it stalled.
+// TestStalls checks that the probe of a stalled server ends at its deadline and names the
+// step.
 func TestStalls(t *testing.T) {
 	server, client := wstest.TLS()
 	for name, test := range stalls {
@@ -212,8 +212,8 @@ func TestResolverStalls(t *testing.T) {
 	stalled(t, "ws://somewhere.example/", probe.Connect, "^cannot connect: no whole answer within ", probe.Options{Timeout: 300 * time.Millisecond})
 }
 
-// TestCancelled checks that a probe ends at once when its context does, at every step, and
-// that the error says so.
+// TestCancelled checks that a probe ends at once when its context does, at every step. The
+// error names that cause.
 func TestCancelled(t *testing.T) {
 	server, client := wstest.TLS()
 	why := errors.New("the caller's reason")

@@ -161,7 +161,7 @@ func received(then func(*wstest.Peer, string)) func(*wstest.Peer) {
 	}
 }
 
-// TestInterim checks that the probe skips interim responses, and that a message may come
+// TestInterim checks that the probe skips interim responses, and that a message may arrive
 // with the response.
 func TestInterim(t *testing.T) {
 	url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {

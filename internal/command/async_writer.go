@@ -9,8 +9,8 @@ import (
 // An asyncWriter writes lines to a writer whose reader may be slow, may have stopped or
 // may have exited. It keeps the order of the lines and writes each in one call. If the
 // queue is full, writeLine blocks for at most maxWait. After that, lines are dropped until
-// the reader goes on. A line whose write fails is dropped too. A notice with the number
-// of dropped lines takes their place.
+// the reader goes on. A line whose write fails is dropped too. A notice with the number of
+// dropped lines replaces them.
 type asyncWriter struct {
 	w             io.Writer
 	droppedNotice func(lines int64) string

@@ -88,11 +88,11 @@ func TestLogReadSlowly(t *testing.T) {
 	})
 }
 
-// TestLogFails checks that a line whose write fails is counted as lost, and that the
-// line after an incomplete one begins a new line.
+// TestLogFails checks that a line whose write fails is counted as lost. The line after an
+// incomplete one begins a new line.
 func TestLogFails(t *testing.T) {
 	for name, test := range map[string]struct {
-		takes []int // bytes that each write takes; -1: all
+		takes []int // bytes that each write accepts; -1: all
 		want  string
 	}{
 		"no failure":             {[]int{-1, -1, -1}, "one\ntwo\nthree\n"},
@@ -120,7 +120,7 @@ func TestLogFails(t *testing.T) {
 	}
 }
 
-// A failingWriter takes only a part of some writes.
+// A failingWriter accepts only a part of some writes.
 type failingWriter struct {
 	taken bytes.Buffer
 	takes []int // of the next writes; -1: all

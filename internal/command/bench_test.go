@@ -52,8 +52,8 @@ func TestBenchDefaults(t *testing.T) {
 	}
 }
 
-// TestBenchOptions checks that each flag sets one field of the plan, and that each
-// field has a flag or is known to have none.
+// TestBenchOptions checks that each flag sets one field of the plan. Each field has a flag
+// or is listed without one.
 func TestBenchOptions(t *testing.T) {
 	set := map[string]string{
 		"--connections": "7", "--size": "7", "--in-flight": "7", "--rate": "7", "--skip-greeting": "2", "--binary": "true", "--compression": "true",

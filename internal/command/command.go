@@ -17,9 +17,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Main runs the command line of the process until it is done or a signal stops it,
-// and returns the exit code. The version printed by --version is release, or what
-// the go command recorded if release is empty.
+// Main runs the command line of the process until it is done or a signal stops it. It
+// returns the exit code. The version printed by --version is release, or what the go
+// command recorded if release is empty.
 func Main(release string) int {
 	return Run(untilSignal(), release, os.Args[1:], os.Stdout, os.Stderr)
 }

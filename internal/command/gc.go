@@ -13,9 +13,9 @@ import (
 
 // tuneGC makes the garbage collector run when the heap has grown by 25 %, not by
 // 100 %. This bounds the memory that peers can make the server hold. With a heap of a
-// few MiB, connection churn would then start the collector all the time. So tuneGC
-// also allocates a ballast of 32 MiB, which counts as heap and takes no memory, since
-// nothing touches it. If GOGC or GOMEMLIMIT is set, tuneGC does nothing.
+// few MiB, connection churn would then start the collector all the time. So tuneGC also
+// allocates a ballast of 32 MiB. It counts as heap, but uses no memory because no code
+// touches it. If GOGC or GOMEMLIMIT is set, tuneGC does nothing.
 func tuneGC() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(25)
@@ -60,12 +60,11 @@ type allocationBurst struct {
 	unused    uint64 // by the budget any more, since ended last returned true
 }
 
-// ended reports whether a burst has ended since it last returned true: the server
-// allocates little now, and a collection would release enough to pay for itself. The
-// arguments are in bytes: all allocations so far, the objects in the heap, the free
-// memory of the heap, and the most that the budget has used since the last call. A
-// buffer that the budget does not use any more counts as an object until it is
-// collected.
+// ended reports whether a burst has ended since it last returned true. The server then
+// allocates little, and a collection would release enough memory. The arguments are in
+// bytes: all allocations so far, the objects in the heap, and the free memory of the heap.
+// The last one is the most that the budget has used since the last call. A buffer that the
+// budget does not use any more counts as an object until it is collected.
 func (b *allocationBurst) ended(allocated, objects, free, used uint64) bool {
 	if used < b.used {
 		b.unused += b.used - used

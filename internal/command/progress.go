@@ -13,8 +13,8 @@ import (
 	"example.com/wsecho/load"
 )
 
-// A progress shows the progress of wsecho bench: as a bar on a terminal, and
-// elsewhere as lines, one for each server in each round and one every lineInterval.
+// A progress shows the progress of wsecho bench, as a bar on a terminal and as lines
+// elsewhere. There is a line for each server in each round, and one every lineInterval.
 type progress struct {
 	w        io.Writer
 	terminal bool
@@ -22,8 +22,8 @@ type progress struct {
 	lastLine time.Time // when the last line was printed
 }
 
-// lineInterval is the time between two lines about one server. The first line comes after
-// a second.
+// lineInterval is the time between two lines about one server. The first line is printed
+// after a second.
 const lineInterval = 10 * time.Second
 
 func newProgress(w io.Writer) *progress {

@@ -57,7 +57,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	}
 	f.warn(log)
 	log.Info("listening", "addr", l.Addr().String(), "url", clientURL(l.Addr()))
-	// The line about the signal comes before those of the drain.
+	// The line about the signal precedes those of the drain.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() {
 		log.Info("shutting down; a second signal after half a second exits at once", "cause", context.Cause(ctx).Error())

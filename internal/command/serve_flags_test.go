@@ -66,8 +66,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestOptions checks that each flag sets one option, and that each option has a flag or
-// is known to have none.
+// TestOptions checks that each flag sets one option. Each option has a flag or is listed
+// without one.
 func TestOptions(t *testing.T) {
 	set := map[string]string{
 		"--origin": "example.com", "--any-origin": "true", "--host": "example.com", "--subprotocol": "chat",

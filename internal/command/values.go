@@ -63,7 +63,7 @@ func decodeText(ctx *kong.DecodeContext, target reflect.Value) error {
 }
 
 // decodeList is the mapper of lists of strings. The value of a flag is split at commas,
-// unless its tag says sep:"none". White space and quotes around an element are removed.
+// unless its tag has sep:"none". White space and quotes around an element are removed.
 func decodeList(ctx *kong.DecodeContext, target reflect.Value) error {
 	if ctx.Value.Flag == nil { // the last arguments
 		for ctx.Scan.Peek().IsValue() {

@@ -13,9 +13,9 @@ import (
 // prefix begins the name of each variable of wsecho.
 const prefix = "WSECHO_"
 
-// cleanVariables removes blanks, line ends and quotes around the value of each variable
-// of wsecho, since files of variables may contain them. It unsets the empty ones. Some
-// environments can set a variable but not unset it.
+// cleanVariables removes blanks, line ends and quotes around the value of each variable of
+// wsecho. Files of variables may contain them. It unsets the empty ones. Some environments
+// can set a variable but not unset it.
 func cleanVariables(environ []string) error {
 	for _, v := range environ {
 		name, value, _ := strings.Cut(v, "=")

@@ -44,7 +44,7 @@ func readClose(masked []byte, key uint32, more bool) (websocket.StatusCode, stri
 	return code, string(reason), nil
 }
 
-// UTF8 reports whether p can be the beginning of a text: p[:end] is UTF-8, and p[end:] is
+// UTF8 reports whether p can be the beginning of a text. p[:end] is UTF-8, and p[end:] is
 // empty or an incomplete rune.
 func UTF8(p []byte) (end int, ok bool) {
 	end = len(p)

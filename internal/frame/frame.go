@@ -1,5 +1,5 @@
 // Package frame implements the frames of RFC 6455, section 5, for a server. A [Scanner]
-// checks a client's frames, a [Tracker] tracks the server's own frames, and functions
+// checks a client's frames, and a [Tracker] tracks the server's own frames. Functions
 // encode and decode the parts of a frame.
 //
 //	s := frame.Scanner{Limit: 1 << 20}

@@ -28,9 +28,9 @@ func (h Header) Fin() bool { return h.First&Fin != 0 }
 // Opcode returns the opcode.
 func (h Header) Opcode() byte { return Opcode(h.First) }
 
-// Append appends the header with its length in a form of 7, 16 or 64 bits; 0 is the
-// shortest form that holds it. A length that is too long for its form loses its high
-// bits. Append panics for another form.
+// Append appends the header with its length in a form of 7, 16 or 64 bits. 0 means the
+// shortest possible form. A length that is too long for its form loses its high bits.
+// Append panics for another form.
 func (h Header) Append(b []byte, bits int) []byte {
 	if bits == 0 {
 		bits = shortest(h.Length)
@@ -99,7 +99,8 @@ func AppendMasked(b []byte, first byte, key [4]byte, payload []byte) []byte {
 func Mask(p []byte, key [4]byte) { unmask(p, binary.LittleEndian.Uint32(key[:])) }
 
 // ParseHeader parses the header at the start of b. size is the length of the header, as
-// far as b tells. If size is over len(b), h has no meaning: b must grow to size first.
+// far as b contains it. If size is over len(b), h has no meaning: b must grow to size
+// first.
 func ParseHeader(b []byte) (h Header, size int) {
 	if len(b) < 2 {
 		return h, 2
@@ -162,9 +163,9 @@ func ReadHeader(r *bufio.Reader) (h Header, err error) {
 func (h Header) Shortest() bool { return h.size == h.shortestSize() }
 
 // CheckServer returns an error if a server must not send a frame with this parsed
-// header. open says that fragments of a message are to come, deflate that both sides
-// agreed on permessage-deflate. CheckServer accepts a length in a longer form than the
-// shortest one.
+// header. open means that a message is in progress. deflate means that both sides agreed
+// on permessage-deflate. CheckServer accepts a length in a longer form than the shortest
+// one.
 func (h Header) CheckServer(open, deflate bool) error {
 	op := h.Opcode()
 	data := op == Text || op == Binary
@@ -190,8 +191,8 @@ func (h Header) CheckServer(open, deflate bool) error {
 }
 
 // ParseClose returns the code and the reason in the payload of a close frame (RFC 6455,
-// section 5.5.1). An empty payload has the code 1005. The error says what the RFC
-// forbids about it.
+// section 5.5.1). An empty payload has the code 1005. The error describes what the RFC
+// forbids.
 func ParseClose(p []byte) (code int, reason []byte, err error) {
 	switch len(p) {
 	case 0:

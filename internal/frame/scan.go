@@ -12,9 +12,9 @@ import (
 )
 
 // A Scanner checks a client's frames in the buffer they were read into. It splits a data
-// frame that is incomplete: the part that has arrived becomes a fragment of its own. So
-// a reader of whole frames never waits inside a frame: it can be closed at any time, and
-// can check text as it arrives. The Scanner does not move payloads.
+// frame that is incomplete: the part that has arrived becomes a fragment of its own. So a
+// reader of whole frames never waits inside a frame. It can be closed at any time, and can
+// check text as it arrives. The Scanner does not move payloads.
 //
 // The zero Scanner accepts empty messages only, see Limit.
 type Scanner struct {
@@ -28,7 +28,7 @@ type Scanner struct {
 	frames  int64 // the frames so far
 
 	// The incomplete data frame.
-	Remaining int64  // bytes of its payload to come
+	Remaining int64  // bytes of its payload that follow
 	first     byte   // the first byte of its next fragment's header, without FIN
 	fin       bool   // it is the last of its message
 	key       uint32 // its mask key, rotated to the next byte, as little endian
@@ -36,14 +36,14 @@ type Scanner struct {
 	Control byte   // the opcode of the ping or pong that Next has found; 0: none
 	Payload []byte // its payload, in the buffer
 
-	CloseCode   websocket.StatusCode // of the peer's close frame; 0: none has come
+	CloseCode   websocket.StatusCode // of the peer's close frame; 0: none was received
 	CloseReason string
 
 	Messages, Bytes int64 // complete messages, and payload bytes
 }
 
-// Resume writes a header before b[at], so that the bytes from there on are a fragment of
-// the frame in progress. It returns the start of the header and the end of the fragment.
+// Resume writes a header before b[at]. Then the bytes from there on are a fragment of the
+// frame in progress. It returns the start of the header and the end of the fragment.
 func (s *Scanner) Resume(b []byte, at, end int) (from, to int) {
 	n := min(s.Remaining, int64(end-at))
 	s.Remaining -= n
@@ -199,8 +199,8 @@ func (s *Scanner) addPayload(n int) {
 // rotateKey rotates the mask key by n bytes.
 func (s *Scanner) rotateKey(n int64) { s.key = bits.RotateLeft32(s.key, -8*int(n&3)) }
 
-// Announced returns the length on the wire of the message in progress, or of the last one,
-// or -1 if the header of its last frame has not been read.
+// Announced returns the length on the wire of the message in progress, or of the last one.
+// It returns -1 if the header of its last frame has not been read.
 func (s *Scanner) Announced() int64 {
 	if s.open {
 		return -1

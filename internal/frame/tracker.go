@@ -5,13 +5,13 @@ import "encoding/binary"
 // A Tracker tracks the frames that a server writes, so that the boundaries of frames are
 // known. It does not check them.
 //
-// Track takes all bytes that are written. A writer that changes payloads calls the parts
-// of Track instead: Header, AddPayload, Consume for the bytes in Remaining, and EndFrame.
-// The zero Tracker is ready to use.
+// Track must be called with all bytes that are written. A writer that changes payloads
+// calls the parts of Track instead: Header, AddPayload, Consume for the bytes in
+// Remaining, and EndFrame. The zero Tracker is ready to use.
 type Tracker struct {
 	header    [10]byte
 	headerLen int   // bytes of header that are known
-	Remaining int64 // bytes of the frame's payload to come
+	Remaining int64 // bytes of the frame's payload that follow
 
 	Closing      bool   // a close frame was written, and nothing may follow it
 	ClosePayload []byte // its payload
@@ -19,7 +19,7 @@ type Tracker struct {
 	Bytes        int64  // payload bytes of data frames
 }
 
-// Track takes the next bytes.
+// Track processes the next bytes.
 func (t *Tracker) Track(p []byte) {
 	for len(p) > 0 {
 		if t.Remaining > 0 {
@@ -49,8 +49,8 @@ func (t *Tracker) Track(p []byte) {
 	}
 }
 
-// Header takes the next byte of a header. It returns the header if that is complete, and
-// nil otherwise.
+// Header processes the next byte of a header. It returns the header if that is complete,
+// and nil otherwise.
 func (t *Tracker) Header(next byte) []byte {
 	t.header[t.headerLen] = next
 	t.headerLen++
@@ -83,7 +83,7 @@ func (t *Tracker) parseLength() bool {
 	return true
 }
 
-// Consume takes the next bytes of the payload.
+// Consume processes the next bytes of the payload.
 func (t *Tracker) Consume(p []byte) {
 	if Opcode(t.header[0]) == Close {
 		t.ClosePayload = append(t.ClosePayload, p...)

@@ -17,7 +17,7 @@ import (
 // maxHeader is the longest header of a response, with those of interim responses.
 const maxHeader = 64 << 10
 
-// An Error says what is wrong with a server's response.
+// An Error describes what is wrong with a server's response.
 type Error struct {
 	Text  string
 	Cause error // nil if there is no other error

@@ -102,7 +102,8 @@ func Attacks() []Attack {
 		// The server keeps a part of a message until the rest arrives.
 		{Name: "dripped payloads", run: func(c *conn) {
 			if c.handshake("") {
-				// After nothing, a half or nearly all of a MiB, the rest comes byte by byte.
+				// After nothing, a half or nearly all of a MiB, the attacker sends the
+				// remaining bytes one by one.
 				sent := choose(c, []int{0, 1 << 19, 1<<20 - 1000})
 				if c.send(append(wstest.Header(0x82, true, [4]byte{}, 1<<20, 64), make([]byte, sent)...)) {
 					c.drip([]byte{0}, slow)
@@ -218,7 +219,7 @@ func Attacks() []Attack {
 }
 
 // inject sends texts that a server may log. They could end a line, forge a value or a
-// line, change the direction of the text, or be very long.
+// line, or change the direction of the text. They could be very long.
 func inject(c *conn) {
 	const forged = "time=2000-01-01T00:00:00.000Z level=ERROR msg=forged forged=yes"
 	long := strings.Repeat("\xff\u202e", 3000)

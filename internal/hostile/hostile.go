@@ -6,8 +6,8 @@
 //
 // An attack should cost the server much and the attacker little. So the attacker encodes
 // its data once. If the server closes a connection, the attacker opens another one, at a
-// bounded rate. On Linux, [Path] is a network whose cable can be cut or made slow, and
-// [Use] is the resources of a process.
+// bounded rate. On Linux, [Path] is a network whose cable can be cut or made slow. [Use]
+// contains the resources of a process.
 //
 // The attacks are for loopback. The package judges no server; the tests do.
 package hostile
@@ -55,9 +55,9 @@ const (
 	Freeze       // their process stops, and its kernel still acknowledges
 )
 
-// DetectionTime is the time in which a server detects a fault and releases the
-// resources, with the flags of an attack that has a fault. It is the time of three missed
-// pings and a closing handshake.
+// DetectionTime is the time in which a server detects a fault and releases the resources.
+// The server has the flags of an attack with a fault. It is the time of three missed pings
+// and a closing handshake.
 const DetectionTime = 3*pingInterval + pongTimeout + closeTimeout
 
 const (

@@ -84,8 +84,8 @@ func (p *Path) Cut() error { return p.far.run("ip", "addr", "flush", "dev", "cab
 // Mend makes the far end reachable again.
 func (p *Path) Mend() error { return p.far.run("ip", "addr", "add", farAddr+"/24", "dev", "cable") }
 
-// Slow limits the cable to kbit kilobits per second in each direction, and makes the
-// send buffers of the kernels small.
+// Slow limits the cable to kbit kilobits per second in each direction. It makes the send
+// buffers of the kernels small.
 func (p *Path) Slow(kbit int) error {
 	var errs []error
 	for _, e := range []*end{p.near, p.far} {

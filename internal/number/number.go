@@ -1,5 +1,5 @@
-// Package number formats the figures of reports, for load, the command line and bench,
-// so that the same value has the same text everywhere.
+// Package number formats the figures of reports, for load, the command line and bench. The
+// same value has the same text everywhere.
 package number
 
 import (

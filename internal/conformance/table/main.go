@@ -3,11 +3,11 @@
 //	export WSECHO_TEST_FULL=1
 //	(go test -json ./...; cd bench; go test -json ./...) | go run ./internal/conformance/table
 //
-// It reads the output of go test -json, of one run or of several in a row, and writes
-// the page to stdout. The mapping from tests to rows is in attacks.go and sections.go.
-// If a row has failed or has no test, the command names it on stderr and exits with 1,
-// after it has written the page. It refuses the results of a run without
-// WSECHO_TEST_FULL, because such a run skips or samples the long tests.
+// It reads the output of go test -json, of one run or of several. It writes the page to
+// stdout. The mapping from tests to rows is in attacks.go and sections.go. If a row has
+// failed or has no test, the command names it on stderr. It exits with 1 after it has
+// written the page. It refuses the results of a run without WSECHO_TEST_FULL, because such
+// a run skips or samples the long tests.
 //
 // The page has no times and no dates, so it changes only when a result does.
 package main

@@ -25,9 +25,8 @@ func (v verdict) String() string {
 // module is the module path. The name of the root package is its last element.
 const module = "example.com/wsecho"
 
-// results holds the results from go test -json by the name of a test, such as
-// server.TestEndings/idle/, or of a package, such as server. A package's path has
-// no dot.
+// results are the results from go test -json by name. The name is that of a test, such as
+// server.TestEndings/idle/, or of a package, such as server. A package's path has no dot.
 type results struct {
 	tests    map[string]verdict // missing: the test has begun and not ended
 	reasons  map[string]string  // of the skipped tests
