@@ -58,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"open":     scriptCommand(1, true, (*scriptState).open),
 			"send":     scriptCommand(2, false, (*scriptState).send),
 			"recv":     scriptCommand(2, false, (*scriptState).recv),
+			"begun":    scriptCommand(1, false, (*scriptState).begun),
 			"closed":   scriptCommand(2, false, (*scriptState).closed),
 		},
 	})
@@ -220,6 +221,17 @@ func (s *scriptState) send(_ *testscript.TestScript, args []string) error {
 		return err
 	}
 	return s.peers[args[0]].Send(wstest.TextFrame(what))
+}
+
+// begun waits until the server has begun to send to the peer. The peer must not receive
+// anything later.
+func (s *scriptState) begun(_ *testscript.TestScript, args []string) error {
+	conn := s.peers[args[0]].NetConn()
+	if err := conn.SetReadDeadline(time.Now().Add(waitLimit)); err != nil {
+		return err
+	}
+	_, err := conn.Read(make([]byte, 1))
+	return err
 }
 
 func (s *scriptState) recv(_ *testscript.TestScript, args []string) error {
