@@ -14,7 +14,7 @@ import (
 
 // A checkCommand holds the flags of wsecho check.
 type checkCommand struct {
-	URL string `arg:"" name:"url" help:"ws:// or wss:// URL of any server."`
+	URL string `arg:"" name:"url" env:"WSECHO_CHECK_URL" help:"ws:// or wss:// URL of any server. Unless given, the variable WSECHO_CHECK_URL."`
 
 	Timeout duration `group:"time" env:"WSECHO_CHECK_TIMEOUT" default:"5s" help:"Longest time for all steps together."`
 	Pong    bool     `group:"load" env:"WSECHO_CHECK_PONG" help:"Send a ping instead of a message, for servers that do not echo."`

@@ -49,15 +49,16 @@ func unquote(text string) string {
 var serviceLink = regexp.MustCompile(`^WSECHO_(\w+_)?(SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT=\w+://|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?=)`)
 
 // unknownVariables returns a sentence for each variable that begins with WSECHO_ and has
-// no flag. Service links and the variables of our tests are no mistakes.
+// no flag and no argument. Service links and the variables of our tests are no mistakes.
 func unknownVariables(environ []string, app *kong.Application) (sentences []string) {
-	known := app.DefaultCmd.Flags
-	for _, c := range app.Children {
-		known = append(known[:len(known):len(known)], c.Flags...)
-	}
 	var names []string
-	for _, f := range known {
-		names = append(names, f.Envs...)
+	for _, c := range app.Children {
+		for _, f := range c.Flags {
+			names = append(names, f.Envs...)
+		}
+		for _, arg := range c.Positional {
+			names = append(names, arg.Tag.Envs...)
+		}
 	}
 	for _, v := range environ {
 		name, _, _ := strings.Cut(v, "=")

@@ -75,6 +75,7 @@ func TestUnknownVariables(t *testing.T) {
 		{"WSECHO_ADDR=:1", ""},
 		{"WSECHO_BENCH_RATE=1", ""},
 		{"WSECHO_CHECK_TIMEOUT=1s", ""},
+		{"WSECHO_CHECK_URL=ws://127.0.0.1:8080/", ""},
 		{"WSECHOES=1", ""},
 		{"PATH=/bin", ""},
 		{"WSECHO_TEST_FULL=1", ""},
