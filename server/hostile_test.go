@@ -303,12 +303,16 @@ func TestResetAnytime(t *testing.T) {
 			t.Logf("seed %d", seed)
 			var log logBuffer
 			s := start(t, echoes, server.Options{Logger: log.logger(), MessageTimeout: 5 * time.Second})
+			listening := descriptors()
 			_, config := wstest.TLS()
+			dialing := make(chan struct{}, 20) // handshakes at once, for a busy machine
 			var wg sync.WaitGroup
 			for i := range 200 {
 				r := rand.New(rand.NewPCG(seed, uint64(i)))
 				wg.Go(func() {
+					dialing <- struct{}{}
 					p, err := wstest.RawDial(s.url, wstest.DialOptions{TLS: config, Timeout: soon})
+					<-dialing
 					if err != nil {
 						t.Error(err)
 						return
@@ -329,7 +333,9 @@ func TestResetAnytime(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			eventually(t, "all have ended", func() bool { return s.open() == 0 })
+			// A connection whose request is not read yet would be refused in the drain.
+			s.acceptedAll(t)
+			eventually(t, "all have ended", func() bool { return s.open() == 0 && descriptors() <= listening })
 			if err := s.stop(); err != nil {
 				t.Error(err)
 			}

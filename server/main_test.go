@@ -10,6 +10,7 @@ import (
 	"flag"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"testing"
@@ -170,6 +171,25 @@ func (s *testServer) raw(tb testing.TB) *wstest.Peer {
 	}
 	tb.Cleanup(func() { _ = p.Close() })
 	return p
+}
+
+// acceptedAll returns when the server has accepted each connection that was opened before.
+// It opens one more, and closes it after the answer to a plain request.
+func (s *testServer) acceptedAll(tb testing.TB) {
+	tb.Helper()
+	p := s.raw(tb)
+	defer p.Close()
+	if err := p.SendRaw([]byte("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")); err != nil {
+		tb.Fatal(err)
+	}
+	r, err := p.ReadResponse()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_ = r.Body.Close()
+	if r.StatusCode != http.StatusOK {
+		tb.Fatalf("got %s, want 200", r.Status)
+	}
 }
 
 // end waits for the next Outcome.
