@@ -4,6 +4,8 @@ package e2e
 
 import "time"
 
+const raceEnabled = false
+
 const manyPeers = 10_000
 
 // attackers is the number of connections of each attack. forceTime is its duration.

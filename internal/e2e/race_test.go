@@ -4,6 +4,8 @@ package e2e
 
 import "time"
 
+const raceEnabled = true
+
 // The race detector supports at most 8128 goroutines.
 const manyPeers = 3_000
 
