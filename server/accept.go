@@ -31,7 +31,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	}
 	extensions, params, err := deflate.Negotiate(r.Header.Values("Sec-WebSocket-Extensions"), s.opts.Compression)
 	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "%w", err)
+		return nil, refuse(RefusedHandshake, http.StatusBadRequest, "%w", err)
 	}
 	h := &hijack{
 		ResponseWriter: w,
@@ -73,7 +73,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 func (s *Server) checkOrigin(r *http.Request) (*http.Request, *refusal) {
 	origins := r.Header["Origin"]
 	if len(origins) > 1 {
-		return nil, refuse(http.StatusForbidden, "the request has more than one Origin header")
+		return nil, refuse(RefusedOrigin, http.StatusForbidden, "the request has more than one Origin header")
 	}
 	switch {
 	case s.opts.CheckOrigin != nil:
@@ -124,7 +124,7 @@ func (s *Server) refuseOrigin(r *http.Request) *refusal {
 	default:
 		remedy = "OriginPatterns (" + flagFor("--origin", cmp.Or(u.Host, origin)) + ") can allow it"
 	}
-	return refuse(http.StatusForbidden, "%s may not connect to host %q; %s", who, r.Host, remedy)
+	return refuse(RefusedOrigin, http.StatusForbidden, "%s may not connect to host %q; %s", who, r.Host, remedy)
 }
 
 // normalHost normalises a host and port for coder's check. The result is in lower case,
@@ -176,7 +176,7 @@ func (c *Conn) admit(r *http.Request) *refusal {
 	}
 	value, err := c.srv.opts.Admit(r)
 	if err != nil {
-		f := &refusal{status: http.StatusForbidden, reason: err, kind: "Admit"}
+		f := &refusal{why: RefusedByAdmit, status: http.StatusForbidden, reason: err, kind: "Admit"}
 		var known *AdmitError
 		if errors.As(err, &known) && known.Status >= 300 && known.Status <= 599 {
 			f.status, f.header = known.Status, known.Header

@@ -38,7 +38,7 @@ func (t *tally) add(o Outcome) {
 // Shutdown drains the server. /readyz answers 503. After the drain delay the server
 // refuses new connections and sends 1001 on all others. Shutdown returns when the last
 // connection has ended. Many connections get their close frames one after the other, so
-// that not all peers reconnect at once. Shutdown cuts off the connections that are left
+// that not all peers reconnect at once; see Options.DrainSpread. Shutdown cuts off the connections that are left
 // when ctx ends or the drain timeout is over.
 //
 // It returns nil if all connections ended in time. Otherwise the error contains how many
@@ -54,8 +54,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // markNotReady makes /readyz answer 503.
 func (s *Server) markNotReady() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	first, open := !s.notReady, len(s.conns)
 	s.notReady = true
+	s.mu.Unlock()
+	if first {
+		s.observeDrain(DrainAnnounced, open)
+	}
 }
 
 func (s *Server) delay(ctx context.Context) {
@@ -78,7 +82,8 @@ func (s *Server) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.DrainTimeout)
 	defer cancel()
 	s.mu.Lock()
-	if !s.draining {
+	first := !s.draining
+	if first {
 		s.draining = true
 		close(s.drainBegun)
 		defer close(s.drained)
@@ -89,7 +94,15 @@ func (s *Server) drain(ctx context.Context) error {
 	s.mu.Unlock()
 	defer s.stopParking() // before drained is closed, after which Serve returns
 	conns := s.snapshot()
-	s.log.Info("draining", "connections", len(conns), seconds("timeout_seconds", s.opts.DrainTimeout, time.Millisecond))
+	if first {
+		s.observeDrain(DrainBegun, len(conns))
+		defer func() { s.observeDrain(DrainOver, s.Count()) }()
+	}
+	attrs := []slog.Attr{slog.Int("connections", len(conns)), seconds("timeout_seconds", s.opts.DrainTimeout, time.Millisecond)}
+	if s.opts.DrainSpread > 0 {
+		attrs = append(attrs, seconds("spread_seconds", s.opts.DrainSpread, time.Millisecond))
+	}
+	s.log.LogAttrs(context.Background(), slog.LevelInfo, "draining", attrs...)
 
 	var group errgroup.Group
 	s.closeAll(ctx, conns, &group)
@@ -101,6 +114,7 @@ func (s *Server) drain(ctx context.Context) error {
 			break
 		}
 		left := s.Count()
+		s.observeDrain(DrainCut, left)
 		s.cutOff()
 		err = fmt.Errorf("server: %d connections were cut at the end of the drain: %w", left, context.Cause(ctx))
 		if stuck := s.await(s.opts.CloseTimeout + time.Second); stuck > 0 {
@@ -142,7 +156,8 @@ func (s *Server) await(d time.Duration) int {
 	}
 }
 
-// closeAll begins the drains of conns one after the other, closeInterval apart.
+// closeAll begins the drains of conns one after the other, closeInterval apart. The order
+// is random, because snapshot goes over a map.
 func (s *Server) closeAll(ctx context.Context, conns []*Conn, group *errgroup.Group) {
 	gap := s.closeInterval(len(conns))
 	start := time.Now()
@@ -153,6 +168,8 @@ func (s *Server) closeAll(ctx context.Context, conns []*Conn, group *errgroup.Gr
 			t.Reset(wait)
 			select {
 			case <-t.C:
+			case <-s.empty:
+				return
 			case <-ctx.Done():
 				return // the caller cuts them off
 			}
@@ -164,11 +181,15 @@ func (s *Server) closeAll(ctx context.Context, conns []*Conn, group *errgroup.Gr
 // closeGap is the time from one connection's close frame to the next.
 const closeGap = 500 * time.Microsecond
 
-// closeInterval returns the time between the close frames of n connections. It is
-// closeGap, or less so that the last one has time for its closing handshake.
+// closeInterval returns the time between the close frames of n connections. Without a
+// DrainSpread it is closeGap, or less so that the last one has time for its closing
+// handshake.
 func (s *Server) closeInterval(n int) time.Duration {
 	if n < 2 {
 		return 0
+	}
+	if s.opts.DrainSpread > 0 {
+		return s.opts.DrainSpread / time.Duration(n)
 	}
 	room := (s.opts.DrainTimeout - s.opts.CloseTimeout - s.opts.DrainNotice) / 2
 	return max(0, min(closeGap, room/time.Duration(n)))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -146,6 +147,91 @@ func TestDrainDelay(t *testing.T) {
 			t.Error("the listener is open after the drain")
 		}
 	})
+}
+
+// TestDrainSpread: the close frames are sent evenly over the spread. A connection works
+// until its own.
+func TestDrainSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const spread, peers = 10 * time.Second, 20
+		l := newPipes()
+		s := serveOn(t, l, echoes, server.Options{DrainSpread: spread, PingInterval: -1})
+		start := time.Now().Add(time.Second)
+		times := make(chan time.Duration, peers)
+		for range peers {
+			p := l.upgrade(t, "/")
+			go func() {
+				for {
+					if err := p.Send(wstest.TextFrame("x")); err != nil {
+						t.Error(err)
+					}
+					if f, err := p.Recv(); err != nil || f.Opcode != wstest.Text {
+						times <- time.Since(start)
+						if err != nil || f.Opcode != wstest.Close {
+							t.Errorf("got %v, %v", f, err)
+						}
+						go func() { _, _ = p.End(time.Hour) }()
+						_ = p.Send(wstest.CloseFrame(1001, ""))
+						_ = p.Close()
+						return
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+			}()
+		}
+		time.Sleep(time.Until(start))
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+		var all []time.Duration
+		for range peers {
+			all = append(all, <-times)
+		}
+		slices.Sort(all)
+		for i, at := range all {
+			if want := time.Duration(i) * spread / peers; at < want || at > want+100*time.Millisecond {
+				t.Errorf("close frame %d was sent after %v, want %v", i, at, want)
+			}
+		}
+	})
+}
+
+// TestDrainSpreadEnds: a drain does not wait for its spread if all connections have ended,
+// and the drain timeout ends both.
+func TestDrainSpreadEnds(t *testing.T) {
+	for name, cut := range map[string]bool{"the peers leave": false, "the drain timeout": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newPipes()
+				s := serveOn(t, l, echoes, server.Options{DrainSpread: time.Minute, DrainTimeout: 2 * time.Minute, PingInterval: -1})
+				start := time.Now()
+				for range 30 {
+					p := l.upgrade(t, "/")
+					go func() {
+						if !cut {
+							time.Sleep(10 * time.Second)
+							_ = p.Close()
+							return
+						}
+						_, _ = p.End(time.Hour)
+						_ = p.Close()
+					}()
+				}
+				synctest.Wait() // see onPipes
+				want := 10 * time.Second
+				if cut {
+					want = 20 * time.Second
+					s.SetDrainTimeout(want)
+				}
+				if err := s.stop(); err != nil {
+					t.Error(err)
+				}
+				if d := time.Since(start); d < want || d > want+server.DefaultCloseTimeout+time.Second {
+					t.Errorf("the drain took %v, want %v", d, want)
+				}
+			})
+		})
+	}
 }
 
 // TestDraining: handlers see Draining and finish by themselves.

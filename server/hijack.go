@@ -52,9 +52,9 @@ func canHijack(w http.ResponseWriter) bool {
 // cannotHijack returns the refusal for a ResponseWriter without Hijack.
 func cannotHijack(w http.ResponseWriter, r *http.Request) *refusal {
 	if r.ProtoMajor >= 2 {
-		return refuse(http.StatusNotImplemented, "WebSocket over HTTP/2 is not served; connect with HTTP/1.1")
+		return refuse(RefusedHTTP2, http.StatusNotImplemented, "WebSocket over HTTP/2 is not served; connect with HTTP/1.1")
 	}
-	return refuse(http.StatusNotImplemented, "the handler cannot hijack the connection, because the ResponseWriter %T has no method Hijack; "+
+	return refuse(RefusedHijack, http.StatusNotImplemented, "the handler cannot hijack the connection, because the ResponseWriter %T has no method Hijack; "+
 		"a middleware without the method Unwrap, or http.TimeoutHandler, has wrapped that of the HTTP server", innermost(w))
 }
 
@@ -80,7 +80,7 @@ func (h *hijack) refusal(err error) *refusal {
 		h.tr.Hangup()
 	}
 	if h.hijacked {
-		return refuse(0, "%w", err)
+		return refuse(RefusedClientGone, 0, "%w", err)
 	}
 	for _, name := range []string{"Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol"} {
 		h.Header().Del(name) // coder has set them
@@ -98,7 +98,7 @@ func (h *hijack) refusal(err error) *refusal {
 	if inner := errors.Unwrap(err); inner != nil {
 		text = inner.Error()
 	}
-	return refuse(h.status, "%s", text)
+	return refuse(RefusedHandshake, h.status, "%s", text)
 }
 
 // withoutBody removes the fields that describe a body, which middleware may have set. A

@@ -160,6 +160,12 @@ type Options struct {
 	// finish meanwhile. It is at most DrainTimeout, and cannot be used with ParkAfter.
 	// 0: none; negative is refused.
 	DrainNotice time.Duration
+	// DrainSpread is the time over which a drain sends its close frames, evenly and in
+	// random order. Then the clients do not reconnect to other servers at one moment.
+	// Until its close frame, a connection works as before. The drain is over earlier if
+	// all connections have ended. It leaves room in the DrainTimeout for DrainNotice and
+	// CloseTimeout. 0: half a millisecond for each connection; negative is refused.
+	DrainSpread time.Duration
 	// DrainTimeout bounds a drain, from the end of the delay. The connections that are left
 	// then are cut off. 0: 15 s; negative is refused.
 	DrainTimeout time.Duration
@@ -178,6 +184,8 @@ type Options struct {
 	// goroutine and delays the answer. It may be called concurrently. It is not called for
 	// requests that net/http refuses, such as malformed ones. Nil: not called.
 	OnRefuse func(r *http.Request, status int, reason error)
+	// Observer gets the events of the Server, for metrics: see package metrics. Nil: none.
+	Observer *Observer
 	// Logger gets a line at level info for each ended connection, and at debug for each
 	// new one. A handler that panicked is logged at error, a refused handshake at warn.
 	// For each kind of refusal, five lines are logged at once, then one per 10 s with the
@@ -328,6 +336,9 @@ func (o Options) check() error {
 	if limit := cmp.Or(o.DrainTimeout, DefaultDrainTimeout); o.DrainNotice > limit {
 		return &OptionError{"DrainNotice", "DrainTimeout", fmt.Errorf("%v is longer than the drain timeout of %v", o.DrainNotice, limit)}
 	}
+	if room := cmp.Or(o.DrainTimeout, DefaultDrainTimeout) - o.DrainNotice - cmp.Or(o.CloseTimeout, DefaultCloseTimeout); o.DrainSpread > max(0, room) {
+		return &OptionError{"DrainSpread", "DrainTimeout", fmt.Errorf("%v is longer than %v, which the drain timeout leaves for it besides the close timeout and the drain notice", o.DrainSpread, max(0, room))}
+	}
 	if o.DrainNotice > 0 && o.ParkAfter > 0 {
 		return &OptionError{"DrainNotice", "ParkAfter", errors.New("a handler of connections that are parked cannot see it; set one of them")}
 	}
@@ -371,6 +382,7 @@ func (o Options) checkBounds() error {
 		{"ParkAfter", o.ParkAfter, true},
 		{"DrainDelay", o.DrainDelay, false},
 		{"DrainNotice", o.DrainNotice, false},
+		{"DrainSpread", o.DrainSpread, false},
 		{"DrainTimeout", o.DrainTimeout, false},
 	} {
 		switch {

@@ -113,6 +113,11 @@ func TestNewRefuses(t *testing.T) {
 		{"DrainNotice", server.Options{DrainNotice: server.DefaultDrainTimeout + 1}},
 		{"DrainNotice", server.Options{DrainNotice: 2 * time.Second, DrainTimeout: time.Second}},
 		{"DrainNotice", server.Options{DrainNotice: time.Second, ParkAfter: time.Second}},
+		{"DrainSpread", server.Options{DrainSpread: -1}},
+		{"DrainSpread", server.Options{DrainSpread: 1}},
+		{"DrainSpread", server.Options{DrainSpread: server.DefaultDrainTimeout - server.DefaultCloseTimeout + 1}},
+		{"DrainSpread", server.Options{DrainSpread: 7 * time.Second, DrainNotice: 4 * time.Second, DrainTimeout: 10 * time.Second, CloseTimeout: time.Second}},
+		{"DrainSpread", server.Options{DrainSpread: time.Second, DrainTimeout: time.Second}},
 		{"CloseTimeout", server.Options{CloseTimeout: -1}},
 		{"CloseTimeout", server.Options{CloseTimeout: server.MaxCloseTimeout + 1}},
 		{"PingTimeout", server.Options{PingTimeout: -1}},
@@ -148,6 +153,8 @@ func TestNewAccepts(t *testing.T) {
 		{ReadBufferSize: server.MinBufferSize, WriteBufferSize: server.MaxBufferSize, DrainNotice: server.DefaultDrainTimeout, MaxAge: server.MaxTimeout, IdleTimeout: server.MinTimeout},
 		{Hosts: []string{"example.com", "example.com:8080", "[::1]:80", "::1"}},
 		{Compression: websocket.CompressionContextTakeover},
+		{DrainSpread: server.DefaultDrainTimeout - server.DefaultCloseTimeout},
+		{DrainTimeout: time.Second},
 	} {
 		if _, err := server.New(echoes, o); err != nil {
 			t.Errorf("%+v: %v", o, err)

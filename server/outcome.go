@@ -25,11 +25,10 @@ type Info struct {
 	Since        time.Time // the end of the handshake
 	LastReceived time.Time // when the last byte was received
 
-	// Complete data messages and the bytes of their payload on the wire. In also counts
-	// messages that arrive after this side's close frame, which no handler reads. Out
-	// counts those that the kernel has accepted.
-	MessagesIn, MessagesOut int64
-	BytesIn, BytesOut       int64
+	Traffic              // of all messages
+	Text, Binary Traffic // of those of each type
+	WriteStalls  int64   // writes that have waited at least 20 ms for the peer, and are over
+	Closing      bool    // the reason for the end is recorded
 
 	Heartbeat heartbeat.Stats // zero without one
 }
@@ -53,8 +52,11 @@ func (c *Conn) Info() Info {
 	i := Info{
 		ID: c.id, RemoteAddr: c.remote, Host: c.host, URI: c.uri, Subprotocol: c.subprotocol,
 		Since: c.tr.Began(), LastReceived: c.tr.LastReceived(),
+		WriteStalls: c.tr.Stalls(), Closing: c.isClosing(),
 	}
-	i.MessagesIn, i.BytesIn, i.MessagesOut, i.BytesOut = c.tr.Counts()
+	i.Text, i.Binary = c.traffic()
+	i.Traffic.add(i.Text)
+	i.Traffic.add(i.Binary)
 	if m := c.heartbeat.Load(); m != nil {
 		i.Heartbeat = m.Stats()
 	}
@@ -73,7 +75,7 @@ func (c *Conn) reportClose() {
 	o.Gone = ending.Gone(readErr)
 	o.Info = c.Info()
 	o.Sent, _ = c.tr.OurClose()
-	defer c.srv.remove(c, o) // even if OnEnd calls runtime.Goexit
+	defer c.srv.remove(c, o) // also if OnEnd calls runtime.Goexit
 	c.logEnd(o)
 	if f := c.srv.opts.OnEnd; f != nil {
 		defer func() {

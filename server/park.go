@@ -29,7 +29,7 @@ func (c *Conn) idleTimes() (first, after time.Duration) {
 		return 0, 0
 	}
 	after = c.srv.opts.ParkAfter
-	if n, _, _, _ := c.tr.Counts(); n == 0 {
+	if in, _ := c.tr.Counts(); in.Total().Messages == 0 {
 		return min(after, silentTime), after
 	}
 	return after, after

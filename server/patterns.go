@@ -198,5 +198,5 @@ func (s *Server) checkHost(hostport string) *refusal {
 			return nil
 		}
 	}
-	return refuse(http.StatusMisdirectedRequest, "host %q is not served here; Hosts (%s) lists the hosts that are", hostport, flagFor("--host", hostport))
+	return refuse(RefusedHost, http.StatusMisdirectedRequest, "host %q is not served here; Hosts (%s) lists the hosts that are", hostport, flagFor("--host", hostport))
 }

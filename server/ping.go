@@ -40,6 +40,7 @@ func (c *Conn) Ping(ctx context.Context) error {
 		}
 	}()
 	c.tr.Ping([]byte(payload))
+	c.observePing()
 	select {
 	case <-pong:
 		return nil
@@ -59,9 +60,11 @@ func (c *Conn) onPing() {
 
 // onPong is called by the reader for each pong.
 func (c *Conn) onPong(payload []byte) {
-	if m := c.heartbeat.Load(); m != nil {
-		m.OnPong(context.Background(), payload)
-	}
+	c.observePong(func() {
+		if m := c.heartbeat.Load(); m != nil {
+			m.OnPong(context.Background(), payload)
+		}
+	})
 	p := &c.pings
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,4 +78,7 @@ func (c *Conn) onPong(payload []byte) {
 // pong.
 type pinger struct{ *Conn }
 
-func (p pinger) SendPing(payload []byte) { p.tr.Ping(payload) }
+func (p pinger) SendPing(payload []byte) {
+	p.tr.Ping(payload)
+	p.observePing()
+}

@@ -27,14 +27,14 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 	case path == "/":
 		text = s.opts.About
 	case r.Method == http.MethodConnect || path == "*": // OPTIONS *; RFC 9110, section 9.3.7
-		s.refuse(w, r, refuse(http.StatusMethodNotAllowed, "method %q is not allowed here", r.Method))
+		s.refuse(w, r, refuse(RefusedPlain, http.StatusMethodNotAllowed, "method %q is not allowed here", r.Method))
 		return
 	default:
-		s.refuse(w, r, refuse(http.StatusUpgradeRequired, "only a WebSocket handshake is answered here"))
+		s.refuse(w, r, refuse(RefusedPlain, http.StatusUpgradeRequired, "only a WebSocket handshake is answered here"))
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		s.refuse(w, r, refuse(http.StatusMethodNotAllowed, "method %q is not allowed here", r.Method))
+		s.refuse(w, r, refuse(RefusedPlain, http.StatusMethodNotAllowed, "method %q is not allowed here", r.Method))
 		return
 	}
 	h := w.Header()
@@ -54,10 +54,10 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 func checkPlain(r *http.Request) *refusal {
 	switch {
 	case r.Method == http.MethodConnect && r.Header[":protocol"] != nil: // RFC 8441
-		return refuse(http.StatusNotImplemented, "WebSocket over HTTP/2 is not served; connect with HTTP/1.1")
+		return refuse(RefusedHTTP2, http.StatusNotImplemented, "WebSocket over HTTP/2 is not served; connect with HTTP/1.1")
 	case isHandshake(r):
 		// Clients such as wsecho check show the first 200 bytes.
-		return refuse(http.StatusUpgradeRequired, "a proxy has probably removed this handshake's Upgrade or Connection header; "+
+		return refuse(RefusedNoUpgrade, http.StatusUpgradeRequired, "a proxy has probably removed this handshake's Upgrade or Connection header; "+
 			"it must pass on both \"Upgrade: websocket\" and \"Connection: Upgrade\"")
 	}
 	return nil

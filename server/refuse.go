@@ -22,15 +22,16 @@ type refusal struct {
 	retry  bool        // the client may try again soon
 	header http.Header // of the answer; nil: none of its own
 	kind   string      // limits the warnings; the same for all reasons of one call of refuse
+	why    Refusal
 }
 
-func refuse(status int, format string, args ...any) *refusal {
-	return &refusal{status: status, reason: fmt.Errorf(format, args...), kind: format}
+func refuse(why Refusal, status int, format string, args ...any) *refusal {
+	return &refusal{why: why, status: status, reason: fmt.Errorf(format, args...), kind: format}
 }
 
 // busy is a refusal for lack of a free slot.
-func busy(reason string) *refusal {
-	return &refusal{status: http.StatusServiceUnavailable, reason: errors.New(reason), retry: true, kind: reason}
+func busy(why Refusal, reason string) *refusal {
+	return &refusal{why: why, status: http.StatusServiceUnavailable, reason: errors.New(reason), retry: true, kind: reason}
 }
 
 // An AdmitError is an error of Options.Admit that chooses the answer.
@@ -85,7 +86,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	s.opts.Error(w, r, f.status, f.reason)
 }
 
-// reportRefusal logs a refusal and passes it to Options.OnRefuse. The line is at level
+// reportRefusal logs a refusal and passes it to the Observer and to Options.OnRefuse. The line is at level
 // warn if the request was meant as a handshake and is answered.
 func (s *Server) reportRefusal(r *http.Request, f *refusal) {
 	attrs := []slog.Attr{slog.String("remote", logged(r.RemoteAddr)), slog.Int("status", f.status), slog.String("reason", logged(f.reason.Error()))}
@@ -95,6 +96,7 @@ func (s *Server) reportRefusal(r *http.Request, f *refusal) {
 	} else {
 		s.log.LogAttrs(context.Background(), slog.LevelDebug, "refused", attrs...)
 	}
+	s.observeRefused(r, f.why)
 	if s.opts.OnRefuse != nil {
 		s.opts.OnRefuse(r, f.status, f.reason)
 	}
@@ -118,6 +120,7 @@ func flagFor(flag, host string) string {
 
 // reportMistake logs a request that net/http answers.
 func (s *Server) reportMistake(remote net.Addr, m listener.Mistake) {
+	s.observeRefused(nil, refusalOf(m))
 	status, reason := http.StatusBadRequest, ""
 	switch m {
 	case listener.TLS:

@@ -86,6 +86,7 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 	}()
 	c.ctx, c.cancel = context.WithCancelCause(parent)
 	late, tooLate := c.srv.add(c)
+	c.srv.observeStarted(c)
 	c.startTimers() // a timer that fires needs c.id
 	c.drainAtOnce = late
 	c.neverPark = late // c.drain is a member of the group

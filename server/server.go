@@ -76,6 +76,7 @@ type Server struct {
 
 	lastID uint64
 	tally  tally
+	ended  Totals // of the connections that have ended
 
 	stopWatch func()         // ends the goroutine of watch, which runs while there are connections
 	watching  sync.WaitGroup // that goroutine
@@ -107,6 +108,9 @@ func New(h Handler, o Options) (*Server, error) {
 		originPatterns: normalPatterns(o.OriginPatterns),
 		hosts:          normalHosts(o.Hosts),
 	}
+	if o.Observer != nil && o.Observer.New != nil {
+		o.Observer.New(s)
+	}
 	return s, nil
 }
 
@@ -125,7 +129,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if hasBody(r) {
 		// Proxies disagree on where such a request ends.
-		s.refuse(w, r, refuse(http.StatusBadRequest, "a WebSocket handshake has no body"))
+		s.refuse(w, r, refuse(RefusedHandshake, http.StatusBadRequest, "a WebSocket handshake has no body"))
 		return
 	}
 	ip := s.client(r.RemoteAddr)
@@ -138,6 +142,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, f)
 		return
 	}
+	s.observeAccepted(r, start)
 	if by := servedBy(r); by != nil && by.server == s {
 		if c.begin(by.values) { // the request's context would keep net/http's memory
 			c.runDetached()
@@ -245,7 +250,10 @@ func (s *Server) cutOff() {
 
 // remove removes c, whose Outcome has been reported, and releases its slot.
 func (s *Server) remove(c *Conn, o Outcome) {
+	s.observeEnded(o)
+	final := c.totals() // before mu, which is a leaf
 	s.mu.Lock()
+	s.ended.add(&final)
 	if delete(s.conns, c.id); len(s.conns) == 0 {
 		s.stopWatch()
 	}

@@ -13,11 +13,11 @@ func (s *Server) acquireSlot(ip string) *refusal {
 	defer s.mu.Unlock()
 	switch o := &s.opts; {
 	case s.draining:
-		return busy("the server is going away")
+		return busy(RefusedDraining, "the server is going away")
 	case o.MaxConns > 0 && s.slots >= o.MaxConns:
-		return busy("the server has as many connections as MaxConns (--max-conns) allows")
+		return busy(RefusedMaxConns, "the server has as many connections as MaxConns (--max-conns) allows")
 	case o.MaxConnsPerIP > 0 && s.perIP[ip] >= o.MaxConnsPerIP:
-		return busy("this address, or its IPv6 prefix, has as many connections as MaxConnsPerIP (--max-conns-per-ip) allows")
+		return busy(RefusedMaxPerIP, "this address, or its IPv6 prefix, has as many connections as MaxConnsPerIP (--max-conns-per-ip) allows")
 	}
 	s.slots++
 	if s.opts.MaxConnsPerIP > 0 {

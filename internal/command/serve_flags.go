@@ -62,6 +62,7 @@ type serveCommand struct {
 
 	CloseTimeout duration `group:"shutdown" default:"3s" help:"Longest closing handshake; at most 5s."`
 	DrainDelay   duration `group:"shutdown" default:"0s" zero:"" off:"" help:"Time after the signal in which the server still accepts connections and /readyz is 503, or off."`
+	DrainSpread  duration `group:"shutdown" default:"0s" zero:"" off:"" help:"Time over which the close frames are sent, so that clients do not reconnect at one moment; at most the drain timeout less the close timeout. 0s or off: half a millisecond for each connection."`
 	DrainTimeout duration `group:"shutdown" default:"15s" help:"Longest drain after that delay. Connections that are left are cut."`
 
 	LogFormat   string `group:"log" default:"text" enum:"text,json" help:"Format: text or json. Durations are in seconds."`
@@ -137,6 +138,7 @@ func (f *serveCommand) serverOptions() server.Options {
 		MaxConnsPerIP:    int(f.MaxConnsPerIP),
 		IPv6Prefix:       int(f.IPv6Prefix),
 		DrainDelay:       time.Duration(max(0, f.DrainDelay)), // off is no delay
+		DrainSpread:      time.Duration(max(0, f.DrainSpread)),
 		DrainTimeout:     time.Duration(f.DrainTimeout),
 		LogQuery:         f.LogQuery,
 		LogHeader:        f.LogHeader,
@@ -172,6 +174,7 @@ var serveFlags = map[string]string{
 	"MaxConnsPerIP":    "--max-conns-per-ip",
 	"IPv6Prefix":       "--ipv6-prefix",
 	"DrainDelay":       "--drain-delay",
+	"DrainSpread":      "--drain-spread",
 	"DrainTimeout":     "--drain-timeout",
 	"LogQuery":         "--log-query",
 	"LogHeader":        "--log-header",

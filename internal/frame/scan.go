@@ -31,6 +31,7 @@ type Scanner struct {
 	Remaining int64  // bytes of its payload that follow
 	first     byte   // the first byte of its next fragment's header, without FIN
 	fin       bool   // it is the last of its message
+	typ       byte   // the type of its message, an index of Counts
 	key       uint32 // its mask key, rotated to the next byte, as little endian
 
 	Control byte   // the opcode of the ping or pong that Next has found; 0: none
@@ -39,7 +40,7 @@ type Scanner struct {
 	CloseCode   websocket.StatusCode // of the peer's close frame; 0: none was received
 	CloseReason string
 
-	Messages, Bytes int64 // complete messages, and payload bytes
+	Counts ByType
 }
 
 // Resume writes a header before b[at]. Then the bytes from there on are a fragment of the
@@ -162,6 +163,7 @@ func (s *Scanner) header(f []byte) (h header, n int, err *ending.Error) {
 func (s *Scanner) admit(h header) *ending.Error {
 	if !s.open {
 		s.Size, s.frames = 0, 0
+		s.typ = h.op - Text
 		s.maxSize = s.Limit
 		if h.rsv1 && s.Limit >= 0 {
 			// The limit is for the decompressed size. A message that is compressed
@@ -190,9 +192,10 @@ const (
 
 // addPayload counts n bytes of payload, and the message if they complete it.
 func (s *Scanner) addPayload(n int) {
-	s.Bytes += int64(n)
+	c := &s.Counts[s.typ&1]
+	c.Bytes += int64(n)
 	if s.Remaining == 0 && s.fin {
-		s.Messages++
+		c.Messages++
 	}
 }
 

@@ -87,8 +87,8 @@ func TestResume(t *testing.T) {
 				!bytes.Equal(append(Payload(a), Payload(b[from:to])...), payload) {
 				t.Errorf("%d cut at %d: got %+v and %+v", size, cut, f, g)
 			}
-			if s.Inside() || s.Messages != 1 || s.Bytes != int64(size) {
-				t.Errorf("%d cut at %d: got %d messages of %d bytes, inside %v", size, cut, s.Messages, s.Bytes, s.Inside())
+			if n := s.Counts.Total(); s.Inside() || n != (Counts{1, int64(size)}) {
+				t.Errorf("%d cut at %d: got %+v, inside %v", size, cut, n, s.Inside())
 			}
 		}
 	}

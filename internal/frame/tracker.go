@@ -14,9 +14,9 @@ type Tracker struct {
 	Remaining int64 // bytes of the frame's payload that follow
 
 	Closing      bool   // a close frame was written, and nothing may follow it
+	typ          byte   // the type of the message in progress, an index of Counts
 	ClosePayload []byte // its payload
-	Messages     int64  // complete messages
-	Bytes        int64  // payload bytes of data frames
+	Counts       ByType
 }
 
 // Track processes the next bytes.
@@ -33,6 +33,7 @@ func (t *Tracker) Track(p []byte) {
 		}
 		if t.headerLen == 0 && len(p) > 1 && p[1] <= 125 { // fast path: a complete short header
 			t.header[0], t.Remaining = p[0], int64(p[1])
+			t.setType()
 			p = p[2:]
 		} else {
 			t.header[t.headerLen] = p[0]
@@ -80,7 +81,15 @@ func (t *Tracker) parseLength() bool {
 	}
 	t.headerLen = 0
 	t.Remaining = length
+	t.setType()
 	return true
+}
+
+// setType records the type of a message whose first frame begins.
+func (t *Tracker) setType() {
+	if op := Opcode(t.header[0]); op == Text || op == Binary {
+		t.typ = op - Text
+	}
 }
 
 // Consume processes the next bytes of the payload.
@@ -91,10 +100,10 @@ func (t *Tracker) Consume(p []byte) {
 	t.Remaining -= int64(len(p))
 }
 
-// AddPayload adds n to Bytes if the frame in progress is a data frame.
+// AddPayload adds n bytes to Counts if the frame in progress is a data frame.
 func (t *Tracker) AddPayload(n int64) {
 	if Opcode(t.header[0]) < Close {
-		t.Bytes += n
+		t.Counts[t.typ&1].Bytes += n
 	}
 }
 
@@ -104,7 +113,7 @@ func (t *Tracker) EndFrame() {
 	case op == Close:
 		t.Closing = true
 	case op < Close && t.header[0]&Fin != 0:
-		t.Messages++
+		t.Counts[t.typ&1].Messages++
 	}
 }
 

@@ -46,10 +46,13 @@ func TestTracker(t *testing.T) {
 			if tracker.AtBoundary() != boundary {
 				t.Fatalf("steps of %d: at %d: got boundary %v, want %v", step, at, !boundary, boundary)
 			}
-			got := end{at, tracker.Closing, tracker.Messages, tracker.Bytes}
+			got := end{at, tracker.Closing, tracker.Counts.Total().Messages, tracker.Counts.Total().Bytes}
 			if boundary && got != ends[next] {
 				t.Errorf("steps of %d: got %v, want %v", step, got, ends[next])
 			}
+		}
+		if want := (ByType{{3, 1 + 0 + 3 + 126 + 65536}, {1, 65535}}); tracker.Counts != want {
+			t.Errorf("steps of %d: got %+v, want %+v", step, tracker.Counts, want)
 		}
 	}
 }

@@ -38,6 +38,7 @@ import (
 
 	"example.com/wsecho/internal/deflate"
 	"example.com/wsecho/internal/fairness"
+	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/internal/socket"
 )
 
@@ -73,9 +74,9 @@ type Conn struct {
 	mu            sync.Mutex // guards the fields up to closed
 	failed        error      // the error of all later reads; the first one stays
 	closeBy       time.Time  // the deadline of every wait for the peer; zero: not closing
-	interruptible bool       // a read that waits now is one of Wait or ServeReady
 	armed         time.Time  // the read deadline that is set now
 	writeBy       time.Time  // the write deadline that is set now
+	interruptible bool       // a read that waits now is one of Wait or ServeReady
 	closed        bool       // coder has closed: nothing more is written
 
 	pendingReset atomic.Pointer[error] // a socket error that a write or a peek has met; the kernel reports it once
@@ -94,13 +95,33 @@ type Conn struct {
 	stalledSince atomic.Int64 // since when a write waits; 0: none does
 	pinged       atomic.Int64 // when the newest ping left
 	asked        atomic.Int64 // the number of pings sent, each of which the peer may answer
-	count        counters
+	countIn      counters
+	countOut     counters
 
 	ext *extension // nil: not negotiated
 }
 
-type counters struct {
-	messagesIn, messagesOut, bytesIn, bytesOut atomic.Int64
+// counters are the published counts of one direction, by type as frame.ByType.
+type counters [2]struct{ messages, bytes atomic.Int64 }
+
+// publish makes the counts of one goroutine visible to others. A load costs much less than
+// a store.
+func (c *counters) publish(n *frame.ByType) {
+	for i := range c {
+		if c[i].messages.Load() != n[i].Messages {
+			c[i].messages.Store(n[i].Messages)
+		}
+		if c[i].bytes.Load() != n[i].Bytes {
+			c[i].bytes.Store(n[i].Bytes)
+		}
+	}
+}
+
+func (c *counters) load() (n frame.ByType) {
+	for i := range c {
+		n[i] = frame.Counts{Messages: c[i].messages.Load(), Bytes: c[i].bytes.Load()}
+	}
+	return n
 }
 
 // New returns a Conn over sock. Its input begins with first, which net/http had read
@@ -235,11 +256,19 @@ func (c *Conn) OurClose() (websocket.StatusCode, string) {
 	return websocket.StatusCode(binary.BigEndian.Uint16(o.ClosePayload)), string(o.ClosePayload[2:])
 }
 
-// Counts returns the numbers of complete data messages and of their payload bytes on the
-// wire, for each direction.
-func (c *Conn) Counts() (messagesIn, bytesIn, messagesOut, bytesOut int64) {
-	n := &c.count
-	return n.messagesIn.Load(), n.bytesIn.Load(), n.messagesOut.Load(), n.bytesOut.Load()
+// Counts returns the counts of each direction. In each count, a later call returns at least
+// as much.
+func (c *Conn) Counts() (in, out frame.ByType) { return c.countIn.load(), c.countOut.load() }
+
+// Stalls returns how many writes have waited for the kernel for a noticeable time. A write
+// in progress does not count.
+func (c *Conn) Stalls() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.out.stall == nil {
+		return 0
+	}
+	return c.out.stall.count
 }
 
 // LastReceived returns when the last byte was received. The handshake counts.

@@ -16,7 +16,7 @@ import (
 // handleControl handles a ping or pong from the peer. It returns the ending of a peer that
 // sends too many. It does not wait for a write of another goroutine.
 func (c *Conn) handleControl(op byte, payload []byte) *ending.Error {
-	if !c.in.limiter.allow(c.now, c.asked.Load()+c.in.Messages) {
+	if !c.in.limiter.allow(c.now, c.asked.Load()+c.in.Counts.Total().Messages) {
 		return &ending.Error{Kind: ending.Flood, Reason: "too many pings or pongs"}
 	}
 	if op == frame.Pong {

@@ -195,8 +195,8 @@ func playDeflated(t *testing.T, rng *rand.Rand, kind string, keep bool, most int
 	if code, _ := c.OurClose(); code != websocket.StatusNoStatusRcvd {
 		t.Errorf("got %d sent, want %d", code, websocket.StatusNoStatusRcvd)
 	}
-	if m, b, m2, _ := c.Counts(); m != messages || b != wire || m2 != messages {
-		t.Errorf("got %d messages of %d bytes, %d answered, want %d of %d", m, b, m2, messages, wire)
+	if in, out := c.Counts(); in.Total() != (frame.Counts{Messages: messages, Bytes: wire}) || out.Total().Messages != messages {
+		t.Errorf("got %+v, %+v answered, want %d messages of %d bytes", in, out, messages, wire)
 	}
 	checkReleased(t, c)
 }
@@ -324,12 +324,12 @@ func TestDeflatePark(t *testing.T) {
 			}
 			c.out.mu.Unlock()
 		}
-		_, _, _, before := c.Counts()
+		_, before := c.Counts()
 		if err := ws.Write(t.Context(), websocket.MessageText, text); err != nil {
 			t.Fatal(err)
 		}
-		_, _, _, after := c.Counts()
-		size[i] = after - before
+		_, after := c.Counts()
+		size[i] = after.Total().Bytes - before.Total().Bytes
 	}
 	if size[1] >= size[0] || size[2] != size[0] {
 		t.Errorf("got sizes %v", size)

@@ -260,8 +260,8 @@ func TestBatchAtEnd(t *testing.T) {
 				if len(got) != 2 || string(got[0].Payload) != "a" || string(got[1].Payload) != "b" || got[1].Opcode != frame.Text {
 					t.Errorf("got %v, want both replies", got)
 				}
-				if _, _, m, n := c.Counts(); m != 2 || n != 2 {
-					t.Errorf("got %d messages of %d bytes out, want 2 of 2", m, n)
+				if _, out := c.Counts(); out != (frame.ByType{{Messages: 2, Bytes: 2}}) {
+					t.Errorf("got %+v out, want 2 text messages of 2 bytes", out)
 				}
 			})
 		}

@@ -155,9 +155,9 @@ func play(t *testing.T, rng *rand.Rand, kind string, tr traffic, most int, o Opt
 		}
 		t.Errorf("got %d bytes, want %d; they differ at %d", len(out), len(tr.out), i)
 	}
-	m, b, m2, b2 := c.Counts()
-	if m != tr.messages || b != tr.bytes || m2 != tr.messages || b2 != tr.bytes {
-		t.Errorf("got counts %d %d, %d %d, want %d %d each way", m, b, m2, b2, tr.messages, tr.bytes)
+	in, echoed := c.Counts()
+	if want := (frame.Counts{Messages: tr.messages, Bytes: tr.bytes}); in.Total() != want || echoed != in {
+		t.Errorf("got counts %+v and %+v, want %+v each way", in, echoed, want)
 	}
 	if code, reason := c.PeerClose(); code != tr.code || reason != tr.reason || !c.CloseSent() {
 		t.Errorf("got peer's close %d %q, ours sent %v, want %d %q, true", code, reason, c.CloseSent(), tr.code, tr.reason)

@@ -251,8 +251,7 @@ func (in *input) fail(err error) {
 
 // publish makes the counts visible to others, now and then.
 func (in *input) publish() {
-	in.c.count.messagesIn.Store(in.Messages)
-	in.c.count.bytesIn.Store(in.Bytes)
+	in.c.countIn.publish(&in.Counts)
 }
 
 // end publishes the counts and releases the buffer. Nothing is read afterwards. If wait is

@@ -16,6 +16,8 @@ type stall struct {
 	timer   *time.Timer   // calls checkStall while a write waits; nil: none has waited
 	began   time.Duration // when the window began, since Conn.openedAt
 	base    int64         // the progress at that time
+	since   int64         // when the write began to wait, as Conn.stalledSince
+	count   int64         // noticeable waits that are over
 	checked bool          // checkStall has seen this write
 	acks    bool          // progress is the number of acknowledged bytes
 
@@ -26,10 +28,15 @@ type stall struct {
 
 // beginStall records that a write is about to wait, and starts its timer.
 func (o *output) beginStall() {
-	c, s := o.c, &o.stall
+	c := o.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stalledSince.Store(c.now())
+	if o.stall == nil {
+		o.stall = new(stall)
+	}
+	s := o.stall
+	s.since = c.now()
+	c.stalledSince.Store(s.since)
 	if c.opts.WriteTimeout <= 0 {
 		return
 	}
@@ -45,7 +52,7 @@ func (o *output) beginStall() {
 
 // endStall records that no write waits, and restores the deadline.
 func (o *output) endStall() {
-	c, s := o.c, &o.stall
+	c, s := o.c, o.stall
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.timer != nil {
@@ -54,6 +61,9 @@ func (o *output) endStall() {
 			s.waited, s.moved = time.Since(c.openedAt)-s.began, o.progress()-s.base
 		}
 	}
+	if c.now()-s.since >= int64(noticeable) {
+		s.count++
+	}
 	c.stalledSince.Store(0)
 	c.armWrite(c.writeLimit())
 }
@@ -61,7 +71,7 @@ func (o *output) endStall() {
 // checkStall makes a write fail that has not made enough progress within the write
 // timeout.
 func (o *output) checkStall() {
-	c, s := o.c, &o.stall
+	c, s := o.c, o.stall
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stalledSince.Load() == 0 {
@@ -85,7 +95,7 @@ func (o *output) checkStall() {
 // extend begins the next window if there is enough progress. It returns false if there is
 // not, and the window is over. c.mu is held.
 func (o *output) extend(now time.Duration) bool {
-	c, s := o.c, &o.stall
+	c, s := o.c, o.stall
 	need := max(1, int64(float64(c.opts.MinWriteRate)*c.opts.WriteTimeout.Seconds()))
 	if p := o.progress(); p-s.base >= need {
 		s.began, s.base = now, p

@@ -86,8 +86,8 @@ func TestTryCloseBehindReplies(t *testing.T) {
 	if len(r.writes) != 1 || string(r.writes[0]) != "\x81\x01a\x88\x02\x03\xe9" {
 		t.Errorf("got writes %q, want the reply and the close frame in one", r.writes)
 	}
-	if _, _, m, n := c.Counts(); m != 1 || n != 1 {
-		t.Errorf("got %d messages of %d bytes, want 1 of 1", m, n)
+	if _, out := c.Counts(); out != (frame.ByType{{Messages: 1, Bytes: 1}}) {
+		t.Errorf("got %+v, want 1 text message of 1 byte", out)
 	}
 	if !r.limit.IsZero() {
 		t.Errorf("the write deadline was left at %v", r.limit)

@@ -53,7 +53,7 @@ type output struct {
 	some      func(uintptr) bool // writeSome, made once
 	errWrite  error              // of writeSome
 
-	stall stall
+	stall *stall // nil: no write has waited yet
 }
 
 func (o *output) init(c *Conn) {
@@ -233,13 +233,12 @@ func (o *output) flush() {
 		return
 	}
 	c := o.c
-	if o.stall.waited > 0 {
+	if s := o.stall; s != nil && s.waited > 0 {
 		c.mu.Lock()
-		o.stall.waited, o.stall.moved = 0, 0
+		s.waited, s.moved = 0, 0
 		c.mu.Unlock()
 	}
-	c.count.messagesOut.Store(o.Messages)
-	c.count.bytesOut.Store(o.Bytes)
+	c.countOut.publish(&o.Counts)
 	if o.pingBuffered {
 		o.pingBuffered = false
 		c.pinged.Store(c.now())

@@ -98,8 +98,8 @@ func TestOneWrite(t *testing.T) {
 		if got := r.seen(); !slices.Equal(got, test.want) {
 			t.Errorf("%d bytes: got %v, want %v", test.size, got, test.want)
 		}
-		if _, _, m, b := c.Counts(); m != 1 || b != int64(test.size) {
-			t.Errorf("got %d messages of %d bytes, want 1 of %d", m, b, test.size)
+		if _, out := c.Counts(); out != (frame.ByType{1: {Messages: 1, Bytes: int64(test.size)}}) {
+			t.Errorf("got %+v, want 1 binary message of %d bytes", out, test.size)
 		}
 		if c.out.buf != nil || c.Writing() || !c.PingSent().IsZero() || c.CloseSent() {
 			t.Error("a buffer was not released")

@@ -1,0 +1,180 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"example.com/wsecho/internal/listener"
+)
+
+// An Observer gets the events of a Server, for metrics. It only watches: OnStart, OnEnd
+// and OnRefuse of the Options are for the application, and may be set beside it.
+//
+// A function that is nil is not called. The others run on the goroutines of the
+// connections and may be called concurrently. They must not block or panic. One Observer
+// may serve several Servers.
+type Observer struct {
+	// New gets the Server that New returns.
+	New func(*Server)
+	// Accepted is called after a handshake with the time since its first byte.
+	Accepted func(r *http.Request, took time.Duration)
+	// Refused is called for each request that does not become a connection and is not
+	// answered as a plain request, before the answer. The request is nil if net/http
+	// answers it.
+	Refused func(r *http.Request, why Refusal)
+	// Started is called before OnStart. Each connection that has started ends once.
+	Started func(*Conn)
+	// Ended is called after OnEnd.
+	Ended func(Outcome)
+	// PingSent is called for each ping that is passed to the transport. The kernel may
+	// accept it later.
+	PingSent func(*Conn)
+	// PongReceived is called for each pong with the round-trip time of package heartbeat.
+	// 0: it was not measured, because the pong may answer an earlier ping, or none.
+	PongReceived func(c *Conn, rtt time.Duration)
+	// Drain is called at each step of a drain with the number of open connections.
+	Drain func(step DrainStep, open int)
+}
+
+// A DrainStep is a step of a drain. The set is closed.
+type DrainStep uint8
+
+const (
+	DrainAnnounced DrainStep = iota + 1 // /readyz answers 503 from now on
+	DrainBegun                          // connections are refused, and get their close frames
+	DrainCut                            // the drain timeout is over, and the open connections are cut off
+	DrainOver                           // the drain returns
+)
+
+// A Refusal is why a request did not become a connection. The set is closed, so the number
+// of counters is bounded.
+type Refusal uint8
+
+const (
+	RefusedHandshake   Refusal = iota // the handshake violates RFC 6455 or 7692
+	RefusedHost                       // Options.Hosts does not list the host
+	RefusedOrigin                     // the origin is not allowed
+	RefusedByAdmit                    // Options.Admit refused it
+	RefusedMaxConns                   // Options.MaxConns is reached
+	RefusedMaxPerIP                   // Options.MaxConnsPerIP is reached
+	RefusedDraining                   // the server drains
+	RefusedNoUpgrade                  // a handshake without Upgrade or Connection, which a proxy has removed
+	RefusedHTTP2                      // a WebSocket over HTTP/2
+	RefusedHijack                     // the ResponseWriter has no method Hijack
+	RefusedClientGone                 // the answer could not be written
+	RefusedTLS                        // TLS on a port without it
+	RefusedProxyHeader                // a header of the PROXY protocol that is not supported
+	RefusedLargeHeader                // too many bytes of headers
+	RefusedPlain                      // a request that is no handshake, for a path or with a method that nothing answers
+
+	numRefusals
+)
+
+var refusals = [numRefusals]string{
+	RefusedHandshake:   "bad handshake",
+	RefusedHost:        "host",
+	RefusedOrigin:      "origin",
+	RefusedByAdmit:     "admit",
+	RefusedMaxConns:    "max conns",
+	RefusedMaxPerIP:    "max conns per ip",
+	RefusedDraining:    "draining",
+	RefusedNoUpgrade:   "no upgrade",
+	RefusedHTTP2:       "http/2",
+	RefusedHijack:      "no hijack",
+	RefusedClientGone:  "client gone",
+	RefusedTLS:         "tls",
+	RefusedProxyHeader: "proxy header",
+	RefusedLargeHeader: "large header",
+	RefusedPlain:       "plain request",
+}
+
+// String returns the name of the reason, in lower case. It does not change between
+// releases.
+func (r Refusal) String() string {
+	if r >= numRefusals {
+		return "unknown"
+	}
+	return refusals[r]
+}
+
+// Refusals returns every Refusal, in order.
+func Refusals() []Refusal {
+	all := make([]Refusal, numRefusals)
+	for i := range all {
+		all[i] = Refusal(i)
+	}
+	return all
+}
+
+// refusalOf returns the Refusal for a mistake.
+func refusalOf(m listener.Mistake) Refusal {
+	switch m {
+	case listener.TLS:
+		return RefusedTLS
+	case listener.PROXY:
+		return RefusedProxyHeader
+	case listener.LargeHeader:
+		return RefusedLargeHeader
+	}
+	return RefusedHandshake
+}
+
+// The methods below call the function of the Observer, if there is one.
+
+func (s *Server) observeAccepted(r *http.Request, start time.Time) {
+	if o := s.opts.Observer; o != nil && o.Accepted != nil {
+		o.Accepted(r, time.Since(start))
+	}
+}
+
+func (s *Server) observeRefused(r *http.Request, why Refusal) {
+	if o := s.opts.Observer; o != nil && o.Refused != nil {
+		o.Refused(r, why)
+	}
+}
+
+func (s *Server) observeStarted(c *Conn) {
+	if o := s.opts.Observer; o != nil && o.Started != nil {
+		o.Started(c)
+	}
+}
+
+func (s *Server) observeEnded(out Outcome) {
+	if o := s.opts.Observer; o != nil && o.Ended != nil {
+		o.Ended(out)
+	}
+}
+
+func (s *Server) observeDrain(step DrainStep, open int) {
+	if o := s.opts.Observer; o != nil && o.Drain != nil {
+		o.Drain(step, open)
+	}
+}
+
+func (c *Conn) observePing() {
+	if o := c.srv.opts.Observer; o != nil && o.PingSent != nil {
+		o.PingSent(c)
+	}
+}
+
+// observePong calls record, which gives the pong to the heartbeat, and reports the pong.
+// Only the reader calls it, so the heartbeat measures no other pong meanwhile.
+func (c *Conn) observePong(record func()) {
+	o, m := c.srv.opts.Observer, c.heartbeat.Load()
+	if o == nil || o.PongReceived == nil {
+		record()
+		return
+	}
+	if m == nil {
+		record()
+		o.PongReceived(c, 0)
+		return
+	}
+	before := m.Stats().RTT.Count
+	record()
+	var rtt time.Duration
+	if after := m.Stats().RTT; after.Count > before {
+		rtt = max(1, after.Last)
+	}
+	o.PongReceived(c, rtt)
+}
