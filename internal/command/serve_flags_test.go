@@ -75,10 +75,10 @@ func TestOptions(t *testing.T) {
 		"--handshake-timeout": "7s", "--message-timeout": "7s", "--write-timeout": "7s", "--min-write-rate": "7", "--idle-timeout": "7s",
 		"--max-age": "7s", "--close-timeout": "4s", "--ping-interval": "7s", "--ping-timeout": "4s",
 		"--max-missed": "7", "--max-conns": "7", "--max-conns-per-ip": "7", "--ipv6-prefix": "56", "--http-idle-timeout": "7s",
-		"--drain-delay": "7s", "--drain-timeout": "7s",
+		"--drain-delay": "7s", "--drain-spread": "7s", "--drain-timeout": "7s",
 		"--log-query": "true", "--log-header": "X-Trace",
 	}
-	without := []string{"CheckOrigin", "Error", "Admit", "About", "HTTP", "ParkAfter", "DrainNotice", "OnStart", "OnEnd", "OnRefuse", "Logger"}
+	without := []string{"CheckOrigin", "Error", "Admit", "About", "HTTP", "ParkAfter", "DrainNotice", "OnStart", "OnEnd", "OnRefuse", "Observer", "Logger"}
 	defaults := reflect.ValueOf(parsed(t).serverOptions())
 	for i := range defaults.NumField() {
 		option := defaults.Type().Field(i).Name
