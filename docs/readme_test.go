@@ -290,7 +290,7 @@ func testFlags(t *testing.T, program string) {
 	}
 	for _, row := range rows {
 		flag, value := strings.Trim(row[0], "`"), strings.Trim(row[1], "`")
-		shown := regexp.MustCompile(`(?m)^ +` + flag + `(?:="?([^" ]*)"?)? `).FindStringSubmatch(string(out))
+		shown := regexp.MustCompile(`(?m)^ +` + flag + `(?:="?([^", ]*)"?(?:,\.\.\.)?)? `).FindStringSubmatch(string(out))
 		switch {
 		case shown == nil:
 			t.Errorf("the help has no %s", flag)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +44,7 @@ func (t *tally) add(o Outcome) {
 //
 // It returns nil if all connections ended in time. Otherwise the error contains how many
 // were cut off, or how many handlers have not returned. It may be called more than once.
-// Serve closes its listener when the drain begins and returns after it. Under another HTTP
+// Serve closes its listeners when the drain begins and returns after it. Under another HTTP
 // server, shut that down too.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.markNotReady()
@@ -195,15 +196,19 @@ func (s *Server) closeInterval(n int) time.Duration {
 	return max(0, min(closeGap, room/time.Duration(n)))
 }
 
-// Serve accepts connections from l until ctx ends, l fails or Shutdown is called. In the
-// first two cases it drains the server as Shutdown does. It returns nil when the last
-// connection has ended, even if some were cut off. It returns an error if l has failed, or
-// if a handler does not return after the end of ctx. It closes l. The handlers see the
+// Serve accepts connections from the listeners until ctx ends, one of them fails or
+// Shutdown is called. In the first two cases it drains the server as Shutdown does. It
+// returns nil when the last connection has ended, even if some were cut off. It returns an
+// error if a listener has failed, or if a handler does not return after the end of ctx. It
+// closes all listeners. The limits hold for all of them together. The handlers see the
 // values of ctx. Unlike net/http's, a Serve that Shutdown ends returns nil. A later call
 // returns an error that wraps [http.ErrServerClosed] at once.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
+	if len(listeners) == 0 {
+		return errors.New("server: Serve needs a listener")
+	}
 	values := context.WithoutCancel(ctx)
-	pending := listener.New(l, s.log, func() int { return listener.MaxPending(s.opts.MaxConns, s.usedSlots()) })
+	pending := listener.New(s.log, func() int { return listener.MaxPending(s.opts.MaxConns, s.usedSlots()) })
 	pending.OnMistake = s.reportMistake
 	defer s.warnings.flush() // so that no timer logs after Serve has returned
 	hs := &http.Server{
@@ -224,11 +229,17 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		DisableGeneralOptionsHandler: true,
 	}
 	if s.isNotReady() {
-		_ = l.Close()
+		for _, l := range listeners {
+			_ = l.Close()
+		}
 		return fmt.Errorf("server: %w", http.ErrServerClosed)
 	}
-	serving := make(chan error, 1)
-	go func() { serving <- hs.Serve(pending) }()
+	// The first value is an error of a listener, or http.ErrServerClosed.
+	serving := make(chan error, len(listeners))
+	var accepting sync.WaitGroup
+	for _, l := range listeners {
+		accepting.Go(func() { serving <- hs.Serve(pending.Wrap(l)) })
+	}
 	drain := func() error { return s.drain(values) }
 	var failed error
 	select {
@@ -236,7 +247,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		drain = func() error { <-s.drained; return nil } // Shutdown returns its error
 	case err := <-serving:
 		failed = fmt.Errorf("server: accepting: %w", err)
-		close(serving)
 		s.markNotReady()
 		s.delay(values)
 	case <-ctx.Done():
@@ -244,7 +254,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		s.delay(values)
 	}
 
-	// hs.Shutdown closes l at once and waits for requests, but not for hijacked
+	// hs.Shutdown closes the listeners at once and waits for requests, but not for hijacked
 	// connections.
 	stopping, stop := context.WithTimeout(values, s.opts.DrainTimeout)
 	defer stop()
@@ -259,7 +269,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	if group.Wait() != nil {
 		_ = hs.Close()
 	}
-	<-serving
+	accepting.Wait()
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = nil // some connections were cut off; the log has their number
 	}
@@ -298,7 +308,7 @@ func servedBy(r *http.Request) *served {
 // accepted is a TCP connection that Serve has accepted.
 type accepted struct {
 	conn    net.Conn
-	pending *listener.Listener
+	pending *listener.Limiter
 	at      time.Time
 	used    atomic.Bool // for its first request; HTTP/2 may have several at once
 }

@@ -127,6 +127,8 @@ func (s *Server) reportMistake(remote net.Addr, m listener.Mistake) {
 		reason = "the client began a TLS handshake, and this port has no TLS; is it wss:// for ws://?"
 	case listener.PROXY:
 		reason = "a proxy sent the header of the PROXY protocol, which is not supported; switch it off at the proxy"
+	case listener.Plain:
+		reason = "the client sent a request without TLS, and this port has TLS; is it ws:// for wss://?"
 	case listener.LargeHeader:
 		status = http.StatusRequestHeaderFieldsTooLarge
 		reason = fmt.Sprintf("the request has more than %d KiB of headers; does the client have many cookies for this host?", (maxHeaderBytes+4<<10)>>10)

@@ -7,10 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
-	"net/netip"
-	"net/url"
 	"sync"
-	"syscall"
 	"time"
 
 	"example.com/wsecho/echo"
@@ -43,7 +40,8 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	if err != nil {
 		return flagError(err, serveFlags)
 	}
-	l, err := listen(f.Addr)
+	inheritedUnused := f.inheritedUnused()
+	sockets, err := f.listen()
 	if err != nil {
 		return err
 	}
@@ -56,7 +54,12 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 		log.Warn(sentence)
 	}
 	f.warn(log)
-	log.Info("listening", "addr", l.Addr().String(), "url", clientURL(l.Addr()))
+	if inheritedUnused {
+		log.Warn("systemd has passed sockets that are not used", "flag", "--addr=systemd")
+	}
+	for _, l := range sockets {
+		logListening(log, l.Addr(), "ws")
+	}
 	// The line about the signal precedes those of the drain.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() {
@@ -68,7 +71,15 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	tuneGC()
 	wg.Go(func() { releaseIdleMemory(serving, e.Budget) })
 	defer stop()
-	return s.Serve(serving, l)
+	return s.Serve(serving, sockets.wrap(nil)...)
+}
+
+func logListening(log *slog.Logger, addr net.Addr, scheme string) {
+	attrs := []any{"addr", shownAddr(addr)}
+	if url := clientURL(scheme, addr); url != "" {
+		attrs = append(attrs, "url", url)
+	}
+	log.Info("listening", attrs...)
 }
 
 // warn logs which flags are dangerous, or have less effect than they say.
@@ -92,41 +103,4 @@ func (f *serveCommand) warn(log *slog.Logger) {
 	if budget != "" {
 		log.Warn(budget, "flag", "--memory-budget", "budget_bytes", int64(f.MemoryBudget), "read_limit_bytes", int64(f.ReadLimit))
 	}
-}
-
-// listen returns a listener, or an error of one sentence.
-func listen(addr string) (net.Listener, error) {
-	if _, port, err := net.SplitHostPort(addr); err != nil {
-		return nil, usageError{fmt.Errorf("--addr: %q is not an address to listen on, such as :8080 or 127.0.0.1:8080", addr)}
-	} else if _, err := net.LookupPort("tcp", port); err != nil {
-		return nil, usageError{fmt.Errorf("--addr: %q is not a port; use a number from 0 to 65535", port)}
-	}
-	l, err := net.Listen("tcp", addr)
-	switch {
-	case err == nil:
-		return l, nil
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, hintError{fmt.Errorf("cannot listen on %s: the address is in use", addr),
-			"choose another address with --addr, or --addr=:0 for any free port"}
-	case errors.Is(err, syscall.EACCES):
-		return nil, hintError{fmt.Errorf("cannot listen on %s: permission denied", addr),
-			"ports below 1024 may need a privilege; choose another port with --addr"}
-	}
-	if op := (*net.OpError)(nil); errors.As(err, &op) {
-		err = op.Err
-	}
-	return nil, fmt.Errorf("cannot listen on %s: %w", addr, err)
-}
-
-// clientURL returns a URL that a client on this machine can use.
-func clientURL(addr net.Addr) string {
-	host, port, err := net.SplitHostPort(addr.String())
-	if err != nil {
-		return ""
-	}
-	if ip, err := netip.ParseAddr(host); err != nil || ip.WithZone("").IsUnspecified() {
-		host = "localhost"
-	}
-	u := url.URL{Scheme: "ws", Host: net.JoinHostPort(host, port), Path: "/"} // escapes the zone of an address
-	return u.String()
 }

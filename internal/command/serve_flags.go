@@ -30,7 +30,9 @@ var groups = []kong.Group{
 // A serveCommand holds the flags of wsecho serve. The defaults are repeated here so
 // that the help shows them. TestDefaults compares them with those of package server.
 type serveCommand struct {
-	Addr        string   `group:"access" default:":8080" help:"Address to listen on. Port 0 is any free port."`
+	Addr        []string `group:"access" default:":8080" help:"Address to listen on: :8080, 127.0.0.1:8080, unix:/run/wsecho.sock, or systemd for the sockets of a socket unit. Port 0 is any free port. Repeatable."`
+	UnixMode    fileMode `group:"access" default:"0660" help:"Permissions of unix sockets of --addr, in octal digits. 0660 allows the user and the group of the process, 0666 everybody."`
+	ReusePort   bool     `group:"access" name:"reuseport" help:"Share TCP addresses with other processes that have this flag. The kernel spreads the connections over them. Linux and FreeBSD only."`
 	Port        noPort   `hidden:"" env:"-"`
 	Origin      []string `group:"access" placeholder:"PATTERN" help:"Origin whose pages may connect, besides the server's own: example.com, *.example.com:8443, https://*.example.com. Repeatable."`
 	AnyOrigin   bool     `group:"access" help:"Allow pages of any origin to connect."`

@@ -18,7 +18,7 @@ func TestClientURL(t *testing.T) {
 		{&net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0", Port: 8080}, "ws://[fe80::1%25eth0]:8080/"},
 		{&net.TCPAddr{IP: net.IPv6unspecified, Zone: "eth0", Port: 8080}, "ws://localhost:8080/"},
 	} {
-		if got := clientURL(test.addr); got != test.want {
+		if got := clientURL("ws", test.addr); got != test.want {
 			t.Errorf("clientURL(%v) = %s, want %s", test.addr, got, test.want)
 		}
 	}

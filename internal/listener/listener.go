@@ -2,9 +2,9 @@
 // WebSocket. They are in a handshake or use plain HTTP. It also derives limits from the
 // number of files that the process may have open.
 //
-//	l := listener.New(inner, log, func() int { return 100 })
+//	l := listener.New(log, func() int { return 100 })
 //	hs := &http.Server{Handler: h, ConnState: l.ConnState}
-//	hs.Serve(l)
+//	hs.Serve(l.Wrap(inner))
 //
 // The handler h calls Begin when it starts to answer a request, and End afterwards.
 package listener
@@ -20,16 +20,15 @@ import (
 	"time"
 )
 
-// Listener is a net.Listener with a limit on pending connections. If the limit is
-// reached, Accept evicts the oldest pending connection that waits for its peer. A
-// connection waits for its peer unless a handler is answering one of its requests. So a
-// peer cannot keep a slot. It may send no request, a part of one, one without its body, or
-// many.
+// A Limiter limits the pending connections of all listeners that Wrap has returned, taken
+// together. If the limit is reached, Accept evicts the oldest pending connection that waits
+// for its peer. A connection waits for its peer unless a handler is answering one of its
+// requests. So a peer cannot keep a slot. It may send no request, a part of one, one
+// without its body, or many.
 //
 // If the process or the system has no descriptors left, Accept tries again. The log
 // gets one line at the beginning of such an outage and one at its end.
-type Listener struct {
-	net.Listener
+type Limiter struct {
 	// OnMistake is called for a Mistake, before the answer of net/http. It may be called
 	// concurrently. Set it before Accept. Nil: not called.
 	OnMistake func(remote net.Addr, m Mistake)
@@ -37,9 +36,8 @@ type Listener struct {
 	log   *slog.Logger
 	limit func() int
 
-	freed  chan struct{} // has a value if a pending connection has ended or been answered
-	closed chan struct{}
-	once   sync.Once
+	freed chan struct{} // has a value if a pending connection has ended or been answered
+	room  sync.Mutex    // held by the Accept that waits for room
 
 	mu      sync.Mutex
 	pending map[net.Conn]*list.Element
@@ -71,59 +69,86 @@ func minAge(limit int) time.Duration {
 	return min(greatestAge, max(leastAge, time.Duration(limit)*agePerSlot))
 }
 
-// New returns a Listener that accepts from inner. It calls limit for each connection; the
-// result is how many may be pending.
-func New(inner net.Listener, log *slog.Logger, limit func() int) *Listener {
-	return &Listener{
-		Listener: inner,
-		log:      log,
-		limit:    limit,
-		freed:    make(chan struct{}, 1),
-		closed:   make(chan struct{}),
-		pending:  make(map[net.Conn]*list.Element),
-		outage:   outage{log: log},
+// New returns a Limiter. It calls limit for each connection; the result is how many may be
+// pending. Each listener after the first may add one to that.
+func New(log *slog.Logger, limit func() int) *Limiter {
+	return &Limiter{
+		log:     log,
+		limit:   limit,
+		freed:   make(chan struct{}, 1),
+		pending: make(map[net.Conn]*list.Element),
+		outage:  outage{log: log},
 	}
 }
 
-// Accept blocks until there is a connection and the limit allows it. After a hijack, use
-// Unwrap.
-func (l *Listener) Accept() (net.Conn, error) {
-	c, err := l.acceptRetry()
+// Wrap returns a listener that accepts from inner. Its Accept blocks until there is a
+// connection and the limit allows it. After a hijack, use Unwrap. A blocked Accept returns
+// net.ErrClosed after Close.
+func (l *Limiter) Wrap(inner net.Listener) net.Listener {
+	return &limited{Listener: inner, l: l, closed: make(chan struct{})}
+}
+
+// limited is a listener of a Limiter.
+type limited struct {
+	net.Listener
+	l      *Limiter
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (w *limited) Accept() (net.Conn, error) {
+	c, err := w.acceptRetry()
 	if err != nil {
 		return nil, err
 	}
+	if !w.waitForRoom() {
+		_ = c.Close()
+		return nil, net.ErrClosed
+	}
+	return w.l.watch(c), nil
+}
+
+// waitForRoom waits until another connection may be accepted. It reports false if the
+// listener was closed meanwhile.
+func (w *limited) waitForRoom() bool {
+	w.l.room.Lock()
+	defer w.l.room.Unlock()
 	for {
-		wait := l.makeRoom()
+		wait := w.l.makeRoom()
 		if wait == 0 {
-			if tcp, ok := c.(*net.TCPConn); ok && l.OnMistake != nil {
-				c = &watchedConn{TCPConn: tcp, l: l}
-			}
-			return c, nil
+			return true
 		}
-		if l.sleep(wait, l.freed) {
-			_ = c.Close()
-			return nil, net.ErrClosed
+		if w.sleep(wait, w.l.freed) {
+			return false
 		}
 	}
 }
 
 // sleep waits for d or for a value from early. It reports whether the listener is
 // closed.
-func (l *Listener) sleep(d time.Duration, early <-chan struct{}) (closed bool) {
+func (w *limited) sleep(d time.Duration, early <-chan struct{}) (closed bool) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-early:
-	case <-l.closed:
+	case <-w.closed:
 		return true
 	}
 	return false
 }
 
+func (w *limited) Close() error {
+	w.once.Do(func() {
+		close(w.closed)
+		w.l.outage.stop()
+	})
+	return w.Listener.Close()
+}
+
 // makeRoom returns 0 if another connection may be accepted. It evicts one if that is
 // necessary. If nothing can be evicted yet, it returns the time until the next attempt.
-func (l *Listener) makeRoom() time.Duration {
+func (l *Limiter) makeRoom() time.Duration {
 	limit := l.limit()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -147,7 +172,7 @@ func (l *Listener) makeRoom() time.Duration {
 
 // evict closes the connection beneath TLS, since a close_notify could block. Its owner
 // net/http notices the close. l.mu is held.
-func (l *Listener) evict(e *list.Element) {
+func (l *Limiter) evict(e *list.Element) {
 	p := e.Value.(*pendingConn)
 	l.order.Remove(e)
 	delete(l.pending, p.conn)
@@ -160,7 +185,7 @@ func (l *Listener) evict(e *list.Element) {
 
 // ConnState is the http.Server's ConnState. The server calls it for a new connection
 // before it accepts the next one.
-func (l *Listener) ConnState(c net.Conn, s http.ConnState) {
+func (l *Limiter) ConnState(c net.Conn, s http.ConnState) {
 	if !isKey(c) {
 		return
 	}
@@ -182,12 +207,12 @@ func (l *Listener) ConnState(c net.Conn, s http.ConnState) {
 // Begin reports that a handler answers a request of c. Until End is called, c is not
 // evicted. net/http reports the state active for longer: after the answer it waits for the
 // remaining body of the request.
-func (l *Listener) Begin(c net.Conn) { l.answering(c, 1) }
+func (l *Limiter) Begin(c net.Conn) { l.answering(c, 1) }
 
 // End reports that the handler has returned, or that it waits for the request's body.
-func (l *Listener) End(c net.Conn) { l.answering(c, -1) }
+func (l *Limiter) End(c net.Conn) { l.answering(c, -1) }
 
-func (l *Listener) answering(c net.Conn, n int) {
+func (l *Limiter) answering(c net.Conn, n int) {
 	if !isKey(c) {
 		return
 	}
@@ -209,7 +234,7 @@ func (l *Listener) answering(c net.Conn, n int) {
 func isKey(c net.Conn) bool { return c != nil && reflect.ValueOf(c).Comparable() }
 
 // retry makes a waiting Accept call makeRoom again. l.mu is held.
-func (l *Listener) retry() {
+func (l *Limiter) retry() {
 	select {
 	case l.freed <- struct{}{}:
 	default:
@@ -222,7 +247,7 @@ const flushTime = 50 * time.Millisecond
 // CloseQuiet closes each pending connection that waits for its peer, until done is
 // closed. http.Server.Shutdown would wait for the first request of a new connection. It
 // would also wait for the body of a request that has been answered.
-func (l *Listener) CloseQuiet(done <-chan struct{}) {
+func (l *Limiter) CloseQuiet(done <-chan struct{}) {
 	t := time.NewTicker(flushTime)
 	defer t.Stop()
 	for {
@@ -235,7 +260,7 @@ func (l *Listener) CloseQuiet(done <-chan struct{}) {
 	}
 }
 
-func (l *Listener) closeQuiet() {
+func (l *Limiter) closeQuiet() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for e := l.order.Front(); e != nil; {
@@ -245,13 +270,4 @@ func (l *Listener) closeQuiet() {
 		}
 		e = next
 	}
-}
-
-// Close closes the inner listener. A blocked Accept returns net.ErrClosed.
-func (l *Listener) Close() error {
-	l.once.Do(func() {
-		close(l.closed)
-		l.outage.stop()
-	})
-	return l.Listener.Close()
 }

@@ -24,9 +24,10 @@ func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
 // testTimeout is longer than a passing test waits.
 const testTimeout = 20 * time.Second
 
-// A testServer is an HTTP server behind a Listener.
+// A testServer is an HTTP server behind a Limiter.
 type testServer struct {
-	*Listener
+	*Limiter
+	addr string
 	peak atomic.Int64 // the most pending connections at once
 
 	began   chan bool // has a value for each request for /blocked
@@ -41,7 +42,7 @@ func newTestServer(t *testing.T, most int) *testServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &testServer{Listener: New(l, slog.New(slog.DiscardHandler), func() int { return most }), began: make(chan bool, 10), release: make(chan bool)}
+	h := &testServer{Limiter: New(slog.New(slog.DiscardHandler), func() int { return most }), addr: l.Addr().String(), began: make(chan bool, 10), release: make(chan bool)}
 	hs := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c := r.Context().Value(connKey{}).(net.Conn)
@@ -59,7 +60,7 @@ func newTestServer(t *testing.T, most int) *testServer {
 		},
 	}
 	served := make(chan error, 1)
-	go func() { served <- hs.Serve(h) }()
+	go func() { served <- hs.Serve(h.Wrap(l)) }()
 	t.Cleanup(func() {
 		_ = hs.Close()
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
@@ -87,7 +88,7 @@ func (h *testServer) size() int {
 func (h *testServer) connect(t *testing.T, request string) net.Conn {
 	t.Helper()
 	before := h.size()
-	c, err := net.Dial("tcp", h.Addr().String())
+	c, err := net.Dial("tcp", h.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func (h *testServer) connect(t *testing.T, request string) net.Conn {
 
 // get sends a request on a new connection and returns the status line.
 func (h *testServer) get(path string) (string, error) {
-	c, err := net.Dial("tcp", h.Addr().String())
+	c, err := net.Dial("tcp", h.addr)
 	if err != nil {
 		return "", err
 	}
@@ -168,7 +169,7 @@ func TestMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 3
 		age := minAge(most)
-		l := New(nil, slog.New(slog.DiscardHandler), func() int { return most })
+		l := New(slog.New(slog.DiscardHandler), func() int { return most })
 		var mu sync.Mutex
 		closed := make(map[string]bool)
 		conns := make(map[string]net.Conn)
@@ -257,7 +258,7 @@ func TestHoldsNoSlot(t *testing.T) {
 			for range attackers {
 				attack.Go(func() {
 					for ctx.Err() == nil {
-						c, err := net.Dial("tcp", h.Addr().String())
+						c, err := net.Dial("tcp", h.addr)
 						if err != nil {
 							continue
 						}
@@ -413,7 +414,7 @@ func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log logBuffer
 		inner := &exhaustedListener{conns: make(chan net.Conn), done: make(chan bool)}
-		l := New(inner, slog.New(slog.NewTextHandler(&log, nil)), func() int { return 10 })
+		l := New(slog.New(slog.NewTextHandler(&log, nil)), func() int { return 10 }).Wrap(inner)
 		done := make(chan error, 1)
 		go func() {
 			for {

@@ -2,6 +2,8 @@ package listener
 
 import (
 	"bytes"
+	"crypto/tls"
+	"errors"
 	"net"
 )
 
@@ -13,6 +15,7 @@ const (
 	TLS         Mistake = iota + 1 // a TLS handshake on a port without TLS
 	PROXY                          // the header of the PROXY protocol, version 1 or 2
 	LargeHeader                    // more headers than http.Server.MaxHeaderBytes allows
+	Plain                          // an HTTP request without TLS on a port with TLS
 )
 
 // proxyHeaders are the beginnings of the header of the PROXY protocol.
@@ -31,31 +34,94 @@ func mistakeIn(first []byte) Mistake {
 	return 0
 }
 
-// A watchedConn is a TCP connection that reports a Mistake.
+// mistakeUnderTLS is mistakeIn for a connection with TLS.
+func mistakeUnderTLS(first []byte) Mistake {
+	for _, method := range []string{"GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "OPTIONS ", "PATCH ", "CONNECT ", "PRI "} {
+		if bytes.HasPrefix(first, []byte(method)) {
+			return Plain
+		}
+	}
+	if m := mistakeIn(first); m != TLS {
+		return m
+	}
+	return 0
+}
+
+// watch returns c, or a connection that reports a Mistake of its peer.
+func (l *Limiter) watch(c net.Conn) net.Conn {
+	if l.OnMistake == nil {
+		return c
+	}
+	switch c := c.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return &plainConn{watchedConn{Conn: c, onMistake: l.OnMistake, mistakeIn: mistakeIn}}
+	case *tls.Conn:
+		if under, ok := c.NetConn().(*watchedConn); ok {
+			under.onMistake = l.OnMistake // nothing has been read yet
+		}
+	}
+	return c
+}
+
+// WithTLS returns a listener for TLS connections over those of inner. A Limiter reports
+// their mistakes too. A listener of crypto/tls would hide the first bytes.
+func WithTLS(inner net.Listener, config *tls.Config) net.Listener {
+	return &tlsListener{inner, config}
+}
+
+type tlsListener struct {
+	net.Listener
+	config *tls.Config
+}
+
+func (l *tlsListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return tls.Server(&watchedConn{Conn: c, mistakeIn: mistakeUnderTLS}, l.config), nil
+}
+
+// A watchedConn reports a Mistake in the first bytes that it reads.
 type watchedConn struct {
-	*net.TCPConn
-	l    *Listener
-	done bool // the first bytes were read
+	net.Conn
+	onMistake func(net.Addr, Mistake) // nil: not called
+	mistakeIn func(first []byte) Mistake
+	done      bool // the first bytes were read
 }
 
 // Read reads from the connection.
 func (c *watchedConn) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
+	n, err := c.Conn.Read(p)
 	if !c.done && n > 0 {
 		c.done = true
-		if m := mistakeIn(p[:n]); m != 0 {
-			c.l.OnMistake(c.RemoteAddr(), m)
+		if m := c.mistakeIn(p[:n]); m != 0 && c.onMistake != nil {
+			c.onMistake(c.RemoteAddr(), m)
 		}
 	}
 	return n, err
 }
 
-// Write writes to the connection.
-func (c *watchedConn) Write(p []byte) (int, error) {
-	if bytes.HasPrefix(p, tooLarge) {
-		c.l.OnMistake(c.RemoteAddr(), LargeHeader)
+// CloseWrite ends the output. net/http and the transport call it if it exists.
+func (c *watchedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
 	}
-	return c.TCPConn.Write(p)
+	return errors.ErrUnsupported
+}
+
+// NetConn returns the connection beneath, as [tls.Conn.NetConn] does.
+func (c *watchedConn) NetConn() net.Conn { return c.Conn }
+
+// A plainConn is a watchedConn without TLS. It sees the answers of net/http.
+type plainConn struct{ watchedConn }
+
+// Write writes to the connection.
+func (c *plainConn) Write(p []byte) (int, error) {
+	if bytes.HasPrefix(p, tooLarge) {
+		c.onMistake(c.RemoteAddr(), LargeHeader)
+	}
+	return c.Conn.Write(p)
 }
 
 // tooLarge is the beginning of net/http's own answer, which it writes in one piece. That of
@@ -64,8 +130,8 @@ var tooLarge = []byte("HTTP/1.1 431 Request Header Fields Too Large\r\nContent-T
 
 // Unwrap returns the connection that the inner listener has accepted.
 func Unwrap(c net.Conn) net.Conn {
-	if f, ok := c.(*watchedConn); ok {
-		return f.TCPConn
+	if f, ok := c.(*plainConn); ok {
+		return f.Conn
 	}
 	return c
 }

@@ -40,10 +40,11 @@ func TestOnMistake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := New(inner, nil, func() int { return 10 })
-	defer l.Close()
+	limiter := New(nil, func() int { return 10 })
 	var got []Mistake
-	l.OnMistake = func(remote net.Addr, m Mistake) { got = append(got, m) }
+	limiter.OnMistake = func(remote net.Addr, m Mistake) { got = append(got, m) }
+	l := limiter.Wrap(inner)
+	defer l.Close()
 	for _, sent := range []string{"PROXY TCP4 ...", "GET / HTTP/1.1\r\n\r\n", "\x16\x03\x01"} {
 		client, err := net.Dial("tcp", inner.Addr().String())
 		if err != nil {

@@ -17,14 +17,14 @@ const (
 )
 
 // acceptRetry accepts a connection. It tries again while no descriptors are left.
-func (l *Listener) acceptRetry() (net.Conn, error) {
+func (w *limited) acceptRetry() (net.Conn, error) {
 	for delay := minRetry; ; delay = min(2*delay, maxRetry) {
-		c, err := l.Listener.Accept()
+		c, err := w.Listener.Accept()
 		if err == nil || !isExhausted(err) {
 			return c, err
 		}
-		l.outage.failed(err)
-		if l.sleep(delay, nil) {
+		w.l.outage.failed(err)
+		if w.sleep(delay, nil) {
 			return nil, net.ErrClosed
 		}
 	}

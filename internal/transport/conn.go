@@ -26,7 +26,6 @@
 package transport
 
 import (
-	"crypto/tls"
 	"encoding/binary"
 	"net"
 	"sync"
@@ -127,10 +126,7 @@ func (c *counters) load() (n frame.ByType) {
 // New returns a Conn over sock. Its input begins with first, which net/http had read
 // before the hijack.
 func New(sock net.Conn, first []byte, o Options) *Conn {
-	c := &Conn{opts: o, sock: sock, base: sock, openedAt: time.Now()}
-	if s, ok := sock.(*tls.Conn); ok {
-		c.base = s.NetConn()
-	}
+	c := &Conn{opts: o, sock: sock, base: socketUnder(sock), openedAt: time.Now()}
 	_, c.isTCP = sock.(*net.TCPConn)
 	if c.raw = socket.Raw(sock); c.raw == nil {
 		c.opts.ServeReady = false
@@ -145,6 +141,17 @@ func New(sock net.Conn, first []byte, o Options) *Conn {
 	}
 	c.received.Store(c.now())
 	return c
+}
+
+// socketUnder returns the socket under TLS, and under any other layer with such a method.
+func socketUnder(sock net.Conn) net.Conn {
+	for {
+		layer, ok := sock.(interface{ NetConn() net.Conn })
+		if !ok {
+			return sock
+		}
+		sock = layer.NetConn()
+	}
 }
 
 // now returns the nanoseconds since openedAt, never 0.

@@ -1,0 +1,5 @@
+package command
+
+import "golang.org/x/sys/unix"
+
+const reusePort = unix.SO_REUSEPORT_LB

@@ -1,0 +1,160 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/listener"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// TestListeners serves TCP, TLS and a unix socket at once. The connections of all of them
+// echo, and are drained together.
+func TestListeners(t *testing.T) {
+	t.Parallel()
+	for name, fails := range map[string]bool{"the context ends": false, "one fails": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			unix, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			config, clients := wstest.TLS()
+			broken := &failing{Listener: listen(t), fail: make(chan struct{})}
+			all := []net.Listener{broken, listener.WithTLS(listen(t), config), unix, listener.WithTLS(listen(t), config)}
+			ends := make(chan server.Outcome, 2*len(all))
+			s, err := server.New(echoes, server.Options{
+				CloseTimeout: closeTimeout, ParkAfter: shortParkAfter, PingInterval: -1,
+				OnEnd: func(o server.Outcome) { ends <- o },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			served := make(chan error, 1)
+			go func() { served <- s.Serve(ctx, all...) }()
+
+			var peers []*wstest.Peer
+			for i, l := range all {
+				url := "ws://wsecho.test/"
+				if i%2 == 1 {
+					url = "wss://localhost/"
+				}
+				p, err := wstest.Dial(url, wstest.DialOptions{TLS: clients, Dial: func(string, string) (net.Conn, error) {
+					return net.Dial(l.Addr().Network(), l.Addr().String())
+				}})
+				if err != nil {
+					t.Fatalf("%v: %v", l.Addr(), err)
+				}
+				defer p.Close()
+				peers = append(peers, p)
+			}
+			for range 2 { // the second time it may have been parked
+				for i, p := range peers {
+					text := fmt.Sprint("message ", i)
+					if err := p.Send(wstest.TextFrame(text)); err != nil {
+						t.Fatal(err)
+					}
+					if f, err := p.Recv(); err != nil || string(f.Payload) != text {
+						t.Errorf("%v: got %q, %v", all[i].Addr(), f.Payload, err)
+					}
+				}
+				time.Sleep(3 * shortParkAfter)
+			}
+			close(broken.fail) // makes Accept return when broken is closed
+			if fails {
+				_ = broken.Listener.Close()
+			} else {
+				cancel()
+			}
+			for _, p := range peers {
+				finish(t, p, 1001)
+			}
+			select {
+			case err := <-served:
+				if fails != errors.Is(err, errExpected) {
+					t.Errorf("Serve: got %v", err)
+				}
+			case <-time.After(soon):
+				t.Fatal("Serve has not returned")
+			}
+			for range all {
+				wantKind(t, <-ends, ending.Drained)
+			}
+			for _, l := range all {
+				if c, err := net.Dial(l.Addr().Network(), l.Addr().String()); err == nil {
+					_ = c.Close()
+					t.Errorf("%v is still open", l.Addr())
+				}
+			}
+		})
+	}
+}
+
+// TestNoListener: Serve without a listener is an error at once.
+func TestNoListener(t *testing.T) {
+	s, err := server.New(echoes, server.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(context.Background()); err == nil {
+		t.Error("got no error")
+	}
+}
+
+// TestPlainOnTLS sends requests without TLS to a listener with TLS. The answer and the log
+// say so. The lines are limited.
+func TestPlainOnTLS(t *testing.T) {
+	t.Parallel()
+	var log logBuffer
+	config, _ := wstest.TLS()
+	l := listen(t)
+	s := serveOn(t, listener.WithTLS(l, config), echoes, server.Options{Logger: log.logger()})
+	answer := func(request string) string {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(soon))
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(c) // may end in a reset
+		return string(b)
+	}
+	const requests = 20
+	for range requests {
+		const want = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+		if got := answer("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	_ = answer("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n")
+	_ = answer("SSH-2.0-OpenSSH_9.6\r\n")
+	_ = s.stop()
+	var plain, proxy, others int
+	for line := range strings.Lines(log.String()) {
+		switch {
+		case strings.Contains(line, "WARN msg=refused") && strings.Contains(line, "without TLS"):
+			plain++
+		case strings.Contains(line, "WARN msg=refused") && strings.Contains(line, "PROXY protocol"):
+			proxy++
+		case strings.Contains(line, "WARN"):
+			others++
+		}
+	}
+	if plain < 5 || plain >= requests || proxy != 1 || others != 0 {
+		t.Errorf("%d lines about requests without TLS, want fewer than %d; %d about the PROXY protocol, want 1; %d others:\n%s", plain, requests, proxy, others, log.String())
+	}
+}
