@@ -15,7 +15,8 @@ import (
 // 100 %. This bounds the memory that peers can make the server hold. With a heap of a
 // few MiB, connection churn would then start the collector all the time. So tuneGC also
 // allocates a ballast of 32 MiB. It counts as heap, but uses no memory because no code
-// touches it. If GOGC or GOMEMLIMIT is set, tuneGC does nothing.
+// touches it. If GOGC or GOMEMLIMIT is set, tuneGC does nothing. A limit of the container
+// applies in addition: see container.setMemoryLimit.
 func tuneGC() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(25)

@@ -36,6 +36,10 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	}
 	options := f.serverOptions()
 	options.Logger = log
+	limits := readContainer(log)
+	if options.MaxConns == 0 {
+		options.MaxConns = limits.defaultMaxConns()
+	}
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
 	if err != nil {
 		return flagError(err, serveFlags)
@@ -57,6 +61,9 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	if inheritedUnused {
 		log.Warn("systemd has passed sockets that are not used", "flag", "--addr=systemd")
 	}
+	tuneGC()
+	limits.setMemoryLimit()
+	limits.report(log, f, options.MaxConns)
 	for _, l := range sockets {
 		logListening(log, l.Addr(), "ws")
 	}
@@ -68,7 +75,6 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	})()
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	tuneGC()
 	wg.Go(func() { releaseIdleMemory(serving, e.Budget) })
 	defer stop()
 	return s.Serve(serving, sockets.wrap(nil)...)

@@ -56,7 +56,7 @@ type serveCommand struct {
 	PingTimeout  duration `group:"heartbeat" placeholder:"DURATION" help:"Longest time that a pong may take, at most the interval. Unless set, the smaller of 10s and half the interval."`
 	MaxMissed    count    `group:"heartbeat" default:"2" zero:"" help:"Pings in a row that may be missed: no pong and no other sign of life."`
 
-	MaxConns      count    `group:"limits" placeholder:"N" off:"" help:"Connections at once. Unless set, 10000, or the limit of open files less 64 if that is smaller."`
+	MaxConns      count    `group:"limits" placeholder:"N" off:"" help:"Connections at once. Unless set, 10000, or fewer if the limit of open files or the memory of the container allows fewer."`
 	MaxConnsPerIP count    `group:"limits" name:"max-conns-per-ip" default:"off" off:"" help:"Connections at once from one client: an IPv4 address or an IPv6 prefix."`
 	IPv6Prefix    count    `group:"limits" name:"ipv6-prefix" env:"WSECHO_IPV6_PREFIX" default:"64" help:"Bits of an IPv6 address that --max-conns-per-ip compares."`
 	MemoryBudget  size     `group:"limits" default:"24MiB" off:"" help:"Memory for all messages over 16KiB together."`
