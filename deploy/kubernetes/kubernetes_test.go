@@ -1,0 +1,179 @@
+package kubernetes
+
+import (
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+)
+
+const base = "."
+
+// flag returns the value of a flag in the arguments of the container.
+func flag(t *testing.T, c corev1.Container, name string) string {
+	t.Helper()
+	for _, arg := range c.Args {
+		if value, ok := strings.CutPrefix(arg, "--"+name+"="); ok {
+			return value
+		}
+	}
+	t.Fatalf("got no --%s in %q", name, c.Args)
+	return ""
+}
+
+func duration(t *testing.T, c corev1.Container, name string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(flag(t, c, name))
+	if err != nil {
+		t.Fatalf("--%s: %v", name, err)
+	}
+	return d
+}
+
+// TestGrace checks that a pod can drain before Kubernetes kills it, and that load
+// balancers see the drain before the port is closed.
+func TestGrace(t *testing.T) {
+	o := build(t, base)
+	c, pod := o.container(t), o.deployment.Spec.Template.Spec
+	if c.Lifecycle == nil || c.Lifecycle.PreStop == nil || c.Lifecycle.PreStop.Sleep == nil {
+		t.Fatal("got no sleep in preStop")
+	}
+	sleep := time.Duration(c.Lifecycle.PreStop.Sleep.Seconds) * time.Second
+	delay, timeout := duration(t, c, "drain-delay"), duration(t, c, "drain-timeout")
+	grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second
+	if spread, closing := duration(t, c, "drain-spread"), 3*time.Second; spread+closing > timeout {
+		t.Errorf("the drain spread is %v, and the drain timeout %v leaves no time for the last closing handshake", spread, timeout)
+	}
+	if need := sleep + delay + timeout + 5*time.Second; grace < need {
+		t.Errorf("the grace period is %v, want at least %v: preStop %v, drain delay %v, drain timeout %v, and 5s", grace, need, sleep, delay, timeout)
+	}
+	ready := c.ReadinessProbe
+	if seen := time.Duration(ready.PeriodSeconds*ready.FailureThreshold+ready.TimeoutSeconds) * time.Second; seen >= delay {
+		t.Errorf("the readiness probe fails after up to %v, want less than the drain delay of %v", seen, delay)
+	}
+}
+
+// TestNames checks all references between the objects.
+func TestNames(t *testing.T) {
+	for _, folder := range []string{base} {
+		o := build(t, folder)
+		pod, c := o.deployment.Spec.Template, o.container(t)
+		if pod.Spec.ServiceAccountName != o.account.Name {
+			t.Errorf("%s: got service account %q, want %q", folder, pod.Spec.ServiceAccountName, o.account.Name)
+		}
+		selectors := map[string]*metav1.LabelSelector{
+			"Deployment": o.deployment.Spec.Selector, "PodDisruptionBudget": o.budget.Spec.Selector, "NetworkPolicy": &o.policy.Spec.PodSelector,
+		}
+		for i, s := range pod.Spec.TopologySpreadConstraints {
+			selectors["topology spread "+strconv.Itoa(i)] = s.LabelSelector
+		}
+		for _, s := range o.services {
+			selectors["Service "+s.Name] = &metav1.LabelSelector{MatchLabels: s.Spec.Selector}
+		}
+		for name, s := range selectors {
+			selector, err := metav1.LabelSelectorAsSelector(s)
+			if err != nil || selector.Empty() || !selector.Matches(labels.Set(pod.Labels)) {
+				t.Errorf("%s: the selector of %s is %v, %v, and the pods have %v", folder, name, selector, err, pod.Labels)
+			}
+		}
+		ports := make(map[string]int32)
+		for _, p := range c.Ports {
+			ports[p.Name] = p.ContainerPort
+		}
+		used := map[string]intstr.IntOrString{
+			"startup": c.StartupProbe.HTTPGet.Port, "liveness": c.LivenessProbe.HTTPGet.Port, "readiness": c.ReadinessProbe.HTTPGet.Port,
+		}
+		for _, s := range o.services {
+			for _, p := range s.Spec.Ports {
+				used["Service "+s.Name+" "+p.Name] = p.TargetPort
+			}
+		}
+		for i, rule := range o.policy.Spec.Ingress {
+			for _, p := range rule.Ports {
+				used["NetworkPolicy rule "+strconv.Itoa(i)] = *p.Port
+			}
+		}
+		for name, p := range used {
+			if ports[p.StrVal] == 0 {
+				t.Errorf("%s: %s uses the port %s, and the container has %v", folder, name, p.String(), slices.Collect(maps.Keys(ports)))
+			}
+		}
+		if got, want := flag(t, c, "addr"), ":"+strconv.Itoa(int(ports["ws"])); got != want {
+			t.Errorf("%s: got --addr=%s, want %s", folder, got, want)
+		}
+	}
+}
+
+// TestService checks that proxies treat the port as one for WebSockets.
+func TestService(t *testing.T) {
+	s := build(t, base).services[0]
+	p := s.Spec.Ports[0]
+	if s.Name != "wsecho" || p.AppProtocol == nil || *p.AppProtocol != "kubernetes.io/ws" {
+		t.Errorf("got %s with %+v, want appProtocol kubernetes.io/ws", s.Name, p)
+	}
+}
+
+// TestRestricted checks the pod against the strictest Pod Security Standard, with the
+// evaluator of Kubernetes.
+func TestRestricted(t *testing.T) {
+	o := build(t, base)
+	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod := o.deployment.Spec.Template
+	level := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
+	for _, r := range evaluator.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec) {
+		if !r.Allowed {
+			t.Errorf("%s: %s", r.ForbiddenReason, r.ForbiddenDetail)
+		}
+	}
+	security := o.container(t).SecurityContext
+	if security.ReadOnlyRootFilesystem == nil || !*security.ReadOnlyRootFilesystem {
+		t.Error("the root file system is not read-only")
+	}
+	for name, b := range map[string]*bool{"the token of the account": pod.Spec.AutomountServiceAccountToken, "service links": pod.Spec.EnableServiceLinks} {
+		if b == nil || *b {
+			t.Errorf("%s must be off", name)
+		}
+	}
+	// The image has the same user.
+	dockerfile, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := regexp.MustCompile(`(?m)^USER (\d+):(\d+)$`).FindStringSubmatch(string(dockerfile))
+	if user == nil || strconv.Itoa(int(*pod.Spec.SecurityContext.RunAsUser)) != user[1] || strconv.Itoa(int(*pod.Spec.SecurityContext.RunAsGroup)) != user[2] {
+		t.Errorf("the pod runs as %d:%d, and the Dockerfile has %q", *pod.Spec.SecurityContext.RunAsUser, *pod.Spec.SecurityContext.RunAsGroup, user)
+	}
+}
+
+// TestMemory checks that the Go runtime knows the memory limit.
+func TestMemory(t *testing.T) {
+	c := build(t, base).container(t)
+	limit := c.Resources.Limits.Memory().Value()
+	var heap int64
+	for _, e := range c.Env {
+		if e.Name == "GOMEMLIMIT" {
+			mib, err := strconv.ParseInt(strings.TrimSuffix(e.Value, "MiB"), 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			heap = mib << 20
+		}
+	}
+	if heap < limit*8/10 || heap > limit*95/100 {
+		t.Errorf("got GOMEMLIMIT %d with a memory limit of %d, want 80 to 95 %%", heap, limit)
+	}
+}
