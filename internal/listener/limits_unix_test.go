@@ -22,6 +22,8 @@ func TestLimits(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &lowered); err != nil {
 		t.Fatal(err)
 	}
+	openFiles.Store(nil)
+	defer openFiles.Store(nil)
 	for _, test := range []struct {
 		name      string
 		got, want int
