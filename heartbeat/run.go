@@ -43,9 +43,7 @@ const (
 // After Run has returned nil it may be called again. It then keeps the times of
 // the pings.
 func (m *Monitor) Run(ctx context.Context, p Pinger) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ping, wait := m.pingFunc(ctx, p, cancel)
+	ctx, ping, wait := m.pingFunc(ctx, p)
 	defer wait()
 
 	first := true
@@ -81,16 +79,18 @@ func (m *Monitor) Run(ctx context.Context, p Pinger) error {
 }
 
 // pingFunc returns two functions: ping sends ping number n to p, and wait waits for its
-// goroutines.
-func (m *Monitor) pingFunc(ctx context.Context, p Pinger, closed func()) (ping func(n uint64), wait func()) {
+// goroutines. The context that it returns also ends when a ping finds p closed.
+func (m *Monitor) pingFunc(ctx context.Context, p Pinger) (_ context.Context, ping func(n uint64), wait func()) {
 	if s, ok := p.(Sender); ok {
-		return func(n uint64) { s.SendPing(payload(n)) }, func() {}
+		return ctx, func(n uint64) { s.SendPing(payload(n)) }, func() {}
 	}
+	ctx, closed := context.WithCancel(ctx)
 	// The pings end with wait and not with ctx: see pingGrace. Each has a goroutine,
 	// because Ping blocks until the pong is received.
 	var wg sync.WaitGroup
 	pings, stop := context.WithCancel(context.WithoutCancel(ctx))
-	return func(n uint64) { wg.Go(func() { m.ping(pings, p, n, closed) }) }, func() {
+	return ctx, func(n uint64) { wg.Go(func() { m.ping(pings, p, n, closed) }) }, func() {
+		defer closed()
 		if d := pingGrace - time.Since(m.began); d > 0 {
 			late := time.AfterFunc(d, stop)
 			wg.Wait()

@@ -24,7 +24,7 @@ type tally struct {
 	unwritable     int // the close frame could not be sent
 }
 
-func (t *tally) add(o Outcome) {
+func (t *tally) add(o *Outcome) {
 	switch {
 	case o.Kind != ending.Drained:
 	case o.Sent == 0:

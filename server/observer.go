@@ -139,9 +139,9 @@ func (s *Server) observeStarted(c *Conn) {
 	}
 }
 
-func (s *Server) observeEnded(out Outcome) {
+func (s *Server) observeEnded(out *Outcome) {
 	if o := s.opts.Observer; o != nil && o.Ended != nil {
-		o.Ended(out)
+		o.Ended(*out)
 	}
 }
 

@@ -48,53 +48,74 @@ type Outcome struct {
 }
 
 // Info returns the current Info of c.
-func (c *Conn) Info() Info {
-	i := Info{
-		ID: c.id, RemoteAddr: c.remote, Host: c.host, URI: c.uri, Subprotocol: c.subprotocol,
-		Since: c.tr.Began(), LastReceived: c.tr.LastReceived(),
-		WriteStalls: c.tr.Stalls(), Closing: c.isClosing(),
-	}
+func (c *Conn) Info() (i Info) {
+	c.setInfo(&i)
+	return i
+}
+
+func (c *Conn) setInfo(i *Info) {
+	i.ID, i.RemoteAddr, i.Host, i.URI, i.Subprotocol = c.id, c.remote, c.host, c.uri, c.subprotocol
+	i.Since, i.LastReceived = c.tr.Began(), c.tr.LastReceived()
+	i.WriteStalls, i.Closing = c.tr.Stalls(), c.isClosing()
 	i.Text, i.Binary = c.traffic()
 	i.Traffic.add(i.Text)
 	i.Traffic.add(i.Binary)
 	if m := c.heartbeat.Load(); m != nil {
 		i.Heartbeat = m.Stats()
 	}
-	return i
 }
 
 // reportClose makes the Outcome, logs it and passes it to Options.OnEnd.
+//
+// The frames of reportClose and of the functions that it calls are small on purpose. The
+// logger needs 4 KiB of stack. If the stack must grow for that, all its frames are copied,
+// which costs more than the line.
 func (c *Conn) reportClose() {
 	readErr := c.tr.Err()
+	var o Outcome
 	c.mu.Lock()
-	o := Outcome{Ending: c.reason, Ended: c.reasonAt}
+	o.Ending, o.Ended = c.reason, c.reasonAt
 	if c.peerClose != nil {
 		o.Received, readErr = c.peerClose.Code, *c.peerClose
 	}
 	c.mu.Unlock()
 	o.Gone = ending.Gone(readErr)
-	o.Info = c.Info()
+	c.setInfo(&o.Info)
 	o.Sent, _ = c.tr.OurClose()
-	defer c.srv.remove(c, o) // also if OnEnd calls runtime.Goexit
-	c.logEnd(o)
-	if f := c.srv.opts.OnEnd; f != nil {
-		defer func() {
-			if v := recover(); v != nil {
-				c.logPanic("OnEnd panicked", v)
-			}
-		}()
-		f(o)
+	defer c.srv.remove(c, &o) // also if OnEnd calls runtime.Goexit
+	c.logEnd(&o)
+	c.callOnEnd(&o)
+}
+
+// callOnEnd calls Options.OnEnd.
+func (c *Conn) callOnEnd(o *Outcome) {
+	f := c.srv.opts.OnEnd
+	if f == nil {
+		return
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			c.logPanic("OnEnd panicked", v)
+		}
+	}()
+	f(*o)
 }
 
 // logEnd logs the line of an ended connection.
-func (c *Conn) logEnd(o Outcome) {
-	s := c.srv
+func (c *Conn) logEnd(o *Outcome) {
 	ctx := context.Background()
-	if !s.log.Enabled(ctx, slog.LevelInfo) {
+	if !c.srv.log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	attrs := append(make([]slog.Attr, 0, 24),
+	attrs := c.endAttrs(make([]slog.Attr, 0, 24), o)
+	c.srv.log.LogAttrs(ctx, slog.LevelInfo, "ended", attrs...)
+}
+
+// endAttrs appends the fields of that line to attrs.
+//
+//go:noinline
+func (c *Conn) endAttrs(attrs []slog.Attr, o *Outcome) []slog.Attr {
+	attrs = append(attrs,
 		slog.String("kind", o.Kind.String()),
 		slog.String("by", o.By.String()),
 		slog.Bool("gone", o.Gone),
@@ -104,7 +125,7 @@ func (c *Conn) logEnd(o Outcome) {
 		slog.Int("received", int(o.Received)),
 		slog.Uint64("id", o.ID),
 		slog.String("remote", o.RemoteAddr),
-		slog.String("uri", s.loggedURI(o.URI)),
+		slog.String("uri", c.srv.loggedURI(o.URI)),
 	)
 	attrs = append(c.request.attrs(attrs, c.subprotocol),
 		seconds("age_seconds", o.Ended.Sub(o.Since), time.Millisecond),
@@ -120,5 +141,5 @@ func (c *Conn) logEnd(o Outcome) {
 	if o.Cause != nil && (o.By != ending.Peer || o.Received == 0) { // the fields of a close frame are above
 		attrs = append(attrs, slog.String("cause", logged(o.Cause.Error())))
 	}
-	s.log.LogAttrs(ctx, slog.LevelInfo, "ended", attrs...)
+	return attrs
 }

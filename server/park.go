@@ -196,7 +196,7 @@ func (c *Conn) park() {
 		c.neverPark = true
 	}
 	if c.neverPark || !c.tr.Park() {
-		c.runDetached()
+		go c.run()
 		return
 	}
 	c.tick(p)
@@ -214,7 +214,7 @@ func (c *Conn) unpark() {
 		_ = p.poller.Remove(c.tr.Raw()) // fails only if the socket is closed
 	}
 	c.polled = false
-	c.runDetached()
+	go c.run()
 }
 
 // tick ticks the heartbeat of c and adds c to p. The caller owns c.

@@ -17,27 +17,32 @@ import (
 // The life of a connection is begin, then run, and then teardown. An idle connection may
 // be parked between two runs: see park.go.
 
-// run serves one connection under another http.Server until it ends, in one group: the
-// handler and the heartbeat. The member that fails first has recorded the reason for the
-// end: see setReason. The handler runs on the goroutine that waits for the group, which
-// saves a stack of 8 KiB.
+// run serves one connection until it ends or is parked, in one group: the handler and the
+// heartbeat. The member that fails first has recorded the reason for the end: see
+// setReason. The handler runs on the goroutine that waits for the group. That goroutine
+// also releases the connection, so its stack grows only once.
 func (c *Conn) run() {
 	g, _ := c.group()
 	defer func() { c.afterRun(g.Wait()) }() // also if the handler calls runtime.Goexit
-	_ = c.runHandler()                      // ends c.ctx, and so the group
+	if c.canPark {
+		growStack()
+	}
+	if err := c.runHandler(); err == errPark {
+		g.Go(func() error { return err }) // ends the group
+	} // else c.ctx has ended, and so the group
 }
 
-// runDetached serves one connection under Serve, as in the command. It is like run, but
-// returns at once, and c may be parked. No goroutine waits for the group. Such a goroutine
-// would cost 3 KiB for each connection.
-func (c *Conn) runDetached() {
-	g, gctx := c.group()
-	g.Go(c.runHandler)
-	context.AfterFunc(gctx, func() {
-		growStack()
-		c.afterRun(g.Wait())
-	})
+// growStack makes the stack of a new goroutine large enough for the handler. Otherwise it
+// would grow twice inside coder, and each time all its frames would be copied. A connection
+// that cannot be parked would keep the memory while it is idle.
+//
+//go:noinline
+func growStack() byte {
+	var frame [4 << 10]byte
+	return frame[len(emptyString)]
 }
+
+var emptyString string // empty, which the compiler cannot know
 
 // group starts a group with the heartbeat. The handler is its other member. It never gets
 // gctx, which ends with the first error: see docs/adr/0001. So a member that ends the
@@ -53,17 +58,6 @@ func (c *Conn) group() (*errgroup.Group, context.Context) {
 	}
 	return g, gctx
 }
-
-// growStack makes the stack of a new goroutine large enough for teardown. Otherwise the
-// stack grows twice inside the logger and coder, and each time all frames are copied.
-//
-//go:noinline
-func growStack() byte {
-	var frame [4 << 10]byte
-	return frame[len(emptyString)]
-}
-
-var emptyString string // empty, which the compiler cannot know
 
 // afterRun decides what follows the group that has ended with err.
 func (c *Conn) afterRun(err error) {

@@ -145,7 +145,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.observeAccepted(r, start)
 	if by := servedBy(r); by != nil && by.server == s {
 		if c.begin(by.values) { // the request's context would keep net/http's memory
-			c.runDetached()
+			go c.run()
 		}
 		return
 	}
@@ -249,7 +249,7 @@ func (s *Server) cutOff() {
 }
 
 // remove removes c, whose Outcome has been reported, and releases its slot.
-func (s *Server) remove(c *Conn, o Outcome) {
+func (s *Server) remove(c *Conn, o *Outcome) {
 	s.observeEnded(o)
 	final := c.totals() // before mu, which is a leaf
 	s.mu.Lock()

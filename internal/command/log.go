@@ -1,10 +1,12 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -41,30 +43,53 @@ func (f logFormat) line(level slog.Level, msg string, attrs ...slog.Attr) string
 // asyncWriter. The handlers of slog hold a lock while they write, so that one slow
 // write would block all other callers.
 type asyncHandler struct {
-	w      *asyncWriter
-	level  slog.Level
-	format func(io.Writer) slog.Handler
+	w       *asyncWriter
+	level   slog.Level
+	handler func(io.Writer) slog.Handler
+	idle    sync.Pool // of *formatter
 }
 
-func (f logFormat) asyncHandler(w *asyncWriter) asyncHandler {
-	return asyncHandler{w, f.level, f.handler}
+// A formatter formats one record at a time into its buffer.
+type formatter struct {
+	bytes.Buffer
+	handler slog.Handler
 }
 
-func (h asyncHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+// maxFormatter is the maximum size of a buffer that is used again, in bytes.
+const maxFormatter = 16 << 10
 
-func (h asyncHandler) Handle(ctx context.Context, r slog.Record) error {
-	var b strings.Builder
-	if err := h.format(&b).Handle(ctx, r); err != nil {
+func (f logFormat) asyncHandler(w *asyncWriter) *asyncHandler {
+	return &asyncHandler{w: w, level: f.level, handler: f.handler}
+}
+
+func (h *asyncHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+
+func (h *asyncHandler) Handle(ctx context.Context, r slog.Record) error {
+	f, _ := h.idle.Get().(*formatter)
+	if f == nil {
+		f = new(formatter)
+		f.handler = h.handler(f)
+	}
+	err := f.handler.Handle(ctx, r)
+	line := f.String()
+	if f.Reset(); f.Cap() <= maxFormatter {
+		h.idle.Put(f)
+	}
+	if err != nil {
 		return err
 	}
-	h.w.writeLine(b.String())
+	h.w.writeLine(line)
 	return nil
 }
 
-func (h asyncHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return asyncHandler{h.w, h.level, func(w io.Writer) slog.Handler { return h.format(w).WithAttrs(attrs) }}
+func (h *asyncHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return h.with(func(w io.Writer) slog.Handler { return h.handler(w).WithAttrs(attrs) })
 }
 
-func (h asyncHandler) WithGroup(name string) slog.Handler {
-	return asyncHandler{h.w, h.level, func(w io.Writer) slog.Handler { return h.format(w).WithGroup(name) }}
+func (h *asyncHandler) WithGroup(name string) slog.Handler {
+	return h.with(func(w io.Writer) slog.Handler { return h.handler(w).WithGroup(name) })
+}
+
+func (h *asyncHandler) with(handler func(io.Writer) slog.Handler) slog.Handler {
+	return &asyncHandler{w: h.w, level: h.level, handler: handler}
 }
