@@ -42,12 +42,13 @@ type streams struct{ stdout, stderr io.Writer }
 
 // A commandLine holds the parsed flags of all subcommands.
 type commandLine struct {
-	VersionFlag kong.VersionFlag `name:"version" help:"Print the version and exit." env:"-"`
-	Serve       serveCommand     `cmd:"" default:"withargs" help:"Run a WebSocket echo server until SIGINT, SIGTERM or SIGHUP."`
-	Bench       benchCommand     `cmd:"" help:"Measure echo servers, verify every byte that they send back, and compare them."`
-	Check       checkCommand     `cmd:"" help:"Check that a server works: connect, handshake, echo, close."`
-	Help        helpCommand      `cmd:"" help:"Print the help of a command."`
-	Version     versionCommand   `cmd:"" help:"Print the version."`
+	VersionFlag kong.VersionFlag  `name:"version" help:"Print the version and exit." env:"-"`
+	Serve       serveCommand      `cmd:"" default:"withargs" help:"Run a WebSocket echo server until SIGINT, SIGTERM or SIGHUP."`
+	Bench       benchCommand      `cmd:"" help:"Measure echo servers, verify every byte that they send back, and compare them."`
+	Check       checkCommand      `cmd:"" help:"Check that a server works: connect, handshake, echo, close."`
+	Completion  completionCommand `cmd:"" help:"Print the completion script of a shell."`
+	Help        helpCommand       `cmd:"" help:"Print the help of a command."`
+	Version     versionCommand    `cmd:"" help:"Print the version."`
 }
 
 // A helpCommand is wsecho help.
@@ -155,7 +156,7 @@ func printHelp(options kong.HelpOptions, command *kong.Context) error {
 		var b strings.Builder
 		b.WriteString("Usage: wsecho [<command>] [flags]\n\nCommands:\n")
 		for _, c := range command.Model.Children {
-			fmt.Fprintf(&b, "  %-9s %s\n", c.Name, c.Help)
+			fmt.Fprintf(&b, "  %-11s %s\n", c.Name, c.Help)
 		}
 		b.WriteString("\nwsecho <command> --help explains a command. Without a command, wsecho runs serve:\n\n")
 		if _, err := io.WriteString(command.Stdout, b.String()); err != nil {

@@ -11,28 +11,28 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-var update = flag.Bool("update", false, "write docs/flags.md")
+var update = flag.Bool("update", false, "write docs/flags.md and the manual page")
 
-// TestFlagsPage compares docs/flags.md with the flags of all subcommands.
+// TestFlagsPage compares docs/flags.md and the manual page with the flags of all subcommands.
 func TestFlagsPage(t *testing.T) {
-	const file = "../../docs/flags.md"
 	var line commandLine
 	parser, err := newParser(&line, "", streams{io.Discard, io.Discard}, func(int) {})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := flagsPage(parser.Model)
-	if *update {
-		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+	for file, want := range map[string]string{"../../docs/flags.md": flagsPage(parser.Model), manFile: manPage(parser.Model)} {
+		if *update {
+			if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(file)
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("docs/flags.md differs from the flags; write it with: go test -run TestFlagsPage ./internal/command -update")
+		if string(got) != want {
+			t.Errorf("%s differs from the flags; write it with: go test -run TestFlagsPage ./internal/command -update", file)
+		}
 	}
 }
 
