@@ -94,8 +94,8 @@ func (m *messages) frames(i, k int) ([]byte, int) {
 	return m.out[m.outAt[i]:m.outAt[i+k]], k
 }
 
-// matches returns the number of whole frames at the start of b that equal those of
-// messages i, i+1 and so on. It is at most k.
+// matches returns the number of whole frames at the start of b that are right. They equal
+// those of messages i, i+1 and so on. It is at most k.
 func (m *messages) matches(i, k int, b []byte) int {
 	if !m.framed {
 		return 0

@@ -47,8 +47,8 @@ type Ratio struct {
 }
 
 // FewestRounds is the number of rounds that an interval of 95 % needs. Without a real
-// difference, all of five rounds fall on the same side of 1 in 6 of 100 cases, and all
-// of four rounds in 12.
+// difference, all of five rounds fall on the same side of 1 in 6 of 100 cases. All of four
+// rounds do so in 12.
 const FewestRounds = 5
 
 // Compare divides the figures of a server by those of the first one, round by round. The

@@ -138,8 +138,8 @@ type Options struct {
 	MaxMissed                 int
 
 	// MaxConns is the maximum number of connections, including handshakes in progress.
-	// Under Serve there may be 1000 pending connections more, which have not upgraded, or
-	// half of the file descriptors that are left if that is less. At that limit a new
+	// Under Serve there may be more connections that are pending: they have not upgraded.
+	// Their limit is 1000, or half of the free file descriptors if that is less. At it a new
 	// connection closes the oldest pending one whose request is not being answered. That
 	// one is at least 20 ms old, and 0.4 ms for each that may be pending.
 	// 0: 10,000, or the limit of file descriptors minus 64 if that is less; negative: off.

@@ -93,8 +93,8 @@ func withShortTCPTimeout(c net.Conn) net.Conn {
 	return c
 }
 
-// cork holds back written bytes until the socket is closed, so that the last bytes and
-// FIN are sent in one segment.
+// cork holds back written bytes until the socket is closed. The last bytes and FIN are
+// then sent in one segment.
 func cork(c net.Conn) error {
 	raw, err := c.(*net.TCPConn).SyscallConn()
 	if err != nil {

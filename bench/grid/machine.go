@@ -41,8 +41,8 @@ func thisMachine() (result.Machine, error) {
 	return m, nil
 }
 
-// valueIn returns the value of a name in a file with lines "name separator value", or ""
-// if the file does not have the name.
+// valueIn returns the value of a name in a file with lines "name separator value". It
+// returns "" if the file does not have the name.
 func valueIn(file, name, separator string) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {

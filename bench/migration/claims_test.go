@@ -48,8 +48,8 @@ func dialCoder(t *testing.T, url string, o coder.DialOptions) (context.Context, 
 	return ctx, c
 }
 
-// TestPopularCheckNeverSaysClosed runs the popular check against each ending of a
-// peer, with both ways to write a ping, with and without a reader.
+// TestPopularCheckNeverSaysClosed runs the popular check against each ending of a peer. It
+// uses both ways to write a ping, with and without a reader.
 func TestPopularCheckNeverSaysClosed(t *testing.T) {
 	pings := map[string]func(*gorilla.Conn) error{
 		"WriteControl": func(c *gorilla.Conn) error {

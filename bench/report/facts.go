@@ -195,8 +195,8 @@ func (t tally) String() string {
 	return s
 }
 
-// p99Cell returns the chosen cell whose p99 the main table shows. It prefers an open loop
-// at about half of the maximum, then the first cell with the fewest messages in flight.
+// p99Cell returns the chosen cell whose p99 the main table shows. An open loop at about half
+// of the maximum is best. The first cell with the fewest messages in flight is next.
 func (f *facts) p99Cell() *result.Cell {
 	var best *result.Cell
 	rank := func(c *result.Cell) float64 {

@@ -15,9 +15,9 @@ const (
 	rawPeer = "raw"    // TCP without WebSocket: not a choice for users
 )
 
-// findings returns the five sentences at the beginning. They are about the lowest cost of
-// each workload, wsecho and the base, memory, correctness, and the limits of the report.
-// findings leaves out a sentence without data.
+// findings returns the five sentences at the beginning. The first two are about the lowest
+// cost of each workload, and about wsecho and the base. The others are about memory,
+// correctness and the limits of the report. A sentence without data is left out.
 func (f *facts) findings() (sentences []string) {
 	for _, s := range []string{f.leaders(), f.compareWithBase(), f.leastMemory(), f.conformance(), f.limits()} {
 		if s != "" {

@@ -39,8 +39,8 @@ func (t table) row(name string) []string {
 	return nil
 }
 
-// read parses a page. It fails the test if elements are not nested correctly, or if the
-// page is not accessible to a screen reader.
+// read parses a page. It fails the test if elements are not nested correctly. It also does
+// so if the page is not accessible to a screen reader.
 func read(t *testing.T, html []byte) (p page) {
 	t.Helper()
 	d := xml.NewDecoder(bytes.NewReader(html))

@@ -123,8 +123,8 @@ func (f *facts) addMain(add addPlot) {
 		barCharts(measured, f.looks, panels, perRow))
 }
 
-// curvesOf returns the curves of the peers with Full, or of all peers if no peer with
-// Full has a curve.
+// curvesOf returns the curves of the peers with Full. If none of them has a curve, it
+// returns those of all peers.
 func (f *facts) curvesOf(pointsOf func(p peer) []point) []curve {
 	var all, full []curve
 	for _, p := range f.peers {

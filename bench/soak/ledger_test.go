@@ -84,8 +84,8 @@ func TestLedgerFinds(t *testing.T) {
 	}
 }
 
-// TestLedgerMisses: the Ledger complains about a connection without an Outcome, an Outcome
-// without a connection, and a second Outcome of one connection.
+// TestLedgerMisses: the Ledger reports a connection without an Outcome, and an Outcome
+// without a connection. It also reports a second Outcome of one connection.
 func TestLedgerMisses(t *testing.T) {
 	var l Ledger
 	l.Open("a:1")(hello)

@@ -4,8 +4,8 @@
 //   - Errors. The end of the stream is an error of its own. coder would treat an io.EOF
 //     as the end of a message.
 //   - Bounds. Each wait for the peer inside a message, each write and each close has a
-//     deadline. A violation of the protocol is found before coder sees it, so that a
-//     close frame with a code answers it.
+//     deadline. A violation of the protocol is found before coder sees it. A close
+//     frame with a code then answers it.
 //   - Economy. A connection that waits has no buffer. Replies are sent together if the
 //     handler reads again at once. With ServeReady a message needs two system calls.
 //   - State for the heartbeat: when the last byte was received, whether a read waits,

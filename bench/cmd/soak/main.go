@@ -1,6 +1,6 @@
 // Command soak tests wsecho with correct and incorrect peers of every kind at once. It fails
-// if an echo, an Outcome or an ending is wrong, or if the server keeps resources after the
-// last connection:
+// if an echo, an Outcome or an ending is wrong. It also fails if the server keeps resources
+// after the last connection:
 //
 //	go run ./cmd/soak -for 10m
 //
