@@ -90,7 +90,7 @@ func (s *Server) checkOrigin(r *http.Request) (*http.Request, *refusal) {
 	}
 	normal := *r
 	normal.Host = ""
-	if u.Scheme == "http" || u.Scheme == "https" { // else only a pattern can allow it
+	if u.Scheme == "https" || u.Scheme == "http" && Scheme(r) == "http" { // else only a pattern can allow it
 		normal.Host = normalHost(u.Scheme, r.Host)
 	}
 	normal.Header = maps.Clone(r.Header)

@@ -270,7 +270,9 @@ func (c *Conn) Value() any { return c.value }
 // Subprotocol returns the negotiated subprotocol, "" for none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
-// RemoteAddr returns the RemoteAddr of the request, as "IP:port".
+// RemoteAddr returns the client's address as "IP:port". Behind a proxy of
+// Options.TrustedProxies it is the one that the proxy names. It is the RemoteAddr of the
+// request otherwise.
 func (c *Conn) RemoteAddr() string { return c.remote }
 
 // noRelease is the release function of a bind of the handler's own context.

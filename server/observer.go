@@ -63,8 +63,9 @@ const (
 	RefusedHijack                     // the ResponseWriter has no method Hijack
 	RefusedClientGone                 // the answer could not be written
 	RefusedTLS                        // TLS on a port without it
-	RefusedProxyHeader                // a header of the PROXY protocol that is not supported
+	RefusedProxyHeader                // a header of the PROXY protocol that is wrong, missing or not accepted
 	RefusedLargeHeader                // too many bytes of headers
+	RefusedForwarded                  // the fields of a trusted proxy disagree
 	RefusedPlain                      // a request that is no handshake, for a path or with a method that nothing answers
 
 	numRefusals
@@ -85,6 +86,7 @@ var refusals = [numRefusals]string{
 	RefusedTLS:         "tls",
 	RefusedProxyHeader: "proxy header",
 	RefusedLargeHeader: "large header",
+	RefusedForwarded:   "forwarded",
 	RefusedPlain:       "plain request",
 }
 

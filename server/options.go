@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/coder/websocket"
@@ -31,7 +32,8 @@ type Options struct {
 	// "xn--bcher-kva.example". "file://" is the origin of some pages that are files. A
 	// request without an Origin header is not from a page and is accepted. The origin
 	// "null" is refused. New refuses a pattern that no origin of a browser can match.
-	// None: only the server's own host, with the scheme http or https.
+	// None: only the server's own host, with the scheme http or https. If [Scheme] is
+	// https, http is a different origin.
 	OriginPatterns []string
 	// AllowAnyOrigin allows any page of the web to connect with its user's cookies for
 	// this host. False: OriginPatterns or CheckOrigin decide.
@@ -40,6 +42,18 @@ type Options struct {
 	// called for the server's own host and without an Origin header. It cannot be used
 	// with OriginPatterns or AllowAnyOrigin. Nil: the patterns decide.
 	CheckOrigin func(*http.Request) bool
+	// TrustedProxies are the addresses of proxies whose Forwarded, X-Forwarded-For and
+	// X-Forwarded-Proto fields are believed. The client is then the right-most address of
+	// these fields that is no trusted proxy's. It is the RemoteAddr of the request that the
+	// functions of these Options get, of [Conn.RemoteAddr] and of the log. MaxConnsPerIP
+	// counts it. Its port is 0 if the proxy does not name it. [Scheme] returns the scheme
+	// that the client has used. If Forwarded and one of the others disagree, the
+	// request is refused with 400. The server ignores X-Forwarded-Host, as a proxy can
+	// pass on the Host. None: the fields are ignored, and the client is the peer.
+	TrustedProxies []netip.Prefix
+	// TrustUnixSockets trusts each peer of a unix socket like one of TrustedProxies. Such a
+	// peer has no address. False: the fields are ignored there.
+	TrustUnixSockets bool
 	// Hosts are the accepted values of the Host header, as a defence against DNS
 	// rebinding. A host without a port matches any port. The ports 80 and 443 also match
 	// a header without a port. A host is in ASCII. None: any host.
@@ -299,6 +313,9 @@ func (o Options) check() error {
 	}
 	if o.CheckOrigin != nil && len(o.OriginPatterns) > 0 {
 		return &OptionError{"CheckOrigin", "OriginPatterns", errors.New("it decides alone; use one of them")}
+	}
+	if _, err := checkPrefixes(o.TrustedProxies); err != nil {
+		return err
 	}
 	for _, h := range o.Hosts {
 		if err := checkHostPort(withBrackets(h), ""); err != nil {

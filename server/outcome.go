@@ -17,7 +17,8 @@ import (
 // request in memory. Options.Admit gets the whole request.
 type Info struct {
 	ID          uint64 // of this Server, from 1
-	RemoteAddr  string // IP:port
+	RemoteAddr  string // IP:port of the client; see Options.TrustedProxies
+	Proxy       string // IP:port of the trusted proxy that has connected; "": the client has
 	Host        string
 	URI         string // path and query
 	Subprotocol string
@@ -60,6 +61,9 @@ func (c *Conn) setInfo(i *Info) {
 	i.Text, i.Binary = c.traffic()
 	i.Traffic.add(i.Text)
 	i.Traffic.add(i.Binary)
+	if c.request != nil {
+		i.Proxy = c.request.proxy
+	}
 	if m := c.heartbeat.Load(); m != nil {
 		i.Heartbeat = m.Stats()
 	}

@@ -126,7 +126,8 @@ func (s *Server) reportMistake(remote net.Addr, m listener.Mistake) {
 	case listener.TLS:
 		reason = "the client began a TLS handshake, and this port has no TLS; is it wss:// for ws://?"
 	case listener.PROXY:
-		reason = "a proxy sent the header of the PROXY protocol, which is not supported; switch it off at the proxy"
+		reason = "a proxy sent the header of the PROXY protocol, which is not accepted from this address; switch it off at the proxy, " +
+			"or accept it with --proxy-protocol and --trusted-proxy"
 	case listener.Plain:
 		reason = "the client sent a request without TLS, and this port has TLS; is it ws:// for wss://?"
 	case listener.LargeHeader:
@@ -134,4 +135,10 @@ func (s *Server) reportMistake(remote net.Addr, m listener.Mistake) {
 		reason = fmt.Sprintf("the request has more than %d KiB of headers; does the client have many cookies for this host?", (maxHeaderBytes+4<<10)>>10)
 	}
 	s.warnings.warn(reason, "refused", slog.String("remote", remote.String()), slog.Int("status", status), slog.String("reason", reason))
+}
+
+// reportBadHeader logs a connection that net/http refuses with 400, or TLS without an answer.
+func (s *Server) reportBadHeader(remote net.Addr, reason error) {
+	s.observeRefused(nil, RefusedProxyHeader)
+	s.warnings.warn("header", "refused", slog.String("remote", remote.String()), slog.Int("status", http.StatusBadRequest), slog.String("reason", logged(reason.Error())))
 }

@@ -12,18 +12,20 @@ import (
 // maxLoggedHeader is the maximum size of a request header's value in the log, in bytes.
 const maxLoggedHeader = 64
 
-// A requestLog has the fields of a request that are only logged if the client sent them.
-// Its strings are escaped and truncated.
+// A requestLog has the fields of a request that are only logged if the client or a trusted
+// proxy sent them. Its strings are escaped and truncated.
 type requestLog struct {
 	subprotocols string // that the client requested
 	id           string // value of the header that Options.LogHeader names
+	proxied             // strings of this process
 }
 
-// newRequestLog returns nil if the client has sent none of these fields.
+// newRequestLog returns nil if the request has none of these fields.
 func (s *Server) newRequestLog(r *http.Request) *requestLog {
 	l := requestLog{
 		subprotocols: strings.Clone(truncate(strings.Join(requestedSubprotocols(r), ", "), maxLoggedHeader)),
 		id:           strings.Clone(truncate(strings.Join(r.Header[s.opts.LogHeader], ", "), maxLoggedHeader)),
+		proxied:      proxiedOf(r),
 	}
 	if l == (requestLog{}) {
 		return nil
@@ -41,6 +43,12 @@ func (l *requestLog) attrs(attrs []slog.Attr, subprotocol string) []slog.Attr {
 	}
 	if l.id != "" {
 		attrs = append(attrs, slog.String("request_id", l.id))
+	}
+	if l.proxy != "" {
+		attrs = append(attrs, slog.String("proxy", l.proxy))
+	}
+	if l.scheme != "" {
+		attrs = append(attrs, slog.String("scheme", l.scheme))
 	}
 	return attrs
 }

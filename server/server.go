@@ -30,6 +30,7 @@ import (
 	"iter"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +59,7 @@ type Server struct {
 
 	originPatterns []string // normalised, for coder's check
 	hosts          []string // Options.Hosts, normalised
+	trusted        []netip.Prefix
 
 	parker    atomic.Pointer[parker] // nil until a connection is parked, and after a drain
 	noParking bool                   // the system has no poller, or a drain is over; under mu
@@ -91,6 +93,7 @@ func New(h Handler, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	trusted, _ := checkPrefixes(o.TrustedProxies) // withDefaults has checked them
 	s := &Server{
 		handler:   h,
 		opts:      o,
@@ -107,6 +110,7 @@ func New(h Handler, o Options) (*Server, error) {
 
 		originPatterns: normalPatterns(o.OriginPatterns),
 		hosts:          normalHosts(o.Hosts),
+		trusted:        trusted,
 	}
 	if o.Observer != nil && o.Observer.New != nil {
 		o.Observer.New(s)
@@ -123,6 +127,11 @@ func New(h Handler, o Options) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer protectFromEviction(r)()
 	start := handshakeStart(r)
+	r, f := s.fromClient(r)
+	if f != nil {
+		s.refuse(w, r, f)
+		return
+	}
 	if !isUpgrade(r) {
 		s.plain(w, r)
 		return

@@ -20,6 +20,9 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	if err := f.convert(); err != nil {
 		return err
 	}
+	if err := f.checkProxy(); err != nil {
+		return err
+	}
 	format := f.logFormat()
 	logWriter := newAsyncWriter(out.stderr, format.droppedNotice)
 	defer logWriter.close()
@@ -58,6 +61,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 		log.Warn(sentence)
 	}
 	f.warn(log)
+	f.warnTrusted(log)
 	if inheritedUnused {
 		log.Warn("systemd has passed sockets that are not used", "flag", "--addr=systemd")
 	}
@@ -77,7 +81,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	defer wg.Wait()
 	wg.Go(func() { releaseIdleMemory(serving, e.Budget) })
 	defer stop()
-	return s.Serve(serving, sockets.wrap(nil)...)
+	return s.Serve(serving, f.behindProxy(sockets).wrap(nil)...)
 }
 
 func logListening(log *slog.Logger, addr net.Addr, scheme string) {

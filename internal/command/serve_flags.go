@@ -30,14 +30,16 @@ var groups = []kong.Group{
 // A serveCommand holds the flags of wsecho serve. The defaults are repeated here so
 // that the help shows them. TestDefaults compares them with those of package server.
 type serveCommand struct {
-	Addr        []string `group:"access" default:":8080" help:"Address to listen on: :8080, 127.0.0.1:8080, unix:/run/wsecho.sock, or systemd for the sockets of a socket unit. Port 0 is any free port. Repeatable."`
-	UnixMode    fileMode `group:"access" default:"0660" help:"Permissions of unix sockets of --addr, in octal digits. 0660 allows the user and the group of the process, 0666 everybody."`
-	ReusePort   bool     `group:"access" name:"reuseport" help:"Share TCP addresses with other processes that have this flag. The kernel spreads the connections over them. Linux and FreeBSD only."`
-	Port        noPort   `hidden:"" env:"-"`
-	Origin      []string `group:"access" placeholder:"PATTERN" help:"Origin whose pages may connect, besides the server's own: example.com, *.example.com:8443, https://*.example.com. Repeatable."`
-	AnyOrigin   bool     `group:"access" help:"Allow pages of any origin to connect."`
-	Host        []string `group:"access" placeholder:"HOST" help:"Host header to accept; any host unless set. Repeatable."`
-	Subprotocol []string `group:"access" placeholder:"NAME" help:"Subprotocol to support. The server selects the first one that the client offers too. * stands for all that the client offers, in its order. Repeatable."`
+	Addr          []string `group:"access" default:":8080" help:"Address to listen on: :8080, 127.0.0.1:8080, unix:/run/wsecho.sock, or systemd for the sockets of a socket unit. Port 0 is any free port. Repeatable."`
+	UnixMode      fileMode `group:"access" default:"0660" help:"Permissions of unix sockets of --addr, in octal digits. 0660 allows the user and the group of the process, 0666 everybody."`
+	ReusePort     bool     `group:"access" name:"reuseport" help:"Share TCP addresses with other processes that have this flag. The kernel spreads the connections over them. Linux and FreeBSD only."`
+	Port          noPort   `hidden:"" env:"-"`
+	Origin        []string `group:"access" placeholder:"PATTERN" help:"Origin whose pages may connect, besides the server's own: example.com, *.example.com:8443, https://*.example.com. Repeatable."`
+	AnyOrigin     bool     `group:"access" help:"Allow pages of any origin to connect."`
+	Host          []string `group:"access" placeholder:"HOST" help:"Host header to accept; any host unless set. Repeatable."`
+	Subprotocol   []string `group:"access" placeholder:"NAME" help:"Subprotocol to support. The server selects the first one that the client offers too. * stands for all that the client offers, in its order. Repeatable."`
+	TrustedProxy  []string `group:"access" placeholder:"CIDR" help:"Address or range of proxies whose Forwarded, X-Forwarded-For and X-Forwarded-Proto headers are believed: 10.0.0.7, 10.0.0.0/8, or unix for unix sockets. Repeatable."`
+	ProxyProtocol string   `group:"access" default:"off" enum:"off,accept,require" help:"PROXY protocol, version 1 or 2, from these proxies: off, accept (with or without it) or require. Other addresses connect without it."`
 
 	Compression string `group:"messages" default:"off" enum:"off,no-context-takeover,context-takeover" help:"permessage-deflate: off, no-context-takeover or context-takeover. The last compresses better and takes up to 1.2 MB for each connection."`
 	ReadLimit   size   `group:"messages" default:"16MiB" off:"" help:"Longest message, counted after decompression, or off."`
@@ -114,10 +116,13 @@ var compressionModes = map[string]websocket.CompressionMode{
 
 // serverOptions returns the options that the flags ask for.
 func (f *serveCommand) serverOptions() server.Options {
+	trusted, trustUnix, _ := parseTrusted(f.TrustedProxy) // checkProxy has reported an error
 	o := server.Options{
 		OriginPatterns:   f.Origin,
 		AllowAnyOrigin:   f.AnyOrigin,
 		Hosts:            f.Host,
+		TrustedProxies:   trusted,
+		TrustUnixSockets: trustUnix,
 		Subprotocols:     f.Subprotocol,
 		Compression:      compressionModes[f.Compression],
 		About:            "This is a WebSocket echo server: connect to it with a WebSocket client, and it sends back what you send.",
@@ -156,6 +161,7 @@ var serveFlags = map[string]string{
 	"OriginPatterns":   "--origin",
 	"AllowAnyOrigin":   "--any-origin",
 	"Hosts":            "--host",
+	"TrustedProxies":   "--trusted-proxy",
 	"Subprotocols":     "--subprotocol",
 	"Compression":      "--compression",
 	"ReadLimit":        "--read-limit",

@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 // without one.
 func TestOptions(t *testing.T) {
 	set := map[string]string{
-		"--origin": "example.com", "--any-origin": "true", "--host": "example.com", "--subprotocol": "chat",
+		"--origin": "example.com", "--any-origin": "true", "--host": "example.com", "--trusted-proxy": "10.0.0.0/8", "--subprotocol": "chat",
 		"--compression": "context-takeover", "--read-limit": "7", "--read-buffer": "777", "--write-buffer": "777",
 		"--handshake-timeout": "7s", "--message-timeout": "7s", "--write-timeout": "7s", "--min-write-rate": "7", "--idle-timeout": "7s",
 		"--max-age": "7s", "--close-timeout": "4s", "--ping-interval": "7s", "--ping-timeout": "4s",
@@ -78,7 +78,7 @@ func TestOptions(t *testing.T) {
 		"--drain-delay": "7s", "--drain-spread": "7s", "--drain-timeout": "7s",
 		"--log-query": "true", "--log-header": "X-Trace",
 	}
-	without := []string{"CheckOrigin", "Error", "Admit", "About", "HTTP", "ParkAfter", "DrainNotice", "OnStart", "OnEnd", "OnRefuse", "Observer", "Logger"}
+	without := []string{"CheckOrigin", "TrustUnixSockets", "Error", "Admit", "About", "HTTP", "ParkAfter", "DrainNotice", "OnStart", "OnEnd", "OnRefuse", "Observer", "Logger"}
 	defaults := reflect.ValueOf(parsed(t).serverOptions())
 	for i := range defaults.NumField() {
 		option := defaults.Type().Field(i).Name

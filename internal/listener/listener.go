@@ -32,6 +32,8 @@ type Limiter struct {
 	// OnMistake is called for a Mistake, before the answer of net/http. It may be called
 	// concurrently. Set it before Accept. Nil: not called.
 	OnMistake func(remote net.Addr, m Mistake)
+	// OnBadHeader is called like OnMistake, for a header that a HeaderConn refuses.
+	OnBadHeader func(remote net.Addr, reason error)
 
 	log   *slog.Logger
 	limit func() int

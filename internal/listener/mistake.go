@@ -47,20 +47,44 @@ func mistakeUnderTLS(first []byte) Mistake {
 	return 0
 }
 
+// A HeaderConn is a connection of the inner listener that may begin with a header for the
+// server, such as that of the PROXY protocol. Its Read reads the header and returns the
+// bytes behind it. Afterwards its RemoteAddr is the address that the header names.
+type HeaderConn interface {
+	net.Conn
+	// NetConn returns the connection beneath. It has all bytes that Read has not returned.
+	NetConn() net.Conn
+	// OnBadHeader sets the function that Read calls for a header that it refuses. It must
+	// be called before Read.
+	OnBadHeader(func(reason error))
+}
+
 // watch returns c, or a connection that reports a Mistake of its peer.
 func (l *Limiter) watch(c net.Conn) net.Conn {
 	if l.OnMistake == nil {
 		return c
 	}
 	switch c := c.(type) {
+	case HeaderConn:
+		l.watchHeader(c)
+		return &plainConn{watchedConn{Conn: c, onMistake: l.OnMistake, mistakeIn: mistakeIn}}
 	case *net.TCPConn, *net.UnixConn:
 		return &plainConn{watchedConn{Conn: c, onMistake: l.OnMistake, mistakeIn: mistakeIn}}
 	case *tls.Conn:
 		if under, ok := c.NetConn().(*watchedConn); ok {
 			under.onMistake = l.OnMistake // nothing has been read yet
+			if h, ok := under.Conn.(HeaderConn); ok {
+				l.watchHeader(h)
+			}
 		}
 	}
 	return c
+}
+
+func (l *Limiter) watchHeader(c HeaderConn) {
+	if l.OnBadHeader != nil {
+		c.OnBadHeader(func(reason error) { l.OnBadHeader(c.RemoteAddr(), reason) })
+	}
 }
 
 // WithTLS returns a listener for TLS connections over those of inner. A Limiter reports
@@ -128,10 +152,25 @@ func (c *plainConn) Write(p []byte) (int, error) {
 // a handler has other headers, such as Date. TestLogLines of package server checks it.
 var tooLarge = []byte("HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
 
-// Unwrap returns the connection that the inner listener has accepted.
+// Unwrap returns the connection that serves a WebSocket: that of the system, or the TLS
+// connection over it. It must not be called before the header of a HeaderConn was read.
 func Unwrap(c net.Conn) net.Conn {
 	if f, ok := c.(*plainConn); ok {
-		return f.Conn
+		c = f.Conn
+	}
+	if h, ok := c.(HeaderConn); ok {
+		c = h.NetConn()
 	}
 	return c
+}
+
+// Base returns the connection of the system beneath c.
+func Base(c net.Conn) net.Conn {
+	for {
+		above, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			return c
+		}
+		c = above.NetConn()
+	}
 }
