@@ -2,6 +2,7 @@ package docs
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -50,8 +51,8 @@ func TestEndings(t *testing.T) {
 			t.Errorf("row %d: got kind %q, want %q", i, name, k)
 			continue
 		}
-		if happened == "" {
-			t.Errorf("%v: no description", k)
+		if want := k.Explain().Meaning; happened != want {
+			t.Errorf("%v: what happened: got %q, want %q", k, happened, want)
 		}
 		if want := k.By().String(); strings.Trim(by, "–") != want {
 			t.Errorf("%v: began: got %q, want %q", k, by, want)
@@ -67,6 +68,21 @@ func TestEndings(t *testing.T) {
 		}
 		if (gone == "yes") != k.Gone() {
 			t.Errorf("%v: Gone: got %q, want %t", k, gone, k.Gone())
+		}
+	}
+}
+
+// TestCodes compares the table of close codes with package ending.
+func TestCodes(t *testing.T) {
+	rows := table(t, read(t, "endings.md"), "| code | name |")
+	codes := ending.Codes()
+	if len(rows) != len(codes) {
+		t.Errorf("got %d rows, want %d", len(rows), len(codes))
+	}
+	for i, row := range rows[:min(len(rows), len(codes))] {
+		name, text := ending.ExplainCode(codes[i])
+		if want := []string{strconv.Itoa(int(codes[i])), name, text.Meaning, text.Sender}; !slices.Equal(row, want) {
+			t.Errorf("row %d: got %q, want %q", i, row, want)
 		}
 	}
 }

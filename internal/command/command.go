@@ -47,6 +47,7 @@ type commandLine struct {
 	Bench       benchCommand      `cmd:"" help:"Measure echo servers, verify every byte that they send back, and compare them."`
 	Check       checkCommand      `cmd:"" help:"Check that a server works: connect, handshake, echo, close."`
 	Completion  completionCommand `cmd:"" help:"Print the completion script of a shell."`
+	Explain     explainCommand    `cmd:"" help:"Explain a close code or a kind of ending."`
 	Help        helpCommand       `cmd:"" help:"Print the help of a command."`
 	Version     versionCommand    `cmd:"" help:"Print the version."`
 }
@@ -137,7 +138,7 @@ func (w warnings) print(out streams) {
 func helpFor(err error) string {
 	command := "wsecho"
 	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
-		for _, c := range []string{"bench", "check"} {
+		for _, c := range []string{"bench", "check", "explain"} {
 			if strings.HasPrefix(parse.Context.Command(), c) {
 				command = "wsecho " + c
 			}
