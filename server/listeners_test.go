@@ -1,13 +1,18 @@
 package server_test
 
 import (
+	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -157,4 +162,79 @@ func TestPlainOnTLS(t *testing.T) {
 	if plain < 5 || plain >= requests || proxy != 1 || others != 0 {
 		t.Errorf("%d lines about requests without TLS, want fewer than %d; %d about the PROXY protocol, want 1; %d others:\n%s", plain, requests, proxy, others, log.String())
 	}
+}
+
+// TestSlowTLS: the handshake timeout includes TLS. A client that is slow in both parts has
+// no more time than one that is slow in one.
+func TestSlowTLS(t *testing.T) {
+	t.Parallel()
+	const timeout = time.Second
+	config, clients := wstest.TLS()
+	l := listen(t)
+	s := serveOn(t, listener.WithTLS(l, config), echoes, server.Options{HandshakeTimeout: timeout, PingInterval: -1})
+	s.url = "wss" + s.url[len("ws"):]
+	good := s.dial(t, wstest.DialOptions{})
+	hello := clientHello(t, clients)
+	var wg sync.WaitGroup
+	for name, first := range map[string][]byte{"silence": nil, "half a ClientHello": hello[:len(hello)/2], "a ClientHello": hello} {
+		wg.Go(func() {
+			c, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(soon))
+			if _, err := c.Write(first); err != nil {
+				t.Error(err)
+			}
+			if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: not closed", name)
+			}
+		})
+	}
+	wg.Go(func() { // TLS takes most of the time, and the request the rest
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		began := time.Now()
+		time.Sleep(timeout * 7 / 10)
+		_ = c.SetDeadline(time.Now().Add(soon))
+		clients := clients.Clone()
+		clients.ServerName = "localhost"
+		over := tls.Client(c, clients)
+		if err := over.Handshake(); err != nil {
+			return // late already
+		}
+		time.Sleep(timeout - time.Since(began) + timeout/10)
+		if _, err := over.Write(wstest.Request(s.url, "", nil)); err != nil {
+			return
+		}
+		if r, err := http.ReadResponse(bufio.NewReader(over), nil); err == nil && r.StatusCode == http.StatusSwitchingProtocols {
+			t.Error("a handshake was accepted after its time")
+		}
+	})
+	wg.Wait()
+	send(t, good, wstest.TextFrame("the timeout is not the connection's"))
+	receive(t, good, wstest.Text, "the timeout is not the connection's")
+}
+
+// clientHello returns the first bytes that a TLS client sends.
+func clientHello(t *testing.T, config *tls.Config) []byte {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	config = config.Clone()
+	config.ServerName = "localhost"
+	go func() { _ = tls.Client(theirs, config).Handshake() }()
+	b := make([]byte, 16<<10)
+	_ = ours.SetReadDeadline(time.Now().Add(soon))
+	n, err := ours.Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b[:n]
 }

@@ -64,11 +64,12 @@ func (s listenerSet) close() {
 	}
 }
 
-// wrap returns the listeners with the layers over the socket. config is nil without TLS.
-func (s listenerSet) wrap(config *tls.Config) listenerSet {
+// withTLS returns the listeners with TLS over the TCP sockets. Unix sockets have no TLS.
+// Their files have permissions, and their clients are on this machine.
+func (s listenerSet) withTLS(config *tls.Config) listenerSet {
 	all := make(listenerSet, len(s))
 	for i, l := range s {
-		if config != nil {
+		if l.Addr().Network() != "unix" {
 			l = listener.WithTLS(l, config)
 		}
 		all[i] = l

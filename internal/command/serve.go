@@ -47,6 +47,10 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	if err != nil {
 		return flagError(err, serveFlags)
 	}
+	certificates, err := f.certificates(log)
+	if err != nil {
+		return err
+	}
 	inheritedUnused := f.inheritedUnused()
 	sockets, err := f.listen()
 	if err != nil {
@@ -68,24 +72,54 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	tuneGC()
 	limits.setMemoryLimit()
 	limits.report(log, f, options.MaxConns)
-	for _, l := range sockets {
-		logListening(log, l.Addr(), "ws")
+	if certificates != nil {
+		certificates.logFirst()
 	}
+	for _, l := range sockets {
+		logListening(log, l.Addr(), certificates != nil)
+	}
+	manager := &serviceManager{log: log}
 	// The line about the signal precedes those of the drain.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() {
 		log.Info("shutting down; a second signal after half a second exits at once", "cause", context.Cause(ctx).Error())
+		manager.stopping(f.longestDrain())
 		stop()
 	})()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { releaseIdleMemory(serving, e.Budget) })
 	defer stop()
-	return s.Serve(serving, f.behindProxy(sockets).wrap(nil)...)
+	listeners := f.behindProxy(sockets)
+	if certificates != nil {
+		listeners = listeners.withTLS(certificates.config())
+		hangup, end := f.reloadSignal(ctx)
+		defer end()
+		wg.Go(func() { certificates.watch(serving, hangup, manager.reload) })
+	}
+	if interval := manager.watchdog(); interval > 0 {
+		self := newSelfCheck()
+		listeners = append(listeners, self)
+		alive, end := context.WithCancel(context.WithoutCancel(ctx)) // also during the drain
+		defer end()
+		wg.Go(func() { manager.keepAlive(alive, interval, self.check) })
+	}
+	manager.ready()
+	return s.Serve(serving, listeners...)
 }
 
-func logListening(log *slog.Logger, addr net.Addr, scheme string) {
+// longestDrain returns the time after which the process has exited.
+func (f *serveCommand) longestDrain() time.Duration {
+	return time.Duration(max(0, f.DrainDelay)) + time.Duration(f.DrainTimeout) + time.Duration(f.CloseTimeout) + 5*time.Second
+}
+
+// logListening logs an address and, unless it is a unix socket, its URL.
+func logListening(log *slog.Logger, addr net.Addr, overTLS bool) {
 	attrs := []any{"addr", shownAddr(addr)}
+	scheme := "ws"
+	if overTLS {
+		scheme = "wss"
+	}
 	if url := clientURL(scheme, addr); url != "" {
 		attrs = append(attrs, "url", url)
 	}

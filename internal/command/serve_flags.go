@@ -15,6 +15,7 @@ import (
 // groups are the groups of flags in the help of all subcommands.
 var groups = []kong.Group{
 	{Key: "access", Title: "Access:"},
+	{Key: "tls", Title: "TLS, for TCP addresses:"},
 	{Key: "messages", Title: "Messages:"},
 	{Key: "timeouts", Title: "Timeouts; each can be off:"},
 	{Key: "heartbeat", Title: "Heartbeat:"},
@@ -40,6 +41,8 @@ type serveCommand struct {
 	Subprotocol   []string `group:"access" placeholder:"NAME" help:"Subprotocol to support. The server selects the first one that the client offers too. * stands for all that the client offers, in its order. Repeatable."`
 	TrustedProxy  []string `group:"access" placeholder:"CIDR" help:"Address or range of proxies whose Forwarded, X-Forwarded-For and X-Forwarded-Proto headers are believed: 10.0.0.7, 10.0.0.0/8, or unix for unix sockets. Repeatable."`
 	ProxyProtocol string   `group:"access" default:"off" enum:"off,accept,require" help:"PROXY protocol, version 1 or 2, from these proxies: off, accept (with or without it) or require. Other addresses connect without it."`
+
+	TLS tlsFlags `embed:""`
 
 	Compression string `group:"messages" default:"off" enum:"off,no-context-takeover,context-takeover" help:"permessage-deflate: off, no-context-takeover or context-takeover. The last compresses better and takes up to 1.2 MB for each connection."`
 	ReadLimit   size   `group:"messages" default:"16MiB" off:"" help:"Longest message, counted after decompression, or off."`

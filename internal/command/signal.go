@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -15,11 +16,26 @@ import (
 const sameStop = 500 * time.Millisecond
 
 // untilSignal returns a context that the first stop signal cancels. A stop signal after
-// sameStop exits the process.
+// sameStop exits the process. SIGHUP is no stop signal after a call of onHangup.
 func untilSignal() context.Context {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, stopSignals()...)
 	return untilReceived(signals, os.Exit)
+}
+
+// hangupKey is the key of an atomic.Bool in the context of untilReceived. It is true if
+// SIGHUP is no stop signal.
+type hangupKey struct{}
+
+// onHangup makes SIGHUP send a value instead of stopping the subcommand. The context must
+// come from untilSignal; for another one nothing changes. The caller must call stop.
+func onHangup(ctx context.Context) (hangup <-chan os.Signal, stop func()) {
+	signals := make(chan os.Signal, 1)
+	if ignored, ok := ctx.Value(hangupKey{}).(*atomic.Bool); ok {
+		ignored.Store(true)
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	return signals, func() { signal.Stop(signals) }
 }
 
 // stopSignals returns the signals that stop a subcommand. SIGHUP is not one of them if
@@ -35,11 +51,19 @@ func stopSignals() []os.Signal {
 // untilReceived is untilSignal for these signals and this exit function. The exit code
 // is that of a shell: 128 plus the number of the signal.
 func untilReceived(signals <-chan os.Signal, exit func(code int)) context.Context {
-	ctx, cancel := context.WithCancelCause(context.Background())
+	var ignoreHangup atomic.Bool
+	ctx, cancel := context.WithCancelCause(context.WithValue(context.Background(), hangupKey{}, &ignoreHangup))
+	next := func() os.Signal {
+		for {
+			if s := <-signals; s != syscall.SIGHUP || !ignoreHangup.Load() {
+				return s
+			}
+		}
+	}
 	go func() {
-		cancel(fmt.Errorf("signal: %v", <-signals))
+		cancel(fmt.Errorf("signal: %v", next()))
 		for stopping := time.Now(); ; {
-			s := <-signals
+			s := next()
 			if time.Since(stopping) < sameStop {
 				continue
 			}

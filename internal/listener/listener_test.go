@@ -2,8 +2,10 @@ package listener
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -36,7 +38,8 @@ type testServer struct {
 
 type connKey struct{}
 
-func newTestServer(t *testing.T, most int) *testServer {
+// newTestServer serves a TCP listener, whose address is addr, and the others.
+func newTestServer(t *testing.T, most int, others ...net.Listener) *testServer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -44,6 +47,7 @@ func newTestServer(t *testing.T, most int) *testServer {
 	}
 	h := &testServer{Limiter: New(slog.New(slog.DiscardHandler), func() int { return most }), addr: l.Addr().String(), began: make(chan bool, 10), release: make(chan bool)}
 	hs := &http.Server{
+		ErrorLog: log.New(io.Discard, "", 0),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c := r.Context().Value(connKey{}).(net.Conn)
 			h.Begin(c)
@@ -59,15 +63,19 @@ func newTestServer(t *testing.T, most int) *testServer {
 			h.peak.Store(max(h.peak.Load(), int64(h.size())))
 		},
 	}
-	served := make(chan error, 1)
-	go func() { served <- hs.Serve(h.Wrap(l)) }()
+	served := make(chan error, 1+len(others))
+	for _, l := range append(others, l) {
+		go func() { served <- hs.Serve(h.Wrap(l)) }()
+	}
 	t.Cleanup(func() {
 		_ = hs.Close()
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("Serve: got %v", err)
+		for range cap(served) {
+			if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+				t.Errorf("Serve: got %v", err)
+			}
 		}
-		if n := h.peak.Load(); n > int64(most) {
-			t.Errorf("%d were pending at once, want at most %d", n, most)
+		if n := h.peak.Load(); n > int64(most+len(others)) {
+			t.Errorf("%d were pending at once, want at most %d", n, most+len(others))
 		}
 		for start := time.Now(); h.size() > 0; time.Sleep(time.Millisecond) {
 			if time.Since(start) > testTimeout {
@@ -466,4 +474,41 @@ func TestOutage(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// TestLimitOfAll: several listeners have one limit. A connection in a TLS handshake can be
+// evicted, and a request over TLS is answered.
+func TestLimitOfAll(t *testing.T) {
+	t.Parallel()
+	const most = 6
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serverTLS, clientTLS := wstest.TLS()
+	h := newTestServer(t, most, WithTLS(inner, serverTLS))
+	addrs := []string{inner.Addr().String(), h.addr}
+	var slow []net.Conn
+	for i := range most {
+		h.addr = addrs[i%2]
+		slow = append(slow, h.connect(t, []string{"", "\x16\x03\x01\x02", "\x16"}[i%3]))
+	}
+	for range 2 * most {
+		c, err := tls.Dial("tcp", addrs[0], clientTLS)
+		for start := time.Now(); err != nil; c, err = tls.Dial("tcp", addrs[0], clientTLS) { // evicted on a busy machine
+			if time.Since(start) > testTimeout {
+				t.Fatal(err)
+			}
+		}
+		_ = c.SetDeadline(time.Now().Add(testTimeout))
+		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		defer c.Close()
+	}
+	for i, c := range slow {
+		for start := time.Now(); isOpen(c); {
+			if time.Since(start) > testTimeout {
+				t.Fatalf("connection %d is still open", i)
+			}
+		}
+	}
 }
