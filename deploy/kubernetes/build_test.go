@@ -1,4 +1,3 @@
-// Package kubernetes tests the kustomize base in this folder.
 package kubernetes
 
 import (

@@ -1,0 +1,3 @@
+// Package kubernetes tests the kustomize base in this folder, and the manifests that go with
+// it. A test decodes each object strictly into the type of its API.
+package kubernetes
