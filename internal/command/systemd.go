@@ -36,7 +36,7 @@ func (m *serviceManager) stopping(d time.Duration) {
 
 // reload reports that a configuration is being loaded, calls load, and reports the end.
 func (m *serviceManager) reload(load func()) {
-	m.notify(daemon.SdNotifyReloading + "\nMONOTONIC_USEC=" + daemon.SdNotifyMonotonicUsec())
+	m.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	load()
 	m.ready()
 }
