@@ -27,10 +27,14 @@ type conn struct {
 
 var past = time.Unix(1, 0)
 
-// connect resolves the host and opens TCP. The deadline that it sets is that of all
+// connect resolves the host and opens TCP, or calls Options.DialContext. The deadline that it sets is that of all
 // steps: no later step moves it.
 func (p *probing) connect(ctx context.Context) error {
-	tcp, err := new(net.Dialer).DialContext(ctx, "tcp", handshake.Address(p.url))
+	dial := p.o.DialContext
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	tcp, err := dial(ctx, "tcp", handshake.Address(p.url))
 	if err != nil {
 		return err
 	}

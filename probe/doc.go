@@ -17,6 +17,7 @@
 //
 // [Options].Ping asks for a pong instead, for a server that echoes nothing.
 //
-// The probe uses no proxy, not even one of the environment. It follows no redirect and
-// offers no extension. So the result is that of the address. It does not try again.
+// The probe uses no proxy, not even one of the environment, unless Options.DialContext
+// does. It follows no redirect and offers no extension. So the result is that of the
+// address. It does not try again.
 package probe

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -42,6 +43,11 @@ type Options struct {
 
 	// TLS is for wss. Nil trusts the system's roots. Run does not change it.
 	TLS *tls.Config
+
+	// DialContext opens the connection to an address such as example.com:443, on the
+	// network tcp. It may connect to another address, to a unix socket, or through a proxy.
+	// It must end with the context. Nil is that of a zero net.Dialer.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // A Report is the result of a probe, up to the step that failed.

@@ -72,11 +72,17 @@ func TestWrong(t *testing.T) {
 		want   string
 		o      probe.Options
 	}{
-		"403":              {handle: says("HTTP/1.1 403 \x1b[31mNo\r\nContent-Length: 9\r\n\r\nnot\x1b\nhere"), step: probe.Handshake, want: `^did not open a WebSocket: the answer is 403 Forbidden: "not\\x1b"$`},
+		"403":              {handle: says("HTTP/1.1 403 \x1b[31mNo\r\nContent-Length: 9\r\n\r\nnot\x1b\nhere"), step: probe.Handshake, want: `^did not open a WebSocket: the answer is 403 Forbidden: "not\\x1b"; the server probably does not allow the Origin of the request$`},
+		"403 of wsecho":    {handle: says("HTTP/1.1 403 x\r\nContent-Length: 10\r\n\r\nthe origin"), step: probe.Handshake, want: `: the answer is 403 Forbidden: "the origin"$`},
+		"400 for TLS":      {handle: says("HTTP/1.1 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server."), step: probe.Handshake, want: `HTTPS server\."; the port expects TLS, so use wss:// in place of ws://$`},
+		"400":              {handle: says("HTTP/1.1 400 Bad Request\r\n\r\nno"), step: probe.Handshake, want: `: the answer is 400 Bad Request: "no"$`},
+		"401":              {handle: says("HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n"), step: probe.Handshake, want: `: the answer is 401 Unauthorized; the server wants a login, such as the header Authorization$`},
+		"404":              {handle: says("HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n"), step: probe.Handshake, want: `: the answer is 404 Not Found; the server probably has no WebSocket at this path$`},
+		"502":              {handle: says("HTTP/1.1 502 x\r\nContent-Length: 0\r\n\r\n"), step: probe.Handshake, want: `: the answer is 502 Bad Gateway; the proxy probably cannot reach the server behind it$`},
 		"426":              {handle: says("HTTP/1.1 426 x\r\nContent-Length: 2\r\n\r\nno"), step: probe.Handshake, want: `: the answer is 426 Upgrade Required: "no"; a proxy has probably removed the Upgrade header of the request$`},
 		"426 of wsecho":    {handle: says("HTTP/1.1 426 x\r\nContent-Length: 28\r\n\r\na proxy has probably removed"), step: probe.Handshake, want: `: the answer is 426 Upgrade Required: "a proxy has probably removed"$`},
 		"302":              {handle: says("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), step: probe.Handshake, want: `: the answer is 302 Found, to "http://127\.0\.0\.1:1/"$`},
-		"200":              {handle: says("HTTP/1.1 200 OK\r\n\r\n<html>"), step: probe.Handshake, want: `: the answer is 200 OK: "<html>"$`},
+		"200":              {handle: says("HTTP/1.1 200 OK\r\n\r\n<html>"), step: probe.Handshake, want: `: the answer is 200 OK: "<html>"; a proxy has probably removed the Upgrade header of the request$`},
 		"not HTTP":         {handle: says("SSH-2.0-\x1bOpenSSH\r\n"), step: probe.Handshake, want: `: the answer is not HTTP: "SSH-2\.0-\\x1bOpenSSH"$`},
 		"nearly HTTP":      {handle: says("HTTP/1.1 what\r\n\r\n"), step: probe.Handshake, want: `: the answer is not HTTP: ".*"$`},
 		"nothing":          {handle: says(""), step: probe.Handshake, want: `: it ended the connection$`},

@@ -32,11 +32,7 @@ type benchCommand struct {
 	Rounds   count    `group:"time" env:"WSECHO_BENCH_ROUNDS" default:"5" help:"Rounds. Each round measures the servers one after the other."`
 	Timeout  duration `group:"time" env:"WSECHO_BENCH_TIMEOUT" default:"10s" help:"Longest time to connect, and to wait for an echo."`
 
-	Subprotocol []string `group:"handshake" env:"WSECHO_BENCH_SUBPROTOCOL" placeholder:"NAME" help:"Subprotocol to offer. Repeatable."`
-	Header      []string `group:"handshake" env:"WSECHO_BENCH_HEADER" sep:"none" placeholder:"NAME:VALUE" help:"Header to send. Repeatable."`
-	Origin      string   `group:"handshake" env:"WSECHO_BENCH_ORIGIN" placeholder:"URL" help:"Origin to send."`
-	Insecure    bool     `group:"handshake" env:"WSECHO_BENCH_INSECURE" help:"Accept any certificate."`
-	CA          string   `group:"handshake" name:"ca" env:"WSECHO_BENCH_CA" placeholder:"FILE" help:"PEM file of certificates to trust in addition to the system's."`
+	clientFlags `embed:"" envprefix:"WSECHO_BENCH_"`
 
 	JSON  bool   `group:"result" name:"json" env:"WSECHO_BENCH_JSON" help:"Print JSON instead of a table."`
 	HTML  string `group:"result" name:"html" env:"WSECHO_BENCH_HTML" placeholder:"FILE" help:"Write an HTML page too."`
@@ -109,11 +105,11 @@ func (f *benchCommand) Run(ctx context.Context, out streams, w warnings) error {
 
 // plan returns the plan that the flags ask for.
 func (f *benchCommand) plan() (load.Plan, error) {
-	header, err := parseHeader(f.Header, f.Origin)
+	header, err := f.header()
 	if err != nil {
 		return load.Plan{}, err
 	}
-	config, err := tlsConfig(f.Insecure, f.CA)
+	config, err := f.tlsConfig()
 	if err != nil {
 		return load.Plan{}, err
 	}

@@ -19,11 +19,8 @@ type checkCommand struct {
 	Timeout duration `group:"time" env:"WSECHO_CHECK_TIMEOUT" default:"5s" help:"Longest time for all steps together."`
 	Pong    bool     `group:"load" env:"WSECHO_CHECK_PONG" help:"Send a ping instead of a message, for servers that do not echo."`
 
-	Subprotocol []string `group:"handshake" env:"WSECHO_CHECK_SUBPROTOCOL" placeholder:"NAME" help:"Subprotocol to offer. The server must select one. Repeatable."`
-	Header      []string `group:"handshake" env:"WSECHO_CHECK_HEADER" sep:"none" placeholder:"NAME:VALUE" help:"Header to send. Repeatable."`
-	Origin      string   `group:"handshake" env:"WSECHO_CHECK_ORIGIN" placeholder:"URL" help:"Origin to send."`
-	Insecure    bool     `group:"handshake" env:"WSECHO_CHECK_INSECURE" help:"Accept any certificate, and print that it was not verified."`
-	CA          string   `group:"handshake" name:"ca" env:"WSECHO_CHECK_CA" placeholder:"FILE" help:"PEM file of certificates to trust in addition to the system's."`
+	clientFlags  `embed:"" envprefix:"WSECHO_CHECK_"`
+	connectFlags `embed:"" envprefix:"WSECHO_CHECK_"`
 
 	Quiet bool `group:"result" env:"WSECHO_CHECK_QUIET" help:"Print nothing on stdout. A failure is still printed on stderr."`
 }
@@ -40,16 +37,16 @@ func (*checkCommand) Help() string {
 
 The exit code is 0 if the server works. Otherwise it names the step that failed: 3 connecting (the name, or TCP), 4 TLS, 5 the handshake, 6 the echo or the pong, 7 the close. 2 is a mistake in the arguments, 1 is anything else, such as Ctrl-C.
 
-Proxies are not used and redirects are not followed. Each flag has an environment variable: --timeout is WSECHO_CHECK_TIMEOUT.`
+A proxy is used only with --proxy. Redirects are not followed. Each flag has an environment variable: --timeout is WSECHO_CHECK_TIMEOUT.`
 }
 
 // Run checks the server and prints the steps.
 func (f *checkCommand) Run(ctx context.Context, out streams, w warnings) error {
-	o, err := f.probeOptions()
+	address, err := asciiURL(f.URL)
 	if err != nil {
 		return err
 	}
-	address, err := asciiURL(f.URL)
+	o, err := f.probeOptions(address)
 	if err != nil {
 		return err
 	}
@@ -74,19 +71,24 @@ func (f *checkCommand) Run(ctx context.Context, out streams, w warnings) error {
 	return exitError{err, checkExitCodes[failure.Step]}
 }
 
-// probeOptions returns the options that the flags ask for.
-func (f *checkCommand) probeOptions() (probe.Options, error) {
-	header, err := parseHeader(f.Header, f.Origin)
+// probeOptions returns the options that the flags ask for, for the server at this URL.
+func (f *checkCommand) probeOptions(address string) (probe.Options, error) {
+	header, err := f.header()
 	if err != nil {
 		return probe.Options{}, err
 	}
-	config, err := tlsConfig(f.Insecure, f.CA)
+	config, err := f.tlsConfig()
+	if err != nil {
+		return probe.Options{}, err
+	}
+	dial, err := f.dialer(address, noProxy, config)
 	return probe.Options{
 		Timeout:      time.Duration(f.Timeout),
 		Ping:         f.Pong,
 		Header:       header,
 		Subprotocols: f.Subprotocol,
 		TLS:          config,
+		DialContext:  dial,
 	}, err
 }
 

@@ -21,7 +21,7 @@ import (
 // checkOptions returns the options for the flags of wsecho check.
 func checkOptions(t *testing.T, args ...string) probe.Options {
 	t.Helper()
-	o, err := parse(t, append(append([]string{"check"}, args...), "ws://127.0.0.1/")...).Check.probeOptions()
+	o, err := parse(t, append(append([]string{"check"}, args...), "ws://127.0.0.1/")...).Check.probeOptions("ws://127.0.0.1/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func checkOptions(t *testing.T, args ...string) probe.Options {
 // and that the help shows the default.
 func TestCheckOptions(t *testing.T) {
 	set := map[string]string{
-		"Timeout": "--timeout=7s", "Ping": "--pong", "Header": "--header=A: b, c", "Subprotocols": "--subprotocol=chat", "TLS": "--insecure",
+		"Timeout": "--timeout=7s", "Ping": "--pong", "Header": "--header=A: b, c", "Subprotocols": "--subprotocol=chat", "TLS": "--insecure", "DialContext": "--resolve=localhost:80:127.0.0.1",
 	}
 	without := checkOptions(t)
 	if without.Timeout != probe.DefaultTimeout || len(without.Header) > 0 || without.TLS.InsecureSkipVerify || without.TLS.RootCAs != nil {

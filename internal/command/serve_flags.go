@@ -24,6 +24,7 @@ var groups = []kong.Group{
 	{Key: "log", Title: "Log, on stderr:"},
 	{Key: "load", Title: "Load:"},
 	{Key: "handshake", Title: "Handshake:"},
+	{Key: "connect", Title: "Connection:"},
 	{Key: "time", Title: "Time:"},
 	{Key: "result", Title: "Result, on stdout:"},
 }

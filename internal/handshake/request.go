@@ -23,6 +23,9 @@ type Offer struct {
 	// choose one of them.
 	Subprotocols []string
 
+	// Key is the Sec-WebSocket-Key. Empty: a random one.
+	Key string
+
 	// Extensions is offered if it is not empty. Then the caller checks which ones the
 	// server has chosen.
 	Extensions string

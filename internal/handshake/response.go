@@ -3,6 +3,7 @@ package handshake
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -37,7 +38,7 @@ func errorf(format string, args ...any) error { return &Error{Text: fmt.Sprintf(
 // [*Error] if the response is wrong, or an error of c. The response is nil if there
 // was none.
 func Open(c net.Conn, o Offer, deadline time.Time) (*bufio.Reader, *http.Response, error) {
-	key := NewKey()
+	key := cmp.Or(o.Key, NewKey())
 	request := o.request(key)
 	if err := request.Write(c); err != nil {
 		return nil, nil, err
@@ -97,23 +98,46 @@ func ReadResponse(in *bufio.Reader, request *http.Request) (*http.Response, erro
 	}
 }
 
-// refusal describes a response other than 101, with the first line of its body. The
-// words for the status are ours: the server's could address the terminal.
+// refusal describes a response other than 101, with the first line of its body and the
+// usual cause. The words for the status are ours: the server's could address the terminal.
 func refusal(response *http.Response) error {
 	text := strings.TrimSpace(fmt.Sprintf("the answer is %d %s", response.StatusCode, http.StatusText(response.StatusCode)))
 	if to := response.Header.Get("Location"); to != "" {
 		text += ", to " + Quoted([]byte(to))
 	}
-	b := make([]byte, 200)
+	b := make([]byte, 512)
 	n, _ := io.ReadFull(response.Body, b) // a part of the body explains, too
-	line, _, _ := bytes.Cut(bytes.TrimSpace(b[:n]), []byte("\n"))
+	b = bytes.TrimSpace(b[:n])
+	line, _, _ := bytes.Cut(b, []byte("\n"))
 	if len(line) > 0 {
 		text += ": " + Quoted(line)
 	}
-	if response.StatusCode == http.StatusUpgradeRequired && !bytes.Contains(line, []byte("proxy")) {
-		text += "; a proxy has probably removed the Upgrade header of the request"
+	if cause := usualCause(response, bytes.ToLower(b)); cause != "" {
+		text += "; " + cause
 	}
 	return &Error{Text: text}
+}
+
+// usualCause returns the usual cause of a refusal whose body begins with these bytes, in
+// lower case. It is empty if the body names the cause, or if none is usual.
+func usualCause(response *http.Response, body []byte) string {
+	names := func(word string) bool { return bytes.Contains(body, []byte(word)) }
+	secure := response.Request != nil && response.Request.URL.Scheme == "wss"
+	switch code := response.StatusCode; {
+	case code == http.StatusForbidden && !names("origin"):
+		return "the server probably does not allow the Origin of the request"
+	case (code == http.StatusOK || code == http.StatusUpgradeRequired) && !names("proxy"):
+		return "a proxy has probably removed the Upgrade header of the request"
+	case code == http.StatusBadRequest && !secure && (names("https") || names("tls") || names("ssl")):
+		return "the port expects TLS, so use wss:// in place of ws://"
+	case code == http.StatusUnauthorized:
+		return "the server wants a login, such as the header Authorization"
+	case code == http.StatusNotFound:
+		return "the server probably has no WebSocket at this path"
+	case code == http.StatusBadGateway || code == http.StatusGatewayTimeout:
+		return "the proxy probably cannot reach the server behind it"
+	}
+	return ""
 }
 
 // Check returns an [*Error] unless a response with status 101 accepts the key.

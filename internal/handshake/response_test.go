@@ -31,7 +31,7 @@ func TestOpen(t *testing.T) {
 		"100 first":               {Offer{}, "HTTP/1.1 100 Continue\r\n\r\n" + good, ""},
 		"102 twice":               {Offer{}, strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 2) + good, ""},
 		"103 first":               {Offer{}, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + good, ""},
-		"103, then 404":           {Offer{}, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 404 Not Found\r\n\r\n", "^the answer is 404 Not Found$"},
+		"103, then 404":           {Offer{}, "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 404 Not Found\r\n\r\n", "^the answer is 404 Not Found; the server probably has no WebSocket at this path$"},
 		"only 100":                {Offer{}, "HTTP/1.1 100 Continue\r\n\r\n", "^it ended the connection inside its answer$"},
 		"endless 102":             {Offer{}, strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 4000), "^the header of the answer is over 65536 bytes$"},
 		"HTTP/1.0":                {Offer{}, strings.Replace(good, "1.1", "1.0", 1), `^the answer is 101 in HTTP/1\.0$`},
@@ -50,7 +50,7 @@ func TestOpen(t *testing.T) {
 		"no subprotocol":          {chat, good, "^it chose no subprotocol of a, b$"},
 		"empty subprotocol":       {Offer{}, status + upgrade + accept + "Sec-WebSocket-Protocol:\r\n\r\n", `^it chose the subprotocol "", which was not offered$`},
 		"unknown code":            {Offer{}, "HTTP/1.1 199 Strange\r\n\r\n" + good, ""},
-		"refused with a sentence": {Offer{}, "HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\nno\ngo", `^the answer is 403 Forbidden: "no"$`},
+		"refused with a sentence": {Offer{}, "HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\nno\ngo", `^the answer is 403 Forbidden: "no"; the server probably does not allow the Origin of the request$`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
