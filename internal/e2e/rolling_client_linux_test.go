@@ -55,7 +55,7 @@ type clientResults struct {
 	sent, echoes int
 	crossed      int // messages that were sent, and a close frame arrived
 	handshakes   int
-	refused      int           // handshakes, with 503
+	refused      int           // handshakes, with 502, 503 or 504
 	slowest      time.Duration // of the handshakes
 }
 
@@ -145,7 +145,7 @@ func (c *rollingClient) serve() error {
 func (c *rollingClient) connect() error {
 	began := time.Now()
 	peer, err := wstest.Dial(c.url, wstest.DialOptions{Timeout: 2 * waitLimit})
-	if refused := (*wstest.HandshakeError)(nil); errors.As(err, &refused) && refused.Response.StatusCode == http.StatusServiceUnavailable {
+	if refused := (*wstest.HandshakeError)(nil); errors.As(err, &refused) && refused.Response.StatusCode > http.StatusInternalServerError {
 		c.refused++
 		return nil // and try again
 	}
