@@ -127,7 +127,7 @@ func TestRun(t *testing.T) {
 	want := map[string][]string{ // peers of each cell
 		closed.ID:    {"raw", "gorilla", "gws", "xnet", "embedded"},
 		"compressed": {"gorilla", "gws"},
-		"secret":     {"gorilla", "gws", "embedded"},
+		"secret":     {"gorilla", "gws"},
 		"open":       {"gorilla", "gws"},
 		"churn":      {"gorilla", "gws"},
 		"idle":       {"gorilla", "gws", "embedded"},
@@ -359,5 +359,25 @@ func TestStandard(t *testing.T) {
 	}
 	if _, err := Select(Standard(), []string{"churn", "no such"}); err == nil || !strings.Contains(err.Error(), "idle-heartbeat") {
 		t.Errorf("an unknown cell: %v", err)
+	}
+}
+
+// TestCommandOverTLS: the command runs every workload with TLS.
+func TestCommandOverTLS(t *testing.T) {
+	command, ok := peers.Find("wsecho")
+	if !ok {
+		t.Fatal("there is no peer wsecho")
+	}
+	n := 0
+	for _, c := range Standard() {
+		if c.TLS {
+			n++
+			if !takesPart(c, command) {
+				t.Errorf("%s: without wsecho", c.ID)
+			}
+		}
+	}
+	if n < 3 {
+		t.Errorf("got %d workloads with TLS, want at least 3", n)
 	}
 }

@@ -132,13 +132,10 @@ const startTime = 15 * time.Second
 
 // takesPart reports whether a peer runs a cell.
 func takesPart(c *result.Cell, p peers.Peer) bool {
-	return (c.Chosen || p.Full || c.TLS && p.Name == embeddedPeer) && p.Supports(optionsOf(c)) == nil && !(p.Name == rawPeer && c.Kind != result.Echo)
+	return (c.Chosen || p.Full) && p.Supports(optionsOf(c)) == nil && !(p.Name == rawPeer && c.Kind != result.Echo)
 }
 
-const (
-	rawPeer      = "raw"      // not a WebSocket server
-	embeddedPeer = "embedded" // replaces wsecho, which has no TLS, in workloads with TLS
-)
+const rawPeer = "raw" // not a WebSocket server
 
 func optionsOf(c *result.Cell) peers.Options {
 	o := peers.Options{TLS: c.TLS, Compression: c.Compression, Heartbeat: c.Heartbeat}

@@ -24,7 +24,6 @@ var wsechoPeer = Peer{
 		"the garbage collector. Go builds it with the profile default.pgo; the other servers in Go have none.",
 	Batches: true,
 	modules: []string{"example.com/wsecho"},
-	noTLS:   "the wsecho binary has no TLS; embedded is the same server with TLS",
 	start:   startWsecho,
 }
 
@@ -71,6 +70,9 @@ func startWsecho(ctx context.Context, t Tools, o Options) (*measure.Process, err
 	args := []string{"serve", "--log-level=warn"}
 	if o.Compression {
 		args = append(args, "--compression=no-context-takeover")
+	}
+	if o.TLS {
+		args = append(args, "--tls-self-signed") // of the same kind as that of the others
 	}
 	switch {
 	case o.Heartbeat > 0:
