@@ -1,0 +1,36 @@
+// Package proxies tests docs/behind-a-proxy.md. It runs the blocks of that page with the
+// proxies themselves.
+package proxies
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"example.com/wsecho/internal/command"
+	"example.com/wsecho/internal/testfull"
+	"example.com/wsecho/wstest"
+)
+
+// waitLimit bounds each wait of a test. A busy machine may need seconds for an event.
+const waitLimit = 30 * time.Second
+
+// TestMain runs wsecho if the test binary is called by that name.
+func TestMain(m *testing.M) {
+	testfull.Parallel(8)
+	testscript.Main(wstest.Verified{M: m}, map[string]func(){"wsecho": func() { os.Exit(command.Main("")) }})
+}
+
+// missing skips a test that cannot run here. In CI, which needs every tool, it fails
+// the test.
+func missing(t *testing.T, format string, args ...any) {
+	t.Helper()
+	why := fmt.Sprintf(format, args...)
+	if os.Getenv("CI") != "" || os.Getenv("WSECHO_TEST_PEERS") == "1" {
+		t.Fatalf("CI or WSECHO_TEST_PEERS is set, so this test must run: %s", why)
+	}
+	t.Skipf("NOT TESTED HERE: %s", why)
+}
