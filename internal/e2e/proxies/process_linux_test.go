@@ -61,6 +61,13 @@ func run(t *testing.T, dir, program string, args ...string) *process {
 		_ = p.cmd.Wait() // killed at the end; a test that needs the exit code looks at ProcessState
 	}()
 	t.Cleanup(func() {
+		if p.name != "wsecho" { // which would drain
+			_ = p.cmd.Process.Signal(syscall.SIGTERM) // Apache and Squid remove their shared memory
+			select {
+			case <-p.done:
+			case <-time.After(10 * time.Second):
+			}
+		}
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // with its workers
 		<-p.done
 		if t.Failed() {
