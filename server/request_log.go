@@ -12,11 +12,15 @@ import (
 // maxLoggedHeader is the maximum size of a request header's value in the log, in bytes.
 const maxLoggedHeader = 64
 
+// maxLoggedSubject is the maximum size of a certificate's subject in the log, in bytes.
+const maxLoggedSubject = 128
+
 // A requestLog has the fields of a request that are only logged if the client or a trusted
 // proxy sent them. Its strings are escaped and truncated.
 type requestLog struct {
 	subprotocols string // that the client requested
 	id           string // value of the header that Options.LogHeader names
+	certificate  string // subject of the client's certificate, if TLS has verified it
 	proxied             // strings of this process
 }
 
@@ -25,12 +29,30 @@ func (s *Server) newRequestLog(r *http.Request) *requestLog {
 	l := requestLog{
 		subprotocols: strings.Clone(truncate(strings.Join(requestedSubprotocols(r), ", "), maxLoggedHeader)),
 		id:           strings.Clone(truncate(strings.Join(r.Header[s.opts.LogHeader], ", "), maxLoggedHeader)),
+		certificate:  strings.Clone(truncate(certificateSubject(r), maxLoggedSubject)),
 		proxied:      proxiedOf(r),
 	}
 	if l == (requestLog{}) {
 		return nil
 	}
 	return &l
+}
+
+// certificateSubject returns the subject of the client's certificate, or its first URI, as
+// SPIFFE has, if the subject is empty. It returns "" for a certificate that TLS has not
+// verified.
+func certificateSubject(r *http.Request) string {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return ""
+	}
+	leaf := r.TLS.VerifiedChains[0][0]
+	if subject := leaf.Subject.String(); subject != "" {
+		return subject
+	}
+	if len(leaf.URIs) > 0 {
+		return leaf.URIs[0].String()
+	}
+	return "(without a subject)"
 }
 
 // attrs appends the fields to attrs, beside the subprotocol that was chosen.
@@ -43,6 +65,9 @@ func (l *requestLog) attrs(attrs []slog.Attr, subprotocol string) []slog.Attr {
 	}
 	if l.id != "" {
 		attrs = append(attrs, slog.String("request_id", l.id))
+	}
+	if l.certificate != "" {
+		attrs = append(attrs, slog.String("certificate", l.certificate))
 	}
 	if l.proxy != "" {
 		attrs = append(attrs, slog.String("proxy", l.proxy))

@@ -250,6 +250,10 @@ func TestClientCertificates(t *testing.T) {
 			t.Errorf("TLS %x: a session of an authority that is no longer trusted was resumed", version)
 		}
 	}
+	if _, err := waitFor(s.log, `msg=ended .* certificate="CN=client.test"`); err != nil {
+		t.Error(err)
+	}
+	s.stop(t)
 }
 
 // TestOldTLS: TLS before 1.2 is refused, and no other protocol than http/1.1 is agreed.

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
@@ -57,16 +58,20 @@ type Pair struct {
 	TLS       tls.Certificate
 }
 
-// Issue returns a certificate for localhost, its addresses and name. It is valid from now
+// Issue returns a certificate for localhost, its addresses and, if it is a host, name. It is valid from now
 // plus from, until now plus to.
 func (a *Authority) Issue(tb testing.TB, name string, from, to time.Duration) Pair {
 	now := time.Now()
+	names := []string{"localhost"}
+	if strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-") == "" {
+		names = append(names, name)
+	}
 	leaf, key := sign(tb, &x509.Certificate{
 		Subject:   pkix.Name{CommonName: name},
 		NotBefore: now.Add(from), NotAfter: now.Add(to),
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		DNSNames:    []string{"localhost", name},
+		DNSNames:    names,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}, a)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
