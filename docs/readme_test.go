@@ -40,6 +40,7 @@ type process struct {
 func start(t *testing.T, program string, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(program, args...), lines: make(chan string, 100)}
+	p.cmd.Env = append(os.Environ(), "WSECHO_ADMIN_ADDR=off")
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -29,12 +29,36 @@ import (
 // starves. The messages behind it wait until there is enough memory for it, even if there
 // is enough for them. Meanwhile messages that grow are refused.
 type Budget struct {
+	limit   int64
 	longest int64
 	wait    time.Duration
 	memory  *semaphore.Weighted // nil: unbounded
 	used    atomic.Int64
 	peak    atomic.Int64  // the largest used since the last call of Peak
 	buffers [64]sync.Pool // of *[]byte, by the bits of the length minus one
+
+	waiting, waits, waited, refused atomic.Int64 // see BudgetStats
+}
+
+// BudgetStats is the state of a Budget, for metrics.
+type BudgetStats struct {
+	Limit   int64         // bytes
+	Used    int64         // bytes that messages have acquired now
+	Waiting int64         // messages that wait for memory now
+	Waits   int64         // messages that have waited, and do not any more
+	Waited  time.Duration // the sum of these waits
+	Refused int64         // messages for which there was no memory
+}
+
+// Stats returns the state of b. It is zero for a nil Budget.
+func (b *Budget) Stats() BudgetStats {
+	if b == nil {
+		return BudgetStats{}
+	}
+	return BudgetStats{
+		Limit: b.limit, Used: b.used.Load(), Waiting: b.waiting.Load(), Waits: b.waits.Load(),
+		Waited: time.Duration(b.waited.Load()), Refused: b.refused.Load(),
+	}
 }
 
 const (
@@ -61,6 +85,7 @@ func NewBudget(limit, longest int64, wait time.Duration) (*Budget, error) {
 		longest = min(limit-limit/3, defaultLongest)
 	}
 	return &Budget{
+		limit:   limit,
 		longest: min(longest, limit, maxLongest),
 		wait:    wait,
 		memory:  semaphore.NewWeighted(limit),
@@ -93,6 +118,13 @@ func (b *Budget) acquire(ctx context.Context, n int64) error {
 	}
 	waiting, cancel := context.WithTimeout(ctx, b.wait)
 	defer cancel()
+	began := time.Now()
+	b.waiting.Add(1)
+	defer func() {
+		b.waited.Add(int64(time.Since(began)))
+		b.waits.Add(1)
+		b.waiting.Add(-1)
+	}()
 	if b.memory.Acquire(waiting, n) == nil {
 		b.count(n)
 		return nil

@@ -55,6 +55,7 @@ func (m *message) grow(ctx context.Context, r io.Reader) error {
 		size = s.Size()
 	}
 	if max(size, n+1) > b.longest {
+		b.refused.Add(1)
 		return errTooLong
 	}
 	next := b.sizeFor(4 * n)
@@ -86,8 +87,11 @@ func (m *message) acquire(ctx context.Context, need int64, all bool) error {
 	} else {
 		err = m.budget.tryAcquire(need - m.acquired)
 	}
-	if err == nil {
+	switch err {
+	case nil:
 		m.acquired = need
+	case errNoMemory:
+		m.budget.refused.Add(1)
 	}
 	return err
 }

@@ -262,7 +262,7 @@ func (s *Server) remove(c *Conn, o *Outcome) {
 	s.observeEnded(o)
 	final := c.totals() // before mu, which is a leaf
 	s.mu.Lock()
-	s.ended.add(&final)
+	s.ended.Add(final)
 	if delete(s.conns, c.id); len(s.conns) == 0 {
 		s.stopWatch()
 	}

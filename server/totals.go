@@ -31,8 +31,8 @@ type Totals struct {
 }
 
 // Totals returns the sums as they are now. A connection that ends meanwhile counts once.
-// Each sum is exact, and a later call returns at least as much. It takes about 0.2 µs for
-// each open connection, mostly without a lock.
+// Each sum of counts is exact, and a later call returns at least as much. It takes about
+// half a microsecond for each open connection, and holds no lock of the Server meanwhile.
 func (s *Server) Totals() Totals {
 	s.mu.Lock()
 	t := s.ended
@@ -46,7 +46,7 @@ func (s *Server) Totals() Totals {
 	t.Open = len(conns)
 	for _, c := range conns {
 		one := c.totals()
-		t.add(&one)
+		t.Add(one)
 		if c.tr.Writing() {
 			t.Stalled++
 		}
@@ -67,8 +67,11 @@ func (c *Conn) totals() (t Totals) {
 	return t
 }
 
-// add adds the counts of u.
-func (t *Totals) add(u *Totals) {
+// Add adds the counts of u, for a program with several Servers.
+func (t *Totals) Add(u Totals) {
+	t.Open += u.Open
+	t.Stalled += u.Stalled
+	t.Late += u.Late
 	t.Text.add(u.Text)
 	t.Binary.add(u.Binary)
 	t.WriteStalls += u.WriteStalls

@@ -26,7 +26,7 @@ const (
 // Flags returns the flags of wsecho for a soak. compression is the value of its flag.
 func Flags(compression string) []string {
 	return []string{
-		"--addr=127.0.0.1:0", "--log-format=json", "--compression=" + compression,
+		"--addr=127.0.0.1:0", "--admin-addr=off", "--log-format=json", "--compression=" + compression,
 		fmt.Sprint("--read-limit=", readLimit), fmt.Sprint("--message-timeout=", messageTimeout),
 		fmt.Sprint("--write-timeout=", writeTimeout), fmt.Sprint("--ping-interval=", pingInterval),
 		fmt.Sprint("--ping-timeout=", pingTimeout), fmt.Sprint("--max-missed=", maxMissed),

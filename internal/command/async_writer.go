@@ -17,6 +17,7 @@ type asyncWriter struct {
 	queue         chan string
 	stalled       atomic.Bool   // a caller has waited for maxWait, and nothing was written since
 	dropped       atomic.Int64  // since the last notice
+	lost          atomic.Int64  // dropped in all
 	incomplete    bool          // the last write ended within a line; of run
 	closing       chan struct{} // closed by close
 	done          chan struct{} // closed when run has returned
@@ -66,15 +67,21 @@ func (a *asyncWriter) write(line string) {
 	if n := a.dropped.Load(); n > 0 {
 		if !a.put(a.droppedNotice(n)) {
 			if line != "" {
-				a.dropped.Add(1)
+				a.drop()
 			}
 			return
 		}
 		a.dropped.Add(-n)
 	}
 	if line != "" && !a.put(line) {
-		a.dropped.Add(1)
+		a.drop()
 	}
+}
+
+// drop counts a line that is lost.
+func (a *asyncWriter) drop() {
+	a.dropped.Add(1)
+	a.lost.Add(1)
 }
 
 // put writes a line and reports whether that succeeded. After an incomplete line, the
@@ -118,5 +125,5 @@ func (a *asyncWriter) writeLine(line string) {
 			a.stalled.Store(true)
 		}
 	}
-	a.dropped.Add(1)
+	a.drop()
 }

@@ -117,7 +117,7 @@ func run(ctx context.Context, release string, args []string, out streams) error 
 	// Without this, a write to a closed pipe on stdout or stderr would end the process.
 	signal.Ignore(syscall.SIGPIPE)
 	command.BindTo(ctx, (*context.Context)(nil))
-	command.Bind(warnings(unknownVariables(os.Environ(), parser.Model)))
+	command.Bind(warnings(unknownVariables(os.Environ(), parser.Model)), buildVersion(release))
 	if err := command.Run(out); !exited { // help and version parse again, and kong goes on after it has printed
 		return err
 	}

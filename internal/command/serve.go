@@ -16,7 +16,7 @@ import (
 )
 
 // Run serves until ctx ends and every connection has ended.
-func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
+func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release buildVersion) error {
 	if err := f.convert(); err != nil {
 		return err
 	}
@@ -43,6 +43,8 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	if options.MaxConns == 0 {
 		options.MaxConns = limits.defaultMaxConns()
 	}
+	m := newMetrics(e)
+	options.Observer = m.Observer()
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
 	if err != nil {
 		return flagError(err, serveFlags)
@@ -54,6 +56,11 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 	inheritedUnused := f.inheritedUnused()
 	sockets, err := f.listen()
 	if err != nil {
+		return err
+	}
+	adminListener, err := listenAdmin(f.AdminAddr, log)
+	if err != nil {
+		sockets.close()
 		return err
 	}
 	if f.LogMessages {
@@ -79,6 +86,9 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings) error {
 		logListening(log, l.Addr(), certificates != nil)
 	}
 	manager := &serviceManager{log: log}
+	// It ends last, so that the drain can be watched.
+	admin := serveAdmin(adminListener, adminHandler(s, newRegistry(m, release, logWriter.lost.Load)), log)
+	defer admin.close()
 	// The line about the signal precedes those of the drain.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() {

@@ -45,6 +45,8 @@ type serveCommand struct {
 
 	TLS tlsFlags `embed:""`
 
+	AdminAddr string `group:"access" default:"127.0.0.1:9090" help:"Address of /metrics, /connections, /debug/pprof, /healthz and /readyz, or off. It has no authentication, so only the operators may reach it. If it is in use, the server runs without it."`
+
 	Compression string `group:"messages" default:"off" enum:"off,no-context-takeover,context-takeover" help:"permessage-deflate: off, no-context-takeover or context-takeover. The last compresses better and takes up to 1.2 MB for each connection."`
 	ReadLimit   size   `group:"messages" default:"16MiB" off:"" help:"Longest message, counted after decompression, or off."`
 	ReadBuffer  size   `group:"messages" default:"64KiB" help:"Size of a read buffer. Only a connection with unread input holds one."`

@@ -26,6 +26,10 @@ const waitLimit = 30 * time.Second
 // name.
 func TestMain(m *testing.M) {
 	testfull.Parallel(8)
+	// The default address is in use if two servers run.
+	if err := os.Setenv("WSECHO_ADMIN_ADDR", "off"); err != nil {
+		panic(err)
+	}
 	testscript.Main(wstest.Verified{M: m}, commands)
 }
 

@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			s := &scriptState{peers: map[string]*wstest.Peer{}}
 			env.Values[scriptStateKey{}] = s
+			env.Setenv("WSECHO_ADMIN_ADDR", "off")
 			env.Defer(s.end)
 			return nil
 		},

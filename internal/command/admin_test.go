@@ -1,0 +1,320 @@
+package command
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// startAdmin serves WebSockets and their metrics. It returns the server, its URL and the
+// address of the metrics.
+func startAdmin(t *testing.T, o server.Options) (s *server.Server, url, addr string) {
+	t.Helper()
+	budget, err := echo.NewBudget(1<<20, 0, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &echo.Echo{Budget: budget}
+	m := newMetrics(e)
+	o.Observer = m.Observer()
+	if s, err = server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, o); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
+	log := slog.New(slog.DiscardHandler)
+	al, err := listenAdmin("127.0.0.1:0", log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := serveAdmin(al, adminHandler(s, newRegistry(m, "v1.2.3", func() int64 { return 7 })), log)
+	t.Cleanup(func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		a.close()
+		if _, err := net.Dial("tcp", al.Addr().String()); err == nil {
+			t.Error("the port of the metrics is open after the end")
+		}
+	})
+	return s, "ws://" + l.Addr().String() + "/", al.Addr().String()
+}
+
+func TestAdmin(t *testing.T) {
+	s, url, addr := startAdmin(t, server.Options{DrainDelay: time.Minute})
+	p, err := wstest.Dial(url, wstest.DialOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := p.Send(wstest.TextFrame("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.RecvMessage(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) { // a reader publishes its counts when it waits
+		if in := s.Totals().Text.MessagesIn; in == 1 {
+			break
+		} else if time.Now().After(end) {
+			t.Fatalf("%d messages are counted", in)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	drained := make(chan error, 1)
+	for _, tt := range []struct {
+		request string // method, path
+		host    string // "": the address
+		header  string // NAME:VALUE
+		status  int
+		typ     string // the beginning of the Content-Type
+		want    string // a pattern of the body
+	}{
+		{"GET /metrics", "", "", 200, "text/plain", `(?m)^wsecho_messages_total\{direction="in",type="text"\} 1$`},
+		{"GET /metrics", "", "", 200, "text/plain", `(?m)^wsecho_build_info\{goversion="go[^"]+",platform="\w+/\w+",version="v1.2.3"\} 1$`},
+		{"GET /metrics", "", "", 200, "text/plain", `(?m)^wsecho_log_lines_lost_total 7$`},
+		{"GET /metrics", "", "", 200, "text/plain", `(?m)^wsecho_memory_budget_bytes 1.048576e\+06$`},
+		{"GET /metrics", "", "", 200, "text/plain", `(?m)^go_goroutines `},
+		{"GET /metrics", "", "Accept:application/openmetrics-text;version=1.0.0", 200, "application/openmetrics-text", `# EOF\n$`},
+		{"GET /metrics", "", "Accept:application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited", 200, "application/vnd.google.protobuf", `wsecho_ping_rtt_seconds`},
+		{"POST /metrics", "", "", 405, "", ""},
+		{"GET /", "", "", 200, "text/plain", `/connections\n`},
+		{"GET /other", "", "", 404, "", ""},
+		{"GET /healthz", "", "", 200, "text/plain", `^ok\n$`},
+		{"GET /readyz", "", "", 200, "text/plain", `^ok\n$`},
+		{"GET /debug/pprof/", "", "", 200, "text/html", "goroutine"},
+		{"GET /debug/pprof/heap", "", "", 200, "application/octet-stream", ""},
+		{"GET /debug/pprof/cmdline", "", "", 200, "text/plain", ""},
+		{"GET /debug/pprof/profile?seconds=500", "", "", 400, "", "a profile takes 2m0s at most"},
+		{"GET /debug/pprof/trace?seconds=1e9", "", "", 400, "", "a profile takes 2m0s at most"},
+		{"GET /metrics", "localhost", "", 200, "", ""},
+		{"GET /metrics", "localhost:9090", "", 200, "", ""},
+		{"GET /metrics", "[::1]:9090", "", 200, "", ""},
+		{"GET /metrics", "[::1]", "", 200, "", ""},
+		{"GET /metrics", "127.0.0.1", "", 200, "", ""},
+		{"GET /metrics", "evil.example", "", 403, "text/plain", "DNS rebinding"},
+		{"GET /metrics", "evil.example:9090", "", 403, "text/plain", "DNS rebinding"},
+		{"GET /metrics", "localhost.evil.example", "", 403, "text/plain", "DNS rebinding"},
+		{"GET /metrics", "127.0.0.1.evil.example:9090", "", 403, "text/plain", "DNS rebinding"},
+		{"GET /connections", "[evil.example]:9090", "", 403, "text/plain", "DNS rebinding"},
+		{"GET /debug/pprof/profile", "", "Sec-Fetch-Site:cross-site", 403, "text/plain", "another site"},
+		{"GET /debug/pprof/profile", "", "Sec-Fetch-Site:same-site", 403, "text/plain", "another site"},
+		{"GET /metrics", "", "Sec-Fetch-Site:none", 200, "", ""},
+		{"GET /metrics", "", "Sec-Fetch-Site:same-origin", 200, "", ""},
+		{"GET /healthz", "", "drain", 200, "text/plain", `^ok\n$`},
+		{"GET /readyz", "", "", 503, "text/plain", `^draining\n$`},
+		{"GET /metrics", "", "", 200, "text/plain", `(?m)^wsecho_drain_state\{state="announced"\} 1$`},
+	} {
+		method, path, _ := strings.Cut(tt.request, " ")
+		r, err := http.NewRequest(method, "http://"+addr+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = tt.host
+		if name, value, ok := strings.Cut(tt.header, ":"); ok {
+			r.Header.Set(name, value)
+		} else if tt.header == "drain" {
+			go func() { drained <- s.Shutdown(ctx) }()
+			for !notReady(t, addr) {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatalf("%v: %v", tt, err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil || answer.StatusCode != tt.status || !strings.HasPrefix(answer.Header.Get("Content-Type"), tt.typ) || !regexp.MustCompile(tt.want).Match(body) {
+			t.Errorf("%v: got %d, %s, %v, %.300s", tt, answer.StatusCode, answer.Header.Get("Content-Type"), err, body)
+		}
+		if h := answer.Header; answer.StatusCode != 400 && h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%v: got %v", tt, h)
+		}
+	}
+	cancel()
+	if err := <-drained; err != nil && !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// notReady reports whether /readyz is 503.
+func notReady(t *testing.T, addr string) bool {
+	t.Helper()
+	r, err := http.Get("http://" + addr + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	return r.StatusCode == http.StatusServiceUnavailable
+}
+
+// TestAdminHandshake: the port of the metrics never becomes a WebSocket.
+func TestAdminHandshake(t *testing.T) {
+	s, _, addr := startAdmin(t, server.Options{})
+	for _, path := range []string{"", "healthz", "readyz", "metrics", "connections"} {
+		if p, err := wstest.Dial("ws://"+addr+"/"+path, wstest.DialOptions{}); err == nil {
+			t.Errorf("/%s accepted a WebSocket", path)
+			_ = p.Close()
+		}
+	}
+	if n := s.Count(); n != 0 {
+		t.Errorf("%d connections are open", n)
+	}
+}
+
+// TestConnections compares the answer with the connections.
+func TestConnections(t *testing.T) {
+	s, url, addr := startAdmin(t, server.Options{PingInterval: 50 * time.Millisecond, PingTimeout: 50 * time.Millisecond, MaxMissed: 1000})
+	get := func() (all []map[string]any) {
+		t.Helper()
+		r, err := http.Get("http://" + addr + "/connections")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		var got struct{ Connections []map[string]any }
+		if err := json.NewDecoder(r.Body).Decode(&got); err != nil || got.Connections == nil || r.Header.Get("Content-Type") != "application/json" {
+			t.Fatalf("got %v, %v, %v", got, err, r.Header)
+		}
+		return got.Connections
+	}
+	if all := get(); len(all) != 0 {
+		t.Errorf("got %v, want none", all)
+	}
+	const n = 100
+	for range n {
+		p, err := wstest.Dial(url, wstest.DialOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Close() })
+		if err := p.Send(wstest.TextFrame("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := p.RecvMessage(); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = p.Answer(t.Context(), wstest.AnswerOptions{}) }()
+	}
+	fields := []string{"age_seconds", "bytes_in", "bytes_out", "id", "last_received", "messages_in", "messages_out", "peer", "remote", "rtt_seconds", "since", "state", "write_stalls"}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		all := get()
+		right := len(all) == n
+		for _, c := range all {
+			var names []string
+			for name := range c {
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			remote, _, err := net.SplitHostPort(fmt.Sprint(c["remote"]))
+			since, timeErr := time.Parse(time.RFC3339Nano, fmt.Sprint(c["since"]))
+			if !slices.Equal(names, fields) || remote != "127.0.0.1" || cmp.Or(err, timeErr) != nil || time.Since(since) > time.Minute || c["state"] != "open" {
+				t.Fatalf("got %v", c)
+			}
+			rtt, measured := c["rtt_seconds"].(float64)
+			right = right && measured && rtt > 0 && c["messages_out"] == 1.0 && c["bytes_in"] == 5.0
+		}
+		if right {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("got %v", all)
+		}
+	}
+	if s.Count() != n {
+		t.Errorf("%d connections are open", s.Count())
+	}
+}
+
+// TestListenAdmin: an address in use is a warning, and other errors end the start.
+func TestListenAdmin(t *testing.T) {
+	used, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer used.Close()
+	for _, tt := range []struct {
+		addr string
+		code int // 0: no error
+		want string
+	}{
+		{"off", 0, ""},
+		{used.Addr().String(), 0, "address is in use"},
+		{"nonsense", exitUsage, `--admin-addr: "nonsense" is not an address`},
+		{"127.0.0.1:port", exitUsage, `--admin-addr: "port" is not a port`},
+		{"unix:/run/x.sock", exitUsage, "--admin-addr: it cannot be a unix socket"},
+		{"192.0.2.1:9090", exitFailure, "--admin-addr: cannot listen on 192.0.2.1:9090"}, // of no machine; RFC 5737
+	} {
+		var log bytes.Buffer
+		l, err := listenAdmin(tt.addr, slog.New(slog.NewTextHandler(&log, nil)))
+		code, text := 0, log.String()
+		if err != nil {
+			code, text = exitCode(err), err.Error()
+		}
+		if l != nil || code != tt.code || !strings.Contains(text, tt.want) || tt.want == "" && text != "" {
+			t.Errorf("%s: got %v, %d, %q, want %d and %q", tt.addr, l, code, text, tt.code, tt.want)
+		}
+	}
+}
+
+// TestMetricsPage compares the table in docs/metrics.md with the metrics.
+func TestMetricsPage(t *testing.T) {
+	_, _, addr := startAdmin(t, server.Options{})
+	r, err := http.Get("http://" + addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`(?m)^# HELP (wsecho_\w+) (.*)\n# TYPE \w+ (\w+)\n(.*)`).FindAllStringSubmatch(string(body), -1) {
+		var labels []string
+		for _, l := range regexp.MustCompile(`(\w+)="`).FindAllStringSubmatch(m[4], -1) {
+			if l[1] != "le" {
+				labels = append(labels, l[1])
+			}
+		}
+		list := strings.Join(labels, ", ")
+		if list != "" {
+			list += " "
+		}
+		got = append(got, fmt.Sprintf("| `%s` | %s | %s| %s |", m[1], m[3], list, m[2]))
+	}
+	page, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := regexp.MustCompile("(?m)^\\| `wsecho_.*$").FindAllString(string(page), -1)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
