@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -38,7 +40,10 @@ func startWith(stdout *os.File, program, dir string, environ []string, args ...s
 	}
 	defer stderr.Close()
 	p := &process{log: stderr.Name(), done: make(chan struct{})}
-	p.cmd = exec.Command(program, append([]string{"--addr=127.0.0.1:0"}, args...)...)
+	if !slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--addr=") }) {
+		args = append([]string{"--addr=127.0.0.1:0"}, args...) // each --addr is one more address
+	}
+	p.cmd = exec.Command(program, args...)
 	p.cmd.Env = append(os.Environ(), environ...)
 	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
 	if err := p.cmd.Start(); err != nil {
