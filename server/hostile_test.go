@@ -277,7 +277,7 @@ func TestCloseFrameAbuse(t *testing.T) {
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
-				s := serve(t, echoes, server.Options{})
+				s := serve(t, echoes, server.Options{PingInterval: -1})
 				p := s.dial(t, wstest.DialOptions{})
 				send(t, p, tt.frames...)
 				// The peer sends no FIN.
