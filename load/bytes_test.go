@@ -34,6 +34,7 @@ func tcpServer(t *testing.T, handle func(net.Conn)) string {
 
 // TestBytes checks a server that echoes bytes over TCP, without WebSocket.
 func TestBytes(t *testing.T) {
+	t.Parallel()
 	for name, plan := range map[string]load.Plan{
 		"one in flight": {Connections: 3},
 		"in flight":     {Connections: 3, Size: 5, InFlight: 16},

@@ -18,6 +18,7 @@ import (
 
 // TestForeign checks servers that echo in other ways, all of them correct.
 func TestForeign(t *testing.T) {
+	t.Parallel()
 	each := func(answer func(*wstest.Peer, wstest.Frame)) func(*wstest.Peer) {
 		return func(p *wstest.Peer) {
 			for {
@@ -125,6 +126,7 @@ func TestPlainAnswers(t *testing.T) {
 // TestTakeover checks a server whose messages refer back to earlier ones, though it was
 // asked not to. The earlier ones include a greeting that is ignored.
 func TestTakeover(t *testing.T) {
+	t.Parallel()
 	for name, greeting := range map[string]string{"": "", "greeting": strings.Repeat("ba ce di fo gu ka le mi no pu ra se ti vo zu an ", 50)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -29,6 +29,7 @@ func greets(frames ...wstest.Frame) func(*wstest.Peer) {
 
 // TestGreeting checks servers that send messages before they receive any.
 func TestGreeting(t *testing.T) {
+	t.Parallel()
 	const wrong = `sent a message before any was sent to it: a text of 5 bytes or more; SkipGreeting \(--skip-greeting\) ignores it`
 	hello := wstest.TextFrame("hello")
 	fragments := slices.Insert(wstest.Fragments(wstest.Text, "he", "", "llo"), 1, wstest.PingFrame("x"))

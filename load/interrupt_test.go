@@ -14,6 +14,7 @@ import (
 // TestInterrupted checks that a run whose context ends reports its results soon. Messages
 // in flight are no failures.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	for name, plan := range map[string]load.Plan{
 		"closed":        {InFlight: 8},
 		"closed, large": {InFlight: 8, Size: 1 << 20},
@@ -48,6 +49,7 @@ func TestInterrupted(t *testing.T) {
 
 // TestInterruptedSilence checks the same for a server that sends nothing.
 func TestInterruptedSilence(t *testing.T) {
+	t.Parallel()
 	for name, handle := range map[string]func(*wstest.Peer){
 		"reads":         func(p *wstest.Peer) { _, _ = p.End(2 * soon) },
 		"reads nothing": wstest.Silent,

@@ -63,6 +63,7 @@ func accepts(name, value string) func(*wstest.Peer) {
 // TestNoWebSocket checks that each failure to open a connection is reported in one
 // sentence, and soon.
 func TestNoWebSocket(t *testing.T) {
+	t.Parallel()
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

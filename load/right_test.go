@@ -83,6 +83,7 @@ func serve(t *testing.T, secure bool, o server.Options) (url string) {
 // TestRight checks that a correct server has no failures, with every kind of message. Each
 // connection ends with a closing handshake.
 func TestRight(t *testing.T) {
+	t.Parallel()
 	_, trusting := wstest.TLS()
 	for name, test := range map[string]struct {
 		plan    load.Plan

@@ -15,6 +15,7 @@ import (
 
 // TestWrong checks that each fault of a server after the handshake is reported and counted.
 func TestWrong(t *testing.T) {
+	t.Parallel()
 	text := func(f func(string) []wstest.Frame) func(*wstest.Peer, wstest.Frame) {
 		return func(p *wstest.Peer, got wstest.Frame) { _ = p.Send(f(string(got.Payload))...) }
 	}
@@ -142,6 +143,7 @@ func TestUnsolicited(t *testing.T) {
 
 // TestWrongCompression checks compressed messages that differ from those sent.
 func TestWrongCompression(t *testing.T) {
+	t.Parallel()
 	for name, payload := range map[string]string{
 		"corrupt": "\xff\xff\xff",
 		"other":   "\x4a\x4c\x4a\x06\x00", // abc

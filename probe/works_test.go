@@ -63,6 +63,7 @@ func serve(t *testing.T, secure bool, o server.Options) (url string, stop func()
 
 // TestWorks checks servers that work, from both sides.
 func TestWorks(t *testing.T) {
+	t.Parallel()
 	_, client := wstest.TLS()
 	for name, test := range map[string]struct {
 		secure bool
@@ -113,6 +114,7 @@ func TestWorks(t *testing.T) {
 
 // TestMoreThanEcho checks servers that send more than echoes.
 func TestMoreThanEcho(t *testing.T) {
+	t.Parallel()
 	text := wstest.TextFrame
 	for name, test := range map[string]struct {
 		handle func(*wstest.Peer)

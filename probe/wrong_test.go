@@ -65,6 +65,7 @@ func closes(then func(*wstest.Peer)) func(*wstest.Peer) {
 // TestWrong checks that each fault of a server is reported at once, in one sentence, with
 // its step.
 func TestWrong(t *testing.T) {
+	t.Parallel()
 	text := wstest.TextFrame
 	for name, test := range map[string]struct {
 		handle func(*wstest.Peer)
@@ -218,6 +219,7 @@ func repeated(f wstest.Frame, n int) []wstest.Frame {
 
 // TestUnreachable checks the failures before the handshake.
 func TestUnreachable(t *testing.T) {
+	t.Parallel()
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

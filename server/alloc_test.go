@@ -43,7 +43,7 @@ func TestNoAllocations(t *testing.T) {
 // size, also after a message.
 func TestIdleStack(t *testing.T) {
 	const n = 500
-	s := serve(t, echoes, server.Options{ParkAfter: shortParkAfter})
+	s := serve(t, echoes, server.Options{ParkAfter: shortParkAfter, CloseTimeout: unanswered})
 	used := func() (goroutines, stacks int) {
 		runtime.GC() // frees the stacks of ended goroutines
 		var m runtime.MemStats

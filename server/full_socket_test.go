@@ -57,6 +57,7 @@ func fillSocket(t *testing.T, sock net.Conn) {
 // returns the error of its context and does not end the connection. The heartbeat gives
 // its verdict.
 func TestFullSocket(t *testing.T) {
+	t.Parallel()
 	l := capture(listen(t))
 	pinged := make(chan error)
 	full := make(chan struct{})

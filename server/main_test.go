@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	testfull.Parallel(12)
+	testfull.Parallel(parallel)
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 
@@ -34,6 +34,9 @@ const soon = 20 * time.Second
 
 // closeTimeout is the close timeout of the servers in these tests.
 const closeTimeout = 500 * time.Millisecond
+
+// unanswered is the close timeout of tests whose peers never answer a close frame.
+const unanswered = 100 * time.Millisecond
 
 // shortParkAfter is the ParkAfter of these tests. It parks a connection as soon as possible.
 const shortParkAfter = 2 * time.Millisecond

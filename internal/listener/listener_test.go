@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"io"
 	"log"
 	"log/slog"
@@ -18,10 +19,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/wstest"
 )
 
-func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	testfull.Parallel(8)
+	os.Exit(wstest.VerifyNoLeaks(m))
+}
 
 // testTimeout is longer than a passing test waits.
 const testTimeout = 20 * time.Second

@@ -50,6 +50,7 @@ func TestControlNeverWaits(t *testing.T) {
 
 // TestControlSentLater checks that such a ping is sent when the peer reads again.
 func TestControlSentLater(t *testing.T) {
+	t.Parallel()
 	server, client := over(t, "tcp")
 	c := New(server, nil, options())
 	fillSlowly(t, c, client)

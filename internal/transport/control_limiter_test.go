@@ -43,6 +43,7 @@ func TestPingBurst(t *testing.T) {
 // TestControlFlood sends control frames in many ways for a minute, and checks which of them
 // are refused, and when.
 func TestControlFlood(t *testing.T) {
+	t.Parallel()
 	const minute = time.Minute
 	ping, pong := masked(frame.Fin|frame.Ping, []byte("x")), masked(frame.Fin|frame.Pong, nil)
 	for _, test := range []struct {

@@ -27,6 +27,7 @@ func beneath(c net.Conn) *net.TCPConn {
 // TestTruncated ends the stream at every byte of a message, and checks that no part counts
 // as a whole message.
 func TestTruncated(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		in   []byte

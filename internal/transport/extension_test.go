@@ -88,6 +88,7 @@ func unpack(b []byte, keep bool) (out []byte, err error) {
 // TestDeflateModel sends random traffic through an echo. Some messages are compressed, in
 // any number of fragments and blocks.
 func TestDeflateModel(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	for _, kind := range kinds {
@@ -346,6 +347,7 @@ func TestDeflatePark(t *testing.T) {
 
 // TestDeflateAbandoned ends connections in the middle of messages, reads and writes.
 func TestDeflateAbandoned(t *testing.T) {
+	t.Parallel()
 	z := newDeflatePeer(false, 6)
 	message := masked(frame.Fin|frame.Binary|frame.RSV1, z.pack(make([]byte, 1<<20)))
 	for cut := range len(message) + 1 {

@@ -18,6 +18,7 @@ import (
 // TestIdle checks the memory of a connection that waits, after input that ends at difficult
 // places.
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	whole := func(n int) []byte { return masked(frame.Fin|frame.Binary, make([]byte, n-8)) }
 	for _, test := range []struct {
 		name string

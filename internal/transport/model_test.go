@@ -168,6 +168,7 @@ func play(t *testing.T, rng *rand.Rand, kind string, tr traffic, most int, o Opt
 }
 
 func TestModel(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	for _, kind := range kinds {

@@ -33,6 +33,7 @@ func TestUnlockNeverWaits(t *testing.T) {
 // nothing counts as unsent. Otherwise the heartbeat would treat the peer as one that reads
 // nothing.
 func TestNothingUnsent(t *testing.T) {
+	t.Parallel()
 	server, client := over(t, "tcp")
 	c := New(server, nil, options())
 	fillSlowly(t, c, client)

@@ -202,6 +202,7 @@ func TestServeReadyTogether(t *testing.T) {
 // TestServeReadyIdle checks that ServeReady returns after a time without messages. Pongs do
 // not extend that time.
 func TestServeReadyIdle(t *testing.T) {
+	t.Parallel()
 	const rest = 200 * time.Millisecond
 	c, ws, client := servedReady(t)
 	handle := func() bool { return echoBuffered(c, ws) == nil }
@@ -354,6 +355,7 @@ func TestServeReadyAbort(t *testing.T) {
 // TestParkUnread checks that input in the kernel's buffer unparks a connection. After a pause
 // of the process the heartbeat may run before the read of that input.
 func TestParkUnread(t *testing.T) {
+	t.Parallel()
 	if !socket.HaveQueue {
 		t.Skip("the receive queue is not known here")
 	}

@@ -77,6 +77,7 @@ func TestWriteTimeout(t *testing.T) {
 
 // TestWriteStallRaw checks the write timeout of the raw path in real time.
 func TestWriteStallRaw(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"tcp", "tls"} {
 		t.Run(kind, func(t *testing.T) {
 			server, client := over(t, kind)
@@ -116,6 +117,7 @@ func TestWriteStallRaw(t *testing.T) {
 // its buffer is free, which is after the write timeout. That is no stall, unless the peer
 // reads less than the minimum rate.
 func TestSlowPeer(t *testing.T) {
+	t.Parallel()
 	if !socket.HaveQueue {
 		t.Skip("the size of the kernel's send queue is not known here")
 	}
