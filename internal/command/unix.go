@@ -41,9 +41,7 @@ const maxUnixPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 // listenUnix opens a unix socket. It replaces the socket file of a process that has ended.
 func listenUnix(addr string, mode fileMode) (net.Listener, error) {
 	path := strings.TrimPrefix(addr, unixPrefix)
-	if strings.HasPrefix(path, "//") { // as in a URL, with an empty host
-		path = path[2:]
-	}
+	path = strings.TrimPrefix(path, "//") // as in a URL, with an empty host
 	switch {
 	case path == "" || strings.HasPrefix(path, "@") || strings.HasSuffix(path, "/"):
 		return nil, usageError{fmt.Errorf("--addr: %q does not name a file, such as unix:/run/wsecho.sock", addr)}
