@@ -66,6 +66,8 @@ func (s *Server) fromClient(r *http.Request) (*http.Request, *refusal) {
 			}
 			remote = client.String()
 		}
+	} else if (r.Header["X-Forwarded-For"] != nil || r.Header["Forwarded"] != nil) && isUpgrade(r) {
+		s.hintProxy.Do(func() { s.logUntrusted(remote, peer.Addr()) })
 	}
 	if remote == r.RemoteAddr && p == (proxied{}) {
 		return r, nil
@@ -73,6 +75,17 @@ func (s *Server) fromClient(r *http.Request) (*http.Request, *refusal) {
 	r = r.WithContext(context.WithValue(r.Context(), proxiedKey{}, &p))
 	r.RemoteAddr = remote
 	return r, nil
+}
+
+// logUntrusted logs how to trust a proxy. It is called once, as any client can send the
+// fields of a proxy.
+func (s *Server) logUntrusted(remote string, addr netip.Addr) {
+	flag := "--trusted-proxy=unix"
+	if addr.IsValid() {
+		flag = "--trusted-proxy=" + addr.Unmap().WithZone("").String()
+	}
+	s.log.Info("a proxy is not trusted", "remote", logged(remote),
+		"reason", "the request names the client of a proxy; if it comes from your proxy, TrustedProxies ("+flag+") makes the server believe it")
 }
 
 // isUnix reports whether r has arrived through a unix socket.

@@ -274,3 +274,20 @@ func TestTrustedProxiesWrong(t *testing.T) {
 		t.Errorf("got %v, want an error that names the option", err)
 	}
 }
+
+// TestUntrustedHint checks that one line says how to trust a proxy, however often the fields
+// of one are sent.
+func TestUntrustedHint(t *testing.T) {
+	t.Parallel()
+	log := new(logBuffer)
+	s := serve(t, echoes, server.Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	for range 3 {
+		if status, _ := s.status(t, http.Header{"X-Forwarded-For": {"203.0.113.7"}}); status != http.StatusSwitchingProtocols {
+			t.Errorf("got %d", status)
+		}
+		s.end(t)
+	}
+	if n := strings.Count(log.String(), "--trusted-proxy=127.0.0.1)"); n != 1 {
+		t.Errorf("%d lines have the flag, want 1:\n%s", n, log)
+	}
+}

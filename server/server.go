@@ -60,6 +60,7 @@ type Server struct {
 	originPatterns []string // normalised, for coder's check
 	hosts          []string // Options.Hosts, normalised
 	trusted        []netip.Prefix
+	hintProxy      sync.Once // the log has a line about a proxy that is not trusted
 
 	parker    atomic.Pointer[parker] // nil until a connection is parked, and after a drain
 	noParking bool                   // the system has no poller, or a drain is over; under mu

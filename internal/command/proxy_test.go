@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -293,5 +294,35 @@ func TestProxyTLS(t *testing.T) {
 	}
 	if _, ok := listener.Base(c).(*net.TCPConn); !ok {
 		t.Errorf("Base returned a %T", listener.Base(c))
+	}
+}
+
+// TestProxyUnix checks that the peers of a unix socket are trusted only with unix.
+func TestProxyUnix(t *testing.T) {
+	for _, trusted := range []bool{false, true} {
+		inner, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+		if err != nil {
+			t.Skip("this system has no unix sockets: ", err)
+		}
+		l := &proxyListener{Listener: inner, trusted: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}, unix: trusted}
+		client, err := net.Dial("unix", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(client, "PROXY TCP4 203.0.113.7 192.0.2.1 4711 80\r\nhello"); err != nil {
+			t.Fatal(err)
+		}
+		p := make([]byte, 100)
+		n, err := c.Read(p)
+		if got := string(p[:n]) == "hello" && c.RemoteAddr().String() == "203.0.113.7:4711"; err != nil || got != trusted {
+			t.Errorf("trusted: %v: got %q from %v, %v", trusted, p[:n], c.RemoteAddr(), err)
+		}
+		client.Close()
+		c.Close()
+		inner.Close()
 	}
 }

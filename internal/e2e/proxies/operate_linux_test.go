@@ -274,3 +274,29 @@ func TestDrainDelay(t *testing.T) {
 		}
 	}
 }
+
+// TestPassthrough lets HAProxy pass on TLS to the server, behind the header of the PROXY
+// protocol.
+func TestPassthrough(t *testing.T) {
+	t.Parallel()
+	k := kinds()[2]
+	file := filepath.Join(t.TempDir(), "cert.pem")
+	certificate(t, file)
+	s := start(t, k.flags("--tls-cert="+file, "--tls-key="+file)...)
+	p := k.serve(t, []*wsecho{s}, "send-proxy-v2", "send-proxy-v2 check-ssl verify none", "inter 2s", "inter 200ms")
+	peer, err := dialTLS(p.addr, "/tls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	if err := echo(peer, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	_ = peer.Close()
+	if e := s.ended(t, "/tls"); !strings.HasPrefix(e.Remote, clientAddr+":") || !strings.HasPrefix(e.Proxy, "127.0.0.1:") {
+		t.Errorf("the log has %+v, want the client %s behind 127.0.0.1", e, clientAddr)
+	}
+	// The health checks work: HAProxy takes the server out when it is not ready.
+	s.signal(t, syscall.SIGTERM)
+	p.await(t, "HAProxy reports the server as down", func() bool { return strings.Contains(p.text(), "Server wsecho/a is DOWN") })
+}
