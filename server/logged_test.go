@@ -49,16 +49,17 @@ func checkLines(t *testing.T, format, text string, cuts int) {
 	t.Logf("%s: the longest line has %d bytes", format, longest)
 }
 
-// sendLast sends the peer's last data and compares the close code that the peer receives.
-// The server does not wait for its close timeout, which may be as long as a busy machine
-// needs to send the close frame.
+// sendLast sends the peer's last data, answers the close frame and compares its code. A FIN
+// before that would end the connection if the handler does not read for a while.
 func sendLast(t *testing.T, p *wstest.Peer, code uint16, last ...wstest.Frame) {
 	t.Helper()
 	send(t, p, last...)
-	if err := p.FIN(); err != nil {
-		t.Error(err)
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	if e, err := p.Answer(ctx, wstest.AnswerOptions{}); err != nil || e.Code != code || !e.FIN {
+		t.Errorf("the peer got %v, %v, want code %d and FIN", e, err, code)
 	}
-	finish(t, p, code)
+	_ = p.FIN() // for which the server waits
 }
 
 // handshakeRequest returns the request for a WebSocket with this first line and these headers. It
