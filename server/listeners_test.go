@@ -106,6 +106,21 @@ func TestListeners(t *testing.T) {
 	}
 }
 
+// TestUnixNotCounted: MaxConnsPerIP does not count the clients of a unix socket, which have
+// no address.
+func TestUnixNotCounted(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Skip("this system has no unix sockets: ", err)
+	}
+	s := serveOn(t, l, echoes, server.Options{MaxConnsPerIP: 1})
+	s.url = "ws://localhost/"
+	for range 3 {
+		s.dial(t, wstest.DialOptions{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", l.Addr().String()) }})
+	}
+}
+
 // TestNoListener: Serve without a listener is an error at once.
 func TestNoListener(t *testing.T) {
 	s, err := server.New(echoes, server.Options{})

@@ -160,7 +160,8 @@ type Options struct {
 	MaxConns int
 	// MaxConnsPerIP is the maximum number of connections from one client. A client is an
 	// IPv4 address, or all IPv6 addresses that have the same first IPv6Prefix bits. A
-	// link-local IPv6 address is a client of its own. 0 or negative: off.
+	// link-local IPv6 address is a client of its own. Clients of a unix socket have no
+	// address and are not counted. 0 or negative: off.
 	MaxConnsPerIP int
 	// IPv6Prefix is the number of bits that MaxConnsPerIP compares. A customer of a
 	// provider usually has a whole /64, often a /56 or a /48. 0: 64; more than 128 and

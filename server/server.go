@@ -142,7 +142,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, refuse(RefusedHandshake, http.StatusBadRequest, "a WebSocket handshake has no body"))
 		return
 	}
-	ip := s.client(r.RemoteAddr)
+	ip := s.client(r)
 	if f := s.acquireSlot(ip); f != nil {
 		s.refuse(w, r, f)
 		return

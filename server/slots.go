@@ -2,12 +2,13 @@ package server
 
 import (
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 )
 
-// acquireSlot reserves a slot for a connection from ip. It returns a refusal if no slot
-// is free.
+// acquireSlot reserves a slot for a connection from ip, "" if MaxConnsPerIP does not count
+// it. It returns a refusal if no slot is free.
 func (s *Server) acquireSlot(ip string) *refusal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -16,11 +17,11 @@ func (s *Server) acquireSlot(ip string) *refusal {
 		return busy(RefusedDraining, "the server is going away")
 	case o.MaxConns > 0 && s.slots >= o.MaxConns:
 		return busy(RefusedMaxConns, "the server has as many connections as MaxConns (--max-conns) allows")
-	case o.MaxConnsPerIP > 0 && s.perIP[ip] >= o.MaxConnsPerIP:
+	case ip != "" && s.perIP[ip] >= o.MaxConnsPerIP:
 		return busy(RefusedMaxPerIP, "this address, or its IPv6 prefix, has as many connections as MaxConnsPerIP (--max-conns-per-ip) allows")
 	}
 	s.slots++
-	if s.opts.MaxConnsPerIP > 0 {
+	if ip != "" {
 		s.perIP[ip]++
 	}
 	return nil
@@ -31,7 +32,7 @@ func (s *Server) releaseSlot(ip string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.slots--
-	if s.opts.MaxConnsPerIP > 0 {
+	if ip != "" {
 		if s.perIP[ip]--; s.perIP[ip] == 0 {
 			delete(s.perIP, ip)
 		}
@@ -48,18 +49,22 @@ func (s *Server) usedSlots() int {
 	return s.slots
 }
 
-// client returns what MaxConnsPerIP counts for a remote address, "" if it is off. A
-// middleware may have set something that is not an address.
-func (s *Server) client(remote string) string {
+// client returns what MaxConnsPerIP counts for a request. It returns "" if that is off, and
+// for a client of a unix socket, which has no address. A middleware may have set something
+// that is not an address.
+func (s *Server) client(r *http.Request) string {
 	if s.opts.MaxConnsPerIP <= 0 {
 		return ""
 	}
-	host := remote
-	if h, _, err := net.SplitHostPort(remote); err == nil {
+	host := r.RemoteAddr
+	if h, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
 		host = h
 	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
+		if isUnix(r) {
+			return ""
+		}
 		return strings.Clone(logged(host))
 	}
 	addr = addr.Unmap()

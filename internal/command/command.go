@@ -43,7 +43,7 @@ type streams struct{ stdout, stderr io.Writer }
 // A commandLine holds the parsed flags of all subcommands.
 type commandLine struct {
 	VersionFlag kong.VersionFlag  `name:"version" help:"Print the version and exit." env:"-"`
-	Serve       serveCommand      `cmd:"" default:"withargs" help:"Run a WebSocket echo server until SIGINT, SIGTERM or SIGHUP."`
+	Serve       serveCommand      `cmd:"" default:"withargs" help:"Run a WebSocket echo server until SIGINT or SIGTERM."`
 	Bench       benchCommand      `cmd:"" help:"Measure echo servers, verify every byte that they send back, and compare them."`
 	Check       checkCommand      `cmd:"" help:"Check that a server works: connect, handshake, echo, close."`
 	Completion  completionCommand `cmd:"" help:"Print the completion script of a shell."`

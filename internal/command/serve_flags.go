@@ -52,7 +52,7 @@ type serveCommand struct {
 	ReadBuffer  size   `group:"messages" default:"64KiB" help:"Size of a read buffer. Only a connection with unread input holds one."`
 	WriteBuffer size   `group:"messages" default:"64KiB" help:"Size of a write buffer. Only a connection with unsent output holds one."`
 
-	HandshakeTimeout duration `group:"timeouts" default:"5s" off:"" help:"Longest handshake, from the first byte of the request to the last byte of the response."`
+	HandshakeTimeout duration `group:"timeouts" default:"5s" off:"" help:"Longest handshake, from the first byte of the request to the last byte of the response, TLS included."`
 	MessageTimeout   duration `group:"timeouts" default:"30s" off:"" help:"Longest time from the first to the last byte of a message."`
 	WriteTimeout     duration `group:"timeouts" default:"10s" off:"" help:"Longest time that a write may wait without enough progress."`
 	MinWriteRate     size     `group:"timeouts" default:"8KiB" off:"" help:"Least progress of a write that waits, in bytes per second, measured over the write timeout. off: any progress is enough."`
@@ -89,6 +89,8 @@ func (*serveCommand) Help() string {
 Sizes look like 512, 64KiB or 1MB. Durations look like 500ms, 20s or 1h30m. A flag without a value in this list is a switch: --any-origin is the same as --any-origin=on. Hosts may contain any letters, such as bücher.example.
 
 GET /healthz returns 200 while the process runs. GET /readyz returns 200 until shutdown begins.
+
+SIGINT and SIGTERM begin the shutdown. With --tls-cert or --tls-client-ca, SIGHUP loads their files again; otherwise it begins the shutdown too.
 
 wsecho --help lists the other commands.`
 }

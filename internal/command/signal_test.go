@@ -54,3 +54,33 @@ func TestStopSignals(t *testing.T) {
 		})
 	}
 }
+
+// TestOnHangup: SIGHUP is no stop signal after onHangup, neither the first nor a later one.
+func TestOnHangup(t *testing.T) {
+	signals := make(chan os.Signal)
+	exited := make(chan int, 1)
+	ctx := untilReceived(signals, func(code int) { exited <- code })
+	_, stop := onHangup(ctx)
+	defer stop()
+	for range 3 { // the receiver of a signal has looked at the one before
+		signals <- syscall.SIGHUP
+	}
+	if err := ctx.Err(); err != nil {
+		t.Errorf("SIGHUP stops: %v", context.Cause(ctx))
+	}
+	signals <- syscall.SIGTERM
+	<-ctx.Done()
+	time.Sleep(sameStop)
+	for range 2 {
+		signals <- syscall.SIGHUP
+	}
+	select {
+	case code := <-exited:
+		t.Errorf("SIGHUP exits with %d during a drain", code)
+	default:
+	}
+	signals <- os.Interrupt
+	if code := <-exited; code != 130 {
+		t.Errorf("the exit code is %d, want 130", code)
+	}
+}
