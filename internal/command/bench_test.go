@@ -111,8 +111,8 @@ func TestCommandVariables(t *testing.T) {
 			}
 		}
 	}
-	if commands != 2 {
-		t.Errorf("got %d further subcommands, want 2", commands)
+	if commands != 3 {
+		t.Errorf("got %d further subcommands, want 3", commands)
 	}
 }
 

@@ -58,6 +58,10 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	if err != nil {
 		return err
 	}
+	if err := certificates.write(); err != nil {
+		sockets.close()
+		return err
+	}
 	adminListener, err := listenAdmin(f.AdminAddr, log)
 	if err != nil {
 		sockets.close()

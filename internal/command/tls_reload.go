@@ -97,11 +97,6 @@ func newCertificateStore(f *tlsFlags, hosts []string, log *slog.Logger) (*certif
 	if err != nil {
 		return nil, usageError{err}
 	}
-	if f.SelfSignedOut != "" {
-		if err := writeCertificate(f.SelfSignedOut, leafOf(config)); err != nil {
-			return nil, err
-		}
-	}
 	s.loaded = files
 	s.current.Store(config)
 	return s, nil
@@ -116,6 +111,16 @@ func (s *certificateStore) config() *tls.Config {
 		MinVersion:         tls.VersionTLS12,
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.current.Load(), nil },
 	}
+}
+
+// write writes the certificate to the file of --tls-self-signed-out. It does so after the
+// addresses are open: another server on them may have written the file. A nil store has no
+// file.
+func (s *certificateStore) write() error {
+	if s == nil || s.flags.SelfSignedOut == "" {
+		return nil
+	}
+	return writeCertificate(s.flags.SelfSignedOut, leafOf(s.current.Load()))
 }
 
 // logFirst logs the first certificate.

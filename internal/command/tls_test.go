@@ -142,6 +142,9 @@ func TestSelfSigned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if err := s.write(); err != nil {
+			t.Fatal(err)
+		}
 		s.logFirst()
 		leaf := leafOf(s.current.Load())
 		roots := x509.NewCertPool()

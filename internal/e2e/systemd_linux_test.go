@@ -149,7 +149,6 @@ func TestSystemd(t *testing.T) {
 func TestReusePort(t *testing.T) {
 	t.Parallel()
 	first := startFor(t, "wsecho", "--reuseport")
-	// The flag --addr of start is a second address, any free port.
 	second := startFor(t, "wsecho", "--reuseport", "--addr="+first.addr)
 	const most = 400
 	connect := func() {
