@@ -3,10 +3,12 @@ package command
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -196,5 +198,24 @@ func TestProxyProtocolPending(t *testing.T) {
 	}
 	if _, got, err := p.RecvMessage(); err != nil || string(got) != "hello" || s.Count() != 1 {
 		t.Errorf("got %q, %v, %d connections", got, err, s.Count())
+	}
+}
+
+// TestProxyProtocolTimeout checks that the handshake timeout bounds the wait for the header.
+func TestProxyProtocolTimeout(t *testing.T) {
+	_, addr, _ := serveBehindProxy(t, server.Options{HandshakeTimeout: 200 * time.Millisecond})
+	for _, sent := range []string{"", "PROXY TCP4 203.0.113.7", prefixV2, prefixV2 + "\x21\x11\x0f\xff" + strings.Repeat("x", 3000)} {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte(sent)); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		if n, err := conn.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("after %d bytes: got %d bytes, %v, want the end of the connection", len(sent), n, err)
+		}
+		conn.Close()
 	}
 }
