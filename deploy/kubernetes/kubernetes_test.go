@@ -18,7 +18,7 @@ import (
 	"k8s.io/pod-security-admission/policy"
 )
 
-const base = "."
+const base, plain = ".", "../kubernetes-plain"
 
 // flag returns the value of a flag in the arguments of the container.
 func flag(t *testing.T, c corev1.Container, name string) string {
@@ -66,7 +66,7 @@ func TestGrace(t *testing.T) {
 
 // TestNames checks all references between the objects.
 func TestNames(t *testing.T) {
-	for _, folder := range []string{base} {
+	for _, folder := range []string{base, plain} {
 		o := build(t, folder)
 		pod, c := o.deployment.Spec.Template, o.container(t)
 		if pod.Spec.ServiceAccountName != o.account.Name {
@@ -109,8 +109,10 @@ func TestNames(t *testing.T) {
 				t.Errorf("%s: %s uses the port %s, and the container has %v", folder, name, p.String(), slices.Collect(maps.Keys(ports)))
 			}
 		}
-		if got, want := flag(t, c, "addr"), ":"+strconv.Itoa(int(ports["ws"])); got != want {
-			t.Errorf("%s: got --addr=%s, want %s", folder, got, want)
+		for name, port := range map[string]string{"addr": "ws", "admin-addr": "admin"} {
+			if got, want := flag(t, c, name), ":"+strconv.Itoa(int(ports[port])); got != want {
+				t.Errorf("%s: got --%s=%s, want %s", folder, name, got, want)
+			}
 		}
 	}
 }
@@ -173,7 +175,81 @@ func TestMemory(t *testing.T) {
 			heap = mib << 20
 		}
 	}
-	if heap < limit*8/10 || heap > limit*95/100 {
-		t.Errorf("got GOMEMLIMIT %d with a memory limit of %d, want 80 to 95 %%", heap, limit)
+	if heap < limit*75/100 || heap > limit*85/100 {
+		t.Errorf("got GOMEMLIMIT %d with a memory limit of %d, want 75 to 85 %%", heap, limit)
+	}
+}
+
+// TestMonitor checks that Prometheus finds the admin port, and that only it may connect.
+func TestMonitor(t *testing.T) {
+	o := build(t, base)
+	if o.monitor == nil || len(o.monitor.Spec.Endpoints) != 1 {
+		t.Fatalf("got %+v, want a ServiceMonitor with one endpoint", o.monitor)
+	}
+	selector, err := metav1.LabelSelectorAsSelector(&o.monitor.Spec.Selector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, s := range o.services {
+		if !selector.Matches(labels.Set(s.Labels)) {
+			continue
+		}
+		for _, p := range s.Spec.Ports {
+			if p.Name == o.monitor.Spec.Endpoints[0].Port {
+				found++
+			}
+		}
+	}
+	if found != 1 {
+		t.Errorf("the ServiceMonitor selects %d ports, want 1", found)
+	}
+	for _, rule := range o.policy.Spec.Ingress {
+		for _, p := range rule.Ports {
+			if open := len(rule.From) == 0; open != (p.Port.StrVal == "ws") {
+				t.Errorf("the port %s is open to all: %v, want only ws", p.Port, open)
+			}
+		}
+	}
+	if len(o.policy.Spec.Egress) != 0 || len(o.policy.Spec.PolicyTypes) != 2 {
+		t.Errorf("got egress %v and types %v, want no egress", o.policy.Spec.Egress, o.policy.Spec.PolicyTypes)
+	}
+}
+
+// TestScaler checks that replicas are added before connections are refused.
+func TestScaler(t *testing.T) {
+	o := build(t, base)
+	spec := o.scaler.Spec
+	if ref := spec.ScaleTargetRef; ref.APIVersion != o.deployment.APIVersion || ref.Kind != o.deployment.Kind || ref.Name != o.deployment.Name {
+		t.Errorf("the scaler scales %+v, want the Deployment %s", ref, o.deployment.Name)
+	}
+	most, err := strconv.ParseInt(flag(t, o.container(t), "max-conns"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := spec.Metrics[0].Pods.Target.AverageValue.Value()
+	if target > most*2/3 || *spec.MinReplicas < 2 || spec.MaxReplicas <= *spec.MinReplicas {
+		t.Errorf("got %d to %d replicas with %d connections each, and --max-conns=%d", *spec.MinReplicas, spec.MaxReplicas, target, most)
+	}
+	if w := time.Duration(*spec.Behavior.ScaleDown.StabilizationWindowSeconds) * time.Second; w < duration(t, o.container(t), "max-age") {
+		t.Errorf("the scaler removes replicas after %v, want at least --max-age", w)
+	}
+	if o.budget.Spec.MaxUnavailable == nil || int(o.budget.Spec.MaxUnavailable.IntVal) >= int(*spec.MinReplicas) {
+		t.Errorf("the budget allows %v pods to be unavailable, and %d may run", o.budget.Spec.MaxUnavailable, *spec.MinReplicas)
+	}
+}
+
+// TestPlain checks that the other folder needs neither the Prometheus operator nor a
+// metrics API.
+func TestPlain(t *testing.T) {
+	o := build(t, plain)
+	if o.scaler != nil || o.monitor != nil {
+		t.Errorf("got %v and %v, want neither", o.scaler, o.monitor)
+	}
+	if n := o.deployment.Spec.Replicas; n == nil || *n != 3 {
+		t.Errorf("got %v replicas, want 3", n)
+	}
+	if n := build(t, base).deployment.Spec.Replicas; n != nil {
+		t.Errorf("got %d replicas in the base, want none: the HorizontalPodAutoscaler sets them", *n)
 	}
 }

@@ -127,12 +127,22 @@ func get(t *testing.T, url string) (status int, body string) {
 // TestRun starts the program with the container's arguments and variables, asks it what
 // the probes ask, and stops it as Kubernetes does.
 func TestRun(t *testing.T) {
-	c := build(t, base).container(t)
-	r := run(t, c, "--addr=:8080", "--addr=127.0.0.1:0", "--drain-delay=10s", "--drain-delay=2s")
+	o := build(t, base)
+	c := o.container(t)
+	r := run(t, c, "--addr=:8080", "--addr=127.0.0.1:0", "--admin-addr=:9090", "--admin-addr=127.0.0.1:0", "--drain-delay=10s", "--drain-delay=2s")
 	for _, probe := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
 		if status, body := get(t, "http://"+r.addr+probe.HTTPGet.Path); status != http.StatusOK {
 			t.Errorf("%s: got %d %s, want 200", probe.HTTPGet.Path, status, body)
 		}
+	}
+	// The HorizontalPodAutoscaler's metric is a gauge on the page that the ServiceMonitor names.
+	admin := regexp.MustCompile(`"msg":"serving metrics","addr":"([^"]+)"`).FindStringSubmatch(r.log.String())
+	if admin == nil {
+		t.Fatal("the admin port is not served")
+	}
+	gauge := "# TYPE " + o.scaler.Spec.Metrics[0].Pods.Metric.Name + " gauge\n"
+	if status, body := get(t, "http://"+admin[1]+o.monitor.Spec.Endpoints[0].Path); status != http.StatusOK || !strings.Contains(body, gauge) {
+		t.Errorf("got %d without %q from the admin port:\n%s", status, gauge, body)
 	}
 	if err := r.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
