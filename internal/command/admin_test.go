@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"example.com/wsecho/echo"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -184,6 +185,31 @@ func TestAdminHandshake(t *testing.T) {
 	if n := s.Count(); n != 0 {
 		t.Errorf("%d connections are open", n)
 	}
+}
+
+// TestAdminBounded: clients that send nothing cannot keep the port from a scrape.
+func TestAdminBounded(t *testing.T) {
+	testfull.Only(t, "silent clients are closed after 5 s")
+	t.Parallel()
+	_, _, addr := startAdmin(t, server.Options{})
+	for range 2 * adminConns {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*adminHeaderTime)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
 }
 
 // TestConnections compares the answer with the connections.
