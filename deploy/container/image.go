@@ -30,9 +30,12 @@ type Options struct {
 	Log       io.Writer // output of the commands
 }
 
+// Tag names the image in its layout.
+const Tag = "wsecho"
+
 // Write builds the image for each platform and writes it to the folder dir as an OCI image
-// layout: an index of images. The folder must not exist, or be empty. It returns the digest
-// of the index. The same sources give the same digest.
+// layout, with one index of images. The folder must not exist, or be empty. It returns the
+// digest of the index. The same sources give the same digest.
 func Write(ctx context.Context, dir string, o Options) (v1.Hash, error) {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return v1.Hash{}, fmt.Errorf("%s is not empty; remove it, or choose another folder", dir)
@@ -49,7 +52,11 @@ func Write(ctx context.Context, dir string, o Options) (v1.Hash, error) {
 		}
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &p}})
 	}
-	if _, err := layout.Write(dir, index); err != nil {
+	path, err := layout.Write(dir, empty.Index)
+	if err == nil {
+		err = path.AppendIndex(index, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": Tag}))
+	}
+	if err != nil {
 		return v1.Hash{}, fmt.Errorf("writing the image: %w", err)
 	}
 	return index.Digest()

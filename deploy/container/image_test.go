@@ -60,7 +60,18 @@ func TestImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	index, err := path.ImageIndex()
+	outer, err := path.ImageIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := outer.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(names.Manifests) != 1 || names.Manifests[0].Annotations["org.opencontainers.image.ref.name"] != Tag || names.Manifests[0].Digest != digest {
+		t.Fatalf("the layout has %+v, want one index named %s", names.Manifests, Tag)
+	}
+	index, err := outer.ImageIndex(digest)
 	if err != nil {
 		t.Fatal(err)
 	}

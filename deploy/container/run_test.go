@@ -44,9 +44,16 @@ func runDefault(t *testing.T, image v1.Image, dir string) {
 	}
 }
 
-// runOther moves the server to another port. The health check has its own variable for it.
+// runOther moves the server to another port, and changes settings that the health check has
+// variables for. ../README.md lists them.
 func runOther(t *testing.T, image v1.Image, dir string) {
-	lifecycle(t, image, dir, "WSECHO_ADDR=127.0.0.1:0")
+	for _, environ := range [][]string{
+		{},
+		{"WSECHO_HOST=echo.example", "WSECHO_CHECK_HEADER=Host:echo.example"},
+		{"WSECHO_TLS_SELF_SIGNED=on", "WSECHO_CHECK_INSECURE=on"},
+	} {
+		lifecycle(t, image, dir, append(environ, "WSECHO_ADDR=127.0.0.1:0")...)
+	}
 }
 
 // lifecycle starts the server, and runs the health check before, during and after its life.

@@ -2,7 +2,7 @@
 // and writes it as an OCI image layout.
 //
 //	cd deploy && go run ./cmd/image -out ../dist/image
-//	skopeo copy oci:../dist/image docker-daemon:wsecho:latest
+//	skopeo copy oci:../dist/image:wsecho docker-daemon:wsecho:latest
 //
 // It runs the commands of the build stage with the Go toolchain of this machine.
 // SOURCE_DATE_EPOCH sets the time of the image; it is 1970 unless set.
@@ -57,7 +57,7 @@ func main() {
 	if err != nil {
 		fail(1, err)
 	}
-	fmt.Printf("%s %s\n", *out, digest)
+	fmt.Printf("%s:%s %s\n", *out, container.Tag, digest)
 }
 
 // fail prints err and exits.
