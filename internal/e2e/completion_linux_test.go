@@ -18,6 +18,7 @@ import (
 // TestCompletion types a command line and tabs into each shell, on a terminal. The program
 // wsecho there prints its arguments, so the test sees which line the shell has run.
 func TestCompletion(t *testing.T) {
+	t.Parallel()
 	for _, shell := range []struct {
 		name  string
 		start []string

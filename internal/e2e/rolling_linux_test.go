@@ -28,7 +28,12 @@ func rolling[T any](short, full T) T {
 func TestRolling(t *testing.T) {
 	clients := rolling(60, 2000)
 	needFiles(t, uint64(3*clients+1000))
-	program := build(t, "-pgo=off")
+	program := "wsecho"
+	if rollingFull() {
+		program = build(t, "-pgo=off")
+	} else {
+		t.Parallel()
+	}
 	for _, p := range rollingProxies() {
 		t.Run(p.name, func(t *testing.T) {
 			if !rollingFull() {

@@ -100,7 +100,7 @@ func inRotation(t *testing.T, proxy *runningProxy, r *replica) bool {
 // connections returns the number of established TCP connections to the server.
 func (r *replica) connections(t *testing.T) int {
 	t.Helper()
-	text, err := os.ReadFile("/proc/net/tcp")
+	text, err := os.ReadFile("/proc/thread-self/net/tcp") // the first thread may be in the namespace of another test
 	if err != nil {
 		t.Fatal(err)
 	}
