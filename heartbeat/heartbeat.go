@@ -68,6 +68,10 @@ type Options struct {
 	// DefaultMaxMissed. Negative means none: the first miss is the end.
 	MaxMissed int
 
+	// Immediate sends the first ping at once, and not at a random point of the first
+	// Interval. It is for a program with few connections.
+	Immediate bool
+
 	// TransportState is the state of the transport under the connection.
 	// [Monitor.Use] can set it later. Nil means that it is not known. Then each ping
 	// without a sign of life is a miss. OnPing, OnPong and Received report the signs of
@@ -102,6 +106,7 @@ type TransportState interface {
 type Monitor struct {
 	interval, timeout time.Duration
 	maxMissed         int
+	immediate         bool
 	transport         TransportState
 
 	started time.Time // when Run or Tick was first called
@@ -143,6 +148,7 @@ func New(o Options) (*Monitor, error) {
 		interval:  o.Interval,
 		timeout:   o.Timeout,
 		maxMissed: max(0, cmp.Or(o.MaxMissed, DefaultMaxMissed)),
+		immediate: o.Immediate,
 		transport: o.TransportState,
 	}, nil
 }

@@ -24,8 +24,8 @@ const (
 	pingGrace = 100 * time.Millisecond
 )
 
-// Run sends one ping per tick. The first tick is at a random point of the first Interval.
-// So connections that began together do not ping in step. Run blocks until it has a
+// Run sends one ping per tick. The first tick is at a random point of the first Interval,
+// unless Immediate is set. So connections that began together do not ping in step. Run blocks until it has a
 // verdict, which it returns as a [*Verdict]. The caller then closes the connection. Run
 // returns nil if ctx ends or the connection is closed, because the reader has the reason.
 // Run waits for the goroutines that it started. It then returns at once, unless it sent a
@@ -142,7 +142,10 @@ const prefix = "beat "
 func (m *Monitor) start() time.Duration {
 	if m.due.IsZero() {
 		m.started = time.Now()
-		m.due = m.started.Add(1 + rand.N(m.interval))
+		m.due = m.started
+		if !m.immediate {
+			m.due = m.due.Add(1 + rand.N(m.interval))
+		}
 	}
 	return max(1, time.Until(m.due))
 }

@@ -13,6 +13,27 @@ import (
 	"example.com/wsecho/heartbeat"
 )
 
+// With Immediate the first ping is at once, and the next one an interval later.
+func TestImmediate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMonitor(t, heartbeat.Options{Immediate: true})
+		p := &pinger{}
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		r := start(ctx, m, p)
+		for n := range 3 {
+			if got, want := p.waitPing(n+1).Sub(began), time.Duration(n)*interval; got.Round(time.Microsecond) != want { // a timer of 1 ns begins
+				t.Errorf("ping %d after %v, want %v", n+1, got, want)
+			}
+			m.Received()
+		}
+		cancel()
+		if err := r.wait(t); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Each sign of life appears once in every interval, without any other. No miss is
 // forgiven.
 func TestSignsOfLife(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"net/http"
 	"time"
 
 	"example.com/wsecho/internal/frame"
@@ -34,7 +35,9 @@ func (p *probing) connect(ctx context.Context) error {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
-	tcp, err := dial(ctx, "tcp", handshake.Address(p.url))
+	var phases phases
+	tcp, err := dial(phases.trace(ctx), "tcp", handshake.Address(p.url))
+	p.report.DNS, p.report.TCP = phases.result()
 	if err != nil {
 		return err
 	}
@@ -60,18 +63,24 @@ func (p *probing) secure(context.Context) error {
 
 // handshake opens the WebSocket.
 func (p *probing) handshake(context.Context) error {
+	_, err := p.open("")
+	return err
+}
+
+// open opens the WebSocket with this key, or with a random one.
+func (p *probing) open(key string) (*http.Response, error) {
 	in, response, err := handshake.Open(p.conn, handshake.Offer{
-		URL: p.url, Header: p.o.Header, UserAgent: "wsecho-probe", Subprotocols: p.o.Subprotocols,
+		URL: p.url, Header: p.o.Header, UserAgent: "wsecho-probe", Subprotocols: p.o.Subprotocols, Key: key,
 	}, p.deadline)
 	if response != nil {
 		p.report.Status = response.StatusCode
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p.report.Subprotocol = response.Header.Get("Sec-WebSocket-Protocol")
 	p.conn.br, p.conn.open = in, true
-	return nil
+	return response, nil
 }
 
 // teardown closes the connection. After a closing handshake the server closes TCP

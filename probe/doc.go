@@ -20,4 +20,7 @@
 // The probe uses no proxy, not even one of the environment, unless Options.DialContext
 // does. It follows no redirect and offers no extension. So the result is that of the
 // address. It does not try again.
+//
+// [Watch] keeps a connection open instead. It sends pings through package heartbeat,
+// measures the round-trip times, and reports how the connection ended.
 package probe

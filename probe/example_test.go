@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"net/http/httptest"
+	"strings"
+	"time"
 
 	"example.com/wsecho/echo"
 	"example.com/wsecho/probe"
@@ -45,4 +48,35 @@ func ExampleRun() {
 	// close
 	// it works: true
 	// and now it fails at the step connect
+}
+
+// Three pings, and the closing handshake.
+func ExampleWatch() {
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, server.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	hs := httptest.NewServer(s)
+	defer hs.Close()
+
+	r, err := probe.Watch(context.Background(), "ws"+strings.TrimPrefix(hs.URL, "http"), probe.WatchOptions{
+		Count:    3,
+		Interval: 20 * time.Millisecond,
+		OnEvent: func(e probe.Event) {
+			if e.Type == probe.Replied {
+				fmt.Println("pong", e.Seq)
+			}
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(r.Pings.Received, "of", r.Pings.Sent)
+	fmt.Printf("%v, %d\n", r.End.Kind, r.End.Received)
+	// Output:
+	// pong 1
+	// pong 2
+	// pong 3
+	// 3 of 3
+	// closed, 1000
 }

@@ -40,7 +40,7 @@ func (i interrupted) Error() string   { return i.cause.Error() }
 func (i interrupted) Unwrap() []error { return []error{context.Canceled, i.cause} }
 
 // failure returns the Error for err, which has ended a step.
-func (p *probing) failure(ctx context.Context, s Step, err error, limit time.Duration) *Error {
+func (p *probing) failure(ctx context.Context, s Step, err error) *Error {
 	e := &Error{Step: s, what: s.failed(p.o.Ping)}
 	var own fault
 	var refused *handshake.Error
@@ -61,7 +61,7 @@ func (p *probing) failure(ctx context.Context, s Step, err error, limit time.Dur
 		e.what = fmt.Sprintf("interrupted (at the step %v)", s)
 		e.Err = interrupted{context.Cause(ctx)}
 	default:
-		e.Err = late{fmt.Sprintf("no whole answer within the %v of the probe", roundLimit(limit)) + p.note}
+		e.Err = late{fmt.Sprintf("no whole answer within the %v of the probe", roundLimit(p.limit)) + p.note}
 	}
 	return e
 }

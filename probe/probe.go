@@ -56,6 +56,10 @@ type Report struct {
 	URL string
 	// Steps are the steps that succeeded, in their order. TLS is there only for wss.
 	Steps []Timing
+	// DNS and TCP are the parts of the step Connect: the name lookup, and the connection
+	// that won if there were several. Zero means that there was none, as for an address
+	// without a name.
+	DNS, TCP time.Duration
 	// Took is the time of all steps, with the failed one.
 	Took time.Duration
 	// Remote is the address of the server, such as 192.0.2.1:443. It is empty without a
@@ -91,57 +95,65 @@ type Report struct {
 // then waits up to a second for the server to close TCP. If it does not, that is no
 // failure.
 func Run(ctx context.Context, rawURL string, o Options) (Report, error) {
+	p, ctx, cancel, err := newProbing(ctx, rawURL, o)
+	if err != nil {
+		return Report{}, err
+	}
+	defer cancel()
+	began := time.Now()
+	err = p.run(ctx, stepFunc{Connect, p.connect}, stepFunc{TLS, p.secure}, stepFunc{Handshake, p.handshake},
+		stepFunc{Echo, p.echo}, stepFunc{Close, p.close})
+	p.report.Took = time.Since(began)
+	p.teardown(ctx, err == nil)
+	return p.report, err
+}
+
+// newProbing checks the arguments. The context that it returns ends at the deadline.
+func newProbing(ctx context.Context, rawURL string, o Options) (*probing, context.Context, context.CancelFunc, error) {
 	u, err := handshake.ParseURL(rawURL)
 	if err != nil {
-		return Report{}, fmt.Errorf("probe: %w", err)
+		return nil, nil, nil, fmt.Errorf("probe: %w", err)
 	}
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	if err := o.check(); err != nil {
-		return Report{}, err
+		return nil, nil, nil, err
 	}
 	limit := o.Timeout
 	if end, ok := ctx.Deadline(); ok {
 		limit = min(limit, time.Until(end))
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
-	defer cancel()
 	deadline, _ := ctx.Deadline()
-	p := &probing{url: u, o: o, deadline: deadline, report: Report{URL: u.Redacted()}}
-	began := time.Now()
-	err = p.run(ctx, limit)
-	p.report.Took = time.Since(began)
-	p.teardown(ctx, err == nil)
-	return p.report, err
+	return &probing{url: u, o: o, deadline: deadline, limit: limit, report: Report{URL: u.Redacted()}}, ctx, cancel, nil
 }
 
-// A probing is one call of Run.
+// A probing is one connection to a server.
 type probing struct {
 	url      *url.URL
 	o        Options
 	deadline time.Time
+	limit    time.Duration // the time to the deadline, for messages
 	report   Report
 
 	conn *conn  // nil before the step Connect
 	note string // the end of an Error about the deadline
 }
 
-func (p *probing) run(ctx context.Context, limit time.Duration) error {
-	for _, step := range []struct {
-		Step
-		do func(context.Context) error
-	}{
-		{Connect, p.connect},
-		{TLS, p.secure},
-		{Handshake, p.handshake},
-		{Echo, p.echo},
-		{Close, p.close},
-	} {
+// A stepFunc is a step and the method that performs it.
+type stepFunc struct {
+	Step
+	do func(context.Context) error
+}
+
+// run performs the steps. It returns an *Error for the first that fails.
+func (p *probing) run(ctx context.Context, steps ...stepFunc) error {
+	for _, step := range steps {
 		if step.Step == TLS && p.url.Scheme != "wss" {
 			continue
 		}
 		began := time.Now()
 		if err := step.do(ctx); err != nil {
-			return p.failure(ctx, step.Step, err, limit)
+			return p.failure(ctx, step.Step, err)
 		}
 		p.report.Steps = append(p.report.Steps, Timing{step.Step, time.Since(began)})
 	}

@@ -49,6 +49,7 @@ type commandLine struct {
 	Completion  completionCommand `cmd:"" help:"Print the completion script of a shell."`
 	Explain     explainCommand    `cmd:"" help:"Explain a close code or a kind of ending."`
 	Help        helpCommand       `cmd:"" help:"Print the help of a command."`
+	Probe       probeCommand      `cmd:"" help:"Ping WebSockets: round-trip times, losses, and how the connection ended."`
 	Version     versionCommand    `cmd:"" help:"Print the version."`
 }
 
@@ -138,7 +139,7 @@ func (w warnings) print(out streams) {
 func helpFor(err error) string {
 	command := "wsecho"
 	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
-		for _, c := range []string{"bench", "check", "explain"} {
+		for _, c := range []string{"bench", "check", "explain", "probe"} {
 			if strings.HasPrefix(parse.Context.Command(), c) {
 				command = "wsecho " + c
 			}

@@ -1,0 +1,195 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/probe"
+)
+
+// A probeCommand holds the flags of wsecho probe.
+type probeCommand struct {
+	URLs []string `arg:"" name:"url" help:"ws:// or wss:// URL of any server. Several are probed side by side."`
+
+	Count     count  `group:"load" env:"WSECHO_PROBE_COUNT" placeholder:"N" help:"Pings to send; no limit unless set."`
+	Echo      string `group:"load" env:"WSECHO_PROBE_ECHO" enum:"off,beside,only" default:"off" help:"Messages that the server must echo: off, beside the pings, or only messages."`
+	MaxMissed count  `group:"load" env:"WSECHO_PROBE_MAX_MISSED" default:"2" zero:"" help:"Misses in a row to forgive. After one more, with nothing received, the server is given up."`
+	Reconnect bool   `group:"load" env:"WSECHO_PROBE_RECONNECT" help:"Connect again after an end or a failure, and count the gaps."`
+
+	Interval duration `group:"time" env:"WSECHO_PROBE_INTERVAL" default:"1s" help:"Time from one ping to the next."`
+	Timeout  duration `group:"time" env:"WSECHO_PROBE_TIMEOUT" default:"5s" help:"Longest time to connect, and to wait for a reply. A later reply is late."`
+	Deadline duration `group:"time" env:"WSECHO_PROBE_DEADLINE" placeholder:"DURATION" help:"Time for everything, with the closing handshake; no limit unless set."`
+
+	clientFlags  `embed:"" envprefix:"WSECHO_PROBE_"`
+	connectFlags `embed:"" envprefix:"WSECHO_PROBE_"`
+
+	Quiet bool `group:"result" env:"WSECHO_PROBE_QUIET" help:"Print only the summary."`
+	JSON  bool `group:"result" name:"json" env:"WSECHO_PROBE_JSON" xor:"form" help:"Print one line of JSON for each event, and one for each summary."`
+	Plot  bool `group:"result" env:"WSECHO_PROBE_PLOT" xor:"form" help:"Plot the round-trip times live. Stdout must be a terminal, and there must be one URL."`
+}
+
+// Exit codes of wsecho probe beside those of the steps, checkExitCodes. For probe, 6 is a
+// lost reply, and 7 a close code other than 1000 or none.
+const (
+	exitLost      = 6
+	exitPeerCode  = 7
+	exitGoingAway = 8
+	exitAbnormal  = 9
+	exitProtocol  = 10
+)
+
+// probeFlags maps the names of probe.WatchOptions to flags.
+var probeFlags = map[string]string{"Timeout": "--timeout", "Subprotocols": "--subprotocol", "Header": "--header", "Interval": "--interval", "Count": "--count", "Deadline": "--deadline"}
+
+// Help returns the part of the help between its first line and the flags.
+func (*probeCommand) Help() string {
+	return `wsecho probe connects, sends a ping per interval and prints a line for each pong. At the end, or after Ctrl-C, it prints a summary: the counts, the round-trip times, and how the connection ended. No server can prolong a timeout.
+
+The exit code is 0 if the connection was closed normally and no reply was lost. 3 to 5 are as in wsecho check: 3 connecting, 4 TLS, 5 the handshake. 6 means lost replies, 7 a close code other than 1000 or no answer to the close frame, 8 going away (1001), 9 an end without a close frame, 10 a violation of the protocol. 2 is a mistake in the arguments, 1 is anything else. With several URLs it is the code of the first one that is not 0.
+
+Proxies of the environment are used; --proxy=none prevents that. Redirects are not followed. Each flag has an environment variable: --count is WSECHO_PROBE_COUNT.`
+}
+
+// Run probes the servers and prints events and summaries.
+func (f *probeCommand) Run(ctx context.Context, out streams, w warnings) error {
+	jobs, err := f.jobs()
+	if err != nil {
+		return err
+	}
+	if f.Plot && (len(jobs) > 1 || !isTerminal(out.stdout)) {
+		return usageError{errors.New("--plot: stdout must be a terminal, and there must be one URL")}
+	}
+	w.print(out)
+	p := &probePrinter{w: out.stdout, f: f, several: len(jobs) > 1}
+	if f.Plot {
+		p.plot = newPlot(out.stdout)
+	}
+	var g errgroup.Group
+	for _, j := range jobs {
+		g.Go(func() error {
+			o := j.options
+			o.OnEvent = func(e probe.Event) { p.event(j, e) }
+			var err error
+			j.result, err = probe.Watch(ctx, j.address, o)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return flagError(err, probeFlags)
+	}
+	p.summaries(jobs)
+	if p.err != nil {
+		return p.err
+	}
+	for _, j := range jobs {
+		if code := probeExitCode(j.result); code != 0 {
+			return exitError{fmt.Errorf("%s: %s", j.result.URL, verdict(j.result)), code}
+		}
+	}
+	return nil
+}
+
+// A probeJob is the probe of one server.
+type probeJob struct {
+	address string
+	name    string // without a password
+	options probe.WatchOptions
+	rtts    rttHistograms
+	result  probe.Watched
+}
+
+// jobs returns a job for each URL.
+func (f *probeCommand) jobs() ([]*probeJob, error) {
+	header, err := f.header()
+	if err != nil {
+		return nil, err
+	}
+	config, err := f.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	var jobs []*probeJob
+	for _, text := range f.URLs {
+		address, err := asciiURL(text)
+		if err != nil {
+			return nil, err
+		}
+		dial, err := f.dialer(address, environmentProxy, config)
+		if err != nil {
+			return nil, err
+		}
+		j := &probeJob{address: address, name: address, options: probe.WatchOptions{
+			Connect: probe.Options{
+				Timeout: time.Duration(f.Timeout), Header: header, Subprotocols: f.Subprotocol, TLS: config, DialContext: dial,
+			},
+			Interval:  time.Duration(f.Interval),
+			Count:     int(f.Count),
+			Deadline:  time.Duration(f.Deadline),
+			MaxMissed: cmp.Or(int(f.MaxMissed), -1),
+			Echo:      map[string]probe.EchoMode{"beside": probe.EchoBeside, "only": probe.EchoOnly}[f.Echo],
+			Reconnect: f.Reconnect,
+		}}
+		if err := j.options.Check(address); err != nil {
+			return nil, flagError(err, probeFlags)
+		}
+		if u, err := url.Parse(address); err == nil {
+			j.name = u.Redacted()
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, nil
+}
+
+// probeExitCode returns the exit code for a result.
+func probeExitCode(r probe.Watched) int {
+	lost := r.Pings.Lost+r.Echoes.Lost > 0
+	switch {
+	case r.Err != nil && errors.Is(r.Err, context.Canceled):
+		return exitFailure
+	case r.Err != nil:
+		return checkExitCodes[r.Err.Step]
+	case r.End == nil:
+		return exitFailure
+	}
+	switch k := r.End.Kind; {
+	case k == ending.Protocol || k == ending.InvalidUTF8:
+		return exitProtocol
+	case k == ending.GoingAway:
+		return exitGoingAway
+	case k == ending.PeerCode:
+		return exitPeerCode
+	case k == ending.NoPong:
+		return exitLost
+	case k.Abnormal():
+		return exitAbnormal
+	case k != ending.Normal && k != ending.Closed:
+		return exitFailure
+	case lost:
+		return exitLost
+	case k == ending.Closed && r.End.Received != 1000 && r.End.Received != 1005:
+		return exitPeerCode
+	}
+	return 0
+}
+
+// verdict returns a sentence, without its subject, about a result that is not good.
+func verdict(r probe.Watched) string {
+	switch {
+	case r.Err != nil:
+		return r.Err.Error()
+	case r.End == nil:
+		return "no connection was opened"
+	}
+	code := probeExitCode(r)
+	if lost := r.Pings.Lost + r.Echoes.Lost; code == exitLost && r.End.Kind != ending.NoPong {
+		return fmt.Sprintf("replies were lost: %d of %d", lost, r.Pings.Sent+r.Echoes.Sent)
+	}
+	return "the connection ended: " + endText(*r.End)
+}

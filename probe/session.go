@@ -1,0 +1,465 @@
+package probe
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/heartbeat"
+)
+
+// A session is one connection of a Watch.
+type session struct {
+	w       *watcher
+	p       *probing
+	conn    *websocket.Conn
+	monitor *heartbeat.Monitor
+	prefix  string // of the messages that this side sends
+	opened  time.Time
+
+	all  chan struct{}      // closed when Count pings were sent
+	done chan struct{}      // closed when each of them is answered or overdue
+	stop context.CancelFunc // the heartbeat
+
+	mu       sync.Mutex
+	pings    map[int]*waiting // by coder's number, which is its payload
+	echoes   map[string]*waiting
+	numbers  int // of pings on this connection
+	finished bool
+}
+
+// A waiting is a ping or a message without a reply.
+type waiting struct {
+	seq     int
+	sent    time.Time
+	overdue bool
+	timer   *time.Timer
+	replied chan struct{}
+}
+
+// connect opens a connection. Its error is an event too.
+func (w *watcher) connect(parent context.Context) (*session, *Error) {
+	p, ctx, cancel, err := newProbing(parent, w.rawURL, w.o.Connect)
+	if err != nil {
+		panic(err) // Watch has checked the arguments
+	}
+	defer cancel()
+	s := &session{
+		w: w, p: p, prefix: "wsecho probe " + rand.Text() + " ",
+		all: make(chan struct{}), done: make(chan struct{}),
+		pings: map[int]*waiting{}, echoes: map[string]*waiting{},
+	}
+	s.monitor, err = w.monitor()
+	if err == nil {
+		began := time.Now()
+		err = p.run(ctx, stepFunc{Connect, p.connect}, stepFunc{TLS, p.secure}, stepFunc{Handshake, s.dial})
+		p.report.Took = time.Since(began)
+	}
+	if w.number == 1 {
+		w.result.First = p.report
+	}
+	if err == nil && !p.conn.stop() { // the context has ended the deadline of the connection
+		err = p.failure(ctx, Handshake, os.ErrDeadlineExceeded)
+	}
+	if err != nil {
+		failure := (*Error)(nil)
+		if !errors.As(err, &failure) {
+			failure = &Error{Step: Connect, Err: err, what: Connect.failed(false)}
+		}
+		if s.conn != nil {
+			_ = s.conn.CloseNow()
+		}
+		p.teardown(ctx, false)
+		w.emit(Event{Type: Failed, Report: &p.report, Err: failure}, func(r *Watched) {
+			r.Failed++
+			r.Err, r.End = failure, nil
+		})
+		return nil, failure
+	}
+	_ = p.conn.tcp.SetDeadline(time.Time{})
+	s.opened = time.Now()
+	w.emit(Event{Type: Opened, Report: &p.report}, func(r *Watched) { r.Opened++; r.Err = nil })
+	return s, nil
+}
+
+// dial opens the WebSocket over the connection of the earlier steps.
+func (s *session) dial(ctx context.Context) error {
+	conn, _, err := websocket.Dial(ctx, s.p.url.String(), &websocket.DialOptions{
+		HTTPClient:     &http.Client{Transport: ending.RoundTripper{Base: opener{s.p}}},
+		Subprotocols:   s.p.o.Subprotocols,
+		OnPingReceived: s.monitor.OnPing,
+		OnPongReceived: s.onPong,
+	})
+	if err != nil {
+		return err
+	}
+	conn.SetReadLimit(-1) // a message is not kept
+	s.conn = conn
+	return nil
+}
+
+// An opener is a RoundTripper that opens the WebSocket over an open connection. It writes
+// the request of package handshake, with the key of the given one.
+type opener struct{ p *probing }
+
+func (o opener) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := o.p.open(r.Header.Get("Sec-WebSocket-Key"))
+	if err != nil {
+		return nil, err
+	}
+	response.Body = &body{in: o.p.conn.br, conn: o.p.conn.Conn}
+	return response, nil
+}
+
+// A body is the byte stream under a WebSocket. The kernel reports a reset once. If a write
+// gets it, the next read gets the end of the stream. So the read reports the reset.
+type body struct {
+	in   *bufio.Reader
+	conn net.Conn
+
+	writing sync.Mutex
+	reset   error // of a write
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.in.Read(p)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		b.writing.Lock()
+		defer b.writing.Unlock()
+		if b.reset != nil {
+			err = b.reset
+		}
+	}
+	return n, err
+}
+
+func (b *body) Write(p []byte) (int, error) {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	n, err := b.conn.Write(p)
+	if ending.IsReset(err) {
+		b.reset = err
+	}
+	return n, err
+}
+
+func (b *body) Close() error { return b.conn.Close() }
+
+// run pings the server until the end of the connection.
+func (s *session) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	read := make(chan error, 1)
+	wg.Go(func() { read <- s.read() })
+	beating, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	verdict := make(chan error, 1)
+	wg.Go(func() { verdict <- s.monitor.Run(beating, s) })
+	wg.Go(func() {
+		select {
+		case <-s.all: // no further ping
+			stop()
+		case <-beating.Done():
+		}
+	})
+
+	closing := time.NewTimer(time.Duration(1<<63 - 1))
+	defer closing.Stop()
+	if end, ok := ctx.Deadline(); ok { // the closing handshake must fit, too
+		closing.Reset(max(0, time.Until(end)-min(closeLimit, time.Until(end)/4)))
+	}
+	var end End
+	over := false
+	for !over {
+		over = true
+		select {
+		case err := <-read:
+			end = endOf(err)
+		case err := <-verdict:
+			if err == nil { // the read has the reason, or all pings were sent
+				verdict, over = nil, false
+				continue
+			}
+			end = End{Ending: ending.Of(err)}
+			_ = s.conn.CloseNow()
+			<-read
+		case <-s.done:
+			end = s.close(ctx, read)
+		case <-closing.C:
+			end = s.close(ctx, read)
+		case <-ctx.Done():
+			end = s.close(ctx, read)
+		}
+	}
+	stop()
+	_ = s.conn.CloseNow()
+	_ = s.p.conn.tcp.Close()
+	wg.Wait()
+	end.Age = time.Since(s.opened)
+	s.abandon()
+	s.w.emit(Event{Type: Ended, End: &end}, func(r *Watched) { r.End = &end })
+}
+
+// endOf returns the end for the error of a read, unless this side has closed.
+func endOf(err error) End {
+	end := End{Ending: ending.Of(err)}
+	if end.Kind == ending.Closed {
+		// coder has closed the connection, because a write had no progress.
+		end.Ending = (&ending.Error{Kind: ending.WriteStalled, Reason: "a ping or a message could not be sent", Cause: err}).Ending()
+	}
+	if code := websocket.CloseStatus(err); code != -1 {
+		end.Received = int(code)
+	}
+	switch end.Kind {
+	case ending.Protocol, ending.InvalidUTF8:
+		end.Sent = int(end.Code)
+	case ending.Normal, ending.GoingAway, ending.PeerCode: // coder has answered with the same code
+		end.Sent = end.Received
+	}
+	return end
+}
+
+// close performs the closing handshake. It takes a second at most, and no longer than ctx
+// if ctx has a deadline.
+func (s *session) close(ctx context.Context, read <-chan error) End {
+	until := time.Now().Add(closeLimit)
+	if end, ok := ctx.Deadline(); ok && end.Before(until) {
+		until = end
+	}
+	if !until.After(time.Now()) {
+		until = time.Now().Add(time.Millisecond)
+	}
+	s.stop()
+	_ = s.p.conn.tcp.SetDeadline(until)
+	closeErr := s.conn.Close(websocket.StatusNormalClosure, "")
+	readErr := <-read
+	end := End{Ending: ending.Ending{Kind: ending.Closed, Code: websocket.StatusNormalClosure, By: ending.Local}, Sent: int(websocket.StatusNormalClosure)}
+	switch code := websocket.CloseStatus(readErr); {
+	case code != -1:
+		end.Received = int(code)
+	case websocket.CloseStatus(closeErr) != -1:
+		end.Received = int(websocket.CloseStatus(closeErr))
+	case closeErr == nil:
+		end.Received = int(websocket.StatusNormalClosure)
+	default:
+		end.Cause = fmt.Errorf("no close frame was received: %w", closeErr)
+	}
+	return end
+}
+
+// read reads until the connection ends, and returns the error.
+func (s *session) read() error {
+	buffer := make([]byte, maxKept)
+	for {
+		kind, r, err := s.conn.Reader(context.Background())
+		if err != nil {
+			return err
+		}
+		n, err := io.ReadFull(r, buffer)
+		if err == nil {
+			_, err = io.Copy(io.Discard, r)
+		} else if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
+			err = nil // the message is shorter; ending.Stream has another error for the end of the stream
+		}
+		if err != nil {
+			return err
+		}
+		s.monitor.Received()
+		s.onMessage(kind, string(buffer[:n]))
+	}
+}
+
+// completed reports whether all pings of the Watch were sent.
+func (s *session) completed() bool {
+	select {
+	case <-s.all:
+		return true
+	default:
+		return false
+	}
+}
+
+// Ping sends a ping, a message, or both, and waits for the reply of the ping, or else of
+// the message. It is for package heartbeat.
+func (s *session) Ping(ctx context.Context) error {
+	w, mode := s.w, s.w.o.Echo
+	s.mu.Lock()
+	if s.finished || w.o.Count > 0 && w.sent >= w.o.Count {
+		s.mu.Unlock()
+		return nil
+	}
+	w.sent++
+	seq := w.sent
+	now := time.Now()
+	var ping, echo *waiting
+	text := s.prefix + strconv.Itoa(seq)
+	if mode != EchoOnly {
+		s.numbers++
+		ping = s.await(false, seq, now)
+		s.pings[s.numbers] = ping
+	}
+	if mode != NoEcho {
+		echo = s.await(true, seq, now)
+		s.echoes[text] = echo
+	}
+	if seq == w.o.Count {
+		close(s.all)
+	}
+	s.mu.Unlock()
+
+	if echo != nil {
+		limit, cancel := context.WithTimeout(ctx, w.o.Connect.Timeout)
+		err := s.conn.Write(limit, websocket.MessageText, []byte(text))
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+	if ping != nil {
+		return s.conn.Ping(ctx)
+	}
+	select {
+	case <-echo.replied:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// await counts something that was sent. Its timer reports that it is overdue. The caller
+// holds s.mu.
+func (s *session) await(echo bool, seq int, now time.Time) *waiting {
+	p := &waiting{seq: seq, sent: now, replied: make(chan struct{})}
+	s.w.mu.Lock()
+	s.w.result.replies(echo).Sent++
+	s.w.mu.Unlock()
+	p.timer = time.AfterFunc(s.w.o.Connect.Timeout, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		select {
+		case <-p.replied:
+			return
+		default:
+		}
+		if s.finished {
+			return
+		}
+		p.overdue = true
+		s.w.emit(Event{Type: Missing, Echo: echo, Seq: seq}, func(r *Watched) { r.replies(echo).Lost++ })
+		s.finishIfDone()
+	})
+	return p
+}
+
+// replies returns the counts of messages or pings.
+func (r *Watched) replies(echo bool) *Replies {
+	if echo {
+		return &r.Echoes
+	}
+	return &r.Pings
+}
+
+// onPong is for each pong. coder numbers its pings from 1, and the payload is the number.
+func (s *session) onPong(ctx context.Context, payload []byte) {
+	now := time.Now()
+	s.monitor.OnPong(ctx, payload)
+	number, err := strconv.Atoi(string(payload))
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.pings[number]; p != nil {
+		delete(s.pings, number)
+		s.replied(p, false, now)
+	}
+}
+
+// onMessage is for each message.
+func (s *session) onMessage(kind websocket.MessageType, text string) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.echoes[text]; p != nil && kind == websocket.MessageText {
+		delete(s.echoes, text)
+		s.replied(p, true, now)
+		return
+	}
+	s.w.mu.Lock()
+	s.w.result.Others++
+	s.w.mu.Unlock()
+}
+
+// replied records a reply. The caller holds s.mu.
+func (s *session) replied(p *waiting, echo bool, now time.Time) {
+	if s.finished {
+		return
+	}
+	p.timer.Stop()
+	close(p.replied)
+	rtt := max(0, now.Sub(p.sent))
+	s.w.emit(Event{Type: Replied, Echo: echo, Seq: p.seq, RTT: rtt, Late: p.overdue}, func(r *Watched) {
+		replies := r.replies(echo)
+		replies.add(rtt)
+		if p.overdue {
+			replies.Late++
+			replies.Lost--
+		}
+	})
+	s.finishIfDone()
+}
+
+// finishIfDone closes s.done when all pings were sent and none can be answered in time any
+// more. The caller holds s.mu.
+func (s *session) finishIfDone() {
+	if !s.completed() {
+		return
+	}
+	for _, p := range s.pings {
+		if !p.overdue {
+			return
+		}
+	}
+	for _, p := range s.echoes {
+		if !p.overdue {
+			return
+		}
+	}
+	select {
+	case <-s.done:
+	default:
+		close(s.done)
+	}
+}
+
+// abandon counts what has no reply at the end of the connection.
+func (s *session) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finished = true
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	for _, p := range s.pings {
+		p.timer.Stop()
+		if !p.overdue {
+			s.w.result.Pings.Pending++
+		}
+	}
+	for _, p := range s.echoes {
+		p.timer.Stop()
+		if !p.overdue {
+			s.w.result.Echoes.Pending++
+		}
+	}
+}
