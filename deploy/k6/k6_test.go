@@ -90,7 +90,7 @@ func start(t *testing.T, args ...string) (url string, stop func()) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(server, append([]string{"--addr=127.0.0.1:0"}, args...)...)
+	cmd := exec.Command(server, append([]string{"--addr=127.0.0.1:0", "--admin-addr=off"}, args...)...)
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
