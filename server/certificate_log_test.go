@@ -33,7 +33,7 @@ func TestLogCertificate(t *testing.T) {
 			config, client := wstest.TLS()
 			config.ClientAuth, config.ClientCAs = test.auth, root.Pool()
 			client.Certificates = []tls.Certificate{root.Issue(t, test.subject, -time.Hour, time.Hour).TLS}
-			s := serveOn(t, tls.NewListener(listen(t), config), echoes, server.Options{Logger: slog.New(logFormats["text"](&log))})
+			s := serveOn(t, tls.NewListener(listen(t), config), echoes, server.Options{Logger: slog.New(logFormats["text"](&log)), CloseTimeout: server.MaxCloseTimeout})
 			s.url = "wss" + s.url[len("ws"):]
 			p := s.dial(t, wstest.DialOptions{TLS: client})
 			sendLast(t, p, 1000, wstest.CloseFrame(1000, ""))

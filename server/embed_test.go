@@ -147,7 +147,7 @@ func TestSettings(t *testing.T) {
 		finish(t, p, 1009)
 		wantKind(t, s.end(t), ending.TooBig)
 
-		o.OnStart = settings(0, 100*time.Millisecond)
+		o.OnStart = settings(0, 2*time.Second) // the echo comes before the verdict, also on a busy machine
 		s = serve(t, echoes, o)
 		p = s.dial(t, wstest.DialOptions{})
 		send(t, p, wstest.TextFrame("1234567890"))

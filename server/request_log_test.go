@@ -54,7 +54,7 @@ func TestLogQuery(t *testing.T) {
 				want = kept
 			}
 			var log logBuffer
-			s := serve(t, echoes, server.Options{Logger: slog.New(logFormats["JSON"](&log)), LogQuery: withQuery})
+			s := serve(t, echoes, server.Options{Logger: slog.New(logFormats["JSON"](&log)), LogQuery: withQuery, CloseTimeout: server.MaxCloseTimeout})
 			p := s.raw(t)
 			if r, body := roundTrip(t, p, handshakeRequest("GET "+tt.uri, "Host: x\r\n")); r.StatusCode != http.StatusSwitchingProtocols {
 				t.Fatalf("%s: got %d %s", tt.uri, r.StatusCode, body)
@@ -106,7 +106,7 @@ func TestSubprotocols(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log logBuffer
-			s := serve(t, echoes, server.Options{Logger: slog.New(logFormats["JSON"](&log)), Subprotocols: tt.supported})
+			s := serve(t, echoes, server.Options{Logger: slog.New(logFormats["JSON"](&log)), Subprotocols: tt.supported, CloseTimeout: server.MaxCloseTimeout})
 			var fields strings.Builder
 			for _, v := range tt.requested {
 				fields.WriteString("Sec-WebSocket-Protocol: " + v + "\r\n")
@@ -159,7 +159,7 @@ func TestLogHeader(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log logBuffer
-			s := serve(t, echoes, server.Options{Logger: slog.New(logFormats["JSON"](&log)), LogHeader: tt.header})
+			s := serve(t, echoes, server.Options{Logger: slog.New(logFormats["JSON"](&log)), LogHeader: tt.header, CloseTimeout: server.MaxCloseTimeout})
 			p := s.raw(t)
 			if r, body := roundTrip(t, p, handshakeRequest("GET /", "Host: x\r\n"+tt.fields)); r.StatusCode != http.StatusSwitchingProtocols {
 				t.Fatalf("got %d %s", r.StatusCode, body)
