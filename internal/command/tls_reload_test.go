@@ -93,3 +93,22 @@ func TestReload(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkReload measures one look at files that have not changed.
+func BenchmarkReload(b *testing.B) {
+	pair := testcert.NewAuthority(b, "root").Issue(b, "x.test", -time.Hour, time.Hour)
+	dir := b.TempDir()
+	for name, content := range map[string]string{"cert": pair.Cert, "key": pair.Key, "ca": pair.Cert} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	f := &tlsFlags{Cert: dir + "/cert", Key: dir + "/key", ClientCA: dir + "/ca"}
+	s, err := newCertificateStore(f, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s.reload(time.Now(), false)
+	}
+}

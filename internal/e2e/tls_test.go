@@ -7,6 +7,8 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -282,6 +284,48 @@ func TestOldTLS(t *testing.T) {
 			_ = c.Close()
 		case test.want == "" || !strings.Contains(err.Error(), test.want):
 			t.Errorf("%v: got %v, want %q", test.config.NextProtos, err, test.want)
+		}
+	}
+	p.stop(t)
+}
+
+// TestTLSOverProxyProtocol: the header of the PROXY protocol precedes TLS. A client that then
+// sends a request without TLS is reported with its own address.
+func TestTLSOverProxyProtocol(t *testing.T) {
+	t.Parallel()
+	p := startFor(t, "wsecho", "--tls-self-signed", "--proxy-protocol=require", "--trusted-proxy=127.0.0.1")
+	connect := func(client string) net.Conn {
+		c, err := net.Dial("tcp", p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(waitLimit))
+		if _, err := fmt.Fprintf(c, "PROXY TCP4 %s 127.0.0.1 4711 443\r\n", client); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	peer, err := wstest.Dial("wss://localhost/", wstest.DialOptions{
+		TLS:     &tls.Config{InsecureSkipVerify: true},
+		Timeout: waitLimit,
+		Dial:    func(string, string) (net.Conn, error) { return connect("203.0.113.7"), nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sendsBack(t, peer, strings.Repeat("over both layers ", 10_000))
+	_ = peer.Close()
+	c := connect("203.0.113.8")
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if answer, _ := io.ReadAll(c); !strings.HasPrefix(string(answer), "HTTP/1.0 400 ") {
+		t.Errorf("got %q", answer)
+	}
+	for _, line := range []string{`msg=ended .* remote=203\.0\.113\.7:4711`, `msg=refused remote=203\.0\.113\.8:4711 .*without TLS`} {
+		if _, err := waitFor(p.log, line); err != nil {
+			t.Error(err)
 		}
 	}
 	p.stop(t)
