@@ -52,7 +52,8 @@ pid_filename ` + dir + `/squid.pid
 coredump_dir ` + dir + `
 access_log none
 cache_log /dev/stderr
-`, []string{"-N", "-n", squidName(t), "-f", filepath.Join(dir, "proxy.conf")}
+`, []string{"-N", "-n", fmt.Sprint("wsecho", os.Getpid(), "n", nextPort()), // the name of its shared memory
+					"-f", filepath.Join(dir, "proxy.conf")}
 		}},
 		{name: "varnish", program: "varnishd", wrap: func(t *testing.T, dir, block string) (string, []string) {
 			return `vcl 4.1;
@@ -74,24 +75,6 @@ TIMEOUTidle = 3
 `, []string{filepath.Join(dir, "proxy.conf")}
 		}},
 	}
-}
-
-// squidName returns a name for Squid's shared memory, and removes that memory at the end.
-func squidName(t *testing.T) string {
-	t.Helper()
-	name := fmt.Sprint("wsecho", os.Getpid(), "n", nextPort())
-	t.Cleanup(func() {
-		files, err := filepath.Glob("/dev/shm/" + name + "-*")
-		if err != nil {
-			t.Error(err)
-		}
-		for _, file := range files {
-			if err := os.Remove(file); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	return name
 }
 
 func port(addr string) string {

@@ -45,7 +45,7 @@ func TestHealthChecks(t *testing.T) {
 		}
 		before := a.entry(t, "a has a connection", began)
 		a.signal(t, syscall.SIGTERM)
-		for i, row := 0, 0; row < 8; i++ { // until 8 in a row are on b
+		for i, row := 0, 0; row < 30; i++ { // until 30 in a row are on b, which is no chance
 			n := a.count(began)
 			total := n + b.count(began)
 			peer, err := dial(p.addr, fmt.Sprint("/while/", i))
@@ -57,10 +57,10 @@ func TestHealthChecks(t *testing.T) {
 				row = 0
 			}
 			_ = peer.Close()
-			if i == 2000 {
+			if i == 600 {
 				t.Fatal("a still gets connections")
 			}
-			time.Sleep(20 * time.Millisecond) // so that 8 are more than a check
+			time.Sleep(20 * time.Millisecond) // so that 30 take longer than a check
 		}
 		if err := echo(peers[before.URI], "hello"); err != nil {
 			t.Errorf("a connection of the server that drains: %v", err)

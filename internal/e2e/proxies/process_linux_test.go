@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -61,20 +62,27 @@ func run(t *testing.T, dir, program string, args ...string) *process {
 		_ = p.cmd.Wait() // killed at the end; a test that needs the exit code looks at ProcessState
 	}()
 	t.Cleanup(func() {
-		if p.name != "wsecho" { // which would drain
-			_ = p.cmd.Process.Signal(syscall.SIGTERM) // Apache and Squid remove their shared memory
-			select {
-			case <-p.done:
-			case <-time.After(10 * time.Second):
-			}
-		}
+		shared := sharedMemory(p.cmd.Process.Pid)
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // with its workers
 		<-p.done
+		for _, file := range shared {
+			_ = os.Remove(file)
+		}
 		if t.Failed() {
 			t.Logf("the output of %s:\n%s", p.name, p.text())
 		}
 	})
 	return p
+}
+
+// sharedMemory returns the files of shared memory that a process uses. Apache and Squid
+// remove theirs when they stop, but Apache may need long for that.
+func sharedMemory(pid int) []string {
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return nil // the process has ended
+	}
+	return regexp.MustCompile(`(?m)/dev/shm/\S+$`).FindAllString(string(maps), -1)
 }
 
 // await waits for a condition. It fails the test if the process ends meanwhile.
