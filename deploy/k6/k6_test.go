@@ -125,9 +125,9 @@ func start(t *testing.T, args ...string) (url string, stop func()) {
 	}
 }
 
-// TestLoad runs the script against the server.
+// TestLoad runs the script against the server, which also sends pings.
 func TestLoad(t *testing.T) {
-	url, stop := start(t)
+	url, stop := start(t, "--ping-interval=200ms", "--ping-timeout=200ms", "--max-missed=100")
 	s, output, code := load(t, url)
 	if code != 0 || s.Metrics["checks"].Fails != 0 || s.Metrics["going_away"].Count != 0 {
 		t.Errorf("exit code %d, want 0 and no failed check:\n%s", code, output)
@@ -189,7 +189,7 @@ func TestMisbehaving(t *testing.T) {
 				p.Timeout = waitLimit
 				c.handle(p)
 			})
-			s, output, code := load(t, url, "-e", "TIMEOUT=1000", "-e", "VUS=2", "-e", "HOLD=500ms", "-e", "SIZE=200")
+			s, output, code := load(t, url, "-e", "TIMEOUT=3000", "-e", "VUS=2", "-e", "HOLD=500ms", "-e", "SIZE=200")
 			if code != thresholdsFailed {
 				t.Errorf("the exit code is %d, want %d", code, thresholdsFailed)
 			}
