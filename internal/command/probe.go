@@ -19,7 +19,7 @@ type probeCommand struct {
 	URLs []string `arg:"" name:"url" help:"ws:// or wss:// URL of any server. Several are probed side by side."`
 
 	Count     count  `group:"load" env:"WSECHO_PROBE_COUNT" placeholder:"N" help:"Pings to send; no limit unless set."`
-	Echo      string `group:"load" env:"WSECHO_PROBE_ECHO" enum:"off,beside,only" default:"off" help:"Messages that the server must echo: off, beside the pings, or only messages."`
+	Echo      string `group:"load" env:"WSECHO_PROBE_ECHO" enum:"off,beside,only" default:"off" help:"Messages that the server must echo: off, beside the pings, or only messages. Another connection then tests whether the server itself answers pings."`
 	MaxMissed count  `group:"load" env:"WSECHO_PROBE_MAX_MISSED" default:"2" zero:"" help:"Misses in a row to forgive. After one more, with nothing received, the server is given up."`
 	Reconnect bool   `group:"load" env:"WSECHO_PROBE_RECONNECT" help:"Connect again after an end or a failure, and count the gaps."`
 
@@ -80,6 +80,7 @@ func (f *probeCommand) Run(ctx context.Context, out streams, w warnings) error {
 			j.result, err = probe.Watch(ctx, j.address, o)
 			return err
 		})
+		g.Go(func() error { j.findPongs(ctx); return nil })
 	}
 	if err := g.Wait(); err != nil {
 		return flagError(err, probeFlags)
@@ -103,6 +104,26 @@ type probeJob struct {
 	options probe.WatchOptions
 	rtts    rttHistograms
 	result  probe.Watched
+
+	pongs    probe.PongSource
+	pongsWhy string // a sentence
+}
+
+// findPongs finds the source of pongs, on a connection of its own. Only a server that
+// echoes can be tested.
+func (j *probeJob) findPongs(ctx context.Context) {
+	o := j.options
+	if o.Echo == probe.NoEcho {
+		j.pongsWhy = "the server and something in between look the same without --echo"
+		return
+	}
+	if o.Deadline > 0 {
+		o.Connect.Timeout = min(o.Connect.Timeout, o.Deadline)
+	}
+	var err error
+	if j.pongs, j.pongsWhy, err = probe.Pongs(ctx, j.address, o.Connect); err != nil {
+		j.pongsWhy = err.Error()
+	}
 }
 
 // jobs returns a job for each URL.

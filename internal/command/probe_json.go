@@ -73,6 +73,8 @@ type (
 		Phases   *phasesLine  `json:"phases"`
 		Pings    *repliesLine `json:"pings,omitempty"`
 		Echoes   *repliesLine `json:"echoes,omitempty"`
+		PongsBy  string       `json:"pongs_by"`
+		PongsWhy string       `json:"pongs_why"`
 		Step     string       `json:"step,omitempty"`
 		Error    string       `json:"error,omitempty"`
 		End      *endLine     `json:"end,omitempty"`
@@ -112,6 +114,7 @@ func summaryJSON(j *probeJob) string {
 		Gaps: r.Gaps, GapTime: r.GapTime.Seconds(), Others: r.Others, Took: r.Took.Seconds(), Phases: phasesOf(r.First),
 		Pings: repliesOf(j, r.Pings, false), Echoes: repliesOf(j, r.Echoes, true),
 	}
+	line.PongsBy, line.PongsWhy = j.pongs.String(), j.pongsWhy
 	if r.Err != nil {
 		line.Step, line.Error = r.Err.Step.String(), r.Err.Error()
 	}

@@ -186,6 +186,13 @@ func (p *probePrinter) summaries(jobs []*probeJob) {
 	}
 }
 
+// pongsTexts describe the source of pongs.
+var pongsTexts = map[probe.PongSource]string{
+	probe.PongsByServer: "by the server",
+	probe.PongsAhead:    "perhaps not by the server",
+	probe.PongsUnknown:  "source not known",
+}
+
 // summaryText returns the summary of one server.
 func summaryText(j *probeJob) string {
 	var b strings.Builder
@@ -211,6 +218,9 @@ func summaryText(j *probeJob) string {
 		ms := func(d time.Duration) string { return number.Duration(float64(d)) }
 		fmt.Fprintf(&b, "RTT      min %s, mean %s, max %s, deviation %s, jitter %s\n", ms(replies.Min), ms(replies.Mean), ms(replies.Max), ms(replies.Deviation), ms(replies.Jitter))
 		fmt.Fprintf(&b, "         p50 %s, p90 %s, p99 %s, p99.9 %s\n", ms(j.rtts.at(echo, 50)), ms(j.rtts.at(echo, 90)), ms(j.rtts.at(echo, 99)), ms(j.rtts.at(echo, 99.9)))
+	}
+	if r.Opened > 0 {
+		fmt.Fprintf(&b, "pongs    %s: %s\n", pongsTexts[j.pongs], j.pongsWhy)
 	}
 	if r.Others > 0 {
 		fmt.Fprintf(&b, "others   %s\n", number.Plural(r.Others, "message"))

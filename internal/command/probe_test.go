@@ -50,14 +50,14 @@ func probeCases(t *testing.T) map[string]probeCase {
 	})
 	one := []string{"--count=1"}
 	return map[string]probeCase{
-		"count":      {wstest.Serve(t, wstest.Echo), []string{"--count=3"}, 0, `^connected to 127\.0\.0\.1:\d+: TCP .* µs|ms, upgrade .*\npong 1: .*\npong 2: .*\npong 3: .*\nended: closed by this side, code 1000, after .*\n\nws://.*\npings    sent 3, received 3, lost 0 \(0 %\), late 0\nRTT      min .*, mean .*, max .*, deviation .*, jitter .*\n         p50 .*, p90 .*, p99 .*, p99\.9 .*\nended    closed by this side, code 1000, after .*\n$`, `^$`},
-		"echo":       {wstest.Serve(t, wstest.Echo), []string{"--count=2", "--echo=only"}, 0, `\necho 1: .*\necho 2: (.*\n)*echoes   sent 2, received 2`, `^$`},
+		"count":      {wstest.Serve(t, wstest.Echo), []string{"--count=3"}, 0, `^connected to 127\.0\.0\.1:\d+: TCP .* µs|ms, upgrade .*\npong 1: .*\npong 2: .*\npong 3: .*\nended: closed by this side, code 1000, after .*\n\nws://.*\npings    sent 3, received 3, lost 0 \(0 %\), late 0\nRTT      min .*, mean .*, max .*, deviation .*, jitter .*\n         p50 .*, p90 .*, p99 .*, p99\.9 .*\npongs    source not known: .* without --echo\nended    closed by this side, code 1000, after .*\n$`, `^$`},
+		"echo":       {wstest.Serve(t, wstest.Echo), []string{"--count=2", "--echo=only"}, 0, `\necho 1: .*\necho 2: (.*\n)*echoes   sent 2, received 2(.*\n)*pongs    by the server: each pong came between`, `^$`},
 		"quiet":      {wstest.Serve(t, wstest.Echo), []string{"--count=2", "--quiet"}, 0, `^\nws://.*\npings    sent 2`, `^$`},
 		"normal":     {closes(1000, "done"), nil, 0, `\nended    normal by the server, code 1000, reason "done", after .*\n$`, `^$`},
 		"connect":    {"ws://127.0.0.1:1/", nil, 3, `\nfailed   cannot connect: `, `: cannot connect: `},
 		"TLS":        {wstest.ServeTLS(t, wstest.Echo), nil, 4, `\nfailed   TLS failed: .*certificate`, `: TLS failed: `},
 		"handshake":  {refuses, nil, 5, `\nfailed   did not open a WebSocket: the answer is 301 Moved Permanently, to "https://b\.example/": "moved"\n$`, `301`},
-		"lost":       {answers(wstest.AnswerOptions{NoPong: true}), []string{"--count=1", "--timeout=2s"}, 6, `\npong 1: none in time\n(.*\n)*pings    sent 1, received 0, lost 1 \(100 %\), late 0\nended    closed by this side`, `: replies were lost: 1 of 1\n$`},
+		"lost":       {answers(wstest.AnswerOptions{NoPong: true}), []string{"--count=1", "--timeout=2s"}, 6, `\npong 1: none in time\n(.*\n)*pings    sent 1, received 0, lost 1 \(100 %\), late 0\npongs    .*\nended    closed by this side`, `: replies were lost: 1 of 1\n$`},
 		"no pong":    {answers(wstest.AnswerOptions{NoPong: true}), []string{"--max-missed=0", "--timeout=2s"}, 6, `\nended    no pong by this side, code 1001, reason "pings missed in a row`, `: the connection ended: no pong by this side`},
 		"peer code":  {closes(4000, ""), nil, 7, `\nended    peer code by the server, code 4000, after `, `: the connection ended: peer code`},
 		"answer":     {answers(wstest.AnswerOptions{Code: 1011}), one, 7, `\nended    closed by this side, code 1000, answered with 1011, after `, `answered with 1011`},
