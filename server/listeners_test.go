@@ -185,7 +185,7 @@ func TestSlowTLS(t *testing.T) {
 	t.Parallel()
 	const timeout = 3 * time.Second // a busy machine needs one for a good handshake
 	config, clients := wstest.TLS()
-	l := listen(t)
+	l := &timedListener{listen(t), make(chan acceptTime, 100)}
 	s := serveOn(t, listener.WithTLS(l, config), echoes, server.Options{HandshakeTimeout: timeout, PingInterval: -1})
 	s.url = "wss" + s.url[len("ws"):]
 	good := s.dial(t, wstest.DialOptions{})
@@ -215,8 +215,14 @@ func TestSlowTLS(t *testing.T) {
 			return
 		}
 		defer c.Close()
-		began := time.Now()
-		time.Sleep(timeout * 7 / 10)
+		var began time.Time
+		for began.IsZero() { // until the server has accepted c
+			a := <-l.accepted
+			if a.remote == c.LocalAddr().String() {
+				began = a.at
+			}
+		}
+		time.Sleep(time.Until(began.Add(timeout * 7 / 10)))
 		_ = c.SetDeadline(time.Now().Add(soon))
 		clients := clients.Clone()
 		clients.ServerName = "localhost"
@@ -224,7 +230,8 @@ func TestSlowTLS(t *testing.T) {
 		if err := over.Handshake(); err != nil {
 			return // late already
 		}
-		time.Sleep(timeout - time.Since(began) + timeout/10)
+		// A timeout of the request alone would end later.
+		time.Sleep(time.Until(began.Add(timeout * 3 / 2)))
 		if _, err := over.Write(wstest.Request(s.url, "", nil)); err != nil {
 			return
 		}
@@ -235,6 +242,25 @@ func TestSlowTLS(t *testing.T) {
 	wg.Wait()
 	send(t, good, wstest.TextFrame("the timeout is not the connection's"))
 	receive(t, good, wstest.Text, "the timeout is not the connection's")
+}
+
+// A timedListener reports when it has accepted a connection.
+type timedListener struct {
+	net.Listener
+	accepted chan acceptTime
+}
+
+type acceptTime struct {
+	remote string
+	at     time.Time
+}
+
+func (l *timedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.accepted <- acceptTime{c.RemoteAddr().String(), time.Now()}
+	}
+	return c, err
 }
 
 // clientHello returns the first bytes that a TLS client sends.

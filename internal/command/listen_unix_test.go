@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 )
 
@@ -169,29 +168,21 @@ func TestUnixRace(t *testing.T) {
 	}
 }
 
-// TestListenAllOrNone: if one listener fails, the others are closed.
+// TestListenAllOrNone: if one listener fails, the others are closed. TestMain finds a TCP
+// listener that is left.
 func TestListenAllOrNone(t *testing.T) {
 	path := socketPath(t)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := free.Addr().String()
-	free.Close()
 	used, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer used.Close()
 	for _, bad := range []string{used.Addr().String(), "nonsense", "systemd", "unix:"} {
-		if all, err := parsed(t, "--addr="+addr, "--addr=unix:"+path+","+bad).listen(); err == nil || all != nil {
+		if all, err := parsed(t, "--addr=127.0.0.1:0", "--addr=unix:"+path+","+bad).listen(); err == nil || all != nil {
 			t.Fatalf("%s: got %v, %v", bad, all, err)
 		}
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: the socket is left: %v", bad, err)
-		}
-		if c, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("%s: the TCP listener is open: %v, %v", bad, c, err)
 		}
 	}
 }

@@ -56,7 +56,7 @@ func TestKeepAlive(t *testing.T) {
 		}
 	}
 	b := make([]byte, 100)
-	_ = notify.SetReadDeadline(time.Now())
+	_ = notify.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if n, err := notify.Read(b); err == nil {
 		t.Errorf("a stuck server: got %q", b[:n])
 	}

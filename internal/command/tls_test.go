@@ -73,7 +73,7 @@ func TestFirstCertificate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := writeFiles(t, map[string]string{"cert": test.cert, "key": test.key, "ca": test.ca})
-			args := []string{"--addr=127.0.0.1:0", "--tls-cert=" + dir + "/cert", "--tls-key=" + dir + "/key"}
+			args := []string{"--addr=127.0.0.1:0", "--admin-addr=off", "--tls-cert=" + dir + "/cert", "--tls-key=" + dir + "/key"}
 			if test.ca != "" {
 				args = append(args, "--tls-client-ca="+dir+"/ca")
 			}

@@ -93,7 +93,7 @@ func TestSystemd(t *testing.T) {
 
 	// sh keeps its process id, which systemd puts into LISTEN_PID.
 	s := &tlsServer{process: &process{log: log.Name(), done: make(chan struct{}), addr: tcp.Addr().String()}, root: root}
-	s.cmd = exec.Command("sh", "-c", `LISTEN_PID=$$ exec wsecho "$@"`, "sh", "--addr=systemd", "--tls-cert="+dir+"/cert", "--tls-key="+dir+"/key", "--drain-timeout=20s")
+	s.cmd = exec.Command("sh", "-c", `LISTEN_PID=$$ exec wsecho "$@"`, "sh", "--addr=systemd", "--tls-cert="+dir+"/cert", "--tls-key="+dir+"/key", "--drain-timeout=20s", "--admin-addr=off")
 	s.cmd.Env = append(os.Environ(), "LISTEN_FDS=2", "LISTEN_FDNAMES=web:local", "NOTIFY_SOCKET="+notify.LocalAddr().String(), "WATCHDOG_USEC=1000000")
 	s.cmd.ExtraFiles = files
 	s.cmd.Stderr = log
