@@ -175,6 +175,20 @@ mount --bind '%[1]s/mountinfo' /proc/$$/mountinfo`, dir))
 	}
 }
 
+// TestContainerProcessors checks that Go's runtime follows the quota of processor time. The
+// go line of go.mod decides that, and a quota cannot be seen on a machine of two processors.
+func TestContainerProcessors(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.DefaultGODEBUG}}", "example.com/wsecho").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, setting := range []string{"containermaxprocs=0", "updatemaxprocs=0"} {
+		if strings.Contains(string(out), setting) {
+			t.Errorf("the command is built with %s: %s", setting, out)
+		}
+	}
+}
+
 // TestContainerConnections measures the memory of idle connections in a real cgroup of 512
 // MiB, with that of the kernel. It must be less than the server assumes when it limits the
 // number of connections. docs/limits.md has the figures.
