@@ -214,5 +214,9 @@ func (s *certificateStore) warnExpiry(now time.Time) {
 	if err == nil {
 		err = errors.New("the certificate expires soon, at " + leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
-	s.log.Warn(err.Error(), "names", namesOf(leaf), "flag", "--tls-cert")
+	flag := "--tls-cert"
+	if s.flags.SelfSigned {
+		flag = "--tls-self-signed" // a restart makes a new one
+	}
+	s.log.Warn(err.Error(), "names", namesOf(leaf), "flag", flag)
 }

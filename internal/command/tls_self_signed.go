@@ -13,7 +13,9 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // selfSigned returns a certificate for hosts, the name of the machine and its loopback
@@ -44,9 +46,11 @@ func selfSigned(hosts []string, now time.Time) (tls.Certificate, error) {
 	if name, err := os.Hostname(); err == nil && name != "" {
 		names = append(names, name)
 	}
+	notASCII := func(r rune) bool { return r > unicode.MaxASCII }
 	for _, name := range append(names, hosts...) {
 		if ip, err := netip.ParseAddr(name); err != nil {
-			if name != "" && !slices.Contains(template.DNSNames, name) {
+			// A certificate has the ASCII form of a name.
+			if name != "" && !strings.ContainsFunc(name, notASCII) && !slices.Contains(template.DNSNames, name) {
 				template.DNSNames = append(template.DNSNames, name)
 			}
 		} else if ip := net.IP(ip.WithZone("").Unmap().AsSlice()); !ip.IsUnspecified() && !slices.ContainsFunc(template.IPAddresses, ip.Equal) {

@@ -136,6 +136,7 @@ func TestTLSFlags(t *testing.T) {
 func TestSelfSigned(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "cert.pem")
 	f := parsed(t, "--tls-self-signed", "--tls-self-signed-out="+file, "--addr=127.0.0.5:0,[::]:0,:0,localhost:0,unix:/x,systemd", "--host=a.example:443,b.example,[2001:db8::1]:1")
+	f.Addr = append(f.Addr, "bücher.example:0")
 	for range 2 { // the second time the file exists
 		var log bytes.Buffer
 		s, err := f.certificates(slog.New(slog.NewTextHandler(&log, nil)))
