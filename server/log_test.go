@@ -44,7 +44,7 @@ func noDuration(_ []string, a slog.Attr) slog.Attr {
 func TestLogSeconds(t *testing.T) {
 	t.Parallel()
 	var log logBuffer
-	s := serve(t, echoes, server.Options{Logger: slog.New(logFormats["JSON"](&log)), PingInterval: time.Second, DrainTimeout: 1500 * time.Millisecond, CloseTimeout: time.Second})
+	s := serve(t, echoes, server.Options{Logger: slog.New(logFormats["JSON"](&log)), PingInterval: 3 * time.Second, PingTimeout: 3 * time.Second, DrainTimeout: 1500 * time.Millisecond, CloseTimeout: time.Second})
 	began := time.Now()
 	p := s.dial(t, wstest.DialOptions{})
 	f, err := p.Recv()
