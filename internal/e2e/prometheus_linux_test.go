@@ -106,7 +106,7 @@ func TestAdminInUse(t *testing.T) {
 func TestDrainWatched(t *testing.T) {
 	t.Parallel()
 	const peers = 20
-	p := startFor(t, "wsecho", "--admin-addr=127.0.0.1:0", "--drain-delay=1s", "--drain-spread=3s")
+	p := startFor(t, "wsecho", "--admin-addr=127.0.0.1:0", "--drain-delay=3s", "--drain-spread=4s")
 	admin := "http://" + p.adminAddr(t)
 	for range peers {
 		peer, err := wstest.Dial(p.url(), wstest.DialOptions{})
@@ -150,7 +150,7 @@ func TestDrainWatched(t *testing.T) {
 	if !slices.Contains(seen, "announced") || !slices.Contains(seen, "draining") || len(left) < 2 {
 		t.Errorf("states %v, and %d numbers of connections, want several", seen, len(left))
 	}
-	p.logged(t, `msg=draining connections=20 timeout_seconds=15 spread_seconds=3`)
+	p.logged(t, `msg=draining connections=20 timeout_seconds=15 spread_seconds=4`)
 }
 
 // A prometheus is a running Prometheus.
@@ -222,6 +222,21 @@ func (p prometheus) query(expr string) ([]string, error) {
 		}
 	}
 	return values, nil
+}
+
+// want waits until a query has one value, which is want.
+func (p prometheus) want(t *testing.T, expr, want string) {
+	t.Helper()
+	for end := time.Now().Add(waitLimit); ; time.Sleep(200 * time.Millisecond) {
+		values, err := p.query(expr)
+		if err == nil && slices.Equal(values, []string{want}) {
+			return
+		}
+		if err != nil || time.Now().After(end) {
+			t.Errorf("%s: got %v, %v, want %s", expr, values, err, want)
+			return
+		}
+	}
 }
 
 // dashboardQueries returns the queries of the dashboard, with its variables replaced.
@@ -354,22 +369,10 @@ func TestPrometheus(t *testing.T) {
 		`sum(wsecho_messages_total{type="text"}) == bool 0`:                                                        "0",
 		`count(wsecho_ping_rtt_seconds_bucket) > bool 5 and on() absent(histogram_count(wsecho_ping_rtt_seconds))`: "1",
 	} {
-		if values, err := classic.query(expr); err != nil || !slices.Equal(values, []string{want}) {
-			t.Errorf("%s: got %v, %v, want %s", expr, values, err, want)
-		}
+		classic.want(t, expr, want)
 	}
 
-	const rtt = "histogram_count(rate(wsecho_ping_rtt_seconds[5s])) > bool 0"
-	var values []string
-	for end := time.Now().Add(waitLimit); !slices.Equal(values, []string{"1"}); time.Sleep(200 * time.Millisecond) {
-		var err error
-		if values, err = native.query(rtt); err != nil {
-			t.Fatal(err)
-		}
-		if time.Now().After(end) {
-			t.Fatalf("no native histogram: %v", values)
-		}
-	}
+	native.want(t, "histogram_count(rate(wsecho_ping_rtt_seconds[5s])) > bool 0", "1")
 
 	for end := time.Now().Add(waitLimit); !classic.alertsEvaluated(t); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(end) {
