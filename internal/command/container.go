@@ -14,16 +14,23 @@ import (
 	"example.com/wsecho/server"
 )
 
-// connMemory is what an idle connection takes, with the kernel's part and with garbage
-// that is not collected yet. docs/limits.md has the measurement.
-const connMemory = 16 << 10
+// What an idle connection takes, with the kernel's part and with garbage that is not
+// collected yet. docs/limits.md has the measurements.
+const (
+	plainMemory = 16 << 10
+	tlsMemory   = 40 << 10
+)
 
 // A container has the limits of the cgroup that the process runs in. The zero value has no
 // limit. GOMAXPROCS needs nothing here: Go's runtime follows the limit of processor time.
-type container struct{ memory int64 } // in bytes; 0 is no limit
+type container struct {
+	memory int64 // in bytes; 0 is no limit
+	each   int64 // of an idle connection, in bytes
+}
 
-// readContainer reads the limits at start. Later changes have no effect.
-func readContainer(log *slog.Logger) container {
+// readContainer reads the limits at start. Later changes have no effect. With withTLS the
+// connections take more.
+func readContainer(log *slog.Logger, withTLS bool) container {
 	limit, err := memlimit.FromCgroup()
 	switch {
 	case errors.Is(err, memlimit.ErrNoLimit), errors.Is(err, memlimit.ErrNoCgroup), errors.Is(err, memlimit.ErrCgroupsNotSupported):
@@ -34,7 +41,10 @@ func readContainer(log *slog.Logger) container {
 	case limit > math.MaxInt64/2: // the kernel's "unlimited" of version 1
 		return container{}
 	}
-	return container{int64(limit)}
+	if withTLS {
+		return container{int64(limit), tlsMemory}
+	}
+	return container{int64(limit), plainMemory}
 }
 
 // goMemory returns the limit for Go's runtime: 80 % of the container. The rest is for the
@@ -47,7 +57,7 @@ func (c container) maxConns() int {
 	if c.memory == 0 {
 		return math.MaxInt
 	}
-	return max(1, int(c.memory/2/connMemory))
+	return max(1, int(c.memory/2/c.each))
 }
 
 // defaultMaxConns returns the limit of connections unless the flag sets one.

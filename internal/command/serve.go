@@ -39,7 +39,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	}
 	options := f.serverOptions()
 	options.Logger = log
-	limits := readContainer(log)
+	limits := readContainer(log, f.TLS.enabled())
 	if options.MaxConns == 0 {
 		options.MaxConns = limits.defaultMaxConns()
 	}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,7 +34,7 @@ func newCgroup(t *testing.T, limit int64) cgroup {
 		{"/sys/fs/cgroup", "memory.max", []string{"memory.current"}},
 		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", []string{"memory.usage_in_bytes", "memory.kmem.tcp.usage_in_bytes"}},
 	} {
-		c.dir = filepath.Join(c.dir, fmt.Sprintf("wsecho-test-%d-%s", os.Getpid(), t.Name()))
+		c.dir = filepath.Join(c.dir, fmt.Sprintf("wsecho-test-%d-%s", os.Getpid(), strings.ReplaceAll(t.Name(), "/", "-")))
 		if err := c.create(limit); err != nil {
 			errs = append(errs, err)
 			continue
@@ -118,6 +119,7 @@ func TestContainerMemory(t *testing.T) {
 		{"GOMEMLIMIT", []string{"GOMEMLIMIT=20MiB"}, nil, []string{`go_limit_bytes=20971520 `}},
 		{"GOGC", []string{"GOGC=50"}, nil, []string{`go_limit_bytes=5368708\d `}},
 		{"fewer connections", nil, []string{"--max-conns=100"}, []string{` max_conns=100\b`}},
+		{"TLS", nil, []string{"--tls-self-signed"}, []string{` max_conns=819\b`}},
 		{"too much", nil, []string{"--max-conns=3000", "--memory-budget=33MiB"}, []string{
 			` max_conns=3000\b`, `WARN .*flag=--max-conns value=3000 enough_for=2048`, `WARN .*flag=--memory-budget budget_bytes=34603008 limit_bytes=67108864`}},
 	} {
@@ -194,25 +196,38 @@ func TestContainerProcessors(t *testing.T) {
 // number of connections. docs/limits.md has the figures.
 func TestContainerConnections(t *testing.T) {
 	testfull.Only(t, "10,000 connections take 30 s")
-	const conns, limit, assumed = 10_000, 512 << 20, 16 << 10
-	needFiles(t, conns+200)
-	group := newCgroup(t, limit)
-	p := startFor(t, group.run(t, build(t)), "--ping-interval=5m")
-	p.logged(t, ` limit_bytes=536870912 go_limit_bytes=42949672\d max_procs=\d+ max_conns=10000`)
-	before := group.inUse(t)
-	peers := connect(t, p, conns)
-	opened := (group.inUse(t) - before) / conns
-	idle := opened
-	// Connections are parked after a second, and garbage is released after some more.
-	for end := time.Now().Add(waitLimit / 2); time.Now().Before(end); time.Sleep(time.Second) {
-		idle = min(idle, (group.inUse(t)-before)/conns)
+	program := build(t)
+	for _, test := range []struct {
+		name    string
+		conns   int64
+		assumed int64 // bytes of a connection
+		flags   []string
+		scheme  string
+	}{
+		{"plain", 10_000, 16 << 10, nil, "ws"},
+		{"TLS", 2000, 40 << 10, []string{"--tls-self-signed"}, "wss"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			needFiles(t, uint64(test.conns)+200)
+			group := newCgroup(t, 512<<20)
+			p := startFor(t, group.run(t, program), append(test.flags, "--ping-interval=5m")...)
+			p.logged(t, ` limit_bytes=536870912 go_limit_bytes=42949672\d `)
+			before := group.inUse(t)
+			peers := connectTo(t, test.scheme+"://"+p.addr+"/", &tls.Config{InsecureSkipVerify: true}, int(test.conns))
+			opened := (group.inUse(t) - before) / test.conns
+			idle := opened
+			// Connections are parked after a second, and garbage is released after some more.
+			for end := time.Now().Add(waitLimit / 2); time.Now().Before(end); time.Sleep(time.Second) {
+				idle = min(idle, (group.inUse(t)-before)/test.conns)
+			}
+			t.Logf("measured: %d connections, %d MiB of 512 in use, %d bytes for each when opened and %d when idle", test.conns, group.inUse(t)>>20, opened, idle)
+			if idle > test.assumed {
+				t.Errorf("an idle connection takes %d bytes, and the server assumes %d", idle, test.assumed)
+			}
+			for _, peer := range peers {
+				_ = peer.Close()
+			}
+			p.stop(t)
+		})
 	}
-	t.Logf("measured: %d connections, %d MiB of %d in use, %d bytes for each when opened and %d when idle", conns, group.inUse(t)>>20, limit>>20, opened, idle)
-	if idle > assumed {
-		t.Errorf("an idle connection takes %d bytes, and the server assumes %d", idle, assumed)
-	}
-	for _, peer := range peers {
-		_ = peer.Close()
-	}
-	p.stop(t)
 }

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -137,6 +138,12 @@ func needFiles(t *testing.T, n uint64) {
 // connect opens n WebSockets.
 func connect(t *testing.T, p *process, n int) []*wstest.Peer {
 	t.Helper()
+	return connectTo(t, p.url(), nil, n)
+}
+
+// connectTo opens n WebSockets, with TLS if the URL asks for it.
+func connectTo(t *testing.T, url string, config *tls.Config, n int) []*wstest.Peer {
+	t.Helper()
 	peers := make([]*wstest.Peer, n)
 	t.Cleanup(func() {
 		for _, peer := range peers {
@@ -149,7 +156,7 @@ func connect(t *testing.T, p *process, n int) []*wstest.Peer {
 	dialing.SetLimit(32)
 	for i := range peers {
 		dialing.Go(func() (err error) {
-			peers[i], err = wstest.Dial(p.url(), wstest.DialOptions{Timeout: 2 * waitLimit})
+			peers[i], err = wstest.Dial(url, wstest.DialOptions{TLS: config, Timeout: 2 * waitLimit})
 			return err
 		})
 	}
