@@ -210,6 +210,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	values := context.WithoutCancel(ctx)
 	pending := listener.New(s.log, func() int { return listener.MaxPending(s.opts.MaxConns, s.usedSlots()) })
 	pending.OnMistake, pending.OnBadHeader = s.reportMistake, s.reportBadHeader
+	pending.OnEvict = func() { s.observeRefused(nil, RefusedEvicted) }
 	defer s.warnings.flush() // so that no timer logs after Serve has returned
 	hs := &http.Server{
 		Handler:           s,

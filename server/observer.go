@@ -66,6 +66,7 @@ const (
 	RefusedProxyHeader                // a header of the PROXY protocol that is wrong, missing or not accepted
 	RefusedLargeHeader                // too many bytes of headers
 	RefusedForwarded                  // the fields of a trusted proxy disagree
+	RefusedEvicted                    // the connection was closed before its handshake, because too many were pending
 	RefusedPlain                      // a request that is no handshake, for a path or with a method that nothing answers
 
 	numRefusals
@@ -87,6 +88,7 @@ var refusals = [numRefusals]string{
 	RefusedProxyHeader: "proxy header",
 	RefusedLargeHeader: "large header",
 	RefusedForwarded:   "forwarded",
+	RefusedEvicted:     "evicted",
 	RefusedPlain:       "plain request",
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -192,6 +193,22 @@ func TestRefusals(t *testing.T) {
 		}
 		names[r.String()] = true
 	}
+}
+
+// TestRefusedEvicted: a connection that sends nothing is closed for a newer one.
+func TestRefusedEvicted(t *testing.T) {
+	testfull.Only(t, "it takes more than 1000 connections")
+	t.Parallel()
+	var e events
+	s := serve(t, echoes, server.Options{Observer: e.observer(), HandshakeTimeout: -1})
+	for range 1010 {
+		s.raw(t)
+	}
+	eventually(t, "one is evicted", func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		return slices.Contains(e.refused, server.RefusedEvicted)
+	})
 }
 
 // want waits for a refusal and checks that it is the only one.

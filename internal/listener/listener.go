@@ -34,6 +34,8 @@ type Limiter struct {
 	OnMistake func(remote net.Addr, m Mistake)
 	// OnBadHeader is called like OnMistake, for a header that a HeaderConn refuses.
 	OnBadHeader func(remote net.Addr, reason error)
+	// OnEvict is called for each evicted connection. Set it before Accept. Nil: not called.
+	OnEvict func()
 
 	log   *slog.Logger
 	limit func() int
@@ -151,11 +153,19 @@ func (w *limited) Close() error {
 // makeRoom returns 0 if another connection may be accepted. It evicts one if that is
 // necessary. If nothing can be evicted yet, it returns the time until the next attempt.
 func (l *Limiter) makeRoom() time.Duration {
+	wait, evicted := l.tryMakeRoom()
+	if evicted && l.OnEvict != nil {
+		l.OnEvict()
+	}
+	return wait
+}
+
+func (l *Limiter) tryMakeRoom() (wait time.Duration, evicted bool) {
 	limit := l.limit()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.pending) < limit {
-		return 0
+		return 0, false
 	}
 	for e := l.order.Front(); e != nil; e = e.Next() {
 		p := e.Value.(*pendingConn)
@@ -163,13 +173,13 @@ func (l *Limiter) makeRoom() time.Duration {
 			continue
 		}
 		if left := minAge(limit) - time.Since(p.accepted); left > 0 {
-			return left
+			return left, false
 		}
 		l.log.Debug("evicted", "remote", p.conn.RemoteAddr().String())
 		l.evict(e)
-		return 0
+		return 0, true
 	}
-	return answeringPoll
+	return answeringPoll, false
 }
 
 // evict closes the connection beneath TLS, since a close_notify could block. Its owner

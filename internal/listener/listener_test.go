@@ -184,6 +184,8 @@ func TestMakeRoom(t *testing.T) {
 		const most = 3
 		age := minAge(most)
 		l := New(slog.New(slog.DiscardHandler), func() int { return most })
+		calls := 0
+		l.OnEvict = func() { calls++ }
 		var mu sync.Mutex
 		closed := make(map[string]bool)
 		conns := make(map[string]net.Conn)
@@ -204,7 +206,7 @@ func TestMakeRoom(t *testing.T) {
 			synctest.Wait()
 			mu.Lock()
 			defer mu.Unlock()
-			if got != wait || len(closed) != len(evicted) {
+			if got != wait || len(closed) != len(evicted) || calls != len(evicted) {
 				t.Fatalf("got %v, and %v are closed, want %v and %v", got, closed, wait, evicted)
 			}
 			for _, name := range evicted {
