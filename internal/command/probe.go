@@ -27,6 +27,9 @@ type probeCommand struct {
 	Timeout  duration `group:"time" env:"WSECHO_PROBE_TIMEOUT" default:"5s" help:"Longest time to connect, and to wait for a reply. A later reply is late."`
 	Deadline duration `group:"time" env:"WSECHO_PROBE_DEADLINE" placeholder:"DURATION" help:"Time for everything, with the closing handshake; no limit unless set."`
 
+	FindIdleTimeout bool     `group:"idle" env:"WSECHO_PROBE_FIND_IDLE_TIMEOUT" help:"Find the longest silence that the path to the server survives, in place of the pings. It takes minutes."`
+	MaxIdle         duration `group:"idle" env:"WSECHO_PROBE_MAX_IDLE" default:"10m" help:"Longest silence to try."`
+
 	clientFlags  `embed:"" envprefix:"WSECHO_PROBE_"`
 	connectFlags `embed:"" envprefix:"WSECHO_PROBE_"`
 
@@ -46,7 +49,7 @@ const (
 )
 
 // probeFlags maps the names of probe.WatchOptions to flags.
-var probeFlags = map[string]string{"Timeout": "--timeout", "Subprotocols": "--subprotocol", "Header": "--header", "Interval": "--interval", "Count": "--count", "Deadline": "--deadline"}
+var probeFlags = map[string]string{"Timeout": "--timeout", "Subprotocols": "--subprotocol", "Header": "--header", "Interval": "--interval", "Count": "--count", "Deadline": "--deadline", "Max": "--max-idle"}
 
 // Help returns the part of the help between its first line and the flags.
 func (*probeCommand) Help() string {
@@ -66,7 +69,13 @@ func (f *probeCommand) Run(ctx context.Context, out streams, w warnings) error {
 	if f.Plot && (len(jobs) > 1 || !isTerminal(out.stdout)) {
 		return usageError{errors.New("--plot: stdout must be a terminal, and there must be one URL")}
 	}
+	if f.FindIdleTimeout && len(jobs) > 1 {
+		return usageError{errors.New("--find-idle-timeout: there must be one URL")}
+	}
 	w.print(out)
+	if f.FindIdleTimeout {
+		return f.findIdle(ctx, out, jobs[0])
+	}
 	p := &probePrinter{w: out.stdout, f: f, several: len(jobs) > 1}
 	if f.Plot {
 		p.plot = newPlot(out.stdout)

@@ -144,7 +144,7 @@ func TestProbeSeveral(t *testing.T) {
 // the exit code.
 func TestProbeJSON(t *testing.T) {
 	text := document(t, "docs/probe.md")
-	for head, value := range map[string]any{"event": eventLine{}, "phases": phasesLine{}, "end": endLine{}, "summary": summaryLine{}, "pings, echoes": repliesLine{}} {
+	for head, value := range map[string]any{"event": eventLine{}, "phases": phasesLine{}, "end": endLine{}, "summary": summaryLine{}, "pings, echoes": repliesLine{}, "idle": idleLine{}, "idle_summary": idleSummary{}} {
 		_, table, found := strings.Cut(text, "\n| "+head+" | meaning |\n")
 		table, _, _ = strings.Cut(table, "\n\n")
 		var documented, fields []string

@@ -26,6 +26,7 @@ var groups = []kong.Group{
 	{Key: "handshake", Title: "Handshake:"},
 	{Key: "connect", Title: "Connection:"},
 	{Key: "time", Title: "Time:"},
+	{Key: "idle", Title: "Idle timeout:"},
 	{Key: "result", Title: "Result, on stdout:"},
 }
 

@@ -1,0 +1,124 @@
+package probe_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/wsecho/internal/handshake"
+	"example.com/wsecho/probe"
+	"example.com/wsecho/wstest"
+)
+
+// An idleServer ends or forgets connections on which nothing was received for a time.
+type idleServer struct {
+	timeout time.Duration
+	visible bool          // it ends the stream; otherwise it only stops to answer
+	code    uint16        // of a close frame before that
+	any     bool          // pongs count, too
+	sends   time.Duration // the time between two messages of the server; 0: none
+}
+
+func (s idleServer) handle(p *wstest.Peer) {
+	p.Timeout = -1
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var idle *time.Timer
+	idle = time.AfterFunc(s.timeout, func() {
+		if s.code != 0 {
+			_ = p.Send(wstest.CloseFrame(s.code, "idle"))
+		}
+		if s.visible {
+			p.Close()
+			return
+		}
+		cancel()
+	})
+	defer idle.Stop()
+	if s.sends > 0 {
+		stop := time.AfterFunc(0, func() {
+			for ctx.Err() == nil && p.Send(wstest.TextFrame("hello")) == nil {
+				time.Sleep(s.sends)
+			}
+		})
+		defer stop.Stop()
+	}
+	_, _ = p.Answer(ctx, wstest.AnswerOptions{Each: func(f wstest.Frame) {
+		if f.Opcode == wstest.Ping || s.any {
+			idle.Reset(s.timeout)
+		}
+	}})
+	if !s.visible {
+		_, _ = p.End(time.Hour) // reads, and does not answer
+	}
+}
+
+// TestFindIdle finds timeouts of each kind, in synthetic time.
+func TestFindIdle(t *testing.T) {
+	for name, test := range map[string]struct {
+		server  idleServer
+		silent  probe.Silence
+		max     time.Duration
+		seen    bool
+		code    int
+		forever bool
+	}{
+		"a proxy that closes":   {server: idleServer{timeout: time.Minute, visible: true}, seen: true},
+		"short":                 {server: idleServer{timeout: time.Second, visible: true}, seen: true},
+		"a firewall":            {server: idleServer{timeout: 350 * time.Second}},
+		"a close frame":         {server: idleServer{timeout: 100 * time.Second, visible: true, code: 1001}, seen: true, code: 1001},
+		"the client is active":  {server: idleServer{timeout: 30 * time.Second, visible: true}, silent: probe.ServerSilent, seen: true},
+		"activity prevents it":  {server: idleServer{timeout: 30 * time.Second, visible: true, any: true}, silent: probe.ServerSilent, max: 2 * time.Minute, forever: true},
+		"no timeout":            {server: idleServer{timeout: time.Hour}, max: 5 * time.Minute, forever: true},
+		"the server sends more": {server: idleServer{timeout: 20 * time.Second, visible: true, sends: 7 * time.Second}, seen: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began, last := time.Now(), 0
+				r, err := probe.FindIdle(t.Context(), "ws://a.example/", probe.IdleOptions{
+					Connect: probe.Options{DialContext: pipe(test.server.handle), Timeout: 5 * time.Second}, Silent: test.silent, Max: test.max,
+					OnProgress: func(r probe.IdleResult) { last = r.Trials },
+				})
+				took := time.Since(began)
+				if err != nil || last != r.Trials || r.Trials < 2 || r.ServerSent != (test.server.sends > 0) {
+					t.Errorf("got %+v, %v", r, err)
+				}
+				limit := test.server.timeout
+				switch {
+				case test.forever:
+					if r.Failed != 0 || r.Survived < test.max*99/100 {
+						t.Errorf("got %+v, want no timeout", r)
+					}
+				case r.Survived < limit*95/100 || r.Survived > limit || r.Failed < limit || r.Failed > limit*105/100:
+					t.Errorf("got %v to %v, want %v", r.Survived, r.Failed, limit)
+				case r.Seen != test.seen || r.Code != test.code || test.code != 0 && r.Reason != "idle":
+					t.Errorf("got %+v", r)
+				case took > 6*limit+30*time.Second:
+					t.Errorf("it took %v", took)
+				}
+				time.Sleep(2 * time.Hour) // the servers end
+				synctest.Wait()
+			})
+		})
+	}
+}
+
+// TestFindIdleFails checks the errors.
+func TestFindIdleFails(t *testing.T) {
+	_, err := probe.FindIdle(t.Context(), "ws://127.0.0.1:1/", probe.IdleOptions{})
+	if e := (*probe.Error)(nil); !errors.As(err, &e) || e.Step != probe.Connect {
+		t.Errorf("no server: got %v", err)
+	}
+	_, err = probe.FindIdle(t.Context(), "ws://127.0.0.1:1/", probe.IdleOptions{Max: 1})
+	if e := (*handshake.FieldError)(nil); !errors.As(err, &e) || e.Field != "Max" {
+		t.Errorf("a wrong Max: got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	url := wstest.Serve(t, wstest.Echo)
+	time.AfterFunc(300*time.Millisecond, cancel)
+	if _, err = probe.FindIdle(ctx, url, probe.IdleOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: got %v", err)
+	}
+}
