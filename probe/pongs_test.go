@@ -112,6 +112,7 @@ func slow(t *testing.T) string {
 
 // TestPongsUnknown checks what cannot be known, and servers that stall.
 func TestPongsUnknown(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		handle func(*wstest.Peer)
 		why    string

@@ -40,6 +40,7 @@ func answers(o wstest.AnswerOptions) func(*wstest.Peer) {
 
 // TestWatchEnds checks how a Watch reports each way to end.
 func TestWatchEnds(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		handle         func(*wstest.Peer)
 		o              probe.WatchOptions
@@ -111,6 +112,7 @@ func TestWatchEnds(t *testing.T) {
 
 // TestWatchStalls checks that a server that stalls at any step does not hang a Watch.
 func TestWatchStalls(t *testing.T) {
+	t.Parallel()
 	server, client := wstest.TLS()
 	hang := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
@@ -274,6 +276,7 @@ func TestWatchWriteStalled(t *testing.T) {
 
 // TestWatchEcho checks both modes with messages, and other messages beside the echoes.
 func TestWatchEcho(t *testing.T) {
+	t.Parallel()
 	greets := func(p *wstest.Peer) {
 		_ = p.Send(wstest.TextFrame("hello"), wstest.BinaryFrame(make([]byte, 100_000)))
 		wstest.Echo(p)

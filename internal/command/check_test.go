@@ -57,6 +57,7 @@ func TestCheckOptions(t *testing.T) {
 
 // TestCheckCodes checks that the exit code names the step that failed or stalled.
 func TestCheckCodes(t *testing.T) {
+	t.Parallel()
 	const short, long = "--timeout=1500ms", "--timeout=30s"
 	closes := func(code uint16) func(*wstest.Peer) {
 		return func(p *wstest.Peer) {

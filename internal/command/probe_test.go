@@ -79,6 +79,7 @@ func probeArgs(c probeCase, more ...string) []string {
 
 // TestProbeCodes checks each exit code and the text of each ending.
 func TestProbeCodes(t *testing.T) {
+	t.Parallel()
 	cases := probeCases(t)
 	codes := map[int]bool{1: true} // TestProbeInterrupted
 	for name, test := range cases {
@@ -143,6 +144,7 @@ func TestProbeSeveral(t *testing.T) {
 // TestProbeJSON checks that each line has the documented fields, and that the summary has
 // the exit code.
 func TestProbeJSON(t *testing.T) {
+	t.Parallel()
 	text := document(t, "docs/probe.md")
 	for head, value := range map[string]any{"event": eventLine{}, "phases": phasesLine{}, "end": endLine{}, "summary": summaryLine{}, "pings, echoes": repliesLine{}, "idle": idleLine{}, "idle_summary": idleSummary{}} {
 		_, table, found := strings.Cut(text, "\n| "+head+" | meaning |\n")
