@@ -85,7 +85,7 @@ func serveAdmin(l net.Listener, h http.Handler, log *slog.Logger) *admin {
 		MaxHeaderBytes:    adminHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
-	log.Info("serving metrics", "addr", l.Addr().String(), "url", "http://"+l.Addr().String()+"/metrics")
+	log.Info("serving metrics", "addr", l.Addr().String(), "url", clientURL("http", l.Addr())+"metrics")
 	go func() {
 		defer close(a.done)
 		if err := a.hs.Serve(netutil.LimitListener(l, adminConns)); !errors.Is(err, http.ErrServerClosed) {
