@@ -95,7 +95,7 @@ type waitingBody struct {
 }
 
 func (b waitingBody) Read(p []byte) (int, error) {
-	b.pending.End(b.conn)
+	b.pending.Await(b.conn)
 	defer b.pending.Begin(b.conn)
 	return b.ReadCloser.Read(p)
 }

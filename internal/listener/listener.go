@@ -23,7 +23,7 @@ import (
 // A Limiter limits the pending connections of all listeners that Wrap has returned, taken
 // together. If the limit is reached, Accept evicts the oldest pending connection that waits
 // for its peer. A connection waits for its peer unless a handler is answering one of its
-// requests. So a peer cannot keep a slot. It may send no request, a part of one, one
+// requests, or the answer is being sent. So a peer cannot keep a slot. It may send no request, a part of one, one
 // without its body, or many.
 //
 // If the process or the system has no descriptors left, Accept tries again. The log
@@ -56,6 +56,7 @@ type pendingConn struct {
 	accepted  time.Time
 	answering int       // requests that a handler is answering; HTTP/2 may have several
 	quiet     time.Time // since when there is none
+	flushing  bool      // net/http may not have sent the last answer; for flushTime at most
 }
 
 // A connection has some time for its handshake before it can be evicted. That time decides
@@ -169,7 +170,7 @@ func (l *Limiter) tryMakeRoom() (wait time.Duration, evicted bool) {
 	}
 	for e := l.order.Front(); e != nil; e = e.Next() {
 		p := e.Value.(*pendingConn)
-		if p.answering > 0 {
+		if p.answering > 0 || p.flushing && time.Since(p.quiet) < flushTime {
 			continue
 		}
 		if left := minAge(limit) - time.Since(p.accepted); left > 0 {
@@ -207,6 +208,11 @@ func (l *Limiter) ConnState(c net.Conn, s http.ConnState) {
 	case http.StateNew:
 		now := time.Now()
 		l.pending[c] = l.order.PushBack(&pendingConn{conn: c, accepted: now, quiet: now})
+	case http.StateIdle: // the answer is sent
+		if e := l.pending[c]; e != nil {
+			e.Value.(*pendingConn).flushing = false
+			l.retry()
+		}
 	case http.StateHijacked, http.StateClosed:
 		if e := l.pending[c]; e != nil { // else it was evicted
 			l.order.Remove(e)
@@ -216,15 +222,18 @@ func (l *Limiter) ConnState(c net.Conn, s http.ConnState) {
 	}
 }
 
-// Begin reports that a handler answers a request of c. Until End is called, c is not
-// evicted. net/http reports the state active for longer: after the answer it waits for the
-// remaining body of the request.
-func (l *Limiter) Begin(c net.Conn) { l.answering(c, 1) }
+// Begin reports that a handler answers a request of c. Until End or Await is called, c is
+// not evicted. net/http reports the state active for longer: after the answer it waits for
+// the remaining body of the request.
+func (l *Limiter) Begin(c net.Conn) { l.answering(c, 1, false) }
 
-// End reports that the handler has returned, or that it waits for the request's body.
-func (l *Limiter) End(c net.Conn) { l.answering(c, -1) }
+// Await reports that the handler waits for the request's body.
+func (l *Limiter) Await(c net.Conn) { l.answering(c, -1, false) }
 
-func (l *Limiter) answering(c net.Conn, n int) {
+// End reports that the handler has returned. net/http then sends the answer.
+func (l *Limiter) End(c net.Conn) { l.answering(c, -1, true) }
+
+func (l *Limiter) answering(c net.Conn, n int, flushing bool) {
 	if !isKey(c) {
 		return
 	}
@@ -236,7 +245,7 @@ func (l *Limiter) answering(c net.Conn, n int) {
 	}
 	p := e.Value.(*pendingConn)
 	if p.answering += n; p.answering == 0 {
-		p.quiet = time.Now()
+		p.quiet, p.flushing = time.Now(), flushing
 		l.retry()
 	}
 }
