@@ -25,8 +25,7 @@ func (s idleServer) handle(p *wstest.Peer) {
 	p.Timeout = -1
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	var idle *time.Timer
-	idle = time.AfterFunc(s.timeout, func() {
+	idle := time.AfterFunc(s.timeout, func() {
 		if s.code != 0 {
 			_ = p.Send(wstest.CloseFrame(s.code, "idle"))
 		}

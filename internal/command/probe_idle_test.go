@@ -28,9 +28,9 @@ func idleFor(limit time.Duration) func(*wstest.Peer) {
 // TestProbeIdle checks both forms of the result.
 func TestProbeIdle(t *testing.T) {
 	t.Parallel()
-	url := wstest.Serve(t, idleFor(time.Second))
+	url := wstest.Serve(t, idleFor(2*time.Second))
 	code, stdout, stderr := ran(t, "probe", "--find-idle-timeout", "--max-idle=5s", "--timeout=30s", url)
-	for _, line := range []string{`(?m)^both silent +survived .*, ended after .* when the connection was closed$`, `(?m)^server silent survived .*, ended after .* when the connection was closed$`, `(?m)^recommended ping interval: \d+(\.\d+)?ms or less$`} {
+	for _, line := range []string{`(?m)^both silent +survived .*, ended after .* when the connection was closed$`, `(?m)^server silent survived .*, ended after .* when the connection was closed$`, `(?m)^recommended ping interval: \S+s or less$`} {
 		if !regexp.MustCompile(line).MatchString(stdout) {
 			t.Errorf("no %s in\n%s", line, stdout)
 		}
