@@ -24,6 +24,7 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	testfull.Parallel(8)
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 
