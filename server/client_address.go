@@ -54,7 +54,9 @@ func (s *Server) fromClient(r *http.Request) (*http.Request, *refusal) {
 		}
 	}
 	peer, _ := netip.ParseAddrPort(remote)
-	if s.isTrusted(peer.Addr()) || s.opts.TrustUnixSockets && isUnix(r) {
+	// With a header of the PROXY protocol, its client has sent the fields, not the peer of the
+	// unix socket.
+	if s.isTrusted(peer.Addr()) || s.opts.TrustUnixSockets && isUnix(r) && p.proxy == "" {
 		client, scheme, f := s.forwarded(r.Header, peer)
 		if f != nil {
 			return r, f
