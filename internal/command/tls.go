@@ -1,7 +1,7 @@
 package command
 
 import (
-	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/sha256"
 	"crypto/tls"
@@ -15,6 +15,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -73,13 +74,7 @@ func readPEM(flag, name string) (string, error) {
 	if name == "" {
 		return "", nil
 	}
-	// A pipe would block, and has no content when it is read again.
-	if info, err := os.Stat(name); err != nil {
-		return "", fmt.Errorf("%s: %w", flag, err)
-	} else if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s: %s is not a regular file, which the server can read again", flag, name)
-	}
-	file, err := os.Open(name)
+	file, err := openRegular(name)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", flag, err)
 	}
@@ -94,6 +89,21 @@ func readPEM(flag, name string) (string, error) {
 		return "", fmt.Errorf("%s: %s has more than %d MiB; it is not a file of certificates or a key", flag, name, maxPEM>>20)
 	}
 	return string(b), nil
+}
+
+// openRegular opens a regular file. A pipe has no content when it is read again, and its
+// Open would wait for a writer. O_NONBLOCK prevents that. A check before Open could not: the
+// file may be replaced meanwhile.
+func openRegular(name string) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		_ = file.Close()
+		return nil, cmp.Or(err, fmt.Errorf("%s is not a regular file, which the server can read again", name))
+	}
+	return file, nil
 }
 
 // config returns the configuration with the content of the files. now is the time at which
@@ -265,11 +275,19 @@ func namesOf(cert *x509.Certificate) string {
 
 // writeCertificate writes a certificate to a file. It replaces only a file of certificates.
 func writeCertificate(name string, cert *x509.Certificate) error {
-	old, err := os.ReadFile(name)
+	const begin = "-----BEGIN CERTIFICATE-----"
+	file, err := openRegular(name)
 	switch {
-	case err == nil && len(old) > 0 && !bytes.HasPrefix(old, []byte("-----BEGIN CERTIFICATE-----")):
-		return usageError{fmt.Errorf("--tls-self-signed-out: %s exists and is not a certificate; choose another name", name)}
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	case err == nil:
+		old, err := io.ReadAll(io.LimitReader(file, int64(len(begin))))
+		_ = file.Close()
+		if err != nil {
+			return usageError{fmt.Errorf("--tls-self-signed-out: %w", err)}
+		}
+		if len(old) > 0 && string(old) != begin {
+			return usageError{fmt.Errorf("--tls-self-signed-out: %s exists and is not a certificate; choose another name", name)}
+		}
+	case !errors.Is(err, fs.ErrNotExist):
 		return usageError{fmt.Errorf("--tls-self-signed-out: %w", err)}
 	}
 	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}), 0o644); err != nil {

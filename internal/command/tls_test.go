@@ -114,7 +114,7 @@ func TestTLSFlags(t *testing.T) {
 		{[]string{"--tls-self-signed-out=x"}, "--tls-self-signed-out: it needs --tls-self-signed"},
 		{[]string{"--tls-self-signed", "--tls-self-signed-out=" + dir + "/text"}, "--tls-self-signed-out: " + dir + "/text exists and is not a certificate"},
 		{[]string{"--tls-self-signed", "--tls-self-signed-out=" + dir + "/no/file"}, "--tls-self-signed-out: open "},
-		{[]string{cert, "--tls-key=" + dir + "/missing"}, "--tls-key: stat " + dir + "/missing: "},
+		{[]string{cert, "--tls-key=" + dir + "/missing"}, "--tls-key: open " + dir + "/missing: "},
 		{[]string{"--tls-cert=" + dir, key}, "--tls-cert: " + dir + " is not a regular file"},
 		{[]string{cert, key, "--addr=unix:" + dir + "/s"}, "--addr: with TLS it needs a TCP address"},
 	} {

@@ -15,7 +15,7 @@ func setMode(fd uintptr, mode uint32) { _ = syscall.Fchmod(int(fd), mode) }
 // lockDirectoryOf waits until no other process holds the lock on the directory of path, at
 // most three seconds. It does nothing on a file system without locks.
 func lockDirectoryOf(path string) (unlock func()) {
-	dir, err := os.Open(filepath.Dir(path))
+	dir, err := os.OpenFile(filepath.Dir(path), os.O_RDONLY|syscall.O_NONBLOCK, 0) // does not wait if it is a pipe
 	if err != nil {
 		return func() {} // bind reports the error
 	}
