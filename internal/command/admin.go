@@ -21,9 +21,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 
 	"example.com/wsecho/echo"
+	"example.com/wsecho/internal/listener"
 	"example.com/wsecho/metrics"
 	"example.com/wsecho/server"
 )
@@ -35,7 +35,7 @@ type admin struct {
 }
 
 const (
-	adminConns       = 64              // open at once; more wait
+	adminConns       = 64              // open at once; another one evicts the oldest that waits for its peer
 	adminHeaderTime  = 5 * time.Second // to send a request
 	adminIdleTime    = 5 * time.Minute // between two requests, longer than the usual interval of scrapes
 	adminAnswerTime  = 2 * time.Minute // the longest answer, without the time of a profile
@@ -76,8 +76,14 @@ func serveAdmin(l net.Listener, h http.Handler, log *slog.Logger) *admin {
 	if l == nil {
 		return nil
 	}
+	// It evicts connections that wait for their peers, so that these cannot keep others out.
+	limiter := listener.New(log, func() int { return adminConns })
 	a := &admin{done: make(chan struct{}), hs: &http.Server{
-		Handler:           protect(h),
+		Handler: protectFromEviction(limiter, protect(h)),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, adminConnKey{}, c)
+		},
+		ConnState:         limiter.ConnState,
 		ReadHeaderTimeout: adminHeaderTime,
 		ReadTimeout:       adminHeaderTime,
 		WriteTimeout:      adminAnswerTime,
@@ -88,11 +94,24 @@ func serveAdmin(l net.Listener, h http.Handler, log *slog.Logger) *admin {
 	log.Info("serving metrics", "addr", l.Addr().String(), "url", clientURL("http", l.Addr())+"metrics")
 	go func() {
 		defer close(a.done)
-		if err := a.hs.Serve(netutil.LimitListener(l, adminConns)); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.hs.Serve(limiter.Wrap(l)); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("there are no metrics any more", "flag", "--admin-addr", "cause", err)
 		}
 	}()
 	return a
+}
+
+// adminConnKey is the key of a request's net.Conn.
+type adminConnKey struct{}
+
+// protectFromEviction protects the connection of a request until h has answered it.
+func protectFromEviction(l *listener.Limiter, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _ := r.Context().Value(adminConnKey{}).(net.Conn)
+		l.Begin(c)
+		defer l.End(c)
+		h.ServeHTTP(w, r)
+	})
 }
 
 // close ends the server. Requests in progress have a second.

@@ -212,6 +212,30 @@ func TestAdminBounded(t *testing.T) {
 	answer.Body.Close()
 }
 
+// TestAdminIdle: clients that stay connected after a request cannot keep the port from a
+// scrape.
+func TestAdminIdle(t *testing.T) {
+	t.Parallel()
+	_, _, addr := startAdmin(t, server.Options{})
+	get := func() {
+		t.Helper()
+		transport := new(http.Transport) // with a connection of its own
+		t.Cleanup(transport.CloseIdleConnections)
+		client := http.Client{Transport: transport, Timeout: 30 * time.Second}
+		answer, err := client.Get("http://" + addr + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range adminConns + 10 {
+		get()
+	}
+}
+
 // TestConnections compares the answer with the connections.
 func TestConnections(t *testing.T) {
 	s, url, addr := startAdmin(t, server.Options{PingInterval: 50 * time.Millisecond, PingTimeout: 50 * time.Millisecond, MaxMissed: 1000})
