@@ -58,6 +58,10 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	if err != nil {
 		return err
 	}
+	if err := certificates.checkSockets(sockets); err != nil {
+		sockets.close()
+		return err
+	}
 	if err := certificates.write(); err != nil {
 		sockets.close()
 		return err

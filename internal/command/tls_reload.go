@@ -46,13 +46,15 @@ type rejectedFiles struct {
 	cause string
 }
 
+var errOnlyUnix = usageError{errors.New("--addr: with TLS it needs a TCP address, because unix sockets have no TLS")}
+
 // certificates returns the certificates of TLS, nil without TLS.
 func (f *serveCommand) certificates(log *slog.Logger) (*certificateStore, error) {
 	if err := f.TLS.check(); err != nil || !f.TLS.enabled() {
 		return nil, err
 	}
 	if !slices.ContainsFunc(f.Addr, func(addr string) bool { return !strings.HasPrefix(addr, unixPrefix) }) {
-		return nil, usageError{errors.New("--addr: with TLS it needs a TCP address, because unix sockets have no TLS")}
+		return nil, errOnlyUnix
 	}
 	var hosts []string // for --tls-self-signed
 	for _, addr := range append(f.Host[:len(f.Host):len(f.Host)], f.Addr...) {
@@ -121,6 +123,15 @@ func (s *certificateStore) write() error {
 		return nil
 	}
 	return writeCertificate(s.flags.SelfSignedOut, leafOf(s.current.Load()))
+}
+
+// checkSockets returns a usage error if no socket would have TLS. All sockets of systemd may
+// be unix sockets. A nil store needs none.
+func (s *certificateStore) checkSockets(sockets listenerSet) error {
+	if s == nil || slices.ContainsFunc(sockets, func(l net.Listener) bool { return l.Addr().Network() != "unix" }) {
+		return nil
+	}
+	return errOnlyUnix
 }
 
 // logFirst logs the first certificate.

@@ -4,6 +4,11 @@ package command
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,4 +48,39 @@ func TestTLSPipe(t *testing.T) {
 		file.Close()
 		t.Error("openRegular has opened a pipe")
 	}
+}
+
+// TestTLSInheritedUnix: the flags of TLS are refused if systemd has passed only unix sockets,
+// which have no TLS.
+func TestTLSInheritedUnix(t *testing.T) {
+	l, err := net.Listen("unix", socketPath(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	file, err := l.(*net.UnixListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	// The shell's process ID is also that of the command that replaces it.
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"`, "sh", os.Args[0], "-test.run=^TestServeInherited$")
+	cmd.Env = append(os.Environ(), "TEST_INHERITED=1")
+	cmd.ExtraFiles = []*os.File{file}
+	b, err := cmd.CombinedOutput()
+	if err != nil || !bytes.Contains(b, []byte("code 2: wsecho: error: "+errOnlyUnix.Error())) {
+		t.Errorf("got %v and %s", err, b)
+	}
+}
+
+// TestServeInherited is the process that TestTLSInheritedUnix starts.
+func TestServeInherited(t *testing.T) {
+	if os.Getenv("TEST_INHERITED") == "" {
+		t.Skip("TestTLSInheritedUnix starts it")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	code := Run(ctx, "", []string{"--addr=systemd", "--tls-self-signed", "--admin-addr=off"}, &stdout, &stderr)
+	fmt.Printf("code %d: %s", code, &stderr)
 }
