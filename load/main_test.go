@@ -11,6 +11,6 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	testfull.Parallel(16)
+	testfull.Parallel(16, 2)
 	os.Exit(wstest.VerifyNoLeaks(m))
 }

@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	testfull.Parallel(8)
+	testfull.Parallel(8, 4)
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 

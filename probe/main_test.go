@@ -11,6 +11,6 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	testfull.Parallel(32)
+	testfull.Parallel(32, 8)
 	os.Exit(wstest.VerifyNoLeaks(m))
 }

@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	testfull.Parallel(parallel)
+	testfull.Parallel(24, 12)
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 

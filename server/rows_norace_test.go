@@ -6,6 +6,3 @@ import "example.com/wsecho/internal/testfull"
 
 // trials is the number of measurements of a time.
 var trials = testfull.N(10, 50)
-
-// parallel is the number of tests that run at once. Most of them wait.
-const parallel = 24

@@ -15,6 +15,6 @@ const waitLimit = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	testfull.Parallel(16)
+	testfull.Parallel(16, 4)
 	os.Exit(wstest.VerifyNoLeaks(m))
 }

@@ -23,7 +23,7 @@ func sampled() bool { return !*exhaustive && (raced || !testfull.Enabled()) }
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	testfull.Parallel(8)
+	testfull.Parallel(8, 4)
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 

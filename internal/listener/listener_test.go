@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	testfull.Parallel(8)
+	testfull.Parallel(8, 2)
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 

@@ -19,10 +19,14 @@ const Variable = "WSECHO_TEST_FULL"
 // Enabled reports whether the full tests run.
 func Enabled() bool { return os.Getenv(Variable) != "" }
 
-// Parallel lets n tests run at once, in a package whose tests mostly wait. TestMain calls
-// it after flag.Parse. It does nothing while fuzzing, because the flag is then the number
-// of processes.
-func Parallel(n int) {
+// Parallel lets n tests run at once, in a package whose tests mostly wait. Under the race
+// detector, which makes each of them several times slower, race tests run at once. TestMain
+// calls it after flag.Parse. It does nothing while fuzzing, because the flag is then the
+// number of processes.
+func Parallel(n, race int) {
+	if raceEnabled {
+		n = race
+	}
 	if f := flag.Lookup("test.fuzz"); f != nil && f.Value.String() != "" {
 		return
 	}

@@ -34,7 +34,7 @@ func TestByDefault(t *testing.T) {
 func TestParallel(t *testing.T) {
 	f := flag.Lookup("test.parallel")
 	before := f.Value.String()
-	testfull.Parallel(13)
+	testfull.Parallel(13, 13)
 	if got := f.Value.String(); got != "13" {
 		t.Errorf("got %s, want 13", got)
 	}

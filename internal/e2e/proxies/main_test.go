@@ -20,7 +20,7 @@ const waitLimit = 30 * time.Second
 
 // TestMain runs wsecho if the test binary is called by that name.
 func TestMain(m *testing.M) {
-	testfull.Parallel(8)
+	testfull.Parallel(8, 4)
 	testscript.Main(wstest.Verified{M: m}, map[string]func(){"wsecho": func() { os.Exit(command.Main("")) }})
 }
 

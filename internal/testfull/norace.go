@@ -1,0 +1,5 @@
+//go:build !race
+
+package testfull
+
+const raceEnabled = false
