@@ -122,9 +122,12 @@ func testCommands(t *testing.T, program string) {
 					server.stop()
 				}
 				_, args, _ := strings.Cut(command, " --")
-				server = start(t, program, "--addr=:0", "--"+cmp.Or(args, "log-level=info"))
-				got := server.line(t, "msg=listening")
-				_, port, _ = net.SplitHostPort(regexp.MustCompile(`addr=(\S+)`).FindStringSubmatch(got)[1])
+				server = start(t, program, "--addr=:0", "--admin-addr=127.0.0.1:0", "--"+cmp.Or(args, "log-level=info"))
+				got, metrics := server.line(t, "msg=listening"), server.line(t, "serving metrics")
+				addr := regexp.MustCompile(`addr=(\S+)`)
+				_, port, _ = net.SplitHostPort(addr.FindStringSubmatch(got)[1])
+				_, adminPort, _ := net.SplitHostPort(addr.FindStringSubmatch(metrics)[1])
+				got += " " + strings.ReplaceAll(metrics, adminPort, "9090")
 				if want != "" && normal(got) != normal(here(want)) {
 					t.Errorf("%s:\ngot  %s\nwant %s", command, normal(got), normal(here(want)))
 				}
