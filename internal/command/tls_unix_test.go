@@ -64,8 +64,8 @@ func TestTLSInheritedUnix(t *testing.T) {
 	}
 	defer file.Close()
 	// The shell's process ID is also that of the command that replaces it.
-	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"`, "sh", os.Args[0], "-test.run=^TestServeInherited$")
-	cmd.Env = append(os.Environ(), "TEST_INHERITED=1")
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"`, "sh", os.Args[0])
+	cmd.Env = append(os.Environ(), "WSECHO_TEST_INHERITED=1")
 	cmd.ExtraFiles = []*os.File{file}
 	b, err := cmd.CombinedOutput()
 	if err != nil || !bytes.Contains(b, []byte("code 2: wsecho: error: "+errOnlyUnix.Error())) {
@@ -73,14 +73,16 @@ func TestTLSInheritedUnix(t *testing.T) {
 	}
 }
 
-// TestServeInherited is the process that TestTLSInheritedUnix starts.
-func TestServeInherited(t *testing.T) {
-	if os.Getenv("TEST_INHERITED") == "" {
-		t.Skip("TestTLSInheritedUnix starts it")
+// init makes this binary the process that TestTLSInheritedUnix starts, if the variable is
+// set.
+func init() {
+	if os.Getenv("WSECHO_TEST_INHERITED") == "" {
+		return
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	code := Run(ctx, "", []string{"--addr=systemd", "--tls-self-signed", "--admin-addr=off"}, &stdout, &stderr)
 	fmt.Printf("code %d: %s", code, &stderr)
+	os.Exit(0)
 }
