@@ -76,8 +76,10 @@ func TestObserver(t *testing.T) {
 		if len(e.servers) != 1 || e.servers[0] != s.Server {
 			t.Errorf("New got %v", e.servers)
 		}
-		first, second := l.upgrade(t, "/"), l.upgrade(t, "/")
-		synctest.Wait() // see onPipes
+		first := l.upgrade(t, "/")
+		synctest.Wait() // see onPipes; the second one then starts after it
+		second := l.upgrade(t, "/")
+		synctest.Wait()
 		send(t, first, wstest.CloseFrame(4000, "mine"))
 		finish(t, first, 4000)
 		<-s.ends
