@@ -14,8 +14,8 @@ import (
 	"example.com/wsecho/server"
 )
 
-// What an idle connection takes, with the kernel's part and with garbage that is not
-// collected yet. docs/limits.md has the measurements.
+// plainMemory and tlsMemory are the bytes that an idle connection takes. They include the
+// kernel's part, and garbage that is not collected yet. docs/limits.md has the measurements.
 const (
 	plainMemory = 16 << 10
 	tlsMemory   = 40 << 10

@@ -197,25 +197,33 @@ func TestProxyConnSmallRead(t *testing.T) {
 	}
 }
 
-// TestProxyConnDeadline checks that the deadline of the reader bounds the wait for the
-// header, and that nobody else waits for it.
-func TestProxyConnDeadline(t *testing.T) {
+// requireHeader returns both ends of a connection to a listener that requires a header from
+// the trusted range.
+func requireHeader(t *testing.T, trusted string) (client, accepted net.Conn) {
+	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer inner.Close()
-	l := &proxyListener{Listener: inner, trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, require: true}
-	client, err := net.Dial("tcp", inner.Addr().String())
+	l := &proxyListener{Listener: inner, trusted: []netip.Prefix{netip.MustParsePrefix(trusted)}, require: true}
+	client, err = net.Dial("tcp", inner.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
-	c, err := l.Accept()
+	t.Cleanup(func() { client.Close() })
+	accepted, err = l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	t.Cleanup(func() { accepted.Close() })
+	return client, accepted
+}
+
+// TestProxyConnDeadline checks that the deadline of the reader bounds the wait for the
+// header, and that nobody else waits for it.
+func TestProxyConnDeadline(t *testing.T) {
+	client, c := requireHeader(t, "127.0.0.0/8")
 	if c.RemoteAddr().String() != client.LocalAddr().String() {
 		t.Errorf("RemoteAddr before the header is %v, want that of the socket", c.RemoteAddr())
 	}
@@ -232,22 +240,7 @@ func TestProxyConnDeadline(t *testing.T) {
 
 // TestProxyTrust checks that the connection of another address is passed on as it is.
 func TestProxyTrust(t *testing.T) {
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer inner.Close()
-	l := &proxyListener{Listener: inner, trusted: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, require: true}
-	client, err := net.Dial("tcp", inner.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	_, c := requireHeader(t, "192.0.2.0/24")
 	if _, ok := c.(*net.TCPConn); !ok {
 		t.Errorf("got a %T, want the TCP connection", c)
 	}

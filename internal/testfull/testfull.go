@@ -1,7 +1,7 @@
 // Package testfull selects between the short and the full tests, and lets tests that wait
 // run at once.
 //
-// By default go test ./... runs for less than a minute. If the environment variable
+// By default go test ./... takes a little over a minute. If the environment variable
 // WSECHO_TEST_FULL is not empty, the tests also run the long cases. These are thousands of
 // connections, attacks at full force, and every case of a sweep.
 package testfull
