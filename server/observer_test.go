@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -195,6 +197,36 @@ func TestRefusals(t *testing.T) {
 		}
 		names[r.String()] = true
 	}
+}
+
+// TestRefusedElsewhere reports the refusals that Serve of an idle server does not cause.
+func TestRefusedElsewhere(t *testing.T) {
+	t.Parallel()
+	var e events
+	s, err := server.New(echoes, server.Options{Observer: e.observer(), TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := func(why server.Refusal, change func(*http.Request)) {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodGet, "http://example.com/", nil) // from 192.0.2.1
+		r.Header = http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"},
+			"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}}
+		change(r)
+		s.ServeHTTP(httptest.NewRecorder(), r) // a recorder has no method Hijack
+		e.want(t, why)
+	}
+	request(server.RefusedHijack, func(*http.Request) {})
+	request(server.RefusedHTTP2, func(r *http.Request) {
+		r.Method, r.ProtoMajor, r.Header = http.MethodConnect, 2, http.Header{":protocol": {"websocket"}}
+	})
+	request(server.RefusedForwarded, func(r *http.Request) {
+		r.Header["Forwarded"], r.Header["X-Forwarded-For"] = []string{"for=203.0.113.1"}, []string{"203.0.113.2"}
+	})
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	request(server.RefusedDraining, func(*http.Request) {})
 }
 
 // TestRefusedEvicted: a connection that sends nothing is closed for a newer one.
