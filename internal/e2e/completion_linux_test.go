@@ -106,8 +106,15 @@ func startTerminal(t *testing.T, args []string, setup string) *terminal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cancel()
-		_ = shell.Wait() // it was killed
+		// The shell is in a session of its own, which a kill of script's group does not reach. It writes its history
+		// to HOME when it ends. script ends after the shell, so after Wait nothing writes to the directory.
+		defer cancel()
+		kill := time.AfterFunc(waitLimit, cancel)
+		defer kill.Stop()
+		_, _ = io.WriteString(term.in, "\x15exit\r") // a failed write is reported by Wait
+		if err := shell.Wait(); err != nil {
+			t.Errorf("the shell did not end by itself: %v", err)
+		}
 	})
 	term.send(t, setup+"\r")
 	term.await(t, "ready>")
