@@ -176,13 +176,18 @@ func (c *Conn) admit(r *http.Request) *refusal {
 	}
 	value, err := c.srv.opts.Admit(r)
 	if err != nil {
-		f := &refusal{why: RefusedByAdmit, status: http.StatusForbidden, reason: err, kind: "Admit"}
-		var known *AdmitError
-		if errors.As(err, &known) && known.Status >= 300 && known.Status <= 599 {
-			f.status, f.header = known.Status, known.Header
-		}
-		return f
+		return refuseAdmit(err, "Admit")
 	}
 	c.value = value
 	return nil
+}
+
+// refuseAdmit returns the refusal for an error of a function of the Options.
+func refuseAdmit(err error, kind string) *refusal {
+	f := &refusal{why: RefusedByAdmit, status: http.StatusForbidden, reason: err, kind: kind}
+	var known *AdmitError
+	if errors.As(err, &known) && known.Status >= 300 && known.Status <= 599 {
+		f.status, f.header = known.Status, known.Header
+	}
+	return f
 }

@@ -164,12 +164,19 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if h.denied = h.c.admit(h.r); h.denied != nil {
 		return nil, nil, h.denied.reason
 	}
+	if h.denied = h.c.perConn(h.r); h.denied != nil {
+		return nil, nil, h.denied.reason
+	}
+	own := h.c.own
 	header := h.Header()
 	if h.extensions != "" {
 		header.Set("Sec-WebSocket-Extensions", h.extensions)
 	}
 	// A clone, so that the Conn does not keep the whole header in memory.
 	protocol := strings.Clone(header.Get("Sec-WebSocket-Protocol"))
+	if own != nil && own.Header != nil {
+		own.Header(header)
+	}
 	handshake.Spell(header)
 	withoutBody(header)
 	rc := http.NewResponseController(h.ResponseWriter)
@@ -198,7 +205,7 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c := h.c
 	first, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	s := c.srv
-	h.tr = transport.New(sock, bytes.Clone(first), transport.Options{
+	o := transport.Options{
 		Read:           s.readPool,
 		Write:          s.writePool,
 		ReadLimit:      s.opts.ReadLimit,
@@ -211,7 +218,15 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		OnClose:        c.onPeerClose,
 		OnPing:         c.onPing,
 		OnPong:         c.onPong,
-	})
+	}
+	if own != nil {
+		h.parks, o.ServeReady = false, false
+		o.Pong = own.Pong
+		if own.Wrap != nil {
+			sock, o.Flusher = own.Wrap(sock), nil
+		}
+	}
+	h.tr = transport.New(sock, bytes.Clone(first), o)
 	h.br = bufio.NewReaderSize(h.tr, headerBuffer)
 	return h.tr, bufio.NewReadWriter(h.br, bufio.NewWriterSize(h.tr, headerBuffer)), nil
 }

@@ -54,7 +54,7 @@ const (
 	RefusedHandshake   Refusal = iota // the handshake violates RFC 6455 or 7692
 	RefusedHost                       // Options.Hosts does not list the host
 	RefusedOrigin                     // the origin is not allowed
-	RefusedByAdmit                    // Options.Admit refused it
+	RefusedByAdmit                    // Options.Admit or PerConn refused it
 	RefusedMaxConns                   // Options.MaxConns is reached
 	RefusedMaxPerIP                   // Options.MaxConnsPerIP is reached
 	RefusedDraining                   // the server drains

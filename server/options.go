@@ -81,6 +81,10 @@ type Options struct {
 	// the error's text. An *[AdmitError] chooses the status and headers.
 	// Nil: every such handshake is admitted and has the value nil.
 	Admit func(*http.Request) (value any, err error)
+	// PerConn is called after Admit. It returns how this connection differs from the
+	// others. Its error refuses the handshake like that of Admit. Nil, or a nil
+	// ConnOptions: the connection is like the others.
+	PerConn func(*http.Request) (*ConnOptions, error)
 	// About is the answer to a plain GET of /.
 	// "": a line that says that this is a WebSocket server.
 	About string

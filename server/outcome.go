@@ -42,6 +42,8 @@ type Outcome struct {
 	Sent     websocket.StatusCode // of this side's close frame; 0: none was sent
 	Received websocket.StatusCode // of the peer's close frame, 1005 if it had no code; 0: none was received
 
+	Fault string // of ConnOptions; "": nothing goes wrong on purpose
+
 	// Gone reports whether [ending.Gone] is true for the error of a reader of this
 	// connection. It agrees with gorilla's IsCloseError(err, 1001, 1006). Either the peer
 	// sent 1001, perhaps only as an answer, or the stream ended without a close frame.
@@ -86,6 +88,9 @@ func (c *Conn) reportClose() {
 	o.Gone = ending.Gone(readErr)
 	c.setInfo(&o.Info)
 	o.Sent, _ = c.tr.OurClose()
+	if c.own != nil {
+		o.Fault = c.own.Fault
+	}
 	defer c.srv.remove(c, &o) // also if OnEnd calls runtime.Goexit
 	c.logEnd(&o)
 	c.callOnEnd(&o)
@@ -139,6 +144,9 @@ func (c *Conn) endAttrs(attrs []slog.Attr, o *Outcome) []slog.Attr {
 		slog.Int64("bytes_in", o.BytesIn),
 		slog.Int64("bytes_out", o.BytesOut),
 	)
+	if o.Fault != "" {
+		attrs = append(attrs, slog.String("fault", logged(o.Fault)))
+	}
 	if o.Heartbeat.Answered > 0 {
 		attrs = append(attrs, seconds("rtt_seconds", o.Heartbeat.RTT.Last, time.Microsecond))
 	}

@@ -34,7 +34,7 @@ func busy(why Refusal, reason string) *refusal {
 	return &refusal{why: why, status: http.StatusServiceUnavailable, reason: errors.New(reason), retry: true, kind: reason}
 }
 
-// An AdmitError is an error of Options.Admit that chooses the answer.
+// An AdmitError is an error of Options.Admit or PerConn that chooses the answer.
 type AdmitError struct {
 	Status int         // from 300 to 599; any other is 403
 	Header http.Header // fields of the answer, such as WWW-Authenticate for 401; may be nil

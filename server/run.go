@@ -117,7 +117,7 @@ func (c *Conn) runHandler() (err error) {
 // handleMessages calls the handler once, or for each message if the connection can be parked.
 func (c *Conn) handleMessages() error {
 	if !c.canPark {
-		return c.srv.handler(c.ctx, c)
+		return c.handler()(c.ctx, c)
 	}
 	for !c.isClosing() {
 		first, after := c.idleTimes()

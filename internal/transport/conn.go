@@ -58,6 +58,11 @@ type Options struct {
 	OnPing  func()
 	OnPong  func(payload []byte)
 	OnClose func(code websocket.StatusCode, reason string)
+
+	// Pong answers each ping, instead of a pong with the ping's payload. It may call send
+	// with another payload of at most 125 bytes, later, or never. send may be called after
+	// the end of the Conn, and then does nothing. Nil: the payload is sent at once.
+	Pong func(payload []byte, send func(payload []byte))
 }
 
 // A Conn is the stream that coder/websocket reads and writes. coder's locks ensure that

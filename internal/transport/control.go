@@ -28,6 +28,10 @@ func (c *Conn) handleControl(op byte, payload []byte) *ending.Error {
 	if f := c.opts.OnPing; f != nil {
 		f()
 	}
+	if f := c.opts.Pong; f != nil {
+		f(payload, func(p []byte) { c.out.sendControl(frame.Pong, p) })
+		return nil
+	}
 	c.out.sendControl(frame.Pong, payload)
 	return nil
 }
