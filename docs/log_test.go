@@ -26,8 +26,11 @@ func TestLogFields(t *testing.T) {
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, server.Options{
 		PingInterval: 100 * time.Millisecond,
 		Subprotocols: []string{"chat"},
-		Logger:       slog.New(slog.NewJSONHandler(&log, nil)),
-		OnEnd:        func(server.Outcome) { close(ended) },
+		PerConn: func(*http.Request) (*server.ConnOptions, error) {
+			return &server.ConnOptions{Fault: "ping=100ms"}, nil
+		},
+		Logger: slog.New(slog.NewJSONHandler(&log, nil)),
+		OnEnd:  func(server.Outcome) { close(ended) },
 	})
 	if err != nil {
 		t.Fatal(err)

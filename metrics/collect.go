@@ -74,7 +74,7 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 
 // collectors returns the metrics that count events.
 func (m *Metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.handshakes, m.handshakeDuration, m.endings, m.connectionDuration, m.pings, m.pongs, m.rtt}
+	return []prometheus.Collector{m.handshakes, m.handshakeDuration, m.endings, m.faultEndings, m.connectionDuration, m.pings, m.pongs, m.rtt}
 }
 
 // Collect implements prometheus.Collector. It takes about half a microsecond for each open

@@ -58,6 +58,7 @@ type Metrics struct {
 	handshakes         *prometheus.CounterVec
 	handshakeDuration  prometheus.Histogram
 	endings            *prometheus.CounterVec
+	faultEndings       *prometheus.CounterVec // of those, the ones with an Outcome.Fault
 	connectionDuration prometheus.Histogram
 	pings, pongs       prometheus.Counter
 	rtt                prometheus.Histogram
@@ -99,6 +100,8 @@ func New(o Options) *Metrics {
 		handshakeDuration: histogram("handshake_duration_seconds", "Time from the first byte of a handshake to its answer.", prometheus.ExponentialBuckets(0.0005, 4, 8)),
 		endings: prometheus.NewCounterVec(counter("endings_total",
 			"Connections that have ended, by kind and by the side that began."), []string{"kind", "side"}),
+		faultEndings: prometheus.NewCounterVec(counter("fault_endings_total",
+			"Connections that have ended and whose client had requested a fault, by kind and side."), []string{"kind", "side"}),
 		connectionDuration: histogram("connection_duration_seconds", "Time from the handshake to the end of a connection.", []float64{0.1, 1, 10, 60, 300, 1800, 3600, 6 * 3600, 24 * 3600}),
 		pings:              prometheus.NewCounter(counter("pings_sent_total", "Pings sent to peers.")),
 		pongs:              prometheus.NewCounter(counter("pongs_received_total", "Pongs received from peers.")),
@@ -110,6 +113,7 @@ func New(o Options) *Metrics {
 	}
 	for _, k := range ending.Kinds() {
 		m.endings.WithLabelValues(k.String(), side(k.By()))
+		m.faultEndings.WithLabelValues(k.String(), side(k.By()))
 	}
 	return m
 }
@@ -137,6 +141,9 @@ func (m *Metrics) Observer() *server.Observer {
 		Refused: func(_ *http.Request, why server.Refusal) { m.refused[why].Inc() },
 		Ended: func(o server.Outcome) {
 			m.endings.WithLabelValues(o.Kind.String(), side(o.By)).Inc()
+			if o.Fault != "" {
+				m.faultEndings.WithLabelValues(o.Kind.String(), side(o.By)).Inc()
+			}
 			m.connectionDuration.Observe(o.Ended.Sub(o.Since).Seconds())
 		},
 		PingSent: func(*server.Conn) { m.pings.Inc() },

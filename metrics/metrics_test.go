@@ -88,6 +88,11 @@ func TestLabels(t *testing.T) {
 			return nil, errors.New("refused: " + r.URL.RawQuery)
 		}
 		return nil, nil
+	}, PerConn: func(r *http.Request) (*server.ConnOptions, error) {
+		if r.URL.Path == "/fault" {
+			return &server.ConnOptions{Fault: "<secret>"}, nil
+		}
+		return nil, nil
 	}}, metrics.Options{Budget: func() metrics.BudgetStats { return metrics.BudgetStats{Limit: 5, Waited: 3 * time.Second} }})
 	before := s.scrape(t)
 	if before["wsecho_memory_budget_bytes"] != 5 || before["wsecho_memory_budget_wait_seconds_total"] != 3 {
@@ -97,8 +102,8 @@ func TestLabels(t *testing.T) {
 	if err == nil {
 		t.Error("a refused handshake was accepted")
 	}
-	for _, frame := range []wstest.Frame{wstest.CloseFrame(4321, "peer's own \xc3\xa9"), wstest.CloseFrame(1000, "x"), {Fin: true, Opcode: 5}, wstest.TextFrame("\xff")} {
-		p, err := wstest.Dial(s.url+"any/path?q", wstest.DialOptions{Header: http.Header{"Sec-WebSocket-Protocol": {"a"}}})
+	for path, frame := range map[string]wstest.Frame{"any/path?q": wstest.CloseFrame(4321, "peer's own \xc3\xa9"), "2": wstest.CloseFrame(1000, "x"), "fault": {Fin: true, Opcode: 5}, "4": wstest.TextFrame("\xff")} {
+		p, err := wstest.Dial(s.url+path, wstest.DialOptions{Header: http.Header{"Sec-WebSocket-Protocol": {"a"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,6 +117,9 @@ func TestLabels(t *testing.T) {
 	})
 	if got, want := slices.Sorted(maps.Keys(after)), slices.Sorted(maps.Keys(before)); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+	if after["wsecho_fault_endings_total,protocol,local"] != 1 || after["wsecho_fault_endings_total,normal,peer"] != 0 {
+		t.Errorf("got %v", after)
 	}
 	if after["wsecho_handshakes_total,admit"] != 1 || after["wsecho_handshakes_total,accepted"] != 4 {
 		t.Errorf("got %v", after)

@@ -14,11 +14,11 @@ type ConnOptions struct {
 	// Header may change the fields of the 101 response. Nil: not called.
 	Header func(http.Header)
 	// Wrap returns the connection to use instead of sock, which is TCP, TLS or a unix
-	// socket. The 101 response was written before. Bytes that arrived with the handshake are not read through it. The
-	// result needs a method NetConn that returns sock, and one CloseWrite, for a graceful
-	// end. Its Read and Write must obey deadlines that are set meanwhile, because the end of
-	// the connection sets them, and may close sock only. Each reply is written at once.
-	// Nil: not called.
+	// socket. The result needs a method NetConn that returns sock, and one CloseWrite for a
+	// graceful end. Its Read and Write must obey deadlines that are set meanwhile: the end
+	// of the connection sets them, and may close only sock. The 101 response is not written
+	// to the result, and input that arrived with the request is not read from it. Each reply
+	// is written at once, without batching. Nil: not called.
 	Wrap func(sock net.Conn) net.Conn
 	// Pong answers each ping instead of the Server. send sends a pong with a payload of at
 	// most 125 bytes. Pong may keep it to call it later, also after the end of the

@@ -42,7 +42,7 @@ type Outcome struct {
 	Sent     websocket.StatusCode // of this side's close frame; 0: none was sent
 	Received websocket.StatusCode // of the peer's close frame, 1005 if it had no code; 0: none was received
 
-	Fault string // of ConnOptions; "": nothing goes wrong on purpose
+	Fault string // of ConnOptions, escaped and truncated like a URI; "": nothing goes wrong on purpose
 
 	// Gone reports whether [ending.Gone] is true for the error of a reader of this
 	// connection. It agrees with gorilla's IsCloseError(err, 1001, 1006). Either the peer
@@ -89,7 +89,7 @@ func (c *Conn) reportClose() {
 	c.setInfo(&o.Info)
 	o.Sent, _ = c.tr.OurClose()
 	if c.own != nil {
-		o.Fault = c.own.Fault
+		o.Fault = logged(c.own.Fault)
 	}
 	defer c.srv.remove(c, &o) // also if OnEnd calls runtime.Goexit
 	c.logEnd(&o)
@@ -145,7 +145,7 @@ func (c *Conn) endAttrs(attrs []slog.Attr, o *Outcome) []slog.Attr {
 		slog.Int64("bytes_out", o.BytesOut),
 	)
 	if o.Fault != "" {
-		attrs = append(attrs, slog.String("fault", logged(o.Fault)))
+		attrs = append(attrs, slog.String("fault", o.Fault))
 	}
 	if o.Heartbeat.Answered > 0 {
 		attrs = append(attrs, seconds("rtt_seconds", o.Heartbeat.RTT.Last, time.Microsecond))

@@ -13,7 +13,6 @@ import (
 
 	"example.com/wsecho/echo"
 	"example.com/wsecho/internal/quote"
-	"example.com/wsecho/server"
 )
 
 // A messageLog prints received messages, one line each, in the format of the log.
@@ -37,7 +36,7 @@ func (l messageLog) print(c echo.Conn, typ websocket.MessageType, p []byte) {
 	if l.json {
 		line = messageJSON
 	}
-	l.writeLine(line(c.(*server.Conn).RemoteAddr(), typ, p))
+	l.writeLine(line(c.(interface{ RemoteAddr() string }).RemoteAddr(), typ, p))
 }
 
 // maxPrinted is the number of bytes that are printed of a message.

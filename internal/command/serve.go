@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/wsecho/echo"
+	"example.com/wsecho/fault"
 	"example.com/wsecho/internal/listener"
 	"example.com/wsecho/server"
 )
@@ -45,6 +46,9 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	}
 	m := newMetrics(e)
 	options.Observer = m.Observer()
+	if !f.NoFaults {
+		options.PerConn = fault.PerConn(e.Serve, fault.Options{MaxHold: time.Duration(f.HandshakeTimeout)})
+	}
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
 	if err != nil {
 		return flagError(err, serveFlags)

@@ -44,6 +44,8 @@ type serveCommand struct {
 	TrustedProxy  []string `group:"access" placeholder:"CIDR" help:"Address or range of proxies whose Forwarded, X-Forwarded-For and X-Forwarded-Proto headers are believed: 10.0.0.7, 10.0.0.0/8, or unix for unix sockets. Repeatable."`
 	ProxyProtocol string   `group:"access" default:"off" enum:"off,accept,require" help:"PROXY protocol, version 1 or 2, from these proxies: off, accept (with or without it) or require. Other addresses connect without it."`
 
+	NoFaults bool `group:"access" help:"Serve no faults on request, such as ws://localhost:8080/?drop=rst. Then their parameters have no effect."`
+
 	TLS tlsFlags `embed:""`
 
 	AdminAddr string `group:"access" default:"127.0.0.1:9090" help:"Address of /metrics, /connections, /debug/pprof, /healthz and /readyz, or off. It has no authentication, so only the operators may reach it. If it is in use, the server runs without it."`

@@ -20,7 +20,7 @@ import (
 // logKeys lists the keys of the log's lines.
 var logKeys = strings.Fields(`time level msg addr url cause id remote host uri subprotocol status reason kind by gone code sent received
 	age_seconds silent_seconds messages_in messages_out bytes_in bytes_out rtt_seconds after_seconds failures connections timeout_seconds acknowledged unacknowledged unwritable suppressed requested_subprotocols request_id
-	flag value enough_for`)
+	flag value enough_for fault`)
 
 const (
 	// perConn is the maximum number of lines per connection with --log-level=debug.

@@ -187,12 +187,15 @@ func (s *scriptState) get(_ *testscript.TestScript, args []string) error {
 }
 
 func (s *scriptState) open(_ *testscript.TestScript, args []string) error {
-	header := http.Header{}
-	for _, h := range args[1:] {
+	header, path, rest := http.Header{}, "/", args[1:]
+	if len(rest) > 0 && strings.HasPrefix(rest[0], "/") {
+		path, rest = rest[0], rest[1:]
+	}
+	for _, h := range rest {
 		name, value, _ := strings.Cut(h, ":")
 		header.Add(name, value)
 	}
-	p, err := wstest.Dial("ws://"+s.process.addr+"/", wstest.DialOptions{Header: header, Timeout: waitLimit})
+	p, err := wstest.Dial("ws://"+s.process.addr+path, wstest.DialOptions{Header: header, Timeout: waitLimit})
 	if err != nil {
 		return err
 	}

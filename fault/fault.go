@@ -1,0 +1,86 @@
+// Package fault misbehaves on request, so that clients and proxies can be tested.
+//
+//	h := func(ctx context.Context, c echo.Conn) error { return echo.Serve(ctx, c) }
+//	s, err := server.New(..., server.Options{PerConn: fault.PerConn(h, fault.Options{})})
+//
+// A client requests a fault with query parameters such as ?drop=rst&after=3, or with a
+// path such as /close/4001. docs/faults.md lists them. A wrong value is refused with 400
+// and a sentence that names the right ones. Other parameters and paths have no effect.
+//
+// The limits of the server apply to a connection with a fault too. MaxAge ends it.
+// WriteTimeout and MinWriteRate end a write that is too slow, and MessageTimeout a read.
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/server"
+)
+
+// Options configure PerConn. The zero value is ready to use.
+type Options struct {
+	// MaxHold is the longest time of the parameter hold. It should be the HandshakeTimeout
+	// of the server, which ends a handshake that takes as long. 0: 5 s; at most a minute.
+	MaxHold time.Duration
+}
+
+// PerConn returns the PerConn of server.Options. A request without a fault gets a nil
+// ConnOptions. Connections with a fault are served by serve, such as echo.Serve.
+func PerConn(serve func(context.Context, echo.Conn) error, o Options) func(*http.Request) (*server.ConnOptions, error) {
+	if o.MaxHold == 0 {
+		o.MaxHold = server.DefaultHandshakeTimeout
+	}
+	if o.MaxHold < 0 || o.MaxHold > maxHold {
+		o.MaxHold = maxHold
+	}
+	return func(r *http.Request) (*server.ConnOptions, error) {
+		if r.URL.RawQuery == "" && !isFaultPath(r.URL.Path) {
+			return nil, nil
+		}
+		p, err := parse(r.URL, o.MaxHold)
+		if err != nil {
+			return nil, &server.AdmitError{Status: http.StatusBadRequest, Err: err}
+		}
+		if p == nil {
+			return nil, nil
+		}
+		if p.hold > 0 && !sleep(r.Context(), p.hold) {
+			return nil, errors.New("the client has disconnected during the fault " + p.fault)
+		}
+		if p.status != 0 {
+			return nil, &server.AdmitError{Status: p.status, Err: fmt.Errorf("the fault %s was requested", p.fault)}
+		}
+		f := &faulty{plan: *p, serve: serve}
+		if p.hello != helloNone {
+			f.greeting = newGreeting(r, p.hello == helloAll)
+		}
+		own := &server.ConnOptions{Handler: f.handle, Header: f.changeHeader, Fault: p.fault}
+		if p.needsStream() {
+			own.Wrap = f.wrap
+		}
+		if p.pong.mode != pongRight {
+			own.Pong = f.pongs.hook(p.pong)
+		}
+		return own, nil
+	}
+}
+
+// maxHold is the longest MaxHold. A handshake that is held occupies a slot.
+const maxHold = time.Minute
+
+// sleep waits for d. It reports false if ctx ends before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,216 @@
+package fault_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/server"
+	"example.com/wsecho/wstest"
+)
+
+// TestPong: pings are answered as requested. An echo behind the ping shows that no pong
+// comes.
+func TestPong(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{})
+	ping := func(t *testing.T, p *wstest.Peer, payload string) {
+		t.Helper()
+		send(t, p, wstest.PingFrame(payload))
+	}
+	t.Run("off", func(t *testing.T) {
+		p := s.dial(t, "/?pong=off")
+		for range 3 {
+			ping(t, p, "x")
+			exchange(t, p, "behind it")
+		}
+	})
+	t.Run("count", func(t *testing.T) {
+		p := s.dial(t, "/?pong=2")
+		for i := range 4 {
+			ping(t, p, "x")
+			if i < 2 {
+				receive(t, p, wstest.PongFrame("x"))
+			}
+			exchange(t, p, "behind it")
+		}
+	})
+	t.Run("other", func(t *testing.T) {
+		p := s.dial(t, "/?pong=other")
+		ping(t, p, "abc")
+		receive(t, p, wstest.PongFrame("`bc"))
+		ping(t, p, "")
+		receive(t, p, wstest.PongFrame("other"))
+	})
+	t.Run("late", func(t *testing.T) {
+		p := s.dial(t, "/?pong=late:100ms")
+		start := time.Now()
+		ping(t, p, "1")
+		ping(t, p, "2")
+		exchange(t, p, "before the pong")
+		got := make(map[string]int)
+		for range 2 { // two timers may fire in any order
+			f, err := p.Recv()
+			if err != nil || f.Opcode != wstest.Pong {
+				t.Fatalf("got %v, %v, want a pong", f, err)
+			}
+			got[string(f.Payload)]++
+		}
+		if got["1"] != 1 || got["2"] != 1 {
+			t.Errorf("got the pongs %v", got)
+		}
+		if took := time.Since(start); took < 100*time.Millisecond {
+			t.Errorf("the pongs came after %v", took)
+		}
+	})
+}
+
+// TestDelay: an echo is late, by the delay at least.
+func TestDelay(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{})
+	for path, least := range map[string]time.Duration{
+		"/?delay=100ms":             100 * time.Millisecond,
+		"/delay/100ms":              100 * time.Millisecond,
+		"/?delay=100ms&jitter=50ms": 50 * time.Millisecond,
+		"/?jitter=5ms":              0,
+	} {
+		p := s.dial(t, path)
+		start := time.Now()
+		exchange(t, p, "x")
+		if took := time.Since(start); took < least {
+			t.Errorf("%s: the echo took %v", path, took)
+		}
+	}
+}
+
+// TestFragment: each message has frames of the requested size. Control frames stay whole.
+func TestFragment(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{})
+	p := s.dial(t, "/?fragment=3")
+	send(t, p, wstest.TextFrame("abcdefgh"))
+	for _, f := range wstest.Fragments(wstest.Text, "abc", "def", "gh") {
+		receive(t, p, f)
+	}
+	send(t, p, wstest.BinaryFrame([]byte("abc")), wstest.TextFrame(""), wstest.PingFrame("a ping"))
+	receive(t, p, wstest.BinaryFrame([]byte("abc")))
+	receive(t, p, wstest.TextFrame(""))
+	receive(t, p, wstest.PongFrame("a ping"))
+	send(t, p, wstest.CloseFrame(1000, "a reason"))
+	receive(t, p, wstest.CloseFrame(1000, "a reason"))
+}
+
+// TestMask: every frame is masked, and has the right payload behind the mask.
+func TestMask(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{})
+	for _, path := range []string{"/?mask=1", "/?mask=1&fragment=1000"} {
+		p := s.dial(t, path)
+		want := bytes.Repeat([]byte("0123456789"), 20_001)
+		send(t, p, wstest.BinaryFrame(want), wstest.PingFrame("x"), wstest.CloseFrame(1000, ""))
+		var got []byte
+		for {
+			f, err := p.Recv()
+			if err != nil || !f.Masked {
+				t.Fatalf("%s: got %v, %v, want a masked frame", path, f, err)
+			}
+			if f.Opcode == wstest.Close {
+				break
+			}
+			if f.Opcode <= wstest.Binary {
+				got = append(got, f.Payload...)
+			}
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s: got %d bytes, want the %d that were sent", path, len(got), len(want))
+		}
+	}
+}
+
+// TestCompressed: a client understands fragments of a compressed message, and slow ones.
+func TestCompressed(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{Compression: websocket.CompressionContextTakeover})
+	c, _, err := websocket.Dial(t.Context(), s.url+"/?fragment=7&write=slow:1MiB/s&read=slow:1MiB/s", &websocket.DialOptions{CompressionMode: websocket.CompressionContextTakeover})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	for i := range 3 {
+		want := strings.Repeat(fmt.Sprintf("message %d ", i), 2000)
+		if err := c.Write(t.Context(), websocket.MessageText, []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if _, got, err := c.Read(t.Context()); err != nil || string(got) != want {
+			t.Fatalf("got %.40q (%d bytes), %v, want %.40q (%d bytes)", got, len(got), err, want, len(want))
+		}
+	}
+}
+
+// TestGarbage: an invalid frame and an invalid text come at the requested time, and the
+// connection goes on.
+func TestGarbage(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{})
+	p := s.dial(t, "/?garbage=1&utf8=bad&after=2")
+	exchange(t, p, "1")
+	exchange(t, p, "2")
+	receive(t, p, wstest.TextFrame("ba\xffd"))
+	receive(t, p, wstest.Frame{Fin: true, Opcode: 3})
+	exchange(t, p, "3")
+	p = s.dial(t, "/?garbage=1")
+	receive(t, p, wstest.Frame{Fin: true, Opcode: 3})
+	exchange(t, p, "1")
+	p = s.dial(t, "/?utf8=bad&after=5ms&drop=rst")
+	receive(t, p, wstest.TextFrame("ba\xffd"))
+	if e, err := p.End(soon); err != nil || !e.RST {
+		t.Errorf("got %v, %v, want RST", e, err)
+	}
+}
+
+// TestSlow: reading and writing take at least the time of the rate. The messages are
+// whole.
+func TestSlow(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{})
+	for _, path := range []string{"/?read=slow:20KiB/s", "/?write=slow:20KiB/s"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			p := s.dial(t, path)
+			start := time.Now()
+			exchange(t, p, strings.Repeat("x", 10<<10))
+			if took := time.Since(start); took < 400*time.Millisecond {
+				t.Errorf("10 KiB at 20 KiB/s took %v", took)
+			}
+			send(t, p, wstest.CloseFrame(1000, ""))
+			receive(t, p, wstest.CloseFrame(1000, ""))
+		})
+	}
+}
+
+// TestStall: with read=stall nothing is answered, and the kernel accepts few bytes. The
+// Outcome comes when the peer disconnects.
+func TestStall(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{PingInterval: 400 * time.Millisecond})
+	p := s.dial(t, "/?read=stall")
+	send(t, p, wstest.TextFrame("x"), wstest.CloseFrame(1000, ""))
+	for range 4 { // the heartbeat does not take the stall for a dead peer
+		f, err := p.Recv()
+		if err != nil || f.Opcode != wstest.Ping {
+			t.Fatalf("got %v, %v, want a ping", f, err)
+		}
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if o := s.outcome(t); o.Fault != "read=stall" || o.By == ending.Local {
+		t.Errorf("got %+v", o)
+	}
+}

@@ -1,0 +1,179 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/echo"
+	"example.com/wsecho/server"
+)
+
+// A faulty is one connection with faults.
+type faulty struct {
+	plan
+	serve    func(context.Context, echo.Conn) error
+	greeting *greeting // nil: none
+	stream   *stream   // nil: the plan needs none
+	pongs    pongs
+}
+
+// changeHeader is the Header of server.ConnOptions.
+func (f *faulty) changeHeader(h http.Header) {
+	if f.wrongAccept {
+		h.Set("Sec-WebSocket-Accept", "AAAAAAAAAAAAAAAAAAAAAAAAAAA=")
+	}
+	if f.greeting != nil {
+		f.greeting.Subprotocol = h.Get("Sec-WebSocket-Protocol")
+		f.greeting.Extensions = h.Get("Sec-WebSocket-Extensions")
+	}
+}
+
+// wrap is the Wrap of server.ConnOptions.
+func (f *faulty) wrap(sock net.Conn) net.Conn {
+	f.stream = newStream(sock, &f.plan)
+	return f.stream
+}
+
+// handle is the Handler of server.ConnOptions. Its goroutines have ended when it returns.
+func (f *faulty) handle(ctx context.Context, c *server.Conn) error {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	running, cancel := context.WithCancel(ctx) // c.Write gets ctx, because the end of another one would close c
+	defer cancel()
+	defer f.pongs.stop()
+	if f.stream != nil {
+		defer context.AfterFunc(running, f.stream.endInsert)()
+		defer f.stream.endInsert()
+	}
+	if f.greeting != nil {
+		if err := c.Write(ctx, websocket.MessageText, f.greeting.json()); err != nil {
+			return err
+		}
+		f.greeting = nil
+	}
+	if f.acts() && f.after == 0 {
+		if f.afterTime == 0 {
+			if err := f.act(c); err != nil {
+				return err
+			}
+		} else {
+			beside.Go(func() {
+				if sleep(running, f.afterTime) {
+					_ = f.act(c) // ends the handler by ending c
+				}
+			})
+		}
+	}
+	if f.ping > 0 {
+		beside.Go(func() { f.sendPings(running, c) })
+	}
+	if f.send > 0 {
+		beside.Go(func() { f.sendMessages(running, ctx, c) })
+	}
+	return f.serve(ctx, &conn{Conn: c, f: f})
+}
+
+// errEnded is the error of a handler whose connection a fault has ended.
+var errEnded = errors.New("the requested fault has ended the connection")
+
+// act does what after delays. The error means that c has ended.
+func (f *faulty) act(c *server.Conn) error {
+	var inserted []byte
+	if f.badUTF8 {
+		inserted = append(inserted, 0x81, 4, 'b', 'a', 0xff, 'd')
+	}
+	if f.garbage {
+		inserted = append(inserted, 0x83, 0)
+	}
+	if f.truncate {
+		inserted = append(inserted, 0x82, 126, 0, 200)
+		inserted = append(inserted, "truncated"...)
+	}
+	if inserted != nil {
+		if f.stream.insert(inserted) != nil {
+			return nil // the next read reports the cause
+		}
+	}
+	switch {
+	case f.closeCode != 0:
+		_ = c.Close(f.closeCode, f.reason) // fails only if c has ended for another reason
+	case f.drop != "", f.truncate:
+		f.stream.drop(f.drop == "rst")
+		_ = c.CloseNow()
+	default:
+		return nil
+	}
+	return errEnded
+}
+
+// sendPings sends pings until ctx ends.
+func (f *faulty) sendPings(ctx context.Context, c *server.Conn) {
+	t := time.NewTicker(f.ping)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+		wait, cancel := context.WithTimeout(ctx, f.ping)
+		_ = c.Ping(wait) // the next ping is due in any case
+		cancel()
+	}
+}
+
+// sendMessages sends the messages of the parameter send until running ends. ctx is that of
+// the handler.
+func (f *faulty) sendMessages(running, ctx context.Context, c *server.Conn) {
+	t := time.NewTicker(f.every)
+	defer t.Stop()
+	for i := range f.send {
+		select {
+		case <-t.C:
+		case <-running.Done():
+			return
+		}
+		if c.Write(ctx, websocket.MessageText, fmt.Appendf(nil, "message %d of %d", i+1, f.send)) != nil {
+			return
+		}
+	}
+}
+
+// A conn is what the echo handler uses.
+type conn struct {
+	*server.Conn
+	f      *faulty
+	echoed int
+}
+
+// Write delays the message, and acts behind it.
+func (c *conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
+	f := c.f
+	if d := f.wait(); d > 0 && !sleep(ctx, d) {
+		return context.Cause(ctx)
+	}
+	if err := c.Conn.Write(ctx, typ, p); err != nil {
+		return err
+	}
+	if c.echoed++; f.acts() && c.echoed == f.after {
+		return f.act(c.Conn)
+	}
+	return nil
+}
+
+// wait returns how long the next echo waits.
+func (f *faulty) wait() time.Duration {
+	d := f.delay
+	if f.jitter > 0 {
+		d += time.Duration(rand.Int64N(2*int64(f.jitter)+1)) - f.jitter
+	}
+	return d
+}

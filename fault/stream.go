@@ -1,0 +1,227 @@
+package fault
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/wsecho/internal/socket"
+)
+
+// A stream is the connection beneath the frames of a server. It reads and writes as the
+// plan demands, and its frames are those of the rewriter.
+type stream struct {
+	net.Conn
+	base      net.Conn // beneath TLS
+	readStall bool
+	readRate  int // bytes per second; 0: any
+	writeRate int
+	readBy    deadline
+	writeBy   deadline
+	over      atomic.Bool // CloseWrite was called; only the rest of the input is read
+	dropped   atomic.Bool // drop was called; the server sees no input and no end of it
+	nextRead  time.Time   // of readRate
+
+	mu        sync.Mutex // guards writing
+	boundary  sync.Cond  // of mu; no frame may be in progress now
+	frames    rewriter
+	pending   []byte // rewritten, and not written yet
+	taken     int    // bytes of the next Write that pending has
+	nextWrite time.Time
+	broken    bool // a write failed
+	noInsert  bool
+}
+
+func newStream(sock net.Conn, p *plan) *stream {
+	s := &stream{Conn: sock, base: sock, readStall: p.readStall, readRate: p.readRate, writeRate: p.writeRate,
+		frames: rewriter{fragment: p.fragment, mask: p.mask}}
+	s.boundary.L = &s.mu
+	for {
+		layer, ok := s.base.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		s.base = layer.NetConn()
+	}
+	if b, ok := s.base.(interface{ SetReadBuffer(int) error }); ok && (p.readStall || p.readRate > 0) {
+		_ = b.SetReadBuffer(4 << 10) // else the kernel would read megabytes for us
+	}
+	if b, ok := s.base.(interface{ SetWriteBuffer(int) error }); ok && p.writeRate > 0 {
+		_ = b.SetWriteBuffer(4 << 10)
+	}
+	return s
+}
+
+// NetConn returns the connection that s wraps.
+func (s *stream) NetConn() net.Conn { return s.Conn }
+
+// CloseWrite ends the stream to the peer.
+func (s *stream) CloseWrite() error {
+	s.over.Store(true)
+	half, ok := s.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
+
+func (s *stream) SetReadDeadline(t time.Time) error {
+	s.readBy.set(t)
+	return s.Conn.SetReadDeadline(t)
+}
+
+func (s *stream) SetWriteDeadline(t time.Time) error {
+	s.writeBy.set(t)
+	return s.Conn.SetWriteDeadline(t)
+}
+
+func (s *stream) SetDeadline(t time.Time) error {
+	s.readBy.set(t)
+	s.writeBy.set(t)
+	return s.Conn.SetDeadline(t)
+}
+
+// chunk returns the size of a read or write at a rate: that of 50 ms.
+func chunk(n, rate int) int { return min(n, max(1, rate/20)) }
+
+// after returns the time of the next chunk, behind one of n bytes.
+func after(n, rate int) time.Time {
+	return time.Now().Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
+}
+
+// stallCheck is how often a stalled Read checks whether the peer has disconnected. It is
+// shorter than any useful interval of the heartbeat.
+const stallCheck = 100 * time.Millisecond
+
+// Read stalls until the peer has disconnected, or reads slowly.
+func (s *stream) Read(p []byte) (int, error) {
+	for s.readStall && !s.over.Load() && !socket.Ended(s.base) {
+		if err := s.readBy.waitUntil(time.Now().Add(stallCheck)); err != nil {
+			return 0, err
+		}
+	}
+	limited := s.readRate > 0 && !s.over.Load()
+	if limited {
+		if err := s.readBy.waitUntil(s.nextRead); err != nil {
+			return 0, err
+		}
+		p = p[:chunk(len(p), s.readRate)]
+	}
+	n, err := s.Conn.Read(p)
+	for s.dropped.Load() { // the end of the connection sets a deadline
+		if err := s.readBy.waitUntil(time.Now().Add(time.Hour)); err != nil {
+			return 0, err
+		}
+	}
+	if limited {
+		s.nextRead = after(n, s.readRate)
+	}
+	return n, err
+}
+
+// Write writes the frames of p, or pieces of them. After os.ErrDeadlineExceeded it can be
+// called again with the bytes that it has not written.
+func (s *stream) Write(p []byte) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.boundary.Broadcast()
+	for {
+		if s.dropped.Load() { // the server must not take it for a failed write
+			return len(p), nil
+		}
+		if s.taken > len(p)-n {
+			return n, net.ErrClosed
+		}
+		written, err := s.writePaced(s.pending)
+		s.pending = s.pending[written:]
+		if err != nil {
+			s.broken = s.broken || !errors.Is(err, os.ErrDeadlineExceeded)
+			return n, err
+		}
+		n += s.taken
+		s.pending, s.taken = nil, 0
+		if n == len(p) {
+			return n, nil
+		}
+		s.pending, s.taken = s.frames.next(p[n:])
+	}
+}
+
+// writePaced writes p at the rate. s.mu is held.
+func (s *stream) writePaced(p []byte) (n int, err error) {
+	for n < len(p) {
+		size := len(p) - n
+		if s.writeRate > 0 {
+			if err := s.writeBy.waitUntil(s.nextWrite); err != nil {
+				return n, err
+			}
+			size = chunk(size, s.writeRate)
+		}
+		w, err := s.Conn.Write(p[n : n+size])
+		n += w
+		if s.writeRate > 0 {
+			s.nextWrite = after(w, s.writeRate)
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// insert writes bytes between two frames. It waits for the frame in progress.
+func (s *stream) insert(p []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.broken && !s.dropped.Load() && !s.noInsert && !(s.frames.atBoundary() && len(s.pending) == 0) {
+		s.boundary.Wait()
+	}
+	if s.broken || s.dropped.Load() || s.noInsert {
+		return net.ErrClosed
+	}
+	_, err := s.writePaced(p)
+	s.broken = err != nil
+	return err
+}
+
+// endInsert ends the calls of insert that wait, and all later ones.
+func (s *stream) endInsert() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noInsert = true
+	s.boundary.Broadcast()
+}
+
+// drop ends TCP with FIN, or prepares the RST that the close then sends. With FIN it
+// discards input until the peer's FIN, for a second at most, as the kernel would answer
+// unread input with RST. The server writes and reads nothing afterwards.
+func (s *stream) drop(rst bool) {
+	s.mu.Lock()
+	s.dropped.Store(true)
+	s.boundary.Broadcast()
+	s.mu.Unlock()
+	if rst {
+		if tcp, ok := s.base.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		return
+	}
+	half, ok := s.base.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	limit := time.Now().Add(lingerTime)
+	_ = s.base.SetReadDeadline(limit) // ends also a Read of the server that waits
+	for b := make([]byte, 4<<10); time.Now().Before(limit); {
+		if _, err := s.base.Read(b); err != nil {
+			return
+		}
+	}
+}
+
+const lingerTime = time.Second
+
+var _ net.Conn = (*stream)(nil)
