@@ -40,3 +40,14 @@ func ExamplePerConn() {
 	// hello <nil>
 	// StatusCode(4001)
 }
+
+// A page can offer the faults of the server as a form.
+func ExampleParameters() {
+	for _, p := range fault.Parameters() {
+		if p.Name == "drop" {
+			fmt.Printf("%s=%s: %s (%s)\n", p.Name, p.Value, p.Effect, p.Right)
+		}
+	}
+	// Output:
+	// drop=fin: ends TCP with FIN or RST, without a close frame and without the end of TLS (fin or rst)
+}

@@ -77,12 +77,29 @@ const (
 	maxValue    = 32 // bytes of any value but reason
 )
 
-// A parameter is one query parameter. value is its form, as in docs/faults.md.
+// A Parameter is a query parameter that requests a fault, as in docs/faults.md.
+type Parameter struct {
+	Name   string // such as drop
+	Value  string // an example, or N, CODE or TEXT
+	Right  string // the values that are right, in words
+	Effect string // of the server, in words
+}
+
+// Parameters returns all parameters, in the order of Outcome.Fault. The caller may change
+// the result.
+func Parameters() []Parameter {
+	all := make([]Parameter, len(parameters))
+	for i, a := range parameters {
+		all[i] = Parameter{a.name, a.value, a.right, a.effect}
+	}
+	return all
+}
+
+// A parameter is a Parameter and how to parse its value.
 type parameter struct {
-	name, value string
-	right       string // the values that are right, for errors and docs/faults.md
-	effect      string // for docs/faults.md
-	set         func(p *plan, value string) bool
+	name, value   string
+	right, effect string // for errors, docs/faults.md and Parameters
+	set           func(p *plan, value string) bool
 }
 
 // parameters are all of them, in the order of Outcome.Fault.
