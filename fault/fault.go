@@ -18,6 +18,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"example.com/wsecho/echo"
 	"example.com/wsecho/server"
 )
@@ -38,6 +40,7 @@ func PerConn(serve func(context.Context, echo.Conn) error, o Options) func(*http
 	if o.MaxHold < 0 || o.MaxHold > maxHold {
 		o.MaxHold = maxHold
 	}
+	delayed := semaphore.NewWeighted(delayedMemory)
 	return func(r *http.Request) (*server.ConnOptions, error) {
 		if r.URL.RawQuery == "" && !isFaultPath(r.URL.Path) {
 			return nil, nil
@@ -55,7 +58,7 @@ func PerConn(serve func(context.Context, echo.Conn) error, o Options) func(*http
 		if p.status != 0 {
 			return nil, &server.AdmitError{Status: p.status, Err: fmt.Errorf("the fault %s was requested", p.fault)}
 		}
-		f := &faulty{plan: *p, serve: serve}
+		f := &faulty{plan: *p, serve: serve, delayed: delayed}
 		if p.hello != helloNone {
 			f.greeting = newGreeting(r, p.hello == helloAll)
 		}

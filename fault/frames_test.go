@@ -89,6 +89,37 @@ func TestDelay(t *testing.T) {
 	}
 }
 
+// TestDelayReads: the server reads on during a delay. It answers pings and delays several
+// messages together, after counts the echoes that were sent, and the peer can close.
+func TestDelayReads(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{})
+	p := s.dial(t, "/?delay=300ms&close=4001&after=20")
+	start := time.Now()
+	for range 30 {
+		send(t, p, wstest.TextFrame("x"))
+	}
+	send(t, p, wstest.PingFrame("ping"))
+	receive(t, p, wstest.PongFrame("ping"))
+	for range 20 {
+		receive(t, p, wstest.TextFrame("x"))
+	}
+	if took := time.Since(start); took > 20*300*time.Millisecond {
+		t.Errorf("20 echoes took %v", took)
+	}
+	receive(t, p, wstest.CloseFrame(4001, ""))
+	if o := s.outcome(t); o.Code != 4001 || o.MessagesOut != 20 {
+		t.Errorf("got %+v", o)
+	}
+
+	p = s.dial(t, "/?delay=1h")
+	send(t, p, wstest.TextFrame("x"), wstest.CloseFrame(4002, ""))
+	receive(t, p, wstest.CloseFrame(4002, ""))
+	if o := s.outcome(t); o.Code != 4002 || o.By != ending.Peer {
+		t.Errorf("got %+v", o)
+	}
+}
+
 // TestFragment: each message has frames of the requested size. Control frames stay whole.
 func TestFragment(t *testing.T) {
 	t.Parallel()

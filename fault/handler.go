@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/sync/semaphore"
 
 	"example.com/wsecho/echo"
 	"example.com/wsecho/server"
@@ -20,8 +20,9 @@ import (
 type faulty struct {
 	plan
 	serve    func(context.Context, echo.Conn) error
-	greeting *greeting // nil: none
-	stream   *stream   // nil: the plan needs none
+	greeting *greeting           // nil: none
+	stream   *stream             // nil: the plan needs none
+	delayed  *semaphore.Weighted // memory of the delayed messages of all connections
 	pongs    pongs
 }
 
@@ -45,7 +46,13 @@ func (f *faulty) wrap(sock net.Conn) net.Conn {
 // handle is the Handler of server.ConnOptions. Its goroutines have ended when it returns.
 func (f *faulty) handle(ctx context.Context, c *server.Conn) error {
 	var beside sync.WaitGroup
-	defer beside.Wait()
+	var line *delayLine
+	defer func() {
+		beside.Wait()
+		if line != nil {
+			line.end()
+		}
+	}()
 	running, cancel := context.WithCancel(ctx) // c.Write gets ctx, because the end of another one would close c
 	defer cancel()
 	defer f.pongs.stop()
@@ -78,7 +85,13 @@ func (f *faulty) handle(ctx context.Context, c *server.Conn) error {
 	if f.send > 0 {
 		beside.Go(func() { f.sendMessages(running, ctx, c) })
 	}
-	return f.serve(ctx, &conn{Conn: c, f: f})
+	e := &conn{Conn: c, f: f}
+	if f.delay > 0 || f.jitter > 0 {
+		e.line = newDelayLine(running, &f.plan, f.delayed, func(typ websocket.MessageType, p []byte) error { return e.echo(ctx, typ, p) })
+		line = e.line
+		beside.Go(e.line.run)
+	}
+	return f.serve(ctx, e)
 }
 
 // errEnded is the error of a handler whose connection a fault has ended.
@@ -151,29 +164,25 @@ func (f *faulty) sendMessages(running, ctx context.Context, c *server.Conn) {
 type conn struct {
 	*server.Conn
 	f      *faulty
-	echoed int
+	line   *delayLine // nil: echoes are sent at once
+	echoed int        // of the goroutine that sends
 }
 
-// Write delays the message, and acts behind it.
+// Write sends the message, perhaps later.
 func (c *conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
-	f := c.f
-	if d := f.wait(); d > 0 && !sleep(ctx, d) {
-		return context.Cause(ctx)
+	if c.line != nil {
+		return c.line.write(typ, p)
 	}
+	return c.echo(ctx, typ, p)
+}
+
+// echo sends the message, and acts behind it.
+func (c *conn) echo(ctx context.Context, typ websocket.MessageType, p []byte) error {
 	if err := c.Conn.Write(ctx, typ, p); err != nil {
 		return err
 	}
-	if c.echoed++; f.acts() && c.echoed == f.after {
-		return f.act(c.Conn)
+	if c.echoed++; c.f.acts() && c.echoed == c.f.after {
+		return c.f.act(c.Conn)
 	}
 	return nil
-}
-
-// wait returns how long the next echo waits.
-func (f *faulty) wait() time.Duration {
-	d := f.delay
-	if f.jitter > 0 {
-		d += time.Duration(rand.Int64N(2*int64(f.jitter)+1)) - f.jitter
-	}
-	return d
 }

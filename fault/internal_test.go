@@ -64,15 +64,3 @@ func TestDeadline(t *testing.T) {
 		}
 	})
 }
-
-// TestWait: the wait before an echo is the delay, plus or minus the jitter.
-func TestWait(t *testing.T) {
-	f := &faulty{plan: plan{delay: time.Second, jitter: 100 * time.Millisecond}}
-	least, most := f.wait(), f.wait()
-	for range 1000 {
-		least, most = min(least, f.wait()), max(most, f.wait())
-	}
-	if least < 900*time.Millisecond || most > 1100*time.Millisecond || most-least < 50*time.Millisecond {
-		t.Errorf("got waits from %v to %v", least, most)
-	}
-}

@@ -129,9 +129,9 @@ var parameters = []parameter{
 			p.afterTime, ok = duration(v, time.Millisecond, maxTime)
 			return ok
 		}},
-	{"delay", "100ms", "1ms to 1h", "waits before each echo; meanwhile the server reads nothing, so it answers no ping",
+	{"delay", "100ms", "1ms to 1h", "sends each echo so much later; meanwhile the server reads on and answers pings",
 		func(p *plan, v string) (ok bool) { p.delay, ok = duration(v, time.Millisecond, maxTime); return ok }},
-	{"jitter", "50ms", "1ms to 1h", "varies that wait at random by this much, up or down",
+	{"jitter", "50ms", "1ms to 1h", "varies the delay of each echo at random by this much, up or down; their order stays",
 		func(p *plan, v string) (ok bool) { p.jitter, ok = duration(v, time.Millisecond, maxTime); return ok }},
 	{"pong", "off", "off, other, 1 to 1000000, or late: and 1ms to 1h, such as late:2s", "answers no ping, or with another payload, or N pings and then none, or late",
 		func(p *plan, v string) (ok bool) { p.pong, ok = parsePong(v); return ok }},
