@@ -92,7 +92,8 @@ type Options struct {
 	// HTTP serves the requests that are no WebSocket handshake under Serve, except /healthz
 	// and /readyz. HandshakeTimeout bounds each request and its answer;
 	// [http.ResponseController] can give a request more time. Under another HTTP server its
-	// mux does that. Nil: / is answered with About and any other path with 426.
+	// mux does that. Nil: / is answered with About and any other path with 426, as by
+	// [Server.ServePlain].
 	HTTP http.Handler
 
 	// ReadLimit is the longest message from a peer, in bytes after inflation.

@@ -14,6 +14,16 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, f)
 		return
 	}
+	if s.opts.HTTP != nil && s.owns(r) && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" {
+		s.opts.HTTP.ServeHTTP(w, withWaitingBody(r))
+		return
+	}
+	s.ServePlain(w, r)
+}
+
+// ServePlain answers a request that is no WebSocket handshake, as ServeHTTP does without
+// Options.HTTP. An Options.HTTP that serves some paths can call it for the others.
+func (s *Server) ServePlain(w http.ResponseWriter, r *http.Request) {
 	status, text := http.StatusOK, "ok"
 	switch path := r.URL.Path; {
 	case path == "/healthz":
@@ -21,9 +31,6 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 		if s.isNotReady() {
 			status, text = http.StatusServiceUnavailable, "draining"
 		}
-	case s.opts.HTTP != nil && s.owns(r):
-		s.opts.HTTP.ServeHTTP(w, withWaitingBody(r))
-		return
 	case path == "/":
 		text = s.opts.About
 	case r.Method == http.MethodConnect || path == "*": // OPTIONS *; RFC 9110, section 9.3.7

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -48,6 +49,10 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	options.Observer = m.Observer()
 	if !f.NoFaults {
 		options.PerConn = fault.PerConn(e.Serve, fault.Options{MaxHold: time.Duration(f.HandshakeTimeout)})
+	}
+	var s *server.Server
+	if !f.NoPage {
+		options.HTTP = f.page(func(w http.ResponseWriter, r *http.Request) { s.ServePlain(w, r) })
 	}
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
 	if err != nil {

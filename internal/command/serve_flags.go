@@ -46,6 +46,8 @@ type serveCommand struct {
 
 	NoFaults bool `group:"access" help:"Serve no faults on request, such as ws://localhost:8080/?drop=rst. Then their parameters have no effect."`
 
+	NoPage bool `group:"access" help:"Serve no page. Without this flag, a browser that opens http://localhost:8080/ gets one that talks to the server."`
+
 	TLS tlsFlags `embed:""`
 
 	AdminAddr string `group:"access" default:"127.0.0.1:9090" help:"Address of /metrics, /connections, /debug/pprof, /healthz and /readyz, or off. It has no authentication, so only the operators may reach it. If it is in use, the server runs without it."`

@@ -1,0 +1,75 @@
+// Package console serves a page that talks to a WebSocket server from a browser, shows its
+// round-trip times, and explains how the connection ended.
+//
+//	page := console.New(console.Options{Next: mux})
+//
+// The page is plain HTML, CSS and ES modules, which are part of the program. It requests
+// nothing from other hosts. The package reads and writes no WebSocket: the browser does.
+package console
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Options configure New. The zero value serves the page for a WebSocket server at the
+// page's own address.
+type Options struct {
+	// Endpoint is the URL of the WebSocket server that the page proposes, such as
+	// ws://localhost:8080/. "": the address of the page itself.
+	Endpoint string
+	// Faults are the query parameters with which the server misbehaves on request, such as
+	// those of package fault. None: the page has no form for them.
+	Faults []Fault
+	// Watch adds the section with the open connections. The page then requests its data
+	// from the paths of an admin listener; New does not serve them.
+	Watch bool
+	// Next answers the requests that are neither for the page nor for its files. It also
+	// answers a request for / that does not accept text/html. Nil: they get 404.
+	Next http.Handler
+}
+
+// A Fault is a query parameter of the server. The fields are those of fault.Parameter.
+type Fault struct {
+	Name   string // such as drop
+	Value  string // an example, or N, CODE or TEXT
+	Right  string // the values that are right, in words
+	Effect string // of the server, in words
+}
+
+// New returns a handler that serves the page for GET and HEAD of /, if the client accepts
+// text/html, and its files below /console/. It can be called concurrently.
+func New(o Options) http.Handler {
+	if o.Next == nil {
+		o.Next = http.NotFoundHandler()
+	}
+	return &page{next: o.Next, files: files(o)}
+}
+
+// Prefix is the path of the page's files.
+const Prefix = "/console/"
+
+// A page is the handler that New returns.
+type page struct {
+	next  http.Handler
+	files map[string]*file
+}
+
+// ServeHTTP serves the page, one of its files, or the next handler.
+func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		p.next.ServeHTTP(w, r)
+		return
+	}
+	name, ok := strings.CutPrefix(r.URL.Path, Prefix)
+	if r.URL.Path == "/" {
+		w.Header().Add("Vary", "Accept")
+		name, ok = index, acceptsHTML(r.Header)
+	}
+	f := p.files[name]
+	if !ok || f == nil || (name == index) != (r.URL.Path == "/") {
+		p.next.ServeHTTP(w, r)
+		return
+	}
+	f.serve(w, r)
+}
