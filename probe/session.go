@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 
 	"example.com/wsecho/ending"
 	"example.com/wsecho/heartbeat"
+	"example.com/wsecho/internal/frame"
 )
 
 // A session is one connection of a Watch.
@@ -34,7 +36,7 @@ type session struct {
 	stop context.CancelFunc // the heartbeat
 
 	mu       sync.Mutex
-	pings    map[int]*waiting // by coder's number, which is its payload
+	pings    map[string]*waiting // by payload, which is coder's number
 	echoes   map[string]*waiting
 	numbers  int // of pings on this connection
 	finished bool
@@ -59,7 +61,7 @@ func (w *watcher) connect(parent context.Context) (*session, *Error) {
 	s := &session{
 		w: w, p: p, prefix: "wsecho probe " + rand.Text() + " ",
 		all: make(chan struct{}), done: make(chan struct{}),
-		pings: map[int]*waiting{}, echoes: map[string]*waiting{},
+		pings: map[string]*waiting{}, echoes: map[string]*waiting{},
 	}
 	s.monitor, err = w.monitor()
 	if err == nil {
@@ -129,17 +131,29 @@ type body struct {
 	in   *bufio.Reader
 	conn net.Conn
 
+	frames  follower
+	refused error // what the server has sent; no read follows
+
 	writing sync.Mutex
 	reset   error // of a write
 }
 
 func (b *body) Read(p []byte) (int, error) {
+	if b.refused != nil {
+		return 0, b.refused
+	}
 	n, err := b.in.Read(p)
+	if n, b.refused = b.frames.next(p[:n]); b.refused != nil {
+		return n, b.refused
+	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		b.writing.Lock()
 		defer b.writing.Unlock()
-		if b.reset != nil {
+		switch {
+		case b.reset != nil:
 			err = b.reset
+		case errors.Is(err, io.EOF) && b.frames.inside():
+			err = errInside
 		}
 	}
 	return n, err
@@ -186,6 +200,7 @@ func (s *session) run(ctx context.Context) {
 		select {
 		case err := <-read:
 			end = endOf(err)
+			s.refuse(err)
 		case err := <-verdict:
 			if err == nil { // the read has the reason, or all pings were sent
 				verdict, over = nil, false
@@ -230,6 +245,17 @@ func endOf(err error) End {
 	return end
 }
 
+// refuse sends a close frame if this package, and not coder, refuses what the server has
+// sent.
+func (s *session) refuse(readErr error) {
+	own := (*ending.Error)(nil)
+	if !errors.As(readErr, &own) || own.Kind != ending.Protocol && own.Kind != ending.InvalidUTF8 {
+		return
+	}
+	_ = s.p.conn.tcp.SetWriteDeadline(time.Now().Add(closeLimit))
+	_ = s.p.conn.write(frame.Close, binary.BigEndian.AppendUint16(nil, uint16(own.Kind.Code())))
+}
+
 // close performs the closing handshake. It takes a second at most, and no longer than ctx
 // if ctx has a deadline.
 func (s *session) close(ctx context.Context, read <-chan error) End {
@@ -260,19 +286,27 @@ func (s *session) close(ctx context.Context, read <-chan error) End {
 
 // read reads until the connection ends, and returns the error.
 func (s *session) read() error {
-	buffer := make([]byte, maxKept)
+	buffer, rest := make([]byte, maxKept), make([]byte, maxKept)
 	for {
 		kind, r, err := s.conn.Reader(context.Background())
 		if err != nil {
 			return err
 		}
-		n, err := io.ReadFull(r, buffer)
-		if err == nil {
-			_, err = io.Copy(io.Discard, r)
-		} else if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
-			err = nil // the message is shorter; ending.Stream has another error for the end of the stream
+		n, into := 0, buffer
+		for text := (frame.TextCheck{}); err == nil; {
+			var m int
+			m, err = r.Read(into)
+			if kind == websocket.MessageText && !(text.Next(into[:m]) && (err != io.EOF || text.Whole())) {
+				return refusal(ending.InvalidUTF8, "a text message is not UTF-8")
+			}
+			if n < maxKept {
+				n += m
+			}
+			if into = buffer[n:]; n == maxKept {
+				into = rest
+			}
 		}
-		if err != nil {
+		if err != io.EOF { // ending.Stream has another error for the end of the stream
 			return err
 		}
 		s.monitor.Received()
@@ -307,7 +341,7 @@ func (s *session) Ping(ctx context.Context) error {
 	if mode != EchoOnly {
 		s.numbers++
 		ping = s.await(false, seq, now)
-		s.pings[s.numbers] = ping
+		s.pings[strconv.Itoa(s.numbers)] = ping
 	}
 	if mode != NoEcho {
 		echo = s.await(true, seq, now)
@@ -355,6 +389,10 @@ func (s *session) await(echo bool, seq int, now time.Time) *waiting {
 		if s.finished {
 			return
 		}
+		if p.overdue {
+			s.finishIfDone()
+			return
+		}
 		p.overdue = true
 		s.w.emit(Event{Type: Missing, Echo: echo, Seq: seq}, func(r *Watched) { r.replies(echo).Lost++ })
 		s.finishIfDone()
@@ -374,14 +412,10 @@ func (r *Watched) replies(echo bool) *Replies {
 func (s *session) onPong(ctx context.Context, payload []byte) {
 	now := time.Now()
 	s.monitor.OnPong(ctx, payload)
-	number, err := strconv.Atoi(string(payload))
-	if err != nil {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := s.pings[number]; p != nil {
-		delete(s.pings, number)
+	if p := s.pings[string(payload)]; p != nil {
+		delete(s.pings, string(payload))
 		s.replied(p, false, now)
 	}
 }
@@ -423,24 +457,35 @@ func (s *session) replied(p *waiting, echo bool, now time.Time) {
 // finishIfDone closes s.done when all pings were sent and none can be answered in time any
 // more. The caller holds s.mu.
 func (s *session) finishIfDone() {
-	if !s.completed() {
+	if !s.completed() || s.expects(s.pings, false) || s.expects(s.echoes, true) {
 		return
-	}
-	for _, p := range s.pings {
-		if !p.overdue {
-			return
-		}
-	}
-	for _, p := range s.echoes {
-		if !p.overdue {
-			return
-		}
 	}
 	select {
 	case <-s.done:
 	default:
 		close(s.done)
 	}
+}
+
+// expects reports whether a reply may still come. If replies have been late, it waits for
+// twice the longest time of one, so that late replies are not called lost. The caller holds
+// s.mu.
+func (s *session) expects(all map[string]*waiting, echo bool) bool {
+	s.w.mu.Lock()
+	patience := 2 * s.w.result.replies(echo).Max
+	s.w.mu.Unlock()
+	more := false
+	for _, p := range all {
+		if !p.overdue {
+			more = true
+			continue
+		}
+		if left := patience - time.Since(p.sent); patience > 2*s.w.o.Connect.Timeout && left > 0 {
+			more = true
+			p.timer.Reset(left) // its function calls finishIfDone again
+		}
+	}
+	return more
 }
 
 // abandon counts what has no reply at the end of the connection.

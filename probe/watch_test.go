@@ -3,6 +3,7 @@ package probe_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -62,6 +63,13 @@ func TestWatchEnds(t *testing.T) {
 		"FIN in a message": {handle: pongs(1, func(p *wstest.Peer) { _ = p.SendRaw([]byte{0x81, 5, 'a'}); _ = p.FIN() }), kind: ending.Abnormal, replies: 1},
 		"RST":              {handle: pongs(1, func(p *wstest.Peer) { _ = p.RST() }), kind: ending.Reset}, // it may discard the pong
 		"garbage":          {handle: pongs(1, func(p *wstest.Peer) { _ = p.Send(wstest.TextFrame("a").WithRsv(wstest.RSV2)) }), kind: ending.Protocol, code: 1002, sent: 1002, replies: 1},
+		"a mask":           {handle: pongs(1, func(p *wstest.Peer) { _ = p.SendRaw([]byte{0x81, 0x81, 1, 2, 3, 4, 'a' ^ 1}) }), kind: ending.Protocol, code: 1002, sent: 1002, replies: 1},
+		"a long length":    {handle: pongs(1, func(p *wstest.Peer) { _ = p.SendRaw([]byte{0x81, 126, 0, 1, 'a'}) }), kind: ending.Protocol, code: 1002, sent: 1002, replies: 1},
+		"bad text":         {handle: pongs(1, func(p *wstest.Peer) { _ = p.Send(wstest.TextFrame("bad \xff")) }), kind: ending.InvalidUTF8, code: 1007, sent: 1007, replies: 1},
+		"half a rune":      {handle: pongs(1, func(p *wstest.Peer) { _ = p.Send(wstest.TextFrame(strings.Repeat("\u00e9", 5000) + "\xc3")) }), kind: ending.InvalidUTF8, code: 1007, sent: 1007, replies: 1},
+		"a long text": {handle: pongs(1, func(p *wstest.Peer) {
+			_ = p.Send(wstest.TextFrame("a"+strings.Repeat("\u00e9", 50_000)), wstest.CloseFrame(1000, ""))
+		}), kind: ending.Normal, code: 1000, sent: 1000, received: 1000, replies: 1},
 	} {
 		for _, scheme := range []string{"ws", "wss"} {
 			t.Run(name+"/"+scheme, func(t *testing.T) {
@@ -94,6 +102,9 @@ func TestWatchEnds(t *testing.T) {
 				e := r.End
 				if e.Kind != test.kind || int(e.Code) != test.code || e.By != test.kind.By() || !strings.HasPrefix(e.Reason, test.reason) || test.reason == "" && e.Reason != "" {
 					t.Errorf("got %+v, want %v, %d", e.Ending, test.kind, test.code)
+				}
+				if inside := name == "FIN in a message"; inside != strings.Contains(fmt.Sprint(e.Cause), "inside a frame") {
+					t.Errorf("got the cause %v", e.Cause)
 				}
 				if e.Sent != test.sent || e.Received != test.received {
 					t.Errorf("sent %d, received %d, want %d, %d", e.Sent, e.Received, test.sent, test.received)
@@ -205,6 +216,11 @@ func TestWatchReplies(t *testing.T) {
 			want: probe.Replies{Sent: 4, Received: 3, Lost: 1}, kind: ending.Closed},
 		"the last lost": {delay: func(n int) time.Duration { return map[int]time.Duration{3: -second}[n] }, count: 3,
 			want: probe.Replies{Sent: 3, Received: 2, Lost: 1}, kind: ending.Closed},
+		// The last two are overdue when the third is late, and are awaited.
+		"all late": {delay: func(int) time.Duration { return 3 * second }, count: 5,
+			want: probe.Replies{Sent: 5, Received: 5, Late: 5}, least: 3 * second, worst: 3 * second, kind: ending.Closed},
+		"late, then lost": {delay: func(n int) time.Duration { return map[int]time.Duration{6: -9 * second}[n] + 2*second }, count: 6,
+			want: probe.Replies{Sent: 6, Received: 5, Late: 5, Lost: 1}, least: 2 * second, worst: 2 * second, kind: ending.Closed},
 		// The third overdue ping in a row is the end.
 		"none": {delay: func(int) time.Duration { return -second }, count: 100, want: probe.Replies{Sent: 4, Lost: 3, Pending: 1}, kind: ending.NoPong},
 	} {

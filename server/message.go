@@ -3,7 +3,6 @@ package server
 import (
 	"io"
 	"time"
-	"unicode/utf8"
 
 	"example.com/wsecho/ending"
 	"example.com/wsecho/internal/frame"
@@ -16,7 +15,7 @@ type message struct {
 	text    bool
 	size    int64 // read so far
 	whole   int64 // the size of the whole message; -1: not known yet
-	runes   utf8Check
+	runes   frame.TextCheck
 	release func()
 	err     error // of the last Read; io.EOF: the message was whole
 }
@@ -25,7 +24,7 @@ type message struct {
 func (m *message) begin(r io.Reader, text bool, whole int64, release func()) {
 	m.r, m.text, m.release = r, text, release
 	m.size, m.whole = 0, whole
-	m.runes.n = 0
+	m.runes.Reset()
 	m.err = nil
 }
 
@@ -46,7 +45,7 @@ func (m *message) Read(p []byte) (int, error) {
 	if m.c.srv.opts.IdleTimeout > 0 {
 		m.c.lastMessage.Store(int64(time.Since(m.c.tr.Began())))
 	}
-	if m.text && !(m.runes.next(p[:n]) && (err != io.EOF || m.runes.whole())) {
+	if m.text && !(m.runes.Next(p[:n]) && (err != io.EOF || m.runes.Whole())) {
 		err = &ending.Error{Kind: ending.InvalidUTF8, Reason: "text is not UTF-8"}
 	}
 	switch {
@@ -65,34 +64,3 @@ func (m *message) Read(p []byte) (int, error) {
 // compressed or the header of its last frame has not been read. After the end of the
 // connection it may return the length of another message.
 func (m *message) Size() int64 { return m.c.tr.Announced() }
-
-// A utf8Check validates a text in pieces.
-type utf8Check struct {
-	tail [utf8.UTFMax]byte // a rune that has begun
-	n    int
-}
-
-// next appends p to the text. It reports whether the text can still become valid UTF-8,
-// so it returns false at the first invalid byte.
-func (u *utf8Check) next(p []byte) bool {
-	for u.n > 0 && len(p) > 0 {
-		u.tail[u.n] = p[0]
-		u.n++
-		p = p[1:]
-		if utf8.FullRune(u.tail[:u.n]) {
-			if !utf8.Valid(u.tail[:u.n]) {
-				return false
-			}
-			u.n = 0
-		}
-	}
-	end, ok := frame.UTF8(p)
-	if !ok {
-		return false
-	}
-	u.n += copy(u.tail[u.n:], p[end:])
-	return true
-}
-
-// whole reports whether the text ends with a complete rune.
-func (u *utf8Check) whole() bool { return u.n == 0 }
