@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -115,8 +116,15 @@ func TestObserver(t *testing.T) {
 		if !slices.Equal(e.steps, steps) || !slices.Equal(e.open, []int{1, 1, 0}) {
 			t.Errorf("drain: got %v with %v, want %v", e.steps, e.open, steps)
 		}
-		if n := s.Totals(); n.Open != 0 || n.Pings.Sent != uint64(e.pings) || n.Pings.Answered == 0 {
+		ended := map[ending.Kind]int64{ending.PeerCode: 1, ending.Drained: 1}
+		if n := s.Totals(); n.Open != 0 || !maps.Equal(n.Endings, ended) || n.Pings.Sent != uint64(e.pings) || n.Pings.Answered == 0 {
 			t.Errorf("got %+v", n)
+		}
+		sum := server.Totals{Endings: map[ending.Kind]int64{ending.Drained: 2}}
+		sum.Add(s.Totals())
+		sum.Add(s.Totals())
+		if want := map[ending.Kind]int64{ending.PeerCode: 2, ending.Drained: 4}; !maps.Equal(sum.Endings, want) || !maps.Equal(s.Totals().Endings, ended) {
+			t.Errorf("got %v and %v, want %v and %v", sum.Endings, s.Totals().Endings, want, ended)
 		}
 	})
 }

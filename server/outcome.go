@@ -30,6 +30,7 @@ type Info struct {
 	Text, Binary Traffic // of those of each type
 	WriteStalls  int64   // writes that have waited at least 20 ms for the peer, and are over
 	Closing      bool    // the reason for the end is recorded
+	Parked       bool    // no goroutine serves it: see Options.ParkAfter; false for a moment at each ping
 
 	Heartbeat heartbeat.Stats // zero without one
 }
@@ -60,6 +61,7 @@ func (c *Conn) setInfo(i *Info) {
 	i.ID, i.RemoteAddr, i.Host, i.URI, i.Subprotocol = c.id, c.remote, c.host, c.uri, c.subprotocol
 	i.Since, i.LastReceived = c.tr.Began(), c.tr.LastReceived()
 	i.WriteStalls, i.Closing = c.tr.Stalls(), c.isClosing()
+	i.Parked = !i.Closing && c.isParked()
 	i.Text, i.Binary = c.traffic()
 	i.Traffic.add(i.Text)
 	i.Traffic.add(i.Binary)

@@ -181,6 +181,17 @@ func (p *parker) add(c *Conn) error {
 	return nil
 }
 
+// isParked reports whether c is parked.
+func (c *Conn) isParked() bool {
+	p := c.srv.parker.Load()
+	if p == nil || !c.canPark {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.conns[c.id] != nil
+}
+
 // wake starts a parked connection that is closed, so that it ends.
 func (s *Server) wake(c *Conn) {
 	if p := s.parker.Load(); p != nil && p.remove(c.id) != nil {

@@ -264,6 +264,7 @@ func (s *Server) remove(c *Conn, o *Outcome) {
 	final := c.totals() // before mu, which is a leaf
 	s.mu.Lock()
 	s.ended.Add(final)
+	s.ended.addEndings(o.Kind, 1)
 	if delete(s.conns, c.id); len(s.conns) == 0 {
 		s.stopWatch()
 	}

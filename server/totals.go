@@ -1,6 +1,11 @@
 package server
 
-import "example.com/wsecho/heartbeat"
+import (
+	"maps"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/heartbeat"
+)
 
 // Traffic counts complete data messages and the bytes of their payload on the wire. In also
 // counts messages that arrive after this side's close frame, which no handler reads. Out
@@ -24,6 +29,8 @@ type Totals struct {
 	Stalled int // of these, those with a write that waits for the peer
 	Late    int // of these, those whose pong is overdue
 
+	Endings map[ending.Kind]int64 // of the connections that have ended, by kind; kinds that have not occurred are absent
+
 	Text, Binary Traffic
 	WriteStalls  int64 // see Info
 	// The counts of package heartbeat. The other fields of Stats are zero.
@@ -36,6 +43,7 @@ type Totals struct {
 func (s *Server) Totals() Totals {
 	s.mu.Lock()
 	t := s.ended
+	t.Endings = maps.Clone(t.Endings)
 	conns := make([]*Conn, 0, len(s.conns))
 	for _, c := range s.conns {
 		conns = append(conns, c)
@@ -67,11 +75,15 @@ func (c *Conn) totals() (t Totals) {
 	return t
 }
 
-// Add adds the counts of u, for a program with several Servers.
+// Add adds the counts of u, for a program with several Servers. A copy of t shares the map
+// Endings, so Add changes that of both.
 func (t *Totals) Add(u Totals) {
 	t.Open += u.Open
 	t.Stalled += u.Stalled
 	t.Late += u.Late
+	for k, n := range u.Endings {
+		t.addEndings(k, n)
+	}
 	t.Text.add(u.Text)
 	t.Binary.add(u.Binary)
 	t.WriteStalls += u.WriteStalls
@@ -81,6 +93,13 @@ func (t *Totals) Add(u Totals) {
 	t.Pings.Missed += u.Pings.Missed
 	t.Pings.Unread += u.Pings.Unread
 	t.Pings.Stalled += u.Pings.Stalled
+}
+
+func (t *Totals) addEndings(k ending.Kind, n int64) {
+	if t.Endings == nil {
+		t.Endings = make(map[ending.Kind]int64)
+	}
+	t.Endings[k] += n
 }
 
 // traffic returns the counts of the text and the binary messages of c.

@@ -1,9 +1,7 @@
 package command
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -135,7 +133,11 @@ func (a *admin) close() {
 //     or localhost in its Host header.
 //   - Without it, the page cannot read the answers, but a profile uses processor time.
 //     Browsers send Sec-Fetch-Site to loopback addresses.
+//   - A browser without Sec-Fetch-Site sends Origin with a request that changes something.
 func protect(h http.Handler) http.Handler {
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(http.HandlerFunc(refuseOtherSite))
+	h = origins.Handler(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
@@ -143,11 +145,15 @@ func protect(h http.Handler) http.Handler {
 		case isLoopback(r) && !isLocalHost(r.Host):
 			http.Error(w, fmt.Sprintf("the host %q may lead here by DNS rebinding; use localhost or an IP address", r.Host), http.StatusForbidden)
 		case site != "" && site != "none" && site != "same-origin":
-			http.Error(w, "a page of another site sent this request; open the address directly", http.StatusForbidden)
+			refuseOtherSite(w, r)
 		default:
 			h.ServeHTTP(w, r)
 		}
 	})
+}
+
+func refuseOtherSite(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "a page of another site sent this request; open the address directly", http.StatusForbidden)
 }
 
 // isLoopback reports whether r was received on a loopback address.
@@ -207,13 +213,14 @@ func newMetrics(e *echo.Echo) *metrics.Metrics {
 }
 
 // adminHandler returns the handler of --admin-addr.
-func adminHandler(s *server.Server, r *prometheus.Registry) http.Handler {
+func adminHandler(s *server.Server, r *prometheus.Registry, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "/metrics\n/connections\n/debug/pprof/\n/healthz\n/readyz\n") // fails only if the client has disconnected
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: adminScrapes}))
-	mux.HandleFunc("GET /connections", func(w http.ResponseWriter, _ *http.Request) { writeConnections(w, s) })
+	mux.HandleFunc("GET /connections", func(w http.ResponseWriter, r *http.Request) { listConnections(w, r, s) })
+	mux.HandleFunc("POST /connections/{id}/close", func(w http.ResponseWriter, r *http.Request) { closeConnection(w, r, s, log) })
 	for _, path := range []string{"/healthz", "/readyz"} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			// A request without headers, because s would accept a WebSocket handshake.
@@ -239,55 +246,4 @@ func boundProfile(h http.HandlerFunc) http.HandlerFunc {
 		}
 		h(w, r)
 	}
-}
-
-// A connection is an element of the answer to GET /connections.
-type connection struct {
-	ID           uint64    `json:"id"`
-	Remote       string    `json:"remote"`
-	Since        time.Time `json:"since"`
-	AgeSeconds   float64   `json:"age_seconds"`
-	LastReceived time.Time `json:"last_received"`
-	RTTSeconds   *float64  `json:"rtt_seconds"` // null: not measured yet
-	State        string    `json:"state"`       // open or closing
-	Peer         string    `json:"peer"`        // a State of package heartbeat
-	MessagesIn   int64     `json:"messages_in"`
-	MessagesOut  int64     `json:"messages_out"`
-	BytesIn      int64     `json:"bytes_in"`
-	BytesOut     int64     `json:"bytes_out"`
-	WriteStalls  int64     `json:"write_stalls"`
-}
-
-// writeConnections writes the open connections as JSON, one on each line. It writes while
-// it goes over them, and holds no lock meanwhile.
-func writeConnections(w http.ResponseWriter, s *server.Server) {
-	w.Header().Set("Content-Type", "application/json")
-	b := bufio.NewWriterSize(w, 32<<10)
-	_, _ = b.WriteString(`{"connections":[`)
-	separator := "\n"
-	for i := range s.Connections() {
-		c := connection{
-			ID: i.ID, Remote: i.RemoteAddr, Since: i.Since.UTC(), AgeSeconds: time.Since(i.Since).Seconds(),
-			LastReceived: i.LastReceived.UTC(), State: "open", Peer: i.Heartbeat.State.String(),
-			MessagesIn: i.MessagesIn, MessagesOut: i.MessagesOut, BytesIn: i.BytesIn, BytesOut: i.BytesOut, WriteStalls: i.WriteStalls,
-		}
-		if i.Closing {
-			c.State = "closing"
-		}
-		if i.Heartbeat.RTT.Count > 0 {
-			rtt := i.Heartbeat.RTT.Last.Seconds()
-			c.RTTSeconds = &rtt
-		}
-		line, err := json.Marshal(c)
-		if err != nil {
-			panic(err) // the type has nothing that cannot be encoded
-		}
-		_, _ = b.WriteString(separator)
-		if _, err := b.Write(line); err != nil {
-			return // the client has disconnected
-		}
-		separator = ",\n"
-	}
-	_, _ = b.WriteString("\n]}\n")
-	_ = b.Flush() // fails only if the client has disconnected
 }

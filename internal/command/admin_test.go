@@ -26,7 +26,7 @@ import (
 
 // startAdmin serves WebSockets and their metrics. It returns the server, its URL and the
 // address of the metrics.
-func startAdmin(t *testing.T, o server.Options) (s *server.Server, url, addr string) {
+func startAdmin(t testing.TB, o server.Options) (s *server.Server, url, addr string) {
 	t.Helper()
 	budget, err := echo.NewBudget(1<<20, 0, time.Second)
 	if err != nil {
@@ -50,7 +50,7 @@ func startAdmin(t *testing.T, o server.Options) (s *server.Server, url, addr str
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := serveAdmin(al, adminHandler(s, newRegistry(m, "v1.2.3", func() int64 { return 7 })), log)
+	a := serveAdmin(al, adminHandler(s, newRegistry(m, "v1.2.3", func() int64 { return 7 }), log), log)
 	t.Cleanup(func() {
 		stop()
 		if err := <-served; err != nil {
@@ -270,7 +270,7 @@ func TestConnections(t *testing.T) {
 		}
 		go func() { _, _ = p.Answer(t.Context(), wstest.AnswerOptions{}) }()
 	}
-	fields := []string{"age_seconds", "bytes_in", "bytes_out", "id", "last_received", "messages_in", "messages_out", "peer", "remote", "rtt_seconds", "since", "state", "write_stalls"}
+	fields := []string{"age_seconds", "bytes_in", "bytes_out", "id", "last_received", "messages_in", "messages_out", "peer", "remote", "rtt_seconds", "since", "state", "subprotocol", "uri", "write_stalls"}
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		all := get()
 		right := len(all) == n

@@ -104,7 +104,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	}
 	manager := &serviceManager{log: log}
 	// It ends last, so that the drain can be watched.
-	admin := serveAdmin(adminListener, adminHandler(s, newRegistry(m, release, logWriter.lost.Load)), log)
+	admin := serveAdmin(adminListener, adminHandler(s, newRegistry(m, release, logWriter.lost.Load), log), log)
 	defer admin.close()
 	// The line about the signal precedes those of the drain.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
