@@ -22,5 +22,6 @@
 // address. It does not try again.
 //
 // [Watch] keeps a connection open instead. It sends pings through package heartbeat,
-// measures the round-trip times, and reports how the connection ended.
+// measures the round-trip times, and reports how the connection ended. [Dial] opens one for
+// a caller that sends and receives messages itself.
 package probe

@@ -6,11 +6,9 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -63,53 +61,26 @@ func (w *watcher) connect(parent context.Context) (*session, *Error) {
 		all: make(chan struct{}), done: make(chan struct{}),
 		pings: map[string]*waiting{}, echoes: map[string]*waiting{},
 	}
-	s.monitor, err = w.monitor()
-	if err == nil {
-		began := time.Now()
-		err = p.run(ctx, stepFunc{Connect, p.connect}, stepFunc{TLS, p.secure}, stepFunc{Handshake, s.dial})
-		p.report.Took = time.Since(began)
+	var failure *Error
+	if s.monitor, err = w.monitor(); err != nil {
+		failure = &Error{Step: Connect, Err: err, what: Connect.failed(false)}
+	} else {
+		s.conn, failure = p.establish(ctx, &websocket.DialOptions{OnPingReceived: s.monitor.OnPing, OnPongReceived: s.onPong})
 	}
 	if w.number == 1 {
 		w.result.First = p.report
 	}
-	if err == nil && !p.conn.stop() { // the context has ended the deadline of the connection
-		err = p.failure(ctx, Handshake, os.ErrDeadlineExceeded)
-	}
-	if err != nil {
-		failure := (*Error)(nil)
-		if !errors.As(err, &failure) {
-			failure = &Error{Step: Connect, Err: err, what: Connect.failed(false)}
-		}
-		if s.conn != nil {
-			_ = s.conn.CloseNow()
-		}
-		p.teardown(ctx, false)
+	if failure != nil {
 		w.emit(Event{Type: Failed, Report: &p.report, Err: failure}, func(r *Watched) {
 			r.Failed++
 			r.Err, r.End = failure, nil
 		})
 		return nil, failure
 	}
-	_ = p.conn.tcp.SetDeadline(time.Time{})
+	s.conn.SetReadLimit(-1) // a message is not kept
 	s.opened = time.Now()
 	w.emit(Event{Type: Opened, Report: &p.report}, func(r *Watched) { r.Opened++; r.Err = nil })
 	return s, nil
-}
-
-// dial opens the WebSocket over the connection of the earlier steps.
-func (s *session) dial(ctx context.Context) error {
-	conn, _, err := websocket.Dial(ctx, s.p.url.String(), &websocket.DialOptions{
-		HTTPClient:     &http.Client{Transport: ending.RoundTripper{Base: opener{s.p}}},
-		Subprotocols:   s.p.o.Subprotocols,
-		OnPingReceived: s.monitor.OnPing,
-		OnPongReceived: s.onPong,
-	})
-	if err != nil {
-		return err
-	}
-	conn.SetReadLimit(-1) // a message is not kept
-	s.conn = conn
-	return nil
 }
 
 // An opener is a RoundTripper that opens the WebSocket over an open connection. It writes
@@ -174,8 +145,9 @@ func (b *body) Close() error { return b.conn.Close() }
 // run pings the server until the end of the connection.
 func (s *session) run(ctx context.Context) {
 	var wg sync.WaitGroup
-	read := make(chan error, 1)
-	wg.Go(func() { read <- s.read() })
+	var readErr error
+	read := make(chan struct{})
+	wg.Go(func() { readErr = s.read(); close(read) })
 	beating, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	verdict := make(chan error, 1)
@@ -198,9 +170,9 @@ func (s *session) run(ctx context.Context) {
 	for !over {
 		over = true
 		select {
-		case err := <-read:
-			end = endOf(err)
-			s.refuse(err)
+		case <-read:
+			end = endOf(readErr)
+			s.p.refuse(readErr)
 		case err := <-verdict:
 			if err == nil { // the read has the reason, or all pings were sent
 				verdict, over = nil, false
@@ -210,11 +182,11 @@ func (s *session) run(ctx context.Context) {
 			_ = s.conn.CloseNow()
 			<-read
 		case <-s.done:
-			end = s.close(ctx, read)
+			end = s.close(ctx, read, &readErr)
 		case <-closing.C:
-			end = s.close(ctx, read)
+			end = s.close(ctx, read, &readErr)
 		case <-ctx.Done():
-			end = s.close(ctx, read)
+			end = s.close(ctx, read, &readErr)
 		}
 	}
 	stop()
@@ -237,7 +209,7 @@ func endOf(err error) End {
 		end.Received = int(code)
 	}
 	switch end.Kind {
-	case ending.Protocol, ending.InvalidUTF8:
+	case ending.Protocol, ending.InvalidUTF8, ending.TooBig:
 		end.Sent = int(end.Code)
 	case ending.Normal, ending.GoingAway, ending.PeerCode: // coder has answered with the same code
 		end.Sent = end.Received
@@ -247,40 +219,28 @@ func endOf(err error) End {
 
 // refuse sends a close frame if this package, and not coder, refuses what the server has
 // sent.
-func (s *session) refuse(readErr error) {
+func (p *probing) refuse(readErr error) {
 	own := (*ending.Error)(nil)
 	if !errors.As(readErr, &own) || own.Kind != ending.Protocol && own.Kind != ending.InvalidUTF8 {
 		return
 	}
-	_ = s.p.conn.tcp.SetWriteDeadline(time.Now().Add(closeLimit))
-	_ = s.p.conn.write(frame.Close, binary.BigEndian.AppendUint16(nil, uint16(own.Kind.Code())))
+	_ = p.conn.tcp.SetWriteDeadline(time.Now().Add(closeLimit))
+	_ = p.conn.write(frame.Close, binary.BigEndian.AppendUint16(nil, uint16(own.Kind.Code())))
 }
 
 // close performs the closing handshake. It takes a second at most, and no longer than ctx
 // if ctx has a deadline.
-func (s *session) close(ctx context.Context, read <-chan error) End {
-	until := time.Now().Add(closeLimit)
-	if end, ok := ctx.Deadline(); ok && end.Before(until) {
-		until = end
+func (s *session) close(ctx context.Context, read <-chan struct{}, readErr *error) End {
+	limit := closeLimit
+	if end, ok := ctx.Deadline(); ok {
+		limit = max(min(limit, time.Until(end)), time.Millisecond)
 	}
-	if !until.After(time.Now()) {
-		until = time.Now().Add(time.Millisecond)
-	}
+	limited, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
 	s.stop()
-	_ = s.p.conn.tcp.SetDeadline(until)
-	closeErr := s.conn.Close(websocket.StatusNormalClosure, "")
-	readErr := <-read
-	end := End{Ending: ending.Ending{Kind: ending.Closed, Code: websocket.StatusNormalClosure, By: ending.Local}, Sent: int(websocket.StatusNormalClosure)}
-	switch code := websocket.CloseStatus(readErr); {
-	case code != -1:
-		end.Received = int(code)
-	case websocket.CloseStatus(closeErr) != -1:
-		end.Received = int(websocket.CloseStatus(closeErr))
-	case closeErr == nil:
-		end.Received = int(websocket.StatusNormalClosure)
-	default:
-		end.Cause = fmt.Errorf("no close frame was received: %w", closeErr)
-	}
+	end := closeConn(limited, s.conn, s.p.conn.tcp, websocket.StatusNormalClosure, "", read, readErr)
+	_ = s.conn.CloseNow()
+	<-read
 	return end
 }
 
