@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -70,8 +71,8 @@ func TestWrong(t *testing.T) {
 		{"/?fragment=0", "right is 1 to 16777216"},
 		{"/?fragment=16777217", "right is 1 to 16777216"},
 		{"/?mask=on", "right is 1"},
-		{"/?status=200", "right is 300 to 599"},
-		{"/status/600", "right is 300 to 599"},
+		{"/?status=199", "right is 200 to 599"},
+		{"/status/600", "right is 200 to 599"},
 		{"/?hold=6s", "the fault hold is at most 5s here; --handshake-timeout changes it"},
 		{"/?hold=2m", "at most 1m"},
 		{"/?accept=1", "right is wrong"},
@@ -98,6 +99,11 @@ func TestHandshake(t *testing.T) {
 	for _, path := range []string{"/?status=503", "/status/503"} {
 		if status, text := s.refused(t, path); status != 503 || text != "the fault status=503 was requested\n" {
 			t.Errorf("%s: got %d %q", path, status, text)
+		}
+	}
+	for _, status := range []string{"200", "204", "205", "304", "599"} { // some of these have no body
+		if got, _ := s.refused(t, "/status/"+status); strconv.Itoa(got) != status {
+			t.Errorf("got %d, want %s", got, status)
 		}
 	}
 	if log := s.log.String(); !strings.Contains(log, "the fault status=503 was requested") {

@@ -176,17 +176,17 @@ func (c *Conn) admit(r *http.Request) *refusal {
 	}
 	value, err := c.srv.opts.Admit(r)
 	if err != nil {
-		return refuseAdmit(err, "Admit")
+		return refuseAdmit(RefusedByAdmit, err, "Admit")
 	}
 	c.value = value
 	return nil
 }
 
 // refuseAdmit returns the refusal for an error of a function of the Options.
-func refuseAdmit(err error, kind string) *refusal {
-	f := &refusal{why: RefusedByAdmit, status: http.StatusForbidden, reason: err, kind: kind}
+func refuseAdmit(why Refusal, err error, kind string) *refusal {
+	f := &refusal{why: why, status: http.StatusForbidden, reason: err, kind: kind}
 	var known *AdmitError
-	if errors.As(err, &known) && known.Status >= 300 && known.Status <= 599 {
+	if errors.As(err, &known) && known.Status >= 200 && known.Status <= 599 {
 		f.status, f.header = known.Status, known.Header
 	}
 	return f

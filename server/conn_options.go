@@ -25,7 +25,7 @@ type ConnOptions struct {
 	// connection. The payload of the ping is valid until Pong returns, which must be soon.
 	// Nil: a pong with the payload of the ping is sent at once.
 	Pong func(ping []byte, send func(payload []byte))
-	// Fault names what goes wrong on purpose, for [Outcome.Fault]. "": nothing does.
+	// Fault names what goes wrong on purpose, for [Info] and [Outcome]. "": nothing does.
 	Fault string
 }
 
@@ -36,7 +36,7 @@ func (c *Conn) perConn(r *http.Request) *refusal {
 	}
 	own, err := c.srv.opts.PerConn(r)
 	if err != nil {
-		return refuseAdmit(err, "PerConn")
+		return refuseAdmit(RefusedPerConn, err, "PerConn")
 	}
 	c.own = own
 	return nil

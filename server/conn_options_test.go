@@ -88,7 +88,7 @@ func TestPerConn(t *testing.T) {
 		if _, err := wstest.Dial(url+path, wstest.DialOptions{}); !errors.As(err, &e) || e.Response.StatusCode != status {
 			t.Errorf("%s: got %v, want %d", path, err, status)
 		}
-		if why := <-refused; why != server.RefusedByAdmit {
+		if why := <-refused; why != server.RefusedPerConn {
 			t.Errorf("%s: got %v", path, why)
 		}
 	}
@@ -104,6 +104,11 @@ func TestPerConn(t *testing.T) {
 		t.Errorf("got the header %q", got)
 	}
 	receive(t, p, wstest.Text, "hello")
+	for i := range s.Connections() {
+		if i.Fault != "on purpose" {
+			t.Errorf("got %+v", i)
+		}
+	}
 	send(t, p, wstest.PingFrame("x"))
 	if f, err := p.Recv(); err != nil || f.Opcode != wstest.Pong || string(f.Payload) != "pong" {
 		t.Errorf("got %v, %v", f, err)

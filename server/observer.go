@@ -54,7 +54,8 @@ const (
 	RefusedHandshake   Refusal = iota // the handshake violates RFC 6455 or 7692
 	RefusedHost                       // Options.Hosts does not list the host
 	RefusedOrigin                     // the origin is not allowed
-	RefusedByAdmit                    // Options.Admit or PerConn refused it
+	RefusedByAdmit                    // Options.Admit refused it
+	RefusedPerConn                    // Options.PerConn refused it
 	RefusedMaxConns                   // Options.MaxConns is reached
 	RefusedMaxPerIP                   // Options.MaxConnsPerIP is reached
 	RefusedDraining                   // the server drains
@@ -77,6 +78,7 @@ var refusals = [numRefusals]string{
 	RefusedHost:        "host",
 	RefusedOrigin:      "origin",
 	RefusedByAdmit:     "admit",
+	RefusedPerConn:     "per conn",
 	RefusedMaxConns:    "max conns",
 	RefusedMaxPerIP:    "max conns per ip",
 	RefusedDraining:    "draining",

@@ -163,6 +163,12 @@ func TestRefusals(t *testing.T) {
 			}
 			return nil, nil
 		},
+		PerConn: func(r *http.Request) (*server.ConnOptions, error) {
+			if r.URL.Path == "/different" {
+				return nil, errors.New("no")
+			}
+			return nil, nil
+		},
 	})
 	plain := serve(t, echoes, server.Options{Observer: e.observer(), MaxConns: 1})
 	handshake := func(line string, h http.Header) string {
@@ -182,6 +188,7 @@ func TestRefusals(t *testing.T) {
 	request(server.RefusedHost, handshake(get, http.Header{"Host": {"evil.example"}}))
 	request(server.RefusedOrigin, handshake(get, http.Header{"Origin": {"http://evil.example"}}))
 	request(server.RefusedByAdmit, handshake("GET /no HTTP/1.1", nil))
+	request(server.RefusedPerConn, handshake("GET /different HTTP/1.1", nil))
 	request(server.RefusedNoUpgrade, handshake(get, http.Header{"Connection": {"keep-alive"}}))
 	request(server.RefusedTLS, "\x16\x03\x01\x00\xa5\x01\x00")
 	request(server.RefusedProxyHeader, "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n"+handshake(get, nil))

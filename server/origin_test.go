@@ -203,9 +203,11 @@ func TestAdmit(t *testing.T) {
 			return nil, fmt.Errorf("asking the bank: %w", &server.AdmitError{Status: http.StatusPaymentRequired, Err: errors.New("no credit")})
 		case "/login":
 			return nil, &server.AdmitError{Status: 401, Header: http.Header{"Www-Authenticate": {"Bearer"}}, Err: errors.New("no token")}
+		case "/welcome": // some servers answer a handshake so
+			return nil, &server.AdmitError{Status: http.StatusOK}
 		case "/gone":
 			return nil, &server.AdmitError{Status: http.StatusGone}
-		case "/0", "/101", "/200", "/99999":
+		case "/0", "/101", "/199", "/99999":
 			status, _ := strconv.Atoi(r.URL.Path[1:])
 			return nil, &server.AdmitError{Status: status, Err: errors.New("a wrong status")}
 		}
@@ -223,10 +225,11 @@ func TestAdmit(t *testing.T) {
 		{"login", "", 401, "no token\n", 4},
 		{"0", "", 403, "a wrong status\n", 5},
 		{"101", "", 403, "a wrong status\n", 6},
-		{"200", "", 403, "a wrong status\n", 7},
+		{"199", "", 403, "a wrong status\n", 7},
 		{"99999", "", 403, "a wrong status\n", 8},
 		{"gone", "", 410, "Gone\n", 9},
-		{"", "https://evil.example", 403, "", 9},
+		{"welcome", "", 200, "OK\n", 10},
+		{"", "https://evil.example", 403, "", 10},
 	} {
 		header := http.Header{}
 		if tt.origin != "" {

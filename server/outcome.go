@@ -22,6 +22,7 @@ type Info struct {
 	Host        string
 	URI         string // path and query
 	Subprotocol string
+	Fault       string // of ConnOptions; "": nothing goes wrong on purpose
 
 	Since        time.Time // the end of the handshake
 	LastReceived time.Time // when the last byte was received
@@ -42,8 +43,6 @@ type Outcome struct {
 	Ended    time.Time            // when the reason was recorded
 	Sent     websocket.StatusCode // of this side's close frame; 0: none was sent
 	Received websocket.StatusCode // of the peer's close frame, 1005 if it had no code; 0: none was received
-
-	Fault string // of ConnOptions, escaped and truncated like a URI; "": nothing goes wrong on purpose
 
 	// Gone reports whether [ending.Gone] is true for the error of a reader of this
 	// connection. It agrees with gorilla's IsCloseError(err, 1001, 1006). Either the peer
@@ -68,6 +67,9 @@ func (c *Conn) setInfo(i *Info) {
 	if c.request != nil {
 		i.Proxy = c.request.proxy
 	}
+	if c.own != nil {
+		i.Fault = logged(c.own.Fault)
+	}
 	if m := c.heartbeat.Load(); m != nil {
 		i.Heartbeat = m.Stats()
 	}
@@ -90,9 +92,6 @@ func (c *Conn) reportClose() {
 	o.Gone = ending.Gone(readErr)
 	c.setInfo(&o.Info)
 	o.Sent, _ = c.tr.OurClose()
-	if c.own != nil {
-		o.Fault = logged(c.own.Fault)
-	}
 	defer c.srv.remove(c, &o) // also if OnEnd calls runtime.Goexit
 	c.logEnd(&o)
 	c.callOnEnd(&o)

@@ -36,7 +36,7 @@ func busy(why Refusal, reason string) *refusal {
 
 // An AdmitError is an error of Options.Admit or PerConn that chooses the answer.
 type AdmitError struct {
-	Status int         // from 300 to 599; any other is 403
+	Status int         // from 200 to 599; any other is 403
 	Header http.Header // fields of the answer, such as WWW-Authenticate for 401; may be nil
 	Err    error       // the reason; its text is the body of the answer. Nil: that of Status
 }

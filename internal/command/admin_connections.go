@@ -23,6 +23,7 @@ type connection struct {
 	Remote       string    `json:"remote"`
 	URI          string    `json:"uri"` // without its query
 	Subprotocol  string    `json:"subprotocol"`
+	Fault        string    `json:"fault"` // "": none was requested
 	Since        time.Time `json:"since"`
 	AgeSeconds   float64   `json:"age_seconds"`
 	LastReceived time.Time `json:"last_received"`
@@ -38,7 +39,7 @@ type connection struct {
 
 func newConnection(i *server.Info) connection {
 	c := connection{
-		ID: i.ID, Remote: i.RemoteAddr, URI: withoutQuery(i.URI), Subprotocol: i.Subprotocol,
+		ID: i.ID, Remote: i.RemoteAddr, URI: withoutQuery(i.URI), Subprotocol: i.Subprotocol, Fault: i.Fault,
 		Since: i.Since.UTC(), AgeSeconds: time.Since(i.Since).Seconds(),
 		LastReceived: i.LastReceived.UTC(), State: stateName(i), Peer: i.Heartbeat.State.String(),
 		MessagesIn: i.MessagesIn, MessagesOut: i.MessagesOut, BytesIn: i.BytesIn, BytesOut: i.BytesOut, WriteStalls: i.WriteStalls,

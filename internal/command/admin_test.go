@@ -238,7 +238,10 @@ func TestAdminIdle(t *testing.T) {
 
 // TestConnections compares the answer with the connections.
 func TestConnections(t *testing.T) {
-	s, url, addr := startAdmin(t, server.Options{PingInterval: 50 * time.Millisecond, PingTimeout: 50 * time.Millisecond, MaxMissed: 1000})
+	s, url, addr := startAdmin(t, server.Options{
+		PingInterval: 50 * time.Millisecond, PingTimeout: 50 * time.Millisecond, MaxMissed: 1000,
+		PerConn: func(*http.Request) (*server.ConnOptions, error) { return &server.ConnOptions{Fault: "drop=rst"}, nil },
+	})
 	get := func() (all []map[string]any) {
 		t.Helper()
 		r, err := http.Get("http://" + addr + "/connections")
@@ -270,7 +273,7 @@ func TestConnections(t *testing.T) {
 		}
 		go func() { _, _ = p.Answer(t.Context(), wstest.AnswerOptions{}) }()
 	}
-	fields := []string{"age_seconds", "bytes_in", "bytes_out", "id", "last_received", "messages_in", "messages_out", "peer", "remote", "rtt_seconds", "since", "state", "subprotocol", "uri", "write_stalls"}
+	fields := []string{"age_seconds", "bytes_in", "bytes_out", "fault", "id", "last_received", "messages_in", "messages_out", "peer", "remote", "rtt_seconds", "since", "state", "subprotocol", "uri", "write_stalls"}
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		all := get()
 		right := len(all) == n
@@ -282,7 +285,7 @@ func TestConnections(t *testing.T) {
 			slices.Sort(names)
 			remote, _, err := net.SplitHostPort(fmt.Sprint(c["remote"]))
 			since, timeErr := time.Parse(time.RFC3339Nano, fmt.Sprint(c["since"]))
-			if !slices.Equal(names, fields) || remote != "127.0.0.1" || cmp.Or(err, timeErr) != nil || time.Since(since) > time.Minute || c["state"] != "open" {
+			if !slices.Equal(names, fields) || remote != "127.0.0.1" || cmp.Or(err, timeErr) != nil || time.Since(since) > time.Minute || c["state"] != "open" || c["fault"] != "drop=rst" {
 				t.Fatalf("got %v", c)
 			}
 			rtt, measured := c["rtt_seconds"].(float64)

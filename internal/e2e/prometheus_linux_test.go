@@ -314,6 +314,12 @@ func (p *process) traffic(t *testing.T, ctx context.Context, stay int) (wait fun
 				t.Error(err)
 				return
 			}
+			if c, err := wstest.Dial(p.url()+"?close=4001", wstest.DialOptions{}); err != nil {
+				t.Error(err)
+			} else {
+				_, _ = c.End(waitLimit)
+				_ = c.Close()
+			}
 			if n%2 == 0 {
 				_ = peer.Send(wstest.CloseFrame(1000, ""))
 				_, _ = peer.End(waitLimit)
