@@ -2,24 +2,32 @@
 
 import { load } from "./data.js";
 import { byId } from "./dom.js";
+import { startFaults } from "./faultform.js";
+import { startHello } from "./hello.js";
+import { startMessages } from "./messages.js";
+import { startSee } from "./see.js";
+import { Session } from "./session.js";
+import { startTalk } from "./talk.js";
 
 const data = await load();
-byId("faults").hidden = byId("nav-faults").hidden = data.faults.length === 0;
-byId("watch").hidden = byId("nav-watch").hidden = !data.watch;
-if (data.watch) (await import("./watch.js")).startWatch(byId("watch-body"), data);
-
-const url = /** @type {HTMLInputElement} */ (byId("url"));
-url.value = data.endpoint || new URL(".", location.href).href.replace(/^http/, "ws");
-
-byId("connect-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const socket = new WebSocket(url.value);
-  const status = byId("status");
-  const show = (/** @type {string} */ state) => {
-    status.dataset.state = state;
-    status.textContent = state;
-  };
-  show("connecting");
-  socket.onopen = () => show("open");
-  socket.onclose = (e) => show(`closed ${e.code}`);
-});
+const listener = { message: (/** @type {Parameters<typeof talk.message>[0]} */ m) => {
+  talk.message(m);
+  drawMessages();
+}, state: () => {
+  talk.state();
+  drawSee();
+} };
+const session = new Session(listener);
+const talk = startTalk(session, data);
+const drawMessages = startMessages(session);
+const drawSee = startSee(session, data);
+startHello(data);
+if (data.faults.length > 0) {
+  byId("faults").hidden = byId("nav-faults").hidden = false;
+  startFaults(data);
+}
+if (data.watch) {
+  byId("watch").hidden = byId("nav-watch").hidden = false;
+  (await import("./watch.js")).startWatch(byId("watch-body"), data);
+}
+document.documentElement.dataset.ready = "true";
