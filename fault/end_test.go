@@ -33,6 +33,7 @@ func TestEnds(t *testing.T) {
 		{"/?drop=rst&after=1", 1, "drop=rst&after=1", wstest.End{RST: true}, 0},
 		{"/?drop=rst&after=20ms", 0, "drop=rst&after=20ms", wstest.End{RST: true}, 0},
 		{"/?truncate=1&after=2", 2, "truncate=1&after=2", wstest.End{FIN: true, Truncated: true}, 0},
+		{"/?truncate=1&drop=rst&after=1", 1, "drop=rst&truncate=1&after=1", wstest.End{RST: true, Truncated: true}, 0},
 		{"/?truncate=1&after=20ms", 0, "truncate=1&after=20ms", wstest.End{FIN: true, Truncated: true}, 0},
 	} {
 		t.Run(tt.path, func(t *testing.T) {

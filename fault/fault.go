@@ -8,10 +8,12 @@
 // and a sentence that names the right ones. Other parameters and paths have no effect.
 //
 // The limits of the server apply to a connection with a fault too. MaxAge ends it.
-// WriteTimeout and MinWriteRate end a write that is too slow, and MessageTimeout a read.
+// WriteTimeout and MinWriteRate end a write that the peer makes slow. With the fault write,
+// a quarter of its rate is enough. MessageTimeout ends a message that is read slowly.
 package fault
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +31,12 @@ type Options struct {
 	// MaxHold is the longest time of the parameter hold. It should be the HandshakeTimeout
 	// of the server, which ends a handshake that takes as long. 0: 5 s; at most a minute.
 	MaxHold time.Duration
+	// MaxWrite is the longest time that the parameter write may take for the echo of a
+	// message over 16 KiB, whose memory it holds. A connection whose echo would take longer
+	// ends with kind TooBig. It should be the time of the longest message at MinWriteRate.
+	// 0: 34 m 8 s, which is that for a server with default Options. Negative, or more: an
+	// hour.
+	MaxWrite time.Duration
 }
 
 // PerConn returns the PerConn of server.Options. A request without a fault gets a nil
@@ -39,6 +47,10 @@ func PerConn(serve func(context.Context, echo.Conn) error, o Options) func(*http
 	}
 	if o.MaxHold < 0 || o.MaxHold > maxHold {
 		o.MaxHold = maxHold
+	}
+	o.MaxWrite = cmp.Or(o.MaxWrite, server.DefaultReadLimit/server.DefaultMinWriteRate*time.Second)
+	if o.MaxWrite < 0 || o.MaxWrite > maxTime {
+		o.MaxWrite = maxTime
 	}
 	delayed := semaphore.NewWeighted(delayedMemory)
 	return func(r *http.Request) (*server.ConnOptions, error) {
@@ -58,11 +70,11 @@ func PerConn(serve func(context.Context, echo.Conn) error, o Options) func(*http
 		if p.status != 0 {
 			return nil, &server.AdmitError{Status: p.status, Err: fmt.Errorf("the fault %s was requested", p.fault)}
 		}
-		f := &faulty{plan: *p, serve: serve, delayed: delayed}
+		f := &faulty{plan: *p, serve: serve, delayed: delayed, maxWrite: o.MaxWrite}
 		if p.hello != helloNone {
 			f.greeting = newGreeting(r, p.hello == helloAll)
 		}
-		own := &server.ConnOptions{Handler: f.handle, Header: f.changeHeader, Fault: p.fault}
+		own := &server.ConnOptions{Handler: f.handle, Header: f.changeHeader, Fault: p.fault, MinWriteRate: p.minWriteRate()}
 		if p.needsStream() {
 			own.Wrap = f.wrap
 		}

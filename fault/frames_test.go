@@ -3,6 +3,8 @@ package fault_test
 import (
 	"bytes"
 	"fmt"
+	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -243,5 +245,71 @@ func TestStall(t *testing.T) {
 	}
 	if o := s.outcome(t); o.Fault != "read=stall" || o.By == ending.Local {
 		t.Errorf("got %+v", o)
+	}
+}
+
+// TestSlowWrite: a slow write is no stall, and a message that would take too long is
+// refused.
+func TestSlowWrite(t *testing.T) {
+	t.Parallel()
+	for _, network := range []string{"tcp", "unix"} { // a unix socket shows progress only between writes
+		t.Run(network, func(t *testing.T) {
+			t.Parallel()
+			addr := "127.0.0.1:0"
+			if network == "unix" {
+				addr = filepath.Join(t.TempDir(), "s")
+			}
+			l, err := net.Listen(network, addr)
+			if err != nil {
+				t.Skip("this system has no unix sockets: ", err)
+			}
+			s := serveOn(t, l, server.Options{WriteTimeout: 500 * time.Millisecond, PingInterval: -1})
+			s.url = "ws://localhost"
+			o := wstest.DialOptions{Dial: func(string, string) (net.Conn, error) { return net.Dial(network, l.Addr().String()) }}
+			p := s.dialWith(t, "/?write=slow:5KiB/s", o)
+			exchange(t, p, strings.Repeat("x", 8<<10)) // takes much longer than the timeout
+			p = s.dialWith(t, "/?write=slow:1KiB/s", o)
+			send(t, p, wstest.BinaryFrame(make([]byte, 3<<20)))
+			e, err := p.End(soon)
+			if err != nil || e.Code != 1009 || e.Reason != "an echo at the requested rate takes over 34m8s" {
+				t.Errorf("got %+v, %v", e, err)
+			}
+		})
+	}
+}
+
+// TestSlowPeer: a peer that reads slower than a quarter of the fault's rate stalls the write.
+func TestSlowPeer(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{WriteTimeout: 500 * time.Millisecond, PingInterval: -1})
+	p := s.dialWith(t, "/?write=slow:1GiB/s", wstest.DialOptions{RcvBuf: 4 << 10})
+	send(t, p, wstest.BinaryFrame(make([]byte, 8<<20)))
+	if o := s.outcome(t); o.Kind != ending.WriteStalled {
+		t.Errorf("got %+v", o)
+	}
+}
+
+// TestFirstInput: read also concerns a message that came with the handshake.
+func TestFirstInput(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{PingInterval: -1})
+	for path, least := range map[string]time.Duration{"/": 0, "/?read=slow:100B/s": 50 * time.Millisecond, "/?fragment=100": 0} {
+		p, err := wstest.RawDial(s.url, wstest.DialOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		start := time.Now()
+		first := wstest.TextFrame("a message").WithKey([4]byte{1, 2, 3, 4}).Append(wstest.Request(s.url+path, "", nil))
+		if err := p.SendRaw(first); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.ReadResponse(); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, p, wstest.TextFrame("a message"))
+		if took := time.Since(start); took < least {
+			t.Errorf("%s: the echo took %v", path, took)
+		}
 	}
 }

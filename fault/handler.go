@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"example.com/wsecho/echo"
+	"example.com/wsecho/ending"
 	"example.com/wsecho/server"
 )
 
@@ -24,6 +25,7 @@ type faulty struct {
 	stream   *stream             // nil: the plan needs none
 	delayed  *semaphore.Weighted // memory of the delayed messages of all connections
 	pongs    pongs
+	maxWrite time.Duration
 }
 
 // changeHeader is the Header of server.ConnOptions.
@@ -168,8 +170,16 @@ type conn struct {
 	echoed int        // of the goroutine that sends
 }
 
+// short is the longest message that may take any time: one that the memory budget of package
+// echo does not count.
+const short = 16 << 10
+
 // Write sends the message, perhaps later.
 func (c *conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
+	if len(p) > short && c.f.writeTime(len(p)) > c.f.maxWrite {
+		return &ending.Choice{Err: ending.Error{Kind: ending.TooBig,
+			Reason: fmt.Sprintf("an echo at the requested rate takes over %v", c.f.maxWrite)}}
+	}
 	if c.line != nil {
 		return c.line.write(typ, p)
 	}

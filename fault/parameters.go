@@ -67,6 +67,27 @@ func (p *plan) needsStream() bool {
 	return p.drop != "" || p.truncate || p.garbage || p.badUTF8 || p.mask || p.fragment > 0 || p.readStall || p.readRate > 0 || p.writeRate > 0
 }
 
+// minWriteRate returns the MinWriteRate of server.ConnOptions. The rate of the fault is no
+// stall, and a peer that is too slow for a quarter of it is one.
+func (p *plan) minWriteRate() int64 {
+	if p.writeRate > 0 && p.writeRate < 4 {
+		return -1
+	}
+	return int64(p.writeRate / 4)
+}
+
+// writeTime returns how long the fault write takes for a message of n bytes.
+func (p *plan) writeTime(n int) time.Duration {
+	if p.writeRate == 0 {
+		return 0
+	}
+	bytes := float64(n)
+	if p.fragment > 0 {
+		bytes += float64(n/p.fragment) * 2 // the headers
+	}
+	return time.Duration(min(bytes/float64(p.writeRate), maxTime.Seconds()*2) * float64(time.Second))
+}
+
 // Bounds of the values.
 const (
 	maxTime     = time.Hour
@@ -114,7 +135,7 @@ var parameters = []parameter{
 		func(p *plan, v string) bool { p.reason = v; return len(v) <= 123 && utf8.ValidString(v) }},
 	{"drop", "fin", "fin or rst", "ends TCP with FIN or RST, without a close frame and without the end of TLS",
 		func(p *plan, v string) bool { p.drop = v; return v == "fin" || v == "rst" }},
-	{"truncate", "1", "1", "ends TCP with FIN inside a frame",
+	{"truncate", "1", "1", "ends TCP inside a frame, with FIN, or as drop says",
 		func(p *plan, v string) bool { p.truncate = true; return v == "1" }},
 	{"garbage", "1", "1", "sends an invalid frame, which has the reserved opcode 3",
 		func(p *plan, v string) bool { p.garbage = true; return v == "1" }},
@@ -143,7 +164,7 @@ var parameters = []parameter{
 			p.readRate, ok = rate(v)
 			return ok
 		}},
-	{"write", "slow:1KiB/s", "slow: and 1B/s to 1GiB/s", "writes slowly",
+	{"write", "slow:1KiB/s", "slow: and 1B/s to 1GiB/s", "writes slowly; a message for which that takes too long is answered with 1009",
 		func(p *plan, v string) (ok bool) { p.writeRate, ok = rate(v); return ok }},
 	{"fragment", "N", "1 to 16777216 bytes", "sends each message in frames of N bytes",
 		func(p *plan, v string) (ok bool) { p.fragment, ok = count(v, 1, maxFragment); return ok }},
@@ -217,15 +238,9 @@ func parse(u *url.URL, longestHold time.Duration) (*plan, error) {
 
 // check returns an error if the parameters do not fit together.
 func (p *plan) check(query url.Values, longestHold time.Duration) error {
-	ends := 0
-	for _, is := range []bool{p.closeCode != 0, p.drop != "", p.truncate} {
-		if is {
-			ends++
-		}
-	}
 	switch {
-	case ends > 1:
-		return errors.New("only one of the faults close, drop and truncate can end a connection")
+	case p.closeCode != 0 && (p.drop != "" || p.truncate):
+		return errors.New("the fault close ends a connection with a close frame, so neither drop nor truncate can end it too")
 	case query.Has("reason") && p.closeCode == 0:
 		return errors.New("the parameter reason needs close, such as close=4001")
 	case query.Has("after") && !p.acts():

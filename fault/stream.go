@@ -87,9 +87,9 @@ func (s *stream) SetDeadline(t time.Time) error {
 // chunk returns the size of a read or write at a rate: that of 50 ms.
 func chunk(n, rate int) int { return min(n, max(1, rate/20)) }
 
-// after returns the time of the next chunk, behind one of n bytes.
-func after(n, rate int) time.Time {
-	return time.Now().Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
+// timeOf returns how long n bytes take at a rate.
+func timeOf(n, rate int) time.Duration {
+	return time.Duration(float64(n) / float64(rate) * float64(time.Second))
 }
 
 // stallCheck is how often a stalled Read checks whether the peer has disconnected. It is
@@ -117,7 +117,7 @@ func (s *stream) Read(p []byte) (int, error) {
 		}
 	}
 	if limited {
-		s.nextRead = after(n, s.readRate)
+		s.nextRead = time.Now().Add(timeOf(n, s.readRate))
 	}
 	return n, err
 }
@@ -146,7 +146,11 @@ func (s *stream) Write(p []byte) (n int, err error) {
 		if n == len(p) {
 			return n, nil
 		}
-		s.pending, s.taken = s.frames.next(p[n:])
+		next := p[n:]
+		if s.writeRate > 0 { // the server needs to see the progress
+			next = next[:chunk(len(next), s.writeRate)]
+		}
+		s.pending, s.taken = s.frames.next(next)
 	}
 }
 
@@ -154,8 +158,12 @@ func (s *stream) Write(p []byte) (n int, err error) {
 func (s *stream) writePaced(p []byte) (n int, err error) {
 	for n < len(p) {
 		size := len(p) - n
+		var due time.Time // not the time after a timer that is late, which would lower the rate
 		if s.writeRate > 0 {
-			if err := s.writeBy.waitUntil(s.nextWrite); err != nil {
+			if due = time.Now(); due.Before(s.nextWrite) {
+				due = s.nextWrite
+			}
+			if err := s.writeBy.waitUntil(due); err != nil {
 				return n, err
 			}
 			size = chunk(size, s.writeRate)
@@ -163,7 +171,7 @@ func (s *stream) writePaced(p []byte) (n int, err error) {
 		w, err := s.Conn.Write(p[n : n+size])
 		n += w
 		if s.writeRate > 0 {
-			s.nextWrite = after(w, s.writeRate)
+			s.nextWrite = due.Add(timeOf(w, s.writeRate))
 		}
 		if err != nil {
 			return n, err

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"net/http"
+
+	"example.com/wsecho/internal/transport"
 )
 
 // ConnOptions make one connection different. [Options.PerConn] returns them. Such a
@@ -14,12 +17,15 @@ type ConnOptions struct {
 	// Header may change the fields of the 101 response. Nil: not called.
 	Header func(http.Header)
 	// Wrap returns the connection to use instead of sock, which is TCP, TLS or a unix
-	// socket. The result needs a method NetConn that returns sock, and one CloseWrite for a
-	// graceful end. Its Read and Write must obey deadlines that are set meanwhile: the end
-	// of the connection sets them, and may close only sock. The 101 response is not written
-	// to the result, and input that arrived with the request is not read from it. Each reply
-	// is written at once, without batching. Nil: not called.
+	// socket, or has a method NetConn that returns it. The result needs a method NetConn
+	// that returns sock, and one CloseWrite for a graceful end. Its Read and Write must obey
+	// deadlines that are set meanwhile: the end of the connection sets them, and may close
+	// only the socket. The 101 response is not written to the result. Each reply is written
+	// at once, without batching. Nil: not called.
 	Wrap func(sock net.Conn) net.Conn
+	// MinWriteRate lowers the MinWriteRate of the Server, in bytes per second. A higher
+	// value has no effect. Negative: any progress is enough. 0: the Server's.
+	MinWriteRate int64
 	// Pong answers each ping instead of the Server. send sends a pong with a payload of at
 	// most 125 bytes. Pong may keep it to call it later, also after the end of the
 	// connection. The payload of the ping is valid until Pong returns, which must be soon.
@@ -40,6 +46,51 @@ func (c *Conn) perConn(r *http.Request) *refusal {
 	}
 	c.own = own
 	return nil
+}
+
+// apply changes the options of the transport, and returns the connection to use instead of
+// sock. first is the input that net/http has read behind the request.
+func (own *ConnOptions) apply(o *transport.Options, sock net.Conn, first []byte) (wrapped net.Conn, rest []byte) {
+	o.ServeReady = false
+	o.Pong = own.Pong
+	if own.MinWriteRate != 0 {
+		o.MinWriteRate = min(o.MinWriteRate, max(0, own.MinWriteRate))
+	}
+	if own.Wrap == nil {
+		return sock, first
+	}
+	o.Flusher = nil
+	if len(first) > 0 {
+		sock = &resumedConn{sock, first}
+	}
+	return own.Wrap(sock), nil
+}
+
+// A resumedConn is a connection of which net/http has read some input.
+type resumedConn struct {
+	net.Conn
+	first []byte
+}
+
+func (c *resumedConn) Read(p []byte) (int, error) {
+	if len(c.first) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.first)
+	c.first = c.first[n:]
+	return n, nil
+}
+
+// NetConn returns the connection that c wraps.
+func (c *resumedConn) NetConn() net.Conn { return c.Conn }
+
+// CloseWrite ends the stream to the peer.
+func (c *resumedConn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
 }
 
 // handler returns the handler of the connection.

@@ -219,14 +219,12 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		OnPing:         c.onPing,
 		OnPong:         c.onPong,
 	}
+	first = bytes.Clone(first)
 	if own != nil {
-		h.parks, o.ServeReady = false, false
-		o.Pong = own.Pong
-		if own.Wrap != nil {
-			sock, o.Flusher = own.Wrap(sock), nil
-		}
+		h.parks = false
+		sock, first = own.apply(&o, sock, first)
 	}
-	h.tr = transport.New(sock, bytes.Clone(first), o)
+	h.tr = transport.New(sock, first, o)
 	h.br = bufio.NewReaderSize(h.tr, headerBuffer)
 	return h.tr, bufio.NewReadWriter(h.br, bufio.NewWriterSize(h.tr, headerBuffer)), nil
 }

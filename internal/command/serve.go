@@ -48,7 +48,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	m := newMetrics(e)
 	options.Observer = m.Observer()
 	if !f.NoFaults {
-		options.PerConn = fault.PerConn(e.Serve, fault.Options{MaxHold: time.Duration(f.HandshakeTimeout)})
+		options.PerConn = fault.PerConn(e.Serve, fault.Options{MaxHold: time.Duration(f.HandshakeTimeout), MaxWrite: longestWrite(options)})
 	}
 	var s *server.Server
 	if !f.NoPage {
@@ -174,4 +174,13 @@ func (f *serveCommand) warn(log *slog.Logger) {
 	if budget != "" {
 		log.Warn(budget, "flag", "--memory-budget", "budget_bytes", int64(f.MemoryBudget), "read_limit_bytes", int64(f.ReadLimit))
 	}
+}
+
+// longestWrite returns the longest time that the echo of a peer may take: see
+// fault.Options. Negative means that there is none.
+func longestWrite(o server.Options) time.Duration {
+	if o.ReadLimit <= 0 || o.MinWriteRate <= 0 || o.WriteTimeout <= 0 {
+		return -1
+	}
+	return time.Duration(float64(o.ReadLimit) / float64(o.MinWriteRate) * float64(time.Second))
 }
