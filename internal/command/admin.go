@@ -213,14 +213,15 @@ func newMetrics(e *echo.Echo) *metrics.Metrics {
 }
 
 // adminHandler returns the handler of --admin-addr.
-func adminHandler(s *server.Server, r *prometheus.Registry, log *slog.Logger) http.Handler {
+func adminHandler(s *server.Server, r *prometheus.Registry, probes *prober, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "/metrics\n/connections\n/debug/pprof/\n/healthz\n/readyz\n") // fails only if the client has disconnected
+		_, _ = io.WriteString(w, "/metrics\n/connections\n/probe?target=\n/debug/pprof/\n/healthz\n/readyz\n") // fails only if the client has disconnected
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: adminScrapes}))
 	mux.HandleFunc("GET /connections", func(w http.ResponseWriter, r *http.Request) { listConnections(w, r, s) })
 	mux.HandleFunc("POST /connections/{id}/close", func(w http.ResponseWriter, r *http.Request) { closeConnection(w, r, s, log) })
+	mux.Handle("GET /probe", probes)
 	for _, path := range []string{"/healthz", "/readyz"} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			// A request without headers, because s would accept a WebSocket handshake.

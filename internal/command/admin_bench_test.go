@@ -34,7 +34,7 @@ func BenchmarkConnections(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	h := adminHandler(s, nil, slog.New(slog.DiscardHandler))
+	h := adminHandler(s, nil, nil, slog.New(slog.DiscardHandler))
 	for _, query := range []string{"", "?sort=-bytes&limit=500", "?sort=remote&limit=500", "?sort=-since&limit=500"} {
 		b.Run("connections"+query, func(b *testing.B) {
 			b.ReportAllocs()

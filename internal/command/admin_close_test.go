@@ -159,7 +159,7 @@ func TestCloseConnectionRemote(t *testing.T) {
 	t.Parallel()
 	s, url, _ := startAdmin(t, server.Options{PingInterval: -1})
 	p := dialPeer(t, url)
-	h := protect(adminHandler(s, nil, slog.New(slog.DiscardHandler)))
+	h := protect(adminHandler(s, nil, nil, slog.New(slog.DiscardHandler)))
 	for _, host := range []string{"192.0.2.1:9090", "localhost", "evil.example"} {
 		r := httptest.NewRequest(http.MethodPost, "/connections/1/close", strings.NewReader("{}"))
 		r.Host = host

@@ -50,8 +50,10 @@ func startAdmin(t testing.TB, o server.Options) (s *server.Server, url, addr str
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := serveAdmin(al, adminHandler(s, newRegistry(m, "v1.2.3", func() int64 { return 7 }), log), log)
+	probes := newProber(nil)
+	a := serveAdmin(al, adminHandler(s, newRegistry(m, "v1.2.3", func() int64 { return 7 }), probes, log), log)
 	t.Cleanup(func() {
+		probes.close()
 		stop()
 		if err := <-served; err != nil {
 			t.Error(err)
@@ -104,6 +106,9 @@ func TestAdmin(t *testing.T) {
 		{"POST /metrics", "", "", 405, "", ""},
 		{"GET /", "", "", 200, "text/plain", `/connections\n`},
 		{"GET /other", "", "", 404, "", ""},
+		{"GET /probe?target=ws://localhost:1/", "", "", 403, "text/plain", "--probe-target=PATTERN"},
+		{"GET /probe", "evil.example", "", 403, "text/plain", "DNS rebinding"},
+		{"GET /probe", "", "Sec-Fetch-Site:cross-site", 403, "text/plain", "another site"},
 		{"GET /healthz", "", "", 200, "text/plain", `^ok\n$`},
 		{"GET /readyz", "", "", 200, "text/plain", `^ok\n$`},
 		{"GET /debug/pprof/", "", "", 200, "text/html", "goroutine"},
@@ -176,7 +181,7 @@ func notReady(t *testing.T, addr string) bool {
 // TestAdminHandshake: the port of the metrics never becomes a WebSocket.
 func TestAdminHandshake(t *testing.T) {
 	s, _, addr := startAdmin(t, server.Options{})
-	for _, path := range []string{"", "healthz", "readyz", "metrics", "connections"} {
+	for _, path := range []string{"", "healthz", "readyz", "metrics", "connections", "probe"} {
 		if p, err := wstest.Dial("ws://"+addr+"/"+path, wstest.DialOptions{}); err == nil {
 			t.Errorf("/%s accepted a WebSocket", path)
 			_ = p.Close()

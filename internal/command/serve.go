@@ -25,6 +25,10 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	if err := f.checkProxy(); err != nil {
 		return err
 	}
+	targets, err := f.probeTargets()
+	if err != nil {
+		return err
+	}
 	format := f.logFormat()
 	logWriter := newAsyncWriter(out.stderr, format.droppedNotice)
 	defer logWriter.close()
@@ -34,7 +38,6 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 		if f.MemoryBudget < smallestBudget {
 			return usageError{errors.New("--memory-budget: less than 64KiB is too little for messages over 16KiB")}
 		}
-		var err error
 		if e.Budget, err = echo.NewBudget(int64(f.MemoryBudget), int64(f.ReadLimit), time.Duration(f.MemoryWait)); err != nil {
 			return usageError{fmt.Errorf("--memory-budget: %w", err)}
 		}
@@ -54,7 +57,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	if !f.NoPage {
 		options.HTTP = f.page(func(w http.ResponseWriter, r *http.Request) { s.ServePlain(w, r) })
 	}
-	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
+	s, err = server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
 	if err != nil {
 		return flagError(err, serveFlags)
 	}
@@ -104,8 +107,10 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	}
 	manager := &serviceManager{log: log}
 	// It ends last, so that the drain can be watched.
-	admin := serveAdmin(adminListener, adminHandler(s, newRegistry(m, release, logWriter.lost.Load), log), log)
+	probes := newProber(targets)
+	admin := serveAdmin(adminListener, adminHandler(s, newRegistry(m, release, logWriter.lost.Load), probes, log), log)
 	defer admin.close()
+	defer probes.close()
 	// The line about the signal precedes those of the drain.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -51,6 +52,8 @@ type serveCommand struct {
 	TLS tlsFlags `embed:""`
 
 	AdminAddr string `group:"access" default:"127.0.0.1:9090" help:"Address of /metrics, /connections, /debug/pprof, /healthz and /readyz, or off. It has no authentication, so only the operators may reach it. If it is in use, the server runs without it."`
+
+	ProbeTarget []string `group:"access" placeholder:"PATTERN" help:"Target that /probe?target=URL of the admin address may probe, none unless set: wss://*.example.com/socket, example.com:8080, 10.0.0.0/8:*. Only a pattern with an address or a range allows private addresses. Repeatable."`
 
 	Compression string `group:"messages" default:"off" enum:"off,no-context-takeover,context-takeover" help:"permessage-deflate: off, no-context-takeover or context-takeover. The last compresses better and takes up to 1.2 MB for each connection."`
 	ReadLimit   size   `group:"messages" default:"16MiB" off:"" help:"Longest message, counted after decompression, or off."`
@@ -107,6 +110,14 @@ func (f *serveCommand) convert() (err error) {
 	}
 	f.Host, err = asciiOrigins("--host", f.Host)
 	return err
+}
+
+// probeTargets returns the targets of --probe-target.
+func (f *serveCommand) probeTargets() (targetPatterns, error) {
+	if len(f.ProbeTarget) > 0 && f.AdminAddr == "off" {
+		return nil, usageError{errors.New("--probe-target: it needs the address of /probe, and --admin-addr is off")}
+	}
+	return parseTargetPatterns(f.ProbeTarget)
 }
 
 const (

@@ -70,15 +70,17 @@ func TestPromtool(t *testing.T) {
 			t.Errorf("promtool %s: %v\n%s", args, err, out)
 		}
 	}
-	p := startFor(t, "wsecho", "--admin-addr=127.0.0.1:0")
-	metrics, err := fetch("http://" + p.adminAddr(t) + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(promtool, "check", "metrics")
-	cmd.Stdin = bytes.NewReader(metrics)
-	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	p := startFor(t, "wsecho", "--admin-addr=127.0.0.1:0", "--probe-target=127.0.0.1:*")
+	for _, path := range []string{"/metrics", "/probe?target=" + p.url(), "/probe?target=" + p.url() + "%3Fstatus=503", "/probe?target=wss" + strings.TrimPrefix(p.url(), "ws")} {
+		metrics, err := fetch("http://" + p.adminAddr(t) + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(promtool, "check", "metrics")
+		cmd.Stdin = bytes.NewReader(metrics)
+		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("promtool check metrics, %s: %v\n%s", path, err, out)
+		}
 	}
 	p.stop(t)
 }
@@ -159,13 +161,19 @@ type prometheus struct{ url string }
 // startPrometheus starts a Prometheus that scrapes target twice a second.
 func startPrometheus(t *testing.T, target string, flags ...string) prometheus {
 	t.Helper()
+	return runPrometheus(t, "500ms", fmt.Sprintf("scrape_configs: [{job_name: wsecho, static_configs: [{targets: [%q]}]}]\n", target), flags...)
+}
+
+// runPrometheus starts a Prometheus with the alerts. scrapes is the part of its
+// configuration about scrapes, and interval that between them.
+func runPrometheus(t *testing.T, interval, scrapes string, flags ...string) prometheus {
+	t.Helper()
 	dir := t.TempDir()
 	rules, err := filepath.Abs(deployed + "prometheus/alerts.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := fmt.Sprintf("global: {scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms}\nrule_files: [%q]\n"+
-		"scrape_configs: [{job_name: wsecho, static_configs: [{targets: [%q]}]}]\n", rules, target)
+	config := fmt.Sprintf("global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: %[1]s}\nrule_files: [%[2]q]\n", interval, rules) + scrapes
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -387,6 +395,52 @@ func TestPrometheus(t *testing.T) {
 	}
 	cancel()
 	wait()
+	p.stop(t)
+}
+
+// TestProbePrometheus lets a Prometheus run the job of docs/probe.md, with a target that
+// works, one that refuses, one that goes away, and one that no pattern allows.
+func TestProbePrometheus(t *testing.T) {
+	testfull.Only(t, "a Prometheus scrapes for some seconds")
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/probe.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(page)
+	if block == nil {
+		t.Fatal("docs/probe.md has no job")
+	}
+	p := startFor(t, "wsecho", "--admin-addr=127.0.0.1:0", "--probe-target=127.0.0.1:*")
+	works, refuses, leaves, other := p.url(), p.url()+"?status=503", p.url()+"?close=1001&after=100ms", strings.Replace(p.url(), "127.0.0.1", "127.0.0.2", 1)
+	targets := ""
+	for _, address := range []string{works, refuses, leaves, other} {
+		targets += fmt.Sprintf("          - %q\n", address)
+	}
+	job := string(block[1])
+	for _, change := range []struct{ old, new string }{
+		{"          - wss://echo.example.com/\n          - wss://chat.example.com/socket\n", targets},
+		{"127.0.0.1:9091", p.adminAddr(t)},
+	} {
+		if strings.Count(job, change.old) != 1 {
+			t.Fatalf("the job of docs/probe.md does not have once: %q", change.old)
+		}
+		job = strings.Replace(job, change.old, change.new, 1)
+	}
+	scraping := runPrometheus(t, "2s", job)
+	for expr, want := range map[string]string{
+		fmt.Sprintf("probe_success{instance=%q}", works):                                              "1",
+		fmt.Sprintf("probe_websocket_pongs_received{instance=%q}", works):                             "3",
+		fmt.Sprintf("probe_success{instance=%q}", refuses):                                            "0",
+		fmt.Sprintf("probe_websocket_status_code{instance=%q}", refuses):                              "503",
+		fmt.Sprintf("probe_success{instance=%q}", leaves):                                             "0",
+		fmt.Sprintf(`probe_websocket_ending_info{instance=%q,kind="going away",side="peer"}`, leaves): "1",
+		fmt.Sprintf("up{instance=%q}", other):                                                         "0",
+		`count(up{job="websockets"})`:                                                                 "4",
+		`count(ALERTS{alertname="WebsocketDown"})`:                                                    "2",
+	} {
+		scraping.want(t, expr, want)
+	}
 	p.stop(t)
 }
 
