@@ -84,6 +84,9 @@ func TestWrong(t *testing.T) {
 		{"/?every=1s", "needs send"},
 		{"/?drop=fin&after=" + strings.Repeat("0", 32) + "1", "right is 1 to"},
 		{"/?drop=fin&x=%zz", "cannot be parsed"},
+		{"/?drop=%zz", "cannot be parsed"},
+		{"/?drop=fin;after=1", "separate parameters by &"},
+		{"/?delay=%2B1s", "right is 1ms to 1h"},
 		{"/?drop=" + strings.Repeat("%00", 1000), `right is fin or rst`},
 	} {
 		status, text := s.refused(t, tt.path)

@@ -225,15 +225,27 @@ func parse(u *url.URL, longestHold time.Duration) (*plan, error) {
 			requested = append(requested, a.name+"="+values[0])
 		}
 	}
-	if requested == nil && !query.Has("reason") {
-		return nil, nil
+	requestsFault := requested != nil || query.Has("reason")
+	if err != nil && (requestsFault || namesFault(u.RawQuery)) {
+		return nil, errors.New("the query cannot be parsed; separate parameters by &, and write % and the code of a character in two hexadecimal digits")
 	}
-	if err != nil {
-		return nil, errors.New("the query cannot be parsed; write % and the code of a character in two hexadecimal digits")
+	if !requestsFault {
+		return nil, nil
 	}
 	p.fault = strings.Join(requested, "&")
 	p.every = cmp.Or(p.every, time.Second)
 	return p, p.check(query, longestHold)
+}
+
+// namesFault reports whether a query that cannot be parsed has a parameter.
+func namesFault(query string) bool {
+	for pair := range strings.SplitSeq(query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if slices.ContainsFunc(parameters, func(a parameter) bool { return a.name == name }) {
+			return true
+		}
+	}
+	return false
 }
 
 // check returns an error if the parameters do not fit together.
@@ -261,7 +273,7 @@ func count(s string, least, most int) (n int, ok bool) {
 
 func duration(s string, least, most time.Duration) (d time.Duration, ok bool) {
 	d, err := time.ParseDuration(s)
-	return d, err == nil && d >= least && d <= most
+	return d, err == nil && d >= least && d <= most && s[0] != '+'
 }
 
 // rate parses a rate such as slow:1KiB/s.
