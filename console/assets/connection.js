@@ -130,7 +130,7 @@ export class Connection {
     this.#socket = undefined;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
-    this.#enter("idle", "for another connection");
+    this.#enter("idle", "replaced by another connection");
   }
 
   /**

@@ -1,7 +1,7 @@
 /** One message in full: as text, as indented JSON, and as bytes. */
 
 import { button, byId, copy, make } from "./dom.js";
-import { clock, duration, json, size } from "./format.js";
+import { clock, duration, indent, isJSON, size } from "./format.js";
 import { digits, dump } from "./hex.js";
 import { bytesOf } from "./store.js";
 
@@ -12,6 +12,7 @@ import { bytesOf } from "./store.js";
 
 const folded = 4 << 10; // characters, or bytes of a dump, that are shown at first
 const step = 64 << 10; // that are added on request
+const largestJSON = 4 << 20; // bytes
 
 /**
  * showDetail shows a message, or nothing.
@@ -23,12 +24,12 @@ export function showDetail(m) {
   panel.replaceChildren();
   if (!m) return;
   const text = m.text ?? new TextDecoder().decode(m.bytes);
-  const isJSON = m.size <= 4 << 20 && json(text, 1).text !== "";
+  const parses = m.size <= largestJSON && isJSON(text);
   const facts = [`#${m.id}`, m.out ? "sent" : "received", clock(m.time), m.bytes ? "binary" : "text", size(m.size)];
   if (m.rtt !== undefined) facts.push(`RTT ${duration(m.rtt)}`);
 
   /** @type {Form} */
-  let form = m.bytes ? "Hex" : isJSON ? "JSON" : "Text";
+  let form = m.bytes ? "Hex" : parses ? "JSON" : "Text";
   let longest = folded;
   const content = make("pre", { tabindex: "0", "aria-label": "Content of the message", dir: "auto" });
   const more = button("Show more", () => {
@@ -36,7 +37,7 @@ export function showDetail(m) {
     draw();
   });
   /** @type {Form[]} */
-  const forms = isJSON ? ["Text", "JSON", "Hex"] : ["Text", "Hex"];
+  const forms = parses ? ["Text", "JSON", "Hex"] : ["Text", "Hex"];
   const choices = forms.map((name) => button(name, () => {
     form = name;
     longest = folded;
@@ -72,7 +73,7 @@ function render(m, text, form, longest) {
     return { shown: dump(bytes, longest), cut: bytes.length > longest };
   }
   if (form === "JSON") {
-    const { text: shown, cut } = json(text, longest);
+    const { text: shown, cut } = indent(text, longest);
     return { shown, cut };
   }
   return { shown: text.slice(0, longest), cut: text.length > longest };

@@ -19,9 +19,11 @@ export function duration(ms) {
   return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
 }
 
+const grouped = new Intl.NumberFormat("en-US");
+
 /** @param {number} n */
 export function count(n) {
-  return n.toLocaleString("en-US");
+  return grouped.format(n);
 }
 
 /**
@@ -51,20 +53,27 @@ export function line(text, longest = 160) {
 }
 
 /**
- * json indents a JSON text and keeps each of its numbers and strings as they are. It
- * returns "" for a text that is no JSON object or array. cut is true if the result ends
- * after longest characters.
+ * isJSON reports whether a text is a JSON object or array.
+ * @param {string} text
+ */
+export function isJSON(text) {
+  if (!/^\s*[[{]/.test(text)) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false; // also for too many levels
+  }
+}
+
+/**
+ * indent indents a JSON text and keeps each of its numbers and strings as they are. cut
+ * is true if the result ends after longest characters.
  * @param {string} text
  * @param {number} longest
  * @returns {{text: string, cut: boolean}}
  */
-export function json(text, longest) {
-  if (!/^\s*[[{]/.test(text)) return { text: "", cut: false };
-  try {
-    JSON.parse(text);
-  } catch {
-    return { text: "", cut: false }; // also for too many levels
-  }
+export function indent(text, longest) {
   let out = "";
   let depth = 0;
   const newline = () => "\n" + "  ".repeat(Math.min(depth, 32));

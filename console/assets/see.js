@@ -51,7 +51,7 @@ const words = { idle: "not connected", connecting: "connecting", open: "connecte
 function drawStatus(session) {
   const pill = byId("status");
   const { state, ending } = session;
-  pill.dataset.state = state;
+  pill.dataset.state = state === "ended" && ending?.clean && ending.code < 1001 ? "idle" : state;
   setText(pill, state === "ended" ? `ended with ${ending?.code}` : words[state]);
 }
 
@@ -63,8 +63,8 @@ function drawFigures(session) {
   const { protocol, extensions } = connection.agreed;
   /** @type {[string, string][]} */
   const figures = [
-    ["sent", `${count(totals.out)} · ${size(totals.outBytes)}`],
-    ["received", `${count(totals.in)} · ${size(totals.inBytes)}`],
+    ["messages sent", `${count(totals.out)} · ${size(totals.outBytes)}`],
+    ["messages received", `${count(totals.in)} · ${size(totals.inBytes)}`],
     ["RTT last", duration(last)],
     ["RTT median", duration(median)],
     ["RTT 95 %", duration(high)],

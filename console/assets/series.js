@@ -2,6 +2,7 @@
 
 export const bucket = 250; // ms
 export const buckets = 240; // one minute
+const smoothed = 4; // buckets of a rate
 
 /** A Series has the rates and round-trip times of the last minute. */
 export class Series {
@@ -39,12 +40,15 @@ export class Series {
 
   /**
    * points returns the columns of the plot: the time in s before now, the mean round-trip
-   * time of each bucket in ms or null, and the messages received per second.
+   * time of each bucket in ms or null, and the messages received per second, as the
+   * mean of one second.
    * @param {number} now
    * @returns {[number[], (number | null)[], (number | null)[]]}
    */
   points(now) {
     const newest = Math.floor(now / bucket) - 1; // the present bucket is not full
+    /** @type {number[]} */
+    const received = []; // in each bucket
     /** @type {[number[], (number | null)[], (number | null)[]]} */
     const columns = [[], [], []];
     let next = 0;
@@ -53,7 +57,8 @@ export class Series {
       const b = this.#buckets[next]?.at === at ? this.#buckets[next] : undefined;
       columns[0].push(((at - newest) * bucket) / 1000);
       columns[1].push(b?.rtts ? b.rtt / b.rtts : null);
-      columns[2].push(((b?.in ?? 0) * 1000) / bucket);
+      received.push(b?.in ?? 0);
+      columns[2].push(received.slice(-smoothed).reduce((sum, n) => sum + n) * 1000 / bucket / smoothed);
     }
     return columns;
   }
