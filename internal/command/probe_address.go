@@ -42,7 +42,17 @@ func isPublic(addr netip.Addr) bool {
 		!slices.ContainsFunc(privateRanges, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// A privateAddressError is about an address that no pattern names.
+// isOwn reports whether an address is one of these interfaces. The system delivers a
+// connection to such an address to itself, past every firewall of the network.
+func isOwn(addr netip.Addr, interfaces []net.Addr) bool {
+	return slices.ContainsFunc(interfaces, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && p.Addr().Unmap() == addr.Unmap().WithZone("")
+	})
+}
+
+// A privateAddressError is about an address, private or of this machine, that no pattern
+// names.
 type privateAddressError struct {
 	target  target
 	address netip.Addr
@@ -57,9 +67,13 @@ func (e *privateAddressError) Error() string {
 	if e.target.port != targetPorts[e.target.scheme] {
 		pattern += ":" + e.target.port
 	}
-	sentence := fmt.Sprintf("%v is a private address", addr)
+	kind := "a private address"
+	if isPublic(addr) {
+		kind = "an address of this machine"
+	}
+	sentence := fmt.Sprintf("%v is %s", addr, kind)
 	if !e.target.addr.IsValid() {
-		sentence = fmt.Sprintf("%s leads to %v, which is a private address", e.target.host, addr)
+		sentence = fmt.Sprintf("%s leads to %v, which is %s", e.target.host, addr, kind)
 	}
 	return sentence + "; only a pattern with the address allows it, such as --probe-target=" + pattern
 }

@@ -96,8 +96,6 @@ func (p *prober) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("%d probes are running, which is the limit; try again later", probesAtOnce), http.StatusServiceUnavailable)
 		return
 	}
-	// Without this, a client that disconnects would be noticed only in the first seconds.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the connection of a net/http server has one
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(p.closed, cancel)()

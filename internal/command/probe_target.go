@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -202,11 +203,19 @@ func (all targetPatterns) allow(t target) bool {
 	return slices.ContainsFunc(all, func(p targetPattern) bool { return p.matches(t) })
 }
 
-// allowAddress reports whether a probe of t may connect to addr. To a private address it
-// may if a pattern with addresses allows t with addr in place of its host.
+// allowAddress reports whether a probe of t may connect to addr. To a private address, or
+// one of this machine, it may if a pattern with addresses allows t with addr in place of its
+// host.
 func (all targetPatterns) allowAddress(t target, addr netip.Addr) bool {
 	t = t.at(addr)
-	return isPublic(t.addr) || slices.ContainsFunc(all, func(p targetPattern) bool { return p.addresses.IsValid() && p.matches(t) })
+	if slices.ContainsFunc(all, func(p targetPattern) bool { return p.addresses.IsValid() && p.matches(t) }) {
+		return true
+	}
+	if !isPublic(t.addr) {
+		return false
+	}
+	interfaces, err := net.InterfaceAddrs()
+	return err == nil && !isOwn(t.addr, interfaces)
 }
 
 // matchStars reports whether text matches a pattern in which each * stands for any

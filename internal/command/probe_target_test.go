@@ -2,6 +2,7 @@ package command
 
 import (
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -113,6 +114,19 @@ func TestIsPublic(t *testing.T) {
 		a := netip.AddrFrom4([4]byte{byte(r.Uint32()), byte(r.Uint32()), byte(r.Uint32()), byte(r.Uint32())})
 		if (a.IsPrivate() || a.IsLoopback() || !a.IsGlobalUnicast()) && isPublic(a) {
 			t.Errorf("%v is public", a)
+		}
+	}
+}
+
+// TestIsOwn checks addresses of interfaces and their neighbours.
+func TestIsOwn(t *testing.T) {
+	interfaces := []net.Addr{
+		&net.IPNet{IP: net.ParseIP("8.8.4.4"), Mask: net.CIDRMask(24, 32)},
+		&net.IPNet{IP: net.ParseIP("2a00::1"), Mask: net.CIDRMask(64, 128)},
+	}
+	for text, want := range map[string]bool{"8.8.4.4": true, "::ffff:8.8.4.4": true, "8.8.4.5": false, "2a00::1": true, "2a00::2": false} {
+		if got := isOwn(netip.MustParseAddr(text), interfaces); got != want {
+			t.Errorf("%s: got %v", text, got)
 		}
 	}
 }
