@@ -179,6 +179,9 @@ func (s *session) run(ctx context.Context) {
 				continue
 			}
 			end = End{Ending: ending.Of(err)}
+			if end.Kind == ending.NoPong {
+				s.expireMissed()
+			}
 			_ = s.conn.CloseNow()
 			<-read
 		case <-s.done:
@@ -346,18 +349,39 @@ func (s *session) await(echo bool, seq int, now time.Time) *waiting {
 			return
 		default:
 		}
-		if s.finished {
-			return
-		}
-		if p.overdue {
+		if !s.finished {
+			s.expire(p, echo)
 			s.finishIfDone()
-			return
 		}
-		p.overdue = true
-		s.w.emit(Event{Type: Missing, Echo: echo, Seq: seq}, func(r *Watched) { r.replies(echo).Lost++ })
-		s.finishIfDone()
 	})
 	return p
+}
+
+// expire counts a ping or a message without a reply as lost. The caller holds s.mu.
+func (s *session) expire(p *waiting, echo bool) {
+	if p.overdue {
+		return
+	}
+	p.overdue = true
+	s.w.emit(Event{Type: Missing, Echo: echo, Seq: p.seq}, func(r *Watched) { r.replies(echo).Lost++ })
+}
+
+// expireMissed expires the pings that the verdict no pong is about. The heartbeat's timeout
+// begins shortly before that of a ping, so the verdict may come first.
+func (s *session) expireMissed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	least := s.w.o.Connect.Timeout * 9 / 10
+	for _, p := range s.pings {
+		if time.Since(p.sent) > least {
+			s.expire(p, false)
+		}
+	}
+	for _, p := range s.echoes {
+		if time.Since(p.sent) > least {
+			s.expire(p, true)
+		}
+	}
 }
 
 // replies returns the counts of messages or pings.

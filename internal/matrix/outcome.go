@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// An outcome is what wsecho probe reports of one server with one fault. Of the demanded
+// one, an empty cause or reason means any.
+type outcome struct {
+	exit int
+
+	// The end of the connection.
+	kind   string // of package ending
+	by     string // side
+	code   int    // close code
+	reason string // beside the code; the demanded one is a part
+	cause  string // the demanded one is a part
+	closed int    // the close code of the server's frame; 0: it sent none
+
+	step string // that failed, instead of an end
+	fail string // why; the demanded one is a part
+
+	lost, late int // pings, or messages without pings
+	others     int // messages that were no echoes; the demanded one is any if it is negative
+}
+
+// Outcomes of the demands.
+var (
+	good     = outcome{kind: "closed", by: "local", code: 1000, closed: 1000}
+	normal   = outcome{kind: "normal", by: "peer", code: 1000, closed: 1000}
+	away     = outcome{kind: "going away", by: "peer", code: 1001, closed: 1001, exit: 8}
+	abnormal = outcome{kind: "abnormal", by: "peer", exit: 9, cause: "end of stream without a close frame"}
+	inside   = outcome{kind: "abnormal", by: "peer", exit: 9, cause: "end of stream inside a frame"}
+	reset    = outcome{kind: "reset", by: "peer", exit: 9, cause: "connection reset by peer"}
+	opcode   = outcome{kind: "protocol", by: "local", code: 1002, exit: 10, cause: "unknown opcode opcode(3)"}
+	masked   = outcome{kind: "protocol", by: "local", code: 1002, exit: 10, cause: "a server's frame has a mask"}
+	badText  = outcome{kind: "invalid utf-8", by: "local", code: 1007, exit: 10, cause: "a text message is not UTF-8"}
+	noPong   = outcome{kind: "no pong", by: "local", code: 1001, exit: 6, reason: "pings missed in a row"}
+)
+
+// closes is a close frame of the server with a code that is neither 1000 nor 1001.
+func closes(code int) outcome {
+	return outcome{kind: "peer code", by: "peer", code: code, closed: code, exit: 7}
+}
+
+// refused is a handshake that fails.
+func refused(why string) outcome { return outcome{step: "handshake", fail: why, exit: 5} }
+
+// with changes a copy.
+func (o outcome) with(change func(*outcome)) outcome {
+	change(&o)
+	return o
+}
+
+func (o outcome) saying(reason string) outcome {
+	return o.with(func(o *outcome) { o.reason = reason })
+}
+
+func (o outcome) losing(n int) outcome {
+	return o.with(func(o *outcome) { o.exit, o.lost = 6, n })
+}
+
+func (o outcome) exiting(code int) outcome { return o.with(func(o *outcome) { o.exit = code }) }
+
+func (o outcome) lateBy(n int) outcome { return o.with(func(o *outcome) { o.late = n }) }
+
+func (o outcome) sending(n int) outcome { return o.with(func(o *outcome) { o.others = n }) }
+
+// unanswered is a close frame of the probe without an answer.
+func (o outcome) unanswered() outcome {
+	return o.with(func(o *outcome) { o.closed, o.cause = 0, "no close frame was received" })
+}
+
+// meets reports whether an outcome is the demanded one.
+func (o outcome) meets(want outcome) bool {
+	for _, part := range []struct{ got, want *string }{{&o.reason, &want.reason}, {&o.cause, &want.cause}, {&o.fail, &want.fail}} {
+		if !strings.Contains(*part.got, *part.want) {
+			return false
+		}
+		*part.got = *part.want
+	}
+	if want.others < 0 {
+		o.others = want.others
+	}
+	return o == want
+}
+
+// busy reports whether a busy machine can be the cause of the difference: a handshake was
+// not in time, or the number of replies differs.
+func (o outcome) busy(want outcome) bool {
+	if o.step == "handshake" && strings.HasPrefix(o.fail, "no whole answer") {
+		return true
+	}
+	o.lost, o.late, o.exit, o.others = want.lost, want.late, want.exit, want.others
+	return o.meets(want)
+}
+
+// cell is the text of an outcome in the matrix, without the exit code.
+func (o outcome) cell() string {
+	text := fmt.Sprintf("`%s`", o.kind)
+	switch {
+	case o.step != "":
+		text = o.step
+		if status, ok := strings.CutPrefix(o.fail, "the answer is "); ok {
+			text += " " + status[:3]
+		}
+	case o.code != 0:
+		text += fmt.Sprint(" ", o.code)
+	}
+	if o.lost > 0 {
+		text += fmt.Sprintf(", %d lost", o.lost)
+	}
+	if o.late > 0 {
+		text += fmt.Sprintf(", %d late", o.late)
+	}
+	return text
+}
