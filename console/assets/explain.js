@@ -43,7 +43,8 @@ export function describe(data, e, url) {
   /** @type {[string, string][]} */
   const rows = [["code", `${e.code}${text?.name ? ` (${text.name})` : ""}`]];
   if (e.reason) rows.push(["reason", e.reason]);
-  rows.push(["kind", kind || "the connection never opened"]);
+  const meaning = data.kinds.find((t) => t.kind === kind)?.meaning;
+  rows.push(["kind", kind ? [kind, meaning].filter(Boolean).join(": ") : "none: the connection never opened"]);
   rows.push(["side", e.local ? "this page began" : e.clean ? "the server began" : "the browser received no close frame"]);
   if (text) rows.push(["meaning", text.meaning], ["sent by", text.sender], ["causes", text.causes], ["check", text.check]);
   if (!e.clean) rows.push(["more", `wsecho probe '${url.replaceAll("'", "%27")}'`]);

@@ -79,7 +79,7 @@ function startConnect(session, data, url) {
     }
   });
   const drop = byId("drop");
-  drop.hidden = !data.faults.some((f) => f.name === "drop");
+  drop.hidden = byId("drop-hint").hidden = !data.faults.some((f) => f.name === "drop");
   drop.addEventListener("click", () => connect(withFaults(url.value.trim(), data.faults, [["drop", "rst"]])));
 }
 
