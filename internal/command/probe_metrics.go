@@ -95,6 +95,8 @@ func (s scrapedProbe) registry() *prometheus.Registry {
 		number("probe_websocket_rtt_min_seconds", "Shortest round-trip time of a ping.", pings.Min.Seconds())
 		number("probe_websocket_rtt_mean_seconds", "Mean round-trip time of the pings.", pings.Mean.Seconds())
 		number("probe_websocket_rtt_max_seconds", "Longest round-trip time of a ping.", pings.Max.Seconds())
+	}
+	if pings.Received > 1 {
 		number("probe_websocket_rtt_deviation_seconds", "Standard deviation of the round-trip times.", pings.Deviation.Seconds())
 		number("probe_websocket_rtt_jitter_seconds", "Mean difference between the round-trip times of two replies in a row.", pings.Jitter.Seconds())
 	}

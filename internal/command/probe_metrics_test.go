@@ -96,6 +96,18 @@ func TestProbeMetrics(t *testing.T) {
 			probe_websocket_exit_code 10
 			probe_websocket_ending_info{kind="protocol",side="local"} 1
 			probe_websocket_close_code 1002`},
+		"half a record of TLS": {handle: answering(1, func(p *wstest.Peer) {
+			_, _ = p.NetConn().(*tls.Conn).NetConn().Write([]byte{23, 3, 3, 0, 50, 1})
+			_ = p.CutTLS()
+		}), tls: serverTLS, want: `
+			probe_success 0
+			probe_websocket_exit_code 9
+			probe_websocket_ending_info{kind="truncated",side="network"} 1`},
+		"not UTF-8": {handle: answering(1, func(p *wstest.Peer) { _ = p.Send(wstest.TextFrame("\xff")) }), want: `
+			probe_success 0
+			probe_websocket_exit_code 10
+			probe_websocket_ending_info{kind="invalid utf-8",side="local"} 1
+			probe_websocket_close_code 1007`},
 		"early close": {handle: answering(1, func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1000, "")) }), parameters: "count=5", want: `
 			probe_success 0
 			probe_websocket_pongs_received 1
@@ -197,7 +209,7 @@ func TestProbePage(t *testing.T) {
 	probeURL := startProber(t, "127.0.0.1:*", func(p *prober) { p.config = clientTLS })
 	var all string
 	for _, address := range []string{wstest.ServeTLS(t, wstest.Echo), wstest.ServeRaw(t, nil, func(*wstest.Peer) {})} {
-		_, body := scrape(t, probeURL, address+"/", "count=1")
+		_, body := scrape(t, probeURL, address+"/", "count=2")
 		all += body
 	}
 	var got []string
