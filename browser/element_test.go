@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/dom"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -27,9 +29,16 @@ func (e element) String() string { return fmt.Sprintf("%s %q", e.role, e.name) }
 // find waits until exactly one node has the role and the name, and returns it.
 func (p *tab) find(role, name string) element {
 	p.t.Helper()
-	var e element
+	document := call(p, runtime.Evaluate, runtime.EvaluateParams{Expression: "document"})
+	return element{p: p, object: document.Result.ObjectID}.find(role, name)
+}
+
+// find is find below the element.
+func (e element) find(role, name string) element {
+	p, within := e.p, e.object
+	p.t.Helper()
 	wait(p.t, fmt.Sprintf("one %s %q", role, name), func() error {
-		nodes := p.query(role, name)
+		nodes := p.query(within, role, name)
 		if len(nodes) != 1 {
 			return fmt.Errorf("got %d; the names of all: %q", len(nodes), p.names(role))
 		}
@@ -41,32 +50,33 @@ func (p *tab) find(role, name string) element {
 	return e
 }
 
-// query returns the nodes with this role and name that assistive technology can reach. An empty name means any name.
-func (p *tab) query(role, name string) []*accessibility.Node {
+// query returns the nodes below an object with this role and name that assistive technology
+// can reach. An empty name means any name.
+func (p *tab) query(within runtime.RemoteObjectID, role, name string) []*accessibility.Node {
 	p.t.Helper()
-	document := call(p, runtime.Evaluate, runtime.EvaluateParams{Expression: "document"})
-	found := call(p, accessibility.QueryAXTree, accessibility.QueryAXTreeParams{
-		ObjectID: document.Result.ObjectID, Role: role, AccessibleName: name,
+	// The query for a name does not find labels of files.
+	found := call(p, accessibility.QueryAXTree, accessibility.QueryAXTreeParams{ObjectID: within, Role: role})
+	return slices.DeleteFunc(found.Nodes, func(n *accessibility.Node) bool {
+		return n.Ignored || name != "" && nameOf(n) != name
 	})
-	var nodes []*accessibility.Node
-	for _, n := range found.Nodes {
-		if !n.Ignored {
-			nodes = append(nodes, n)
-		}
+}
+
+// nameOf returns the accessible name of a node.
+func nameOf(n *accessibility.Node) string {
+	var name string
+	if n.Name != nil {
+		_ = json.Unmarshal(n.Name.Value, &name) // it is a string or absent
 	}
-	return nodes
+	return strings.TrimSpace(name)
 }
 
 // names returns the names of all nodes with this role.
 func (p *tab) names(role string) []string {
 	p.t.Helper()
+	document := call(p, runtime.Evaluate, runtime.EvaluateParams{Expression: "document"})
 	var names []string
-	for _, n := range p.query(role, "") {
-		var name string
-		if n.Name != nil {
-			_ = json.Unmarshal(n.Name.Value, &name) // no name
-		}
-		names = append(names, name)
+	for _, n := range p.query(document.Result.ObjectID, role, "") {
+		names = append(names, nameOf(n))
 	}
 	return names
 }
@@ -127,9 +137,14 @@ func (e element) click() {
 	}
 	var at place
 	wait(e.p.t, fmt.Sprintf("%v to be clickable", e), func() error {
-		at = apply[place](e, `function() {
+		at = apply[place](e, `async function() {
 			this.scrollIntoView({block: "center", behavior: "instant"});
-			const box = this.getBoundingClientRect();
+			let box = this.getBoundingClientRect(), before;
+			do { // until it does not move
+				before = box;
+				await new Promise(next => requestAnimationFrame(next));
+				box = this.getBoundingClientRect();
+			} while (box.x !== before.x || box.y !== before.y);
 			const X = box.x + box.width / 2, Y = box.y + box.height / 2;
 			const top = document.elementFromPoint(X, Y);
 			const OK = top !== null && (this.contains(top) || top.contains(this) && top.matches("label"));
@@ -143,12 +158,12 @@ func (e element) click() {
 	e.p.do(chromedp.MouseClickXY(at.X, at.Y))
 }
 
-// fill replaces the text of a field with keys, as a user does.
+// fill replaces the text of a field, as a user does who selects all and pastes.
 func (e element) fill(text string) {
 	e.p.t.Helper()
 	e.focus()
 	e.p.do(chromedp.KeyEvent("a", chromedp.KeyModifiers(kb.ModifierCtrl)))
-	e.p.keys(kb.Delete + text)
+	call(e.p, input.InsertText, input.InsertTextParams{Text: text})
 }
 
 // focus focuses the element.
@@ -157,20 +172,13 @@ func (e element) focus() {
 	call(e.p, dom.Focus, dom.FocusParams{BackendNodeID: e.node})
 }
 
-// choose selects an option of a list by its text.
+// choose selects an option of a list by its first letters, as a user does.
 func (e element) choose(option string) {
 	e.p.t.Helper()
-	quoted, _ := json.Marshal(option) // a string has no errors
-	ok := apply[bool](e, `function() {
-		const option = [...this.options].find(o => o.text === `+string(quoted)+`);
-		if (!option) return false;
-		this.value = option.value;
-		this.dispatchEvent(new Event("input", {bubbles: true}));
-		this.dispatchEvent(new Event("change", {bubbles: true}));
-		return true;
-	}`)
-	if !ok {
-		e.p.t.Fatalf("%v has no option %q", e, option)
+	e.focus()
+	e.p.keys(option)
+	if got := apply[string](e, "function() { return this.selectedOptions[0].text }"); got != option {
+		e.p.t.Fatalf("%v is %q, want %q", e, got, option)
 	}
 }
 

@@ -8,10 +8,12 @@ import (
 // looks are the ways to show the page that users choose.
 var looks = map[string][]func(*tab){
 	"light": {light},
-	"phone": {phone, light},
+	"dark":  {dark},
+	"phone": {phone, dark},
 	"wide":  {func(p *tab) { p.size(1920, 1000, false) }, still},
 }
 
+func dark(p *tab)  { p.media("prefers-color-scheme", "dark") }
 func light(p *tab) { p.media("prefers-color-scheme", "light") }
 func still(p *tab) { p.media("prefers-color-scheme", "light", "prefers-reduced-motion", "reduce") }
 func phone(p *tab) { p.size(390, 844, true) }

@@ -2,14 +2,13 @@ package browser
 
 import (
 	"fmt"
-	"strings"
 )
 
 // state waits until the page shows this state of the connection.
 func (p *tab) state(want string) {
 	p.t.Helper()
 	wait(p.t, "the state "+want, func() error {
-		if got := eval[string](p, `document.getElementById("status").textContent`); !strings.Contains(got, want) {
+		if got := eval[string](p, `document.getElementById("status").textContent`); got != want {
 			return fmt.Errorf("got %q", got)
 		}
 		return nil
@@ -19,8 +18,8 @@ func (p *tab) state(want string) {
 // connect clicks Connect and waits until the connection is open.
 func (p *tab) connect() {
 	p.t.Helper()
-	p.find("button", "Connect").click()
-	p.state("open")
+	p.find("region", "Talk").find("button", "Connect").click()
+	p.state("connected")
 }
 
 // checkWidth fails the test if the page is wider than its window.

@@ -46,7 +46,7 @@ func newTab(t *testing.T) *tab {
 	p.ctx = ctx
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the text of the page:\n%s", eval[string](p, "document.body.innerText"))
+			t.Logf("the page shows:\n%s", eval[string](p, `[...document.querySelectorAll("header, #watch, #talk, #see")].map(e => e.innerText.replace(/\n+/g, " | ").slice(0, 3000)).join("\n")`))
 		}
 		cancel()
 		p.mu.Lock()
@@ -62,7 +62,7 @@ func newTab(t *testing.T) *tab {
 	return p
 }
 
-// open opens a page of the server in a new tab.
+// open opens a page of the server in a new tab, and waits until the page is ready.
 func open(t *testing.T, s *server, options ...func(*tab)) *tab {
 	t.Helper()
 	p := newTab(t)
@@ -70,7 +70,19 @@ func open(t *testing.T, s *server, options ...func(*tab)) *tab {
 		option(p)
 	}
 	p.navigate(s.url())
+	p.ready()
 	return p
+}
+
+// ready waits until the page has loaded its data.
+func (p *tab) ready() {
+	p.t.Helper()
+	wait(p.t, "the page to be ready", func() error {
+		if !eval[bool](p, `document.documentElement.dataset.ready === "true"`) {
+			return errors.New("it is not")
+		}
+		return nil
+	})
 }
 
 func (p *tab) navigate(url string) {

@@ -1,0 +1,76 @@
+package browser
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+)
+
+// ended waits until the page shows this ending, in the words of wsecho explain.
+func (p *tab) ended(code websocket.StatusCode, texts ...string) {
+	p.t.Helper()
+	name, why := ending.ExplainCode(code)
+	p.byID("ending").shows(append(texts, strconv.Itoa(int(code)), name, why.Meaning, why.Causes)...)
+}
+
+// TestClose checks that the page sends the code and the reason of its form.
+func TestClose(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := open(t, s)
+	p.connect()
+	p.find("spinbutton", "Close code").fill("4001")
+	p.find("textbox", "Reason").fill("bye now")
+	p.find("button", "Close").click()
+	p.byID("ending").shows("4001", "bye now")
+	s.logged(`kind="peer code".* code=(4001) reason="bye now"`)
+}
+
+// TestDrain checks that the page explains the close code of a server that shuts down.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := open(t, s)
+	p.connect()
+	s.stop()
+	p.ended(websocket.StatusGoingAway)
+	s.logged(`kind=(drained)`)
+}
+
+// TestDrop checks that the page explains a connection that ends without a close frame.
+func TestDrop(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := open(t, s)
+	p.find("button", "Drop").click()
+	p.ended(websocket.StatusAbnormalClosure)
+	s.logged(`fault="(drop=rst)`)
+}
+
+// TestReconnect checks that the page connects again after the server has restarted, and that
+// it shows the attempts.
+func TestReconnect(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := open(t, s)
+	p.find("checkbox", "Reconnect").click()
+	p.connect()
+	p.send("before")
+	p.find("listbox", messages).shows("before")
+	p.allow("ERR_CONNECTION_REFUSED") // an attempt during the restart
+	s.stop()
+	p.ended(websocket.StatusGoingAway)
+	again := serveOn(t, s.addr)
+	p.state("connected")
+	p.send("after the restart")
+	p.find("listbox", messages).shows("after the restart")
+	p.find("button", "Close").click()
+	again.logged(`kind=(normal)`)
+	if got := eval[string](p, `document.getElementById("status").textContent`); got == "open" {
+		t.Error(fmt.Sprintf("got the state %q after a close", got))
+	}
+}
