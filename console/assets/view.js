@@ -19,8 +19,7 @@ export class View {
   /** @param {boolean} paused */
   pause(paused) {
     this.#paused = paused;
-    if (paused) this.items = [...this.items];
-    else this.#restart();
+    if (!paused) this.#restart();
   }
 
   /**
@@ -49,7 +48,7 @@ export class View {
   update(messages) {
     if (this.#paused && this.#seen) return;
     if (!this.#direction && !this.#wanted) {
-      this.items = this.#paused ? [...messages] : messages;
+      this.items = [...messages]; // as drawn: a scroll event may come after further messages
       this.#seen = messages.at(-1)?.id ?? this.#seen;
       return;
     }
