@@ -74,7 +74,7 @@ function render(m, text, form, longest) {
   }
   if (form === "JSON") {
     const { text: shown, cut } = indent(text, longest);
-    return { shown, cut };
+    return { shown: shown.slice(0, longest), cut: cut || shown.length > longest }; // a value may be longer
   }
   return { shown: text.slice(0, longest), cut: text.length > longest };
 }
