@@ -30,7 +30,8 @@ import (
 //	signal TERM|INT                  signal the process of serve
 //	exited CODE                      wait for its end and this exit code
 //	wait-for FILE PATTERN            wait until the file matches
-//	[!] get PATH STATUS PATTERN      send a GET and compare the answer
+//	[!] get PATH STATUS PATTERN [HEADER:VALUE]...
+//	                                 send a GET and compare the answer
 //	[!] open PEER [HEADER:VALUE]...  open a WebSocket
 //	send PEER TEXT [TIMES]           TEXT is as in a Go string
 //	recv PEER TEXT [TIMES]
@@ -171,7 +172,15 @@ func (s *scriptState) waitFor(ts *testscript.TestScript, args []string) error {
 
 func (s *scriptState) get(_ *testscript.TestScript, args []string) error {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: waitLimit}
-	answer, err := client.Get("http://" + s.process.addr + args[0])
+	request, err := http.NewRequest(http.MethodGet, "http://"+s.process.addr+args[0], nil)
+	if err != nil {
+		return err
+	}
+	for _, field := range args[3:] {
+		name, value, _ := strings.Cut(field, ":")
+		request.Header.Set(name, value)
+	}
+	answer, err := client.Do(request)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,77 @@
+package server_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"testing"
+
+	"example.com/wsecho/server"
+)
+
+// TestServePlain: an Options.HTTP that calls ServePlain changes no answer, and no refusal
+// that is reported.
+func TestServePlain(t *testing.T) {
+	t.Parallel()
+	var reported [2]atomic.Value
+	var called atomic.Int64
+	options := func(i int) server.Options {
+		reported[i].Store("")
+		return server.Options{OnRefuse: func(r *http.Request, status int, reason error) {
+			reported[i].Store(fmt.Sprint(r.Method, status, reason))
+		}}
+	}
+	without := serve(t, echoes, options(0))
+	var s atomic.Pointer[server.Server]
+	o := options(1)
+	o.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		called.Add(1)
+		s.Load().ServePlain(w, r)
+	})
+	with := serve(t, echoes, o)
+	s.Store(with.Server)
+	fields := []string{"", "Sec-WebSocket-Key: x\r\n", "Upgrade: h2c\r\n", "Content-Length: 1\r\n", "Transfer-Encoding: chunked\r\n"}
+	requests := 0
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "OPTIONS", "DELETE", "NONE"} {
+		for _, path := range []string{"/", "/?x", "/ws", "/healthz", "/readyz", "/healthz/", "*"} {
+			for _, field := range fields {
+				if path == "*" && method != "OPTIONS" {
+					continue
+				}
+				body := map[string]string{fields[3]: "x", fields[4]: "1\r\nx\r\n0\r\n\r\n"}[field]
+				request := method + " " + path + " HTTP/1.1\r\nHost: x\r\n" + field + "\r\n" + body
+				requests++
+				var got [2]string
+				for i, s := range []*testServer{without, with} {
+					got[i] = answerOf(t, s, method, request) + reported[i].Swap("").(string)
+				}
+				if got[0] != got[1] {
+					t.Errorf("%q: without HTTP the answer is\n%s, and with it\n%s", request, got[0], got[1])
+				}
+			}
+		}
+	}
+	if n := int(called.Load()); n < requests/3 {
+		t.Errorf("HTTP was called for %d of %d requests", n, requests)
+	}
+}
+
+// answerOf returns the answer to a request, without its date.
+func answerOf(t *testing.T, s *testServer, method, request string) string {
+	t.Helper()
+	p := s.raw(t)
+	if method != http.MethodHead {
+		r, body := roundTrip(t, p, request)
+		r.Header.Del("Date")
+		return fmt.Sprintln(r.Status, r.Close, r.Header, body)
+	}
+	if err := p.SendRaw([]byte(request)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.ReadResponse() // which does not know that there is no body
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Del("Date")
+	return fmt.Sprintln(r.Status, r.Close, r.Header)
+}
