@@ -190,9 +190,10 @@ func (o IdleOptions) trial(parent context.Context, rawURL string, silence time.D
 	began := time.Now()
 	until := began.Add(silence)
 	step := max(min(silence/20, time.Second), 20*time.Millisecond)
+	next := began.Add(step) // the time of a pong of this side
 	for {
 		wait := until
-		if next := time.Now().Add(step); o.Silent == ServerSilent && next.Before(until) {
+		if o.Silent == ServerSilent && next.Before(until) {
 			wait = next
 		}
 		ended, m, err := p.conn.within(wait, p.o.Timeout)
@@ -219,6 +220,7 @@ func (o IdleOptions) trial(parent context.Context, rawURL string, silence time.D
 				t.silence, t.seen = time.Since(began), true
 				return t
 			}
+			next = time.Now().Add(step)
 			continue
 		}
 		break

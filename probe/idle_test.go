@@ -70,6 +70,7 @@ func TestFindIdle(t *testing.T) {
 		"a close frame":         {server: idleServer{timeout: 100 * time.Second, visible: true, code: 1001}, seen: true, code: 1001},
 		"the client is active":  {server: idleServer{timeout: 30 * time.Second, visible: true}, silent: probe.ServerSilent, seen: true},
 		"activity prevents it":  {server: idleServer{timeout: 30 * time.Second, visible: true, any: true}, silent: probe.ServerSilent, max: 2 * time.Minute, forever: true},
+		"both are active":       {server: idleServer{timeout: 30 * time.Second, visible: true, any: true, sends: 300 * time.Millisecond}, silent: probe.ServerSilent, max: 2 * time.Minute, forever: true},
 		"no timeout":            {server: idleServer{timeout: time.Hour}, max: 5 * time.Minute, forever: true},
 		"the server sends more": {server: idleServer{timeout: 20 * time.Second, visible: true, sends: 7 * time.Second}, seen: true},
 	} {

@@ -173,6 +173,9 @@ func (f *probeCommand) idleText(j *probeJob, r probe.IdleResult) string {
 	case r.Failed > 0:
 		text += "; its end was not seen, and the next ping had no answer"
 	}
+	if r.Silent == probe.ServerSilent && r.ServerSent {
+		text += "; the server was not silent"
+	}
 	return text + "\n"
 }
 
