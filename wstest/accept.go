@@ -36,18 +36,28 @@ func (p *Peer) ReadRequest() (*http.Request, error) {
 // response has a subprotocol and extensions only if header has them. A request that is no
 // handshake gets 400, and Accept returns an error.
 func (p *Peer) Accept(header http.Header) error {
+	key, err := p.readHandshake()
+	if err != nil {
+		return err
+	}
+	return p.SendRaw(Response(key, header))
+}
+
+// readHandshake reads the client's opening handshake and returns its key. It answers a
+// request that is none.
+func (p *Peer) readHandshake() (key string, err error) {
 	r, err := p.ReadRequest()
 	if err != nil {
-		return fmt.Errorf("reading the handshake: %w", err)
+		return "", fmt.Errorf("reading the handshake: %w", err)
 	}
-	key := r.Header.Get("Sec-WebSocket-Key")
+	key = r.Header.Get("Sec-WebSocket-Key")
 	if r.Method != http.MethodGet ||
 		!handshake.HasToken(r.Header["Upgrade"], "websocket") ||
 		!handshake.HasToken(r.Header["Connection"], "upgrade") ||
 		r.Header.Get("Sec-WebSocket-Version") != "13" ||
 		key == "" {
 		p.SendRaw([]byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"))
-		return fmt.Errorf("%s %s is no opening handshake", r.Method, r.RequestURI)
+		return "", fmt.Errorf("%s %s is no opening handshake", r.Method, r.RequestURI)
 	}
-	return p.SendRaw(Response(key, header))
+	return key, nil
 }

@@ -85,12 +85,9 @@ func RawDial(rawURL string, o DialOptions) (*Peer, error) {
 	}
 	p := newPeer(c, secure, false)
 	p.Timeout = timeout
-	if p.tls != nil {
-		p.conn.SetDeadline(p.deadline())
-		if err := p.tls.Handshake(); err != nil {
-			p.RST()
-			return nil, err
-		}
+	if err := p.handshakeTLS(); err != nil {
+		p.RST()
+		return nil, err
 	}
 	return p, nil
 }

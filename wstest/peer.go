@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -46,7 +47,8 @@ type Peer struct {
 	writing   sync.Mutex // held for a whole Send, SendRaw or Drip
 	sentClose bool       // under writing
 
-	in reading
+	in    reading
+	limit uint64 // bytes of a received frame; 0: any
 
 	closing  sync.Once
 	closed   chan struct{}
@@ -184,6 +186,9 @@ func (p *Peer) next() (Frame, error) {
 		if err != nil {
 			return Frame{}, p.ended(err)
 		}
+		if p.limit > 0 && h.Length > p.limit {
+			return Frame{}, errTooBig
+		}
 		in.frame, in.length, in.inFrame = frameOf(h), h.Length, true
 	}
 	for have := uint64(len(in.frame.Payload)); have < in.length; {
@@ -206,6 +211,9 @@ func (p *Peer) next() (Frame, error) {
 	}
 	return f, nil
 }
+
+// errTooBig is the error of next for a frame over the limit. Nothing can be read behind it.
+var errTooBig = errors.New("a message is longer than 16 MiB")
 
 // ended returns the error for a read that failed with err. It records whether a
 // close_notify has ended the stream.

@@ -53,10 +53,39 @@ func accepted(tb testing.TB, handle func(*Peer)) func(*Peer) {
 // serve listens until the end of the test and returns its address.
 func serve(tb testing.TB, config *tls.Config, handle func(*Peer)) string {
 	tb.Helper()
+	l := listen(tb)
+	serveOn(tb, l, config, func(p *Peer) {
+		if err := p.handshakeTLS(); err != nil {
+			tb.Logf("wstest: %v", err)
+			return
+		}
+		handle(p)
+	})
+	return l.Addr().String()
+}
+
+func listen(tb testing.TB) net.Listener {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatalf("wstest: %v", err)
 	}
+	return l
+}
+
+// handshakeTLS makes the TLS handshake if there is TLS.
+func (p *Peer) handshakeTLS() error {
+	if p.tls == nil {
+		return nil
+	}
+	p.conn.SetDeadline(p.deadline())
+	return p.tls.Handshake()
+}
+
+// serveOn calls handle for each connection to l, until the end of the test or until stop
+// is called. stop closes l and all peers, and waits for handle.
+func serveOn(tb testing.TB, l net.Listener, config *tls.Config, handle func(*Peer)) (stop func()) {
+	tb.Helper()
 	s := &listening{peers: make(map[*Peer]bool)}
 	var secure func(net.Conn) *tls.Conn
 	if config != nil {
@@ -76,32 +105,29 @@ func serve(tb testing.TB, config *tls.Config, handle func(*Peer)) string {
 			s.running.Go(func() {
 				defer s.remove(p)
 				defer p.Close()
-				if p.tls != nil {
-					p.conn.SetDeadline(p.deadline())
-					if err := p.tls.Handshake(); err != nil {
-						tb.Logf("wstest: %v", err)
-						return
-					}
-				}
 				handle(p)
 			})
 		}
 	})
-	tb.Cleanup(func() {
-		l.Close()
-		s.closeAll()
-		done := make(chan struct{})
-		go func() {
-			s.running.Wait()
-			close(done)
-		}()
-		select {
-		case <-done:
-		case <-time.After(10 * time.Second):
-			tb.Errorf("wstest: a handler still runs 10 s after its peer was closed")
-		}
-	})
-	return l.Addr().String()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			l.Close()
+			s.closeAll()
+			done := make(chan struct{})
+			go func() {
+				s.running.Wait()
+				close(done)
+			}()
+			select {
+			case <-done:
+			case <-time.After(10 * time.Second):
+				tb.Errorf("wstest: a handler still runs 10 s after its peer was closed")
+			}
+		})
+	}
+	tb.Cleanup(stop)
+	return stop
 }
 
 // listening is the state of one call of serve.
