@@ -9,6 +9,7 @@ import { parse } from "./hex.js";
  * @typedef {import("./data.js").Data} Data
  */
 
+const local = ["localhost", "127.0.0.1", "[::1]"];
 const largestFile = 64 << 20;
 const mostBuffered = 8 << 20; // bytes; a repeated message then waits
 
@@ -20,8 +21,9 @@ const mostBuffered = 8 << 20; // bytes; a repeated message then waits
 export function startTalk(session, data) {
   const url = inputById("url");
   url.value = data.endpoint || new URL(".", location.href).href.replace(/^http/, "ws");
-  hintOrigin(url.value);
-  url.addEventListener("input", () => hintOrigin(url.value));
+  const hint = () => hintOrigin(url.value, data.endpoint);
+  hint();
+  url.addEventListener("input", hint);
   startConnect(session, data, url);
   return startSend(session);
 }
@@ -29,13 +31,14 @@ export function startTalk(session, data) {
 /**
  * hintOrigin says what prevents a connection that a browser would not explain.
  * @param {string} url
+ * @param {string} endpoint allows the page of an admin listener on this machine
  */
-function hintOrigin(url) {
+function hintOrigin(url, endpoint) {
   let sentence = "";
   try {
     const { host, protocol } = new URL(url, location.href);
     if (protocol === "ws:" && location.protocol === "https:") sentence = "The browser refuses ws:// on a page of https://. Use wss://.";
-    else if (host !== location.host) sentence = `This page has the origin ${location.origin}. The server must allow it, as wsecho does with --origin=${location.host}.`;
+    else if (host !== location.host && !(local.includes(location.hostname) && url === endpoint)) sentence = `This page has the origin ${location.origin}. The server must allow it, as wsecho does with --origin=${location.host}.`;
   } catch {
     sentence = "This is no URL, such as ws://localhost:8080/.";
   }

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"net"
 	"net/http"
+	"strconv"
 
 	"example.com/wsecho/console"
 	"example.com/wsecho/fault"
@@ -10,6 +12,37 @@ import (
 // page returns the handler of the browser page. next answers all other requests.
 func (f *serveCommand) page(next http.HandlerFunc) http.Handler {
 	return console.New(console.Options{Faults: f.pageFaults(), Next: next})
+}
+
+// adminPage returns the handler of the page on --admin-addr, which also has the open
+// connections. next answers all other requests. The page proposes the first TCP socket.
+func (f *serveCommand) adminPage(sockets listenerSet, overTLS bool, next http.Handler) http.Handler {
+	o := console.Options{Faults: f.pageFaults(), Watch: true, Next: next}
+	scheme := "ws"
+	if overTLS {
+		scheme = "wss"
+	}
+	for _, l := range sockets {
+		if o.Endpoint = clientURL(scheme, l.Addr()); o.Endpoint != "" {
+			break
+		}
+	}
+	return console.New(o)
+}
+
+// adminOrigins returns the origins of the page on --admin-addr, which talks to the server
+// on its other port. They contain no name but localhost.
+func adminOrigins(l net.Listener) []string {
+	if l == nil {
+		return nil
+	}
+	addr := l.Addr().(*net.TCPAddr)
+	ip := addr.IP
+	if ip.IsUnspecified() {
+		ip = net.IPv4(127, 0, 0, 1)
+	}
+	port := strconv.Itoa(addr.Port)
+	return []string{"http://" + net.JoinHostPort("localhost", port), "http://" + net.JoinHostPort(ip.String(), port)}
 }
 
 // pageFaults returns the faults that the server has.

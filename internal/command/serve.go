@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,8 +54,18 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	if !f.NoFaults {
 		options.PerConn = fault.PerConn(e.Serve, fault.Options{MaxHold: time.Duration(f.HandshakeTimeout), MaxWrite: longestWrite(options)})
 	}
+	adminListener, err := listenAdmin(f.AdminAddr, log)
+	if err != nil {
+		return err
+	}
+	if adminListener != nil {
+		defer adminListener.Close() // fails if it was served
+	}
 	var s *server.Server
 	if !f.NoPage {
+		if !f.AnyOrigin {
+			options.OriginPatterns = append(slices.Clip(options.OriginPatterns), adminOrigins(adminListener)...)
+		}
 		options.HTTP = f.page(func(w http.ResponseWriter, r *http.Request) { s.ServePlain(w, r) })
 	}
 	s, err = server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
@@ -75,11 +86,6 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 		return err
 	}
 	if err := certificates.write(); err != nil {
-		sockets.close()
-		return err
-	}
-	adminListener, err := listenAdmin(f.AdminAddr, log)
-	if err != nil {
 		sockets.close()
 		return err
 	}
@@ -108,7 +114,11 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	manager := &serviceManager{log: log}
 	// It ends last, so that the drain can be watched.
 	probes := newProber(targets)
-	admin := serveAdmin(adminListener, adminHandler(s, newRegistry(m, release, logWriter.lost.Load), probes, log), log)
+	adminPages := adminHandler(s, newRegistry(m, release, logWriter.lost.Load), probes, log)
+	if !f.NoPage {
+		adminPages = f.adminPage(sockets, certificates != nil, adminPages)
+	}
+	admin := serveAdmin(adminListener, adminPages, log)
 	defer admin.close()
 	defer probes.close()
 	// The line about the signal precedes those of the drain.

@@ -51,7 +51,7 @@ type serveCommand struct {
 
 	TLS tlsFlags `embed:""`
 
-	AdminAddr string `group:"access" default:"127.0.0.1:9090" help:"Address of /metrics, /connections, /debug/pprof, /healthz and /readyz, or off. It has no authentication, so only the operators may reach it. If it is in use, the server runs without it."`
+	AdminAddr string `group:"access" default:"127.0.0.1:9090" help:"Address of the page that watches the connections, /metrics, /connections, /debug/pprof, /healthz and /readyz, or off. It has no authentication, so only the operators may reach it. If it is in use, the server runs without it."`
 
 	ProbeTarget []string `group:"access" placeholder:"PATTERN" help:"Target that /probe?target=URL of the admin address may probe, none unless set: wss://*.example.com/socket, example.com:8080, 10.0.0.0/8:*. Only a pattern with an address or a range allows private addresses. Repeatable."`
 

@@ -1,0 +1,75 @@
+package command
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// fakeListener has an address only.
+type fakeListener struct {
+	net.Listener
+	addr string
+}
+
+func (l fakeListener) Addr() net.Addr {
+	addr, err := net.ResolveTCPAddr("tcp", l.addr) // of an IP address, so it asks no server
+	if err != nil {
+		panic(err)
+	}
+	return addr
+}
+
+func TestAdminOrigins(t *testing.T) {
+	for _, tt := range []struct{ addr, want string }{
+		{"127.0.0.1:9090", "http://localhost:9090 http://127.0.0.1:9090"},
+		{"[::1]:9090", "http://localhost:9090 http://[::1]:9090"},
+		{"0.0.0.0:80", "http://localhost:80 http://127.0.0.1:80"},
+		{"[::]:9090", "http://localhost:9090 http://127.0.0.1:9090"},
+		{"192.0.2.1:9090", "http://localhost:9090 http://192.0.2.1:9090"},
+	} {
+		if got := strings.Join(adminOrigins(fakeListener{addr: tt.addr}), " "); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.addr, got, tt.want)
+		}
+	}
+	if got := adminOrigins(nil); got != nil {
+		t.Errorf("got %v without a listener", got)
+	}
+}
+
+// TestAdminPage: a browser gets the page at /, and other clients the list of the paths. The
+// rest of the admin listener is as without the page.
+func TestAdminPage(t *testing.T) {
+	paths := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "next "+r.Method+" "+r.URL.Path)
+	})
+	sockets := listenerSet{fakeListener{addr: "[::]:8443"}, fakeListener{addr: "127.0.0.1:1"}}
+	h := protect(new(serveCommand).adminPage(sockets, true, paths))
+	for _, tt := range []struct {
+		request, accept, want string
+	}{
+		{"GET /", "text/html", `<section id="watch"`},
+		{"GET /", "*/*", "next GET /"},
+		{"GET /connections", "text/html", "next GET /connections"},
+		{"POST /connections/1/close", "*/*", "next POST /connections/1/close"},
+		{"GET /console/data.json", "*/*", `"endpoint":"wss://localhost:8443/","watch":true`},
+		{"GET /console/watch.js", "*/*", "startWatch"},
+	} {
+		method, path, _ := strings.Cut(tt.request, " ")
+		r := httptest.NewRequest(method, path, nil)
+		r.Header.Set("Accept", tt.accept)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), tt.want) {
+			t.Errorf("%+v: got %d, %.300s", tt, w.Code, w.Body)
+		}
+		own := slices.Contains([]string{"/", "/console/data.json", "/console/watch.js"}, path) && !strings.HasPrefix(tt.want, "next")
+		if policy := w.Header().Get("Content-Security-Policy"); own != strings.Contains(policy, "frame-ancestors 'none'") {
+			t.Errorf("%+v: got the policy %q", tt, policy)
+		}
+	}
+}
