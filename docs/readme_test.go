@@ -132,7 +132,7 @@ func testCommands(t *testing.T, program string) {
 					t.Errorf("%s:\ngot  %s\nwant %s", command, normal(got), normal(here(want)))
 				}
 				tested++
-			case strings.HasPrefix(command, "./wsecho check "):
+			case strings.Contains(command, "./wsecho check "), strings.Contains(command, "./wsecho connect "):
 				cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(here(command), "./wsecho", program))
 				got, err := cmd.CombinedOutput()
 				if err != nil {

@@ -47,6 +47,7 @@ type commandLine struct {
 	Bench       benchCommand      `cmd:"" help:"Measure echo servers, verify every byte that they send back, and compare them."`
 	Check       checkCommand      `cmd:"" help:"Check that a server works: connect, handshake, echo, close."`
 	Completion  completionCommand `cmd:"" help:"Print the completion script of a shell."`
+	Connect     connectCommand    `cmd:"" help:"Talk to a WebSocket by hand: a line is a message."`
 	Explain     explainCommand    `cmd:"" help:"Explain a close code or a kind of ending."`
 	Help        helpCommand       `cmd:"" help:"Print the help of a command."`
 	Probe       probeCommand      `cmd:"" help:"Ping WebSockets: round-trip times, losses, and how the connection ended."`
@@ -139,7 +140,7 @@ func (w warnings) print(out streams) {
 func helpFor(err error) string {
 	command := "wsecho"
 	if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
-		for _, c := range []string{"bench", "check", "explain", "probe"} {
+		for _, c := range []string{"bench", "check", "connect", "explain", "probe"} {
 			if strings.HasPrefix(parse.Context.Command(), c) {
 				command = "wsecho " + c
 			}

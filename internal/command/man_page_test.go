@@ -112,11 +112,12 @@ func manPage(app *kong.Application) string {
 	m.item("0", "Success. A server that a signal has stopped also returns 0.")
 	m.item("1", "Failure.")
 	m.item("2", "A mistake in the arguments or variables.")
-	m.item("3-7", "wsecho check only: the step that has failed.")
+	m.item("3-10", "wsecho check, probe and connect only: the step that has failed, or how the connection ended.")
 	m.item("128+N", "A second signal, with the number N, ended the process at once.")
 	m.section("EXAMPLES")
 	m.item("wsecho --addr=:9000 --origin=https://*.example.com", "Serve on port 9000 for pages of one site.")
 	m.item("wsecho check wss://echo.example.com/", "Check that a server works.")
+	m.item("wsecho connect wss://echo.example.com/", "Talk to a server by hand.")
 	m.item("wsecho bench ws://localhost:8080/ ws://localhost:9000/", "Compare two servers.")
 	return m.b.String()
 }

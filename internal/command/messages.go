@@ -42,13 +42,15 @@ func (l messageLog) print(c echo.Conn, typ websocket.MessageType, p []byte) {
 // maxPrinted is the number of bytes that are printed of a message.
 const maxPrinted = 256
 
-// shortened returns at most maxPrinted bytes of a message. A text is not cut within a
-// rune.
-func shortened(typ websocket.MessageType, p []byte) []byte {
-	if len(p) <= maxPrinted {
+// shortened returns at most maxPrinted bytes of a message.
+func shortened(typ websocket.MessageType, p []byte) []byte { return shortenedTo(maxPrinted, typ, p) }
+
+// shortenedTo returns at most limit bytes of a message. A text is not cut within a rune.
+func shortenedTo(limit int, typ websocket.MessageType, p []byte) []byte {
+	if len(p) <= limit {
 		return p
 	}
-	p = p[:maxPrinted]
+	p = p[:limit]
 	for range utf8.UTFMax - 1 {
 		if r, n := utf8.DecodeLastRune(p); r != utf8.RuneError || n != 1 || typ != websocket.MessageText {
 			break
@@ -89,7 +91,12 @@ func messageJSON(from string, typ websocket.MessageType, p []byte) string {
 // jsonLine returns a line in the JSON format of the log. Unprintable characters are
 // escaped as in JSON, so that a decoder returns them unchanged.
 func jsonLine(level slog.Level, msg string, attrs ...slog.Attr) string {
-	line := []byte(logFormat{json: true}.line(level, msg, attrs...))
+	return printableJSON(logFormat{json: true}.line(level, msg, attrs...))
+}
+
+// printableJSON escapes the unprintable characters of a line of JSON.
+func printableJSON(text string) string {
+	line := []byte(text)
 	escaped := make([]byte, 0, len(line))
 	for len(line) > 0 {
 		r, n := utf8.DecodeRune(line)

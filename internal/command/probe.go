@@ -188,7 +188,12 @@ func probeExitCode(r probe.Watched) int {
 	case r.End == nil:
 		return exitFailure
 	}
-	switch k := r.End.Kind; {
+	return endExitCode(*r.End, lost)
+}
+
+// endExitCode returns the exit code for an end. lost means that replies were lost.
+func endExitCode(e probe.End, lost bool) int {
+	switch k := e.Kind; {
 	case k == ending.Protocol || k == ending.InvalidUTF8:
 		return exitProtocol
 	case k == ending.GoingAway:
@@ -203,7 +208,7 @@ func probeExitCode(r probe.Watched) int {
 		return exitFailure
 	case lost:
 		return exitLost
-	case k == ending.Closed && r.End.Received != 1000 && r.End.Received != 1005:
+	case k == ending.Closed && e.Received != e.Sent && e.Received != 1000 && e.Received != 1005:
 		return exitPeerCode
 	}
 	return 0

@@ -20,7 +20,10 @@ const sameStop = 500 * time.Millisecond
 func untilSignal() context.Context {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, stopSignals()...)
-	return untilReceived(signals, os.Exit)
+	return untilReceived(signals, func(code int) {
+		restoreTerminal()
+		os.Exit(code)
+	})
 }
 
 // hangupKey is the key of an atomic.Bool in the context of untilReceived. It is true if

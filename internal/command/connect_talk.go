@@ -1,0 +1,364 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"example.com/wsecho/ending"
+	"example.com/wsecho/heartbeat"
+	"example.com/wsecho/probe"
+)
+
+const (
+	// maxPings bounds the pings of /ping that wait for their pongs.
+	maxPings = 100
+	// interruptedClose bounds the closing handshake after a signal.
+	interruptedClose = time.Second
+	// stopLimit bounds the end after a signal. It is longer than the closing handshake, and
+	// is reached only if the output takes no more bytes.
+	stopLimit = 3 * time.Second
+)
+
+// A talk is one run of wsecho connect.
+type talk struct {
+	f             *connectCommand
+	address, name string
+	options       probe.ConnOptions
+	stdin         io.Reader
+	view          *talkView
+	terminal      *terminal // nil unless lines are edited
+	conn          *probe.Conn
+
+	stop     chan closing  // the first request to close
+	answered chan struct{} // a message was received
+	sent     atomic.Int64  // messages
+	received atomic.Int64  // messages, after the first sent one
+	all      atomic.Int64  // messages received
+	pings    chan struct{} // slots for pings that wait
+	allPings sync.Mutex    // for waitPings
+	lost     atomic.Int64  // pings without a pong
+}
+
+// A closing is a request to close the connection.
+type closing struct {
+	code   websocket.StatusCode
+	reason string
+	err    error // the error of the command; nil: that of the ending
+}
+
+// request asks for a close. Only the first request counts.
+func (t *talk) request(c closing) {
+	select {
+	case t.stop <- c:
+	default:
+	}
+}
+
+// printed asks for a close if a write to stdout has failed.
+func (t *talk) printed(err error) {
+	if err != nil {
+		t.request(closing{code: websocket.StatusNormalClosure, err: fmt.Errorf("stdout: %w", err)})
+	}
+}
+
+// runBounded is run, but returns soon after the end of ctx even if the output is stuck.
+func (t *talk) runBounded(ctx context.Context) error {
+	defer restoreTerminal()
+	result := make(chan error, 1)
+	go func() {
+		defer restoreOnPanic()
+		result <- t.run(ctx)
+	}()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-time.After(stopLimit):
+		return errors.New("stopped before the end: stdout or stderr takes no more bytes")
+	}
+}
+
+// run connects, and talks until the connection ends. Only the goroutine that waits for
+// stdin may be left.
+func (t *talk) run(ctx context.Context) error {
+	conn, report, err := probe.Dial(ctx, t.address, t.options)
+	failure := (*probe.Error)(nil)
+	switch {
+	case errors.As(err, &failure):
+		code := checkExitCodes[failure.Step]
+		if errors.Is(failure, context.Canceled) {
+			code = exitFailure
+		}
+		t.view.failed(report, failure, code)
+		return exitError{fmt.Errorf("%s: %w", t.name, failure), code}
+	case err != nil:
+		return flagError(err, connectFlagNames)
+	}
+	t.conn = conn
+	if err := t.edit(); err != nil {
+		t.end(closing{code: websocket.StatusNormalClosure})
+		return err
+	}
+	t.printed(t.view.opened(report))
+
+	var members sync.WaitGroup
+	start := func(f func()) {
+		members.Go(func() {
+			defer restoreOnPanic()
+			f()
+		})
+	}
+	start(t.read)
+	verdict := make(chan error, 1)
+	beating, stopBeating := context.WithCancel(context.Background())
+	if t.options.Heartbeat != nil {
+		start(func() {
+			if err := t.options.Heartbeat.Run(beating, conn); err != nil {
+				verdict <- err
+			}
+		})
+	}
+	go func() { // not a member: a read of stdin may block for ever
+		defer restoreOnPanic()
+		t.input()
+	}()
+
+	var end probe.End
+	var why error
+	select {
+	case <-conn.Done():
+		end = conn.Ended(nil)
+	case err := <-verdict:
+		end = conn.Ended(err)
+	case c := <-t.stop:
+		end, why = t.close(ctx, c), c.err
+	case <-ctx.Done():
+		end = t.close(ctx, closing{code: websocket.StatusNormalClosure})
+	}
+	stopBeating()
+	members.Wait()
+	t.waitPings()
+	code := endExitCode(end, t.lost.Load() > 0)
+	if why != nil {
+		code = exitCode(why)
+	}
+	t.view.ended(end, code, t.sent.Load(), t.all.Load())
+	t.terminal.close()
+	switch {
+	case why != nil:
+		return why
+	case code == 0:
+		return nil
+	case code == exitLost && end.Kind != ending.NoPong:
+		err = fmt.Errorf("pongs were lost: %d", t.lost.Load())
+	default:
+		err = errors.New("the connection ended: " + endText(end))
+	}
+	return exitError{fmt.Errorf("%s: %w", t.name, err), code}
+}
+
+// edit starts the editing of lines if stdin and stdout are terminals.
+func (t *talk) edit() (err error) {
+	in, ok := t.stdin.(*os.File)
+	if !ok || !isTerminal(in) || !isTerminal(t.view.out) {
+		return nil
+	}
+	if t.terminal, err = openTerminal(in, t.view.out.(*os.File)); err != nil {
+		return fmt.Errorf("the terminal: %w", err)
+	}
+	t.view.out, t.view.notes, t.view.edited = t.terminal, t.terminal, true
+	return nil
+}
+
+// end closes a connection that nothing reads yet.
+func (t *talk) end(c closing) {
+	go t.read()
+	t.close(context.Background(), c)
+}
+
+// close performs the closing handshake within the timeout. After the end of ctx it has a
+// second.
+func (t *talk) close(ctx context.Context, c closing) probe.End {
+	limited, cancel := context.WithTimeout(context.Background(), time.Duration(t.f.Timeout))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(interruptedClose, cancel) })()
+	return t.conn.Close(limited, c.code, c.reason)
+}
+
+// read prints the messages until the connection ends.
+func (t *talk) read() {
+	for {
+		typ, p, err := t.conn.Read()
+		if p != nil {
+			t.all.Add(1)
+			t.printed(t.view.message(typ, p))
+			if t.sent.Load() > 0 {
+				t.received.Add(1)
+				select {
+				case t.answered <- struct{}{}:
+				default:
+				}
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// input performs the lines of stdin.
+func (t *talk) input() {
+	next := newLineReader(t.stdin, int64(t.f.WriteLimit)).next
+	if t.terminal != nil {
+		next = t.terminal.next
+	}
+	for number := 1; ; number++ {
+		line, err := next()
+		var request *closing
+		if err == nil {
+			request, err = t.perform(line)
+		}
+		wrong := usageError{}
+		switch {
+		case request != nil:
+			t.drain()
+			t.request(*request)
+			return
+		case errors.Is(err, errEnded):
+			return
+		case errors.Is(err, io.EOF):
+			if t.drain() {
+				t.request(closing{code: websocket.StatusNormalClosure})
+			}
+			return
+		case errors.As(err, &wrong) && t.terminal != nil:
+			t.view.note(wrong.Error())
+		case errors.As(err, &wrong):
+			t.request(closing{code: websocket.StatusNormalClosure, err: usageError{fmt.Errorf("line %d of stdin: %w", number, err)}})
+			return
+		case err != nil:
+			t.request(closing{code: websocket.StatusNormalClosure, err: fmt.Errorf("stdin: %w", err)})
+			return
+		}
+	}
+}
+
+// errEnded means that the connection ends, so no further line is performed.
+var errEnded = errors.New("the connection ends")
+
+// perform performs a line. It returns a request if the line asks for a close.
+func (t *talk) perform(line string) (*closing, error) {
+	a, err := parseAction(line, !t.f.NoCommands)
+	if err != nil {
+		return nil, err
+	}
+	switch a.kind {
+	case actClose:
+		return &closing{code: a.code, reason: a.text}, nil
+	case actHelp:
+		t.view.note(actionHelp)
+		return nil, nil
+	case actPing:
+		t.ping()
+		return nil, nil
+	case actFile:
+		if a, err = a.load(int64(t.f.WriteLimit)); err != nil {
+			return nil, err
+		}
+	}
+	t.sent.Add(1)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(t.f.Timeout))
+	defer cancel()
+	if err := t.conn.Write(ctx, a.typ, []byte(a.text)); err != nil {
+		select {
+		case <-t.conn.Done(): // the read has the reason
+		case <-time.After(interruptedClose):
+			t.request(closing{code: websocket.StatusNormalClosure, err: err})
+		}
+		return nil, errEnded
+	}
+	return nil, nil
+}
+
+// ping sends a ping and prints the time to its pong, on a goroutine of its own. It blocks
+// while maxPings of them wait.
+func (t *talk) ping() {
+	t.pings <- struct{}{}
+	go func() {
+		defer restoreOnPanic()
+		defer func() { <-t.pings }()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(t.f.Timeout))
+		defer cancel()
+		rtt, err := heartbeat.Check(ctx, t.conn)
+		switch {
+		case err == nil:
+			t.printed(t.view.pong(rtt))
+		case ctx.Err() != nil:
+			t.lost.Add(1)
+			t.printed(t.view.missing())
+		}
+	}()
+}
+
+// waitPings waits until no ping waits for its pong. Each has a limit.
+func (t *talk) waitPings() {
+	t.allPings.Lock()
+	defer t.allPings.Unlock()
+	for range maxPings {
+		t.pings <- struct{}{}
+	}
+	for range maxPings {
+		<-t.pings
+	}
+}
+
+// drain waits for answers before a close that stdin asks for, unless a person does. It
+// reports whether this side shall close at the end of stdin.
+func (t *talk) drain() bool {
+	limit := time.Duration(t.f.Wait)
+	switch {
+	case t.terminal != nil || limit == 0:
+		return true
+	case limit == off:
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	go func() { // the connection may end meanwhile
+		select {
+		case <-t.conn.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if t.sent.Load() > 0 {
+		// A server that handles frames in order has answered all messages before it sends
+		// the pong. This matters if it sends other messages too.
+		if t.conn.Ping(ctx) != nil {
+			<-ctx.Done() // the connection ends, or the wait
+		}
+	}
+	for ctx.Err() == nil && t.received.Load() < t.sent.Load() {
+		select {
+		case <-t.answered:
+		case <-ctx.Done():
+		}
+	}
+	t.waitPings()
+	if missing := t.sent.Load() - t.received.Load(); missing > 0 && ctx.Err() == context.DeadlineExceeded {
+		t.view.note(fmt.Sprintf("no answer to %d of %d messages within %v; --wait changes that", missing, t.sent.Load(), limit))
+	}
+	return true
+}
