@@ -24,7 +24,8 @@ type ConnOptions struct {
 	// at once, without batching. Nil: not called.
 	Wrap func(sock net.Conn) net.Conn
 	// MinWriteRate lowers the MinWriteRate of the Server, in bytes per second. A higher
-	// value has no effect. Negative: any progress is enough. 0: the Server's.
+	// value has no effect. Negative: any progress is enough. The buffers of the
+	// connection have 2 KiB. 0: the Server's.
 	MinWriteRate int64
 	// Pong answers each ping instead of the Server. send sends a pong with a payload of at
 	// most 125 bytes. Pong may keep it to call it later, also after the end of the
@@ -50,11 +51,12 @@ func (c *Conn) perConn(r *http.Request) *refusal {
 
 // apply changes the options of the transport, and returns the connection to use instead of
 // sock. first is the input that net/http has read behind the request.
-func (own *ConnOptions) apply(o *transport.Options, sock net.Conn, first []byte) (wrapped net.Conn, rest []byte) {
+func (own *ConnOptions) apply(s *Server, o *transport.Options, sock net.Conn, first []byte) (wrapped net.Conn, rest []byte) {
 	o.ServeReady = false
 	o.Pong = own.Pong
 	if own.MinWriteRate != 0 {
 		o.MinWriteRate = min(o.MinWriteRate, max(0, own.MinWriteRate))
+		o.Read, o.Write = s.slowPool, s.slowPool
 	}
 	if own.Wrap == nil {
 		return sock, first
@@ -65,6 +67,10 @@ func (own *ConnOptions) apply(o *transport.Options, sock net.Conn, first []byte)
 	}
 	return own.Wrap(sock), nil
 }
+
+// slowBuffer is the ReadBufferSize and the WriteBufferSize of a connection with a
+// MinWriteRate of its own. It may have these buffers for as long as a write takes.
+const slowBuffer = 2 << 10
 
 // A resumedConn is a connection of which net/http has read some input.
 type resumedConn struct {

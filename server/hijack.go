@@ -222,7 +222,7 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	first = bytes.Clone(first)
 	if own != nil {
 		h.parks = false
-		sock, first = own.apply(&o, sock, first)
+		sock, first = own.apply(s, &o, sock, first)
 	}
 	h.tr = transport.New(sock, first, o)
 	h.br = bufio.NewReaderSize(h.tr, headerBuffer)

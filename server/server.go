@@ -55,6 +55,7 @@ type Server struct {
 	warnings  warnings
 	readPool  *transport.Pool
 	writePool *transport.Pool
+	slowPool  *transport.Pool // instead of these; see slowBuffer
 	flusher   transport.Flusher
 
 	originPatterns []string // normalised, for coder's check
@@ -102,6 +103,7 @@ func New(h Handler, o Options) (*Server, error) {
 		warnings:  warnings{log: o.Logger, kinds: make(map[string]*warningBucket)},
 		readPool:  transport.NewPool(o.ReadBufferSize),
 		writePool: transport.NewPool(o.WriteBufferSize),
+		slowPool:  transport.NewPool(slowBuffer),
 		conns:     make(map[uint64]*Conn),
 		perIP:     make(map[string]int),
 		empty:     make(chan struct{}),
