@@ -122,7 +122,7 @@ var kindTexts = [numKinds]Explanation{
 		"The peer sent no message. Pings do not count as messages.",
 		"Check `--idle-timeout`, or send messages more often."},
 	Closed: {"The program called Close or CloseNow, a handler returned CloseWith, or a context ended.", byLocal,
-		"The program ends the connection on purpose.",
+		"The program ends the connection on purpose, or an operator has closed it on the admin listener of wsecho.",
 		"Nothing, unless a timeout of the program is too short."},
 	Unknown: {"The error has no name in package ending.", "The side that began is not known.",
 		"A reader or a transport of the program returned an error of its own.",
