@@ -72,8 +72,8 @@ func newTCPServer(tb testing.TB, scheme string, config *tls.Config, faults []Fau
 }
 
 // NewPipeServer is NewServer over a [Pipe] for each connection, without a socket. In a
-// bubble of testing/synctest it must be called inside of the bubble. A client reaches it
-// with HTTPClient, DialContext or Dial only.
+// bubble of testing/synctest it must be called inside of the bubble, with the tb of the
+// bubble. A client reaches it with HTTPClient, DialContext or Dial only.
 func NewPipeServer(tb testing.TB, faults ...Fault) *EchoServer {
 	tb.Helper()
 	p := mustPlan(tb, faults)

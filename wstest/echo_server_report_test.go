@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -169,6 +171,35 @@ func TestHandshakeFaults(t *testing.T) {
 			}
 		})
 	}
+	synctest.Test(t, func(t *testing.T) { // the client sends before the answer
+		s := wstest.NewPipeServer(t, wstest.Hold(time.Hour), wstest.WrongPong())
+		p, err := wstest.RawDial(s.URL, wstest.DialOptions{Dial: s.Dial, Timeout: 2 * time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		start := time.Now()
+		check(t, p.SendRaw(wstest.Request(s.URL, "", nil)))
+		check(t, p.Send(wstest.PingFrame("")))
+		_, err = p.ReadResponse()
+		check(t, err)
+		f, err := p.Recv()
+		if took := time.Since(start); took != time.Hour || err != nil || f.String() != `pong "other"` {
+			t.Errorf("got %v, %v after %v", f, err, took)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // the server gives up
+		s := wstest.NewPipeServer(t, wstest.Hold(time.Hour))
+		time.AfterFunc(time.Minute, s.Close)
+		p, err := wstest.Dial(s.URL, wstest.DialOptions{Dial: s.Dial, Timeout: time.Hour})
+		if err == nil {
+			t.Error("a handshake was answered")
+			p.Close()
+		}
+		if r := next(t, s); r.Opened || !errors.Is(r.Err, net.ErrClosed) || strings.Contains(r.Err.Error(), "disconnected") {
+			t.Errorf("got %v", r)
+		}
+	})
 	synctest.Test(t, func(t *testing.T) { // the client gives up
 		s := wstest.NewPipeServer(t, wstest.Hold(time.Hour))
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -384,6 +415,40 @@ func TestManyClients(t *testing.T) {
 	cancel()
 	if _, err := s.Next(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "0 are open") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// failedTB is a test that has failed. It keeps the log and runs the cleanups in run.
+type failedTB struct {
+	testing.TB
+	cleanups []func()
+	log      strings.Builder
+}
+
+func (tb *failedTB) Failed() bool                 { return true }
+func (tb *failedTB) Cleanup(f func())             { tb.cleanups = append(tb.cleanups, f) }
+func (tb *failedTB) Logf(format string, a ...any) { fmt.Fprintf(&tb.log, format+"\n", a...) }
+func (tb *failedTB) run() {
+	for _, f := range slices.Backward(tb.cleanups) {
+		f()
+	}
+}
+
+// TestFailedTest: a test that has failed logs the reports that it has not read.
+func TestFailedTest(t *testing.T) {
+	t.Parallel()
+	tb := &failedTB{TB: t}
+	s := wstest.NewPipeServer(tb, wstest.DropRST())
+	raw(t, s)
+	next(t, s)
+	for range 20 {
+		c, err := s.Dial("", "")
+		check(t, err)
+		check(t, c.Close())
+	}
+	tb.run()
+	if got := tb.log.String(); strings.Count(got, "wstest: a connection has ended: not opened, no close frame, 0 frames, ") != 10 {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -49,10 +49,7 @@ type serverConn struct {
 
 // run serves the connection until it ends.
 func (c *serverConn) run() {
-	if err := c.shrinkBuffers(); err != nil {
-		c.report.Err = err
-		return
-	}
+	c.shrinkBuffers()
 	if c.report.Err = c.handshakeTLS(); c.report.Err != nil {
 		return
 	}
@@ -144,6 +141,8 @@ func (c *serverConn) awaitHold() error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil
+	case errors.Is(err, net.ErrClosed):
+		return err
 	case err != nil:
 		return fmt.Errorf("the client has disconnected during Hold(%v): %w", c.hold, err)
 	case !c.sleep(time.Until(until)): // the client has sent a frame already
