@@ -31,7 +31,7 @@ export function showDetail(m) {
   /** @type {Form} */
   let form = m.bytes ? "Hex" : parses ? "JSON" : "Text";
   let longest = folded;
-  const content = make("pre", { tabindex: "0", "aria-label": "Content of the message", dir: "auto" });
+  const content = make("pre", { tabindex: "0", role: "region", "aria-label": "Content of the message", dir: "auto" });
   const more = button("Show more", () => {
     longest += step;
     draw();

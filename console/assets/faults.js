@@ -75,15 +75,13 @@ function amount(text) {
   const rate = text.match(/^(\d+)([kKMG]?i?B)\/s$/);
   if (rate && rate[2] in sizes) return { value: Number(rate[1]) * sizes[rate[2]], unit: "rate" };
   const part = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
-  if (text && text.replace(/^\+/, "").replace(part, "") === "") {
+  if (text && text.replace(part, "") === "") {
     let value = 0;
     for (const [, number, unit] of text.matchAll(part)) value += Number(number) * times[unit];
     return { value, unit: "time" };
   }
   return { value: NaN, unit: "" };
 }
-
-const endings = ["close", "drop", "truncate"];
 
 /**
  * problems returns a sentence for each fault that has one.
@@ -102,8 +100,9 @@ export function problems(faults, values) {
     if (sentence) found.set(fault.name, sentence);
     else if (beside.length && !beside.some((name) => values.has(name))) found.set(fault.name, `${fault.name} needs ${beside.join(" or ")}.`);
   }
-  const set = endings.filter((name) => values.has(name));
-  if (set.length > 1) found.set(set[1], `Only one of ${endings.join(", ")} can end a connection.`);
+  for (const name of ["drop", "truncate"]) {
+    if (values.has("close") && values.has(name)) found.set(name, `close ends the connection with a close frame, so ${name} cannot end it too.`);
+  }
   return found;
 }
 

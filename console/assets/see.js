@@ -63,8 +63,8 @@ function drawFigures(session) {
   const { protocol, extensions } = connection.agreed;
   /** @type {[string, string][]} */
   const figures = [
-    ["messages sent", `${count(totals.out)} · ${size(totals.outBytes)}`],
-    ["messages received", `${count(totals.in)} · ${size(totals.inBytes)}`],
+    [`sent, ${size(totals.outBytes)}`, count(totals.out)],
+    [`received, ${size(totals.inBytes)}`, count(totals.in)],
     ["RTT last", duration(last)],
     ["RTT median", duration(median)],
     ["RTT 95 %", duration(high)],
@@ -74,7 +74,11 @@ function drawFigures(session) {
   ];
   const list = byId("stats");
   if (list.children.length === 0) rows(list, figures);
-  figures.forEach(([, text], i) => setText(list.children[i].children[1].children[0], text));
+  figures.forEach(([name, text], i) => {
+    const [dt, dd] = list.children[i].children;
+    setText(dt, name);
+    setText(dd.children[0], text);
+  });
 }
 
 /**

@@ -38,7 +38,7 @@ test("faults that do not fit together", () => {
   assert.equal(problems(all, new Map([["close", "4000"], ["reason", "x"], ["after", "3"]])).size, 0);
   assert.deepEqual([...problems(all, new Map([["reason", "x"]]))], [["reason", "reason needs close."]]);
   assert.deepEqual([...problems(all, new Map([["after", "1"]]))], [["after", "after needs close or drop or garbage."]]);
-  assert.match(problems(all, new Map([["close", "4000"], ["drop", "fin"]])).get("drop"), /Only one of/);
+  assert.match(problems(all, new Map([["close", "4000"], ["drop", "fin"]])).get("drop"), /drop cannot end it too/);
 });
 
 test("the URL of a test", () => {
