@@ -15,7 +15,6 @@ package fault
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -31,6 +30,10 @@ type Options struct {
 	// MaxHold is the longest time of the parameter hold. It should be the HandshakeTimeout
 	// of the server, which ends a handshake that takes as long. 0: 5 s; at most a minute.
 	MaxHold time.Duration
+	// Done ends a hold early, with status 503. It should be closed when the server begins to
+	// drain, such as the Done of the context of Serve. Otherwise a client can make a drain
+	// last for MaxHold. Nil: never.
+	Done <-chan struct{}
 	// MaxWrite is the longest time that the parameter write may take for the echo of a
 	// message over 16 KiB, whose memory it holds. A connection whose echo would take longer
 	// ends with kind TooBig. It should be the time of the longest message at MinWriteRate.
@@ -64,8 +67,10 @@ func PerConn(serve func(context.Context, echo.Conn) error, o Options) func(*http
 		if p == nil {
 			return nil, nil
 		}
-		if p.hold > 0 && !sleep(r.Context(), p.hold) {
-			return nil, errors.New("the client has disconnected during the fault " + p.fault)
+		if p.hold > 0 {
+			if err := hold(r.Context(), p, o.Done); err != nil {
+				return nil, err
+			}
 		}
 		if p.status != 0 {
 			return nil, &server.AdmitError{Status: p.status, Err: fmt.Errorf("the fault %s was requested", p.fault)}
@@ -82,6 +87,20 @@ func PerConn(serve func(context.Context, echo.Conn) error, o Options) func(*http
 			own.Pong = f.pongs.hook(p.pong)
 		}
 		return own, nil
+	}
+}
+
+// hold waits before the answer to a handshake.
+func hold(ctx context.Context, p *plan, done <-chan struct{}) error {
+	t := time.NewTimer(p.hold)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the client has disconnected during the fault %s", p.fault)
+	case <-done:
+		return &server.AdmitError{Status: http.StatusServiceUnavailable, Err: fmt.Errorf("the server shuts down during the fault %s", p.fault)}
 	}
 }
 

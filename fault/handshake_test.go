@@ -140,6 +140,19 @@ func TestHandshake(t *testing.T) {
 	}
 }
 
+// TestManyStatuses: a client that requests every status causes no more warnings than any
+// other.
+func TestManyStatuses(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{})
+	for status := 200; status < 300; status++ {
+		s.refused(t, "/status/"+strconv.Itoa(status))
+	}
+	if n := strings.Count(s.log.String(), "level=WARN"); n < 5 || n > 20 {
+		t.Errorf("got %d warnings, want about 5", n)
+	}
+}
+
 // TestHoldGone: a client that disconnects during hold ends it.
 func TestHoldGone(t *testing.T) {
 	t.Parallel()
@@ -238,5 +251,28 @@ func TestMaxHold(t *testing.T) {
 		if _, err := fault.PerConn(nil, fault.Options{MaxHold: tt.most})(r); (err == nil) != tt.ok {
 			t.Errorf("%v, hold=%s: got %v", tt.most, tt.hold, err)
 		}
+	}
+}
+
+// TestHoldDone: Done ends a hold, so that no client can prolong a drain.
+func TestHoldDone(t *testing.T) {
+	t.Parallel()
+	done := make(chan struct{})
+	perConn := fault.PerConn(nil, fault.Options{MaxHold: time.Minute, Done: done})
+	held := make(chan error, 1)
+	go func() {
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", "/?hold=1m", nil)
+		_, err := perConn(r)
+		held <- err
+	}()
+	close(done)
+	select {
+	case err := <-held:
+		var refused *server.AdmitError
+		if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable || err.Error() != "the server shuts down during the fault hold=1m" {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(soon):
+		t.Error("the handshake is still held")
 	}
 }

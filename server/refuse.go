@@ -92,7 +92,11 @@ func (s *Server) reportRefusal(r *http.Request, f *refusal) {
 	attrs := []slog.Attr{slog.String("remote", logged(r.RemoteAddr)), slog.Int("status", f.status), slog.String("reason", logged(f.reason.Error()))}
 	attrs = s.newRequestLog(r).attrs(attrs, "")
 	if f.status != 0 && isHandshake(r) {
-		s.warnings.warn(strconv.Itoa(f.status)+" "+f.kind, "refused", attrs...)
+		kind := f.kind
+		if f.why != RefusedPerConn { // whose status a client may choose
+			kind = strconv.Itoa(f.status) + " " + kind
+		}
+		s.warnings.warn(kind, "refused", attrs...)
 	} else {
 		s.log.LogAttrs(context.Background(), slog.LevelDebug, "refused", attrs...)
 	}

@@ -52,7 +52,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	m := newMetrics(e)
 	options.Observer = m.Observer()
 	if !f.NoFaults {
-		options.PerConn = fault.PerConn(e.Serve, fault.Options{MaxHold: time.Duration(f.HandshakeTimeout), MaxWrite: longestWrite(options)})
+		options.PerConn = fault.PerConn(e.Serve, fault.Options{MaxHold: time.Duration(f.HandshakeTimeout), Done: ctx.Done(), MaxWrite: longestWrite(options)})
 	}
 	adminListener, err := listenAdmin(f.AdminAddr, log)
 	if err != nil {
