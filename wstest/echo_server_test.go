@@ -191,6 +191,13 @@ func TestFaultTimes(t *testing.T) {
 		{wstest.SlowRead(100), echo, 9 * time.Second, 11 * time.Second, ""},
 		{wstest.Send(3, time.Minute), func(c *websocket.Conn) error { return errors.Join(read(c), read(c), read(c)) }, 3 * time.Minute, 3 * time.Minute, ""},
 		{wstest.Hello(), read, 0, 0, ""},
+		{wstest.Fragment(3), echo, 0, 0, ""},
+		{wstest.Mask(), echo, 0, 0, ""}, // coder does not refuse it
+		{wstest.PingEvery(time.Minute), func(c *websocket.Conn) error {
+			c.CloseRead(ctx)
+			time.Sleep(time.Hour + time.Second)
+			return c.Close(1000, "")
+		}, time.Hour + time.Second, time.Hour + time.Second, ""},
 	} {
 		t.Run(tt.fault.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -203,6 +210,10 @@ func TestFaultTimes(t *testing.T) {
 				}
 				if (err != nil) != (tt.err != "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 					t.Errorf("got %v, want %q", err, tt.err)
+				}
+				c.CloseNow()
+				if r := next(t, s); r.Violation != "" || r.PingsSent != r.Pongs || strings.HasPrefix(tt.fault.String(), "Ping") && r.Pongs != 60 {
+					t.Errorf("got %v", r)
 				}
 			})
 		})

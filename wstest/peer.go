@@ -71,9 +71,9 @@ type reading struct {
 	reason   string
 }
 
-// Client returns a client over c, which it then owns, without a handshake. If c is a
-// net.Pipe, RST and FIN return errors.ErrUnsupported, and the end of the pipe counts as
-// FIN. If c is a *tls.Conn, the end of TLS counts as FIN. [RawDial] returns a peer that
+// Client returns a client over c, which it then owns, without a handshake. c may be an end
+// of a [Pipe]. If c is a net.Pipe, RST and FIN return errors.ErrUnsupported, and the end of
+// the pipe counts as FIN. If c is a *tls.Conn, the end of TLS counts as FIN. [RawDial] returns a peer that
 // distinguishes the two.
 func Client(c net.Conn) *Peer { return newPeer(c, nil, false) }
 
