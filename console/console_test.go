@@ -135,7 +135,7 @@ func TestFiles(t *testing.T) {
 			"Cache-Control":          "no-cache",
 			"X-Content-Type-Options": "nosniff",
 			"Referrer-Policy":        "no-referrer",
-			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; " +
+			"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; " +
 				"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 		} {
 			if got := plain.Header.Get(field); got != want || want == "" {

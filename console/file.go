@@ -35,7 +35,7 @@ var types = map[string]string{
 
 // policy is the Content-Security-Policy. The page may connect to any WebSocket, and asks
 // its own server only for files.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; " +
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // A file is a part of the page. Its fields do not change.

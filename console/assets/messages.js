@@ -1,6 +1,6 @@
 /** The list of messages. It has elements only for the rows that can be seen. */
 
-import { announce, byId, eachFrame, inputById, make, setText } from "./dom.js";
+import { announce, byId, copy, eachFrame, inputById, make, setText } from "./dom.js";
 import { showDetail } from "./detail.js";
 import { clock, count, duration, line, size } from "./format.js";
 import { digits } from "./hex.js";
@@ -83,6 +83,8 @@ export function startMessages(session) {
     if (found) select(view.indexOf(found.id));
   });
   list.addEventListener("keydown", (event) => {
+    const m = view.items[view.indexOf(selected)];
+    if (event.key === "c" && (event.ctrlKey || event.metaKey) && m?.id === selected) void copy(m.bytes ? digits(m.bytes) : m.text ?? "");
     const page = Math.floor(list.clientHeight / height);
     const now = selected ? view.indexOf(selected) : view.items.length;
     const to = {

@@ -49,8 +49,8 @@ function options() {
     scales: { x: { time: false, range: [-60, 0] }, ms: { range: range(1) }, rate: { range: range(10) } },
     axes: [
       { ...axis, size: 26, values: (_, values) => values.map((v) => `${v} s`) },
-      { ...axis, scale: "ms", values: (_, values) => values.map((v) => `${v} ms`) },
-      { ...axis, scale: "rate", side: 1, grid: { show: false }, values: (_, values) => values.map((v) => `${v}/s`) },
+      { ...axis, scale: "ms", values: (_, values) => values.map((v) => (v < 1000 ? `${v} ms` : `${v / 1000} s`)) },
+      { ...axis, scale: "rate", side: 1, grid: { show: false }, values: (_, values) => values.map((v) => (v < 1000 ? `${v}/s` : `${v / 1000}k/s`)) },
     ],
     series: [
       {},

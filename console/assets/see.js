@@ -33,7 +33,8 @@ export function startSee(session, data) {
     if (session.ending && session.ending !== explained) {
       explained = session.ending;
       const list = make("dl", { class: "facts" });
-      rows(list, describe(data, explained, session.url));
+      const at = session.steps.findLast((s) => s.state === "ended")?.at ?? Date.now();
+      rows(list, [...describe(data, explained, session.url), ["ended at", clock(at)]]);
       byId("ending").replaceChildren(list);
     }
   });
