@@ -17,7 +17,18 @@ type message struct {
 	open   bool   // a continuation follows
 	bytes  []byte // the first maxKept bytes
 	length uint64
+	text   frame.TextCheck
 }
+
+// Write checks a part of the payload.
+func (m *message) Write(p []byte) (int, error) {
+	if m.opcode == frame.Text && !m.text.Next(p) {
+		return 0, violation(errBadText)
+	}
+	return len(p), nil
+}
+
+var errBadText = errors.New("a text message is not UTF-8")
 
 // A budget bounds the frames and the bytes of messages before the echo.
 type budget struct {
@@ -93,7 +104,12 @@ func (c *conn) frame() (message, error) {
 		return message{}, err
 	}
 	m.bytes = append(m.bytes, part...)
-	_, err = io.CopyN(io.Discard, c.br, int64(h.Length)-int64(len(part)))
+	if _, err := m.Write(part); err != nil {
+		return message{}, err
+	}
+	if _, err = io.CopyN(m, c.br, int64(h.Length)-int64(len(part))); err == nil && !m.open && !m.text.Whole() {
+		err = violation(errBadText)
+	}
 	return *m, err
 }
 

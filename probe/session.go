@@ -260,7 +260,7 @@ func (s *session) read() error {
 			var m int
 			m, err = r.Read(into)
 			if kind == websocket.MessageText && !(text.Next(into[:m]) && (err != io.EOF || text.Whole())) {
-				return refusal(ending.InvalidUTF8, "a text message is not UTF-8")
+				return refusal(ending.InvalidUTF8, errBadText.Error())
 			}
 			if n < maxKept {
 				n += m

@@ -120,6 +120,8 @@ func TestWrong(t *testing.T) {
 		}, step: probe.Echo, want: `: more than 16777216 bytes of other messages came$`},
 
 		"a mask":              {handle: sends(text("a").WithKey([4]byte{1, 2, 3, 4})), step: probe.Echo, want: `: it broke the protocol: a server's frame has a mask$`},
+		"bad text":            {handle: sends(text("bad \xff")), step: probe.Echo, want: `: it broke the protocol: a text message is not UTF-8$`},
+		"half a rune":         {handle: sends(text(strings.Repeat("\u00e9", 5000) + "\xc3")), step: probe.Echo, want: `: it broke the protocol: a text message is not UTF-8$`},
 		"a reserved bit":      {handle: sends(text("a").WithRsv(wstest.RSV1)), step: probe.Echo, want: `: it broke the protocol: a reserved bit is set`},
 		"a reserved opcode":   {handle: sends(wstest.Frame{Fin: true, Opcode: 3}), step: probe.Echo, want: `: it broke the protocol: the opcode 3 is reserved$`},
 		"a control opcode":    {handle: sends(wstest.Frame{Fin: true, Opcode: 11}), step: probe.Echo, want: `the opcode 11 is reserved$`},

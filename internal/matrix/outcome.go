@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// An outcome is what wsecho probe reports of one server with one fault. Of the demanded
-// one, an empty cause or reason means any.
+// An outcome is what wsecho probe reports of one server with one fault. The texts of the
+// demanded one are parts of the reported ones; an empty text demands an empty one.
 type outcome struct {
 	exit int
 
@@ -14,22 +14,25 @@ type outcome struct {
 	kind   string // of package ending
 	by     string // side
 	code   int    // close code
-	reason string // beside the code; the demanded one is a part
-	cause  string // the demanded one is a part
-	closed int    // the close code of the server's frame; 0: it sent none
+	reason string // beside the code
+	cause  string
+	closed int // the close code of the server's frame; 0: it sent none
 
 	step string // that failed, instead of an end
-	fail string // why; the demanded one is a part
+	fail string // why
 
 	lost, late int // pings, or messages without pings
 	others     int // messages that were no echoes; the demanded one is any if it is negative
 }
 
+// closeFrame is a part of the cause if the server has closed.
+const closeFrame = "received close frame"
+
 // Outcomes of the demands.
 var (
 	good     = outcome{kind: "closed", by: "local", code: 1000, closed: 1000}
-	normal   = outcome{kind: "normal", by: "peer", code: 1000, closed: 1000}
-	away     = outcome{kind: "going away", by: "peer", code: 1001, closed: 1001, exit: 8}
+	normal   = outcome{kind: "normal", by: "peer", code: 1000, closed: 1000, cause: closeFrame}
+	away     = outcome{kind: "going away", by: "peer", code: 1001, closed: 1001, exit: 8, cause: closeFrame}
 	abnormal = outcome{kind: "abnormal", by: "peer", exit: 9, cause: "end of stream without a close frame"}
 	inside   = outcome{kind: "abnormal", by: "peer", exit: 9, cause: "end of stream inside a frame"}
 	reset    = outcome{kind: "reset", by: "peer", exit: 9, cause: "connection reset by peer"}
@@ -41,7 +44,7 @@ var (
 
 // closes is a close frame of the server with a code that is neither 1000 nor 1001.
 func closes(code int) outcome {
-	return outcome{kind: "peer code", by: "peer", code: code, closed: code, exit: 7}
+	return outcome{kind: "peer code", by: "peer", code: code, closed: code, exit: 7, cause: closeFrame}
 }
 
 // refused is a handshake that fails.
@@ -75,7 +78,7 @@ func (o outcome) unanswered() outcome {
 // meets reports whether an outcome is the demanded one.
 func (o outcome) meets(want outcome) bool {
 	for _, part := range []struct{ got, want *string }{{&o.reason, &want.reason}, {&o.cause, &want.cause}, {&o.fail, &want.fail}} {
-		if !strings.Contains(*part.got, *part.want) {
+		if !strings.Contains(*part.got, *part.want) || *part.want == "" && *part.got != "" {
 			return false
 		}
 		*part.got = *part.want
@@ -86,10 +89,10 @@ func (o outcome) meets(want outcome) bool {
 	return o == want
 }
 
-// busy reports whether a busy machine can be the cause of the difference: a handshake was
-// not in time, or the number of replies differs.
+// busy reports whether a busy machine can be the cause of the difference: the connection
+// was not opened in time, or the number of replies differs.
 func (o outcome) busy(want outcome) bool {
-	if o.step == "handshake" && strings.HasPrefix(o.fail, "no whole answer") {
+	if strings.Contains(o.fail, "no whole answer within the ") {
 		return true
 	}
 	o.lost, o.late, o.exit, o.others = want.lost, want.late, want.exit, want.others
