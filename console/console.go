@@ -1,7 +1,8 @@
 // Package console serves a page that talks to a WebSocket server from a browser, shows its
 // round-trip times, and explains how the connection ended.
 //
-//	page := console.New(console.Options{Next: mux})
+//	options.HTTP = console.New(console.Options{Next: http.HandlerFunc(server.ServePlain)}) // of package server
+//	mux.Handle("/", console.New(console.Options{}))                                        // or of another program
 //
 // The page is plain HTML, CSS and ES modules, which are part of the program. It requests
 // nothing from other hosts. The package reads and writes no WebSocket: the browser does.

@@ -1,40 +1,57 @@
 package console_test
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"net/http"
-	"net/http/httptest"
 
 	"example.com/wsecho/console"
+	"example.com/wsecho/echo"
 	"example.com/wsecho/fault"
+	"example.com/wsecho/server"
 )
 
-// A program serves the page for browsers, and its own handler for all other clients.
+// An echo server with faults and the page. Other clients than browsers get the line of
+// Options.About.
 func ExampleNew() {
-	own := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintln(w, "connect with a WebSocket client")
-	})
-	options := console.Options{Next: own}
-	for _, p := range fault.Parameters() { // if the server has Options.PerConn of package fault
+	options := console.Options{Next: http.HandlerFunc(server.ServePlain)}
+	for _, p := range fault.Parameters() {
 		options.Faults = append(options.Faults, console.Fault(p))
 	}
-	site := httptest.NewServer(console.New(options))
-	defer site.Close()
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, server.Options{
+		PerConn: fault.PerConn(echo.Serve, fault.Options{}),
+		HTTP:    console.New(options),
+		About:   "connect with a WebSocket client",
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ctx, l) }()
 
 	for _, accept := range []string{"text/html", "*/*"} {
-		request, _ := http.NewRequest(http.MethodGet, site.URL, nil)
+		request, _ := http.NewRequest(http.MethodGet, "http://"+l.Addr().String(), nil)
 		request.Header.Set("Accept", accept)
-		response, err := site.Client().Do(request)
+		response, err := http.DefaultClient.Do(request)
 		if err != nil {
-			fmt.Println(err)
-			return
+			log.Fatal(err)
 		}
 		body, _ := io.ReadAll(io.LimitReader(response.Body, 15))
 		response.Body.Close()
 		fmt.Printf("%s: %q\n", response.Header.Get("Content-Type"), body)
 	}
+	stop()
+	fmt.Println(<-served)
 	// Output:
 	// text/html; charset=utf-8: "<!doctype html>"
 	// text/plain; charset=utf-8: "connect with a "
+	// <nil>
 }

@@ -93,7 +93,7 @@ type Options struct {
 	// and /readyz. HandshakeTimeout bounds each request and its answer;
 	// [http.ResponseController] can give a request more time. Under another HTTP server its
 	// mux does that. Nil: / is answered with About and any other path with 426, as by
-	// [Server.ServePlain].
+	// [ServePlain].
 	HTTP http.Handler
 
 	// ReadLimit is the longest message from a peer, in bytes after inflation.

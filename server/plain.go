@@ -18,12 +18,23 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 		s.opts.HTTP.ServeHTTP(w, withWaitingBody(r))
 		return
 	}
-	s.ServePlain(w, r)
+	s.servePlain(w, r)
 }
 
-// ServePlain answers a request that is no WebSocket handshake, as ServeHTTP does without
-// Options.HTTP. An Options.HTTP that serves some paths can call it for the others.
-func (s *Server) ServePlain(w http.ResponseWriter, r *http.Request) {
+// ServePlain answers a request that a Server has passed to its Options.HTTP, as the Server
+// does without that option. An Options.HTTP that serves some paths can call it for the
+// others. Any other request gets 404.
+func ServePlain(w http.ResponseWriter, r *http.Request) {
+	by := servedBy(r)
+	if by == nil {
+		http.NotFound(w, r)
+		return
+	}
+	by.server.servePlain(w, r)
+}
+
+// servePlain answers a request without Options.HTTP.
+func (s *Server) servePlain(w http.ResponseWriter, r *http.Request) {
 	status, text := http.StatusOK, "ok"
 	switch path := r.URL.Path; {
 	case path == "/healthz":

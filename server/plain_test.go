@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 
@@ -22,14 +23,12 @@ func TestServePlain(t *testing.T) {
 		}}
 	}
 	without := serve(t, echoes, options(0))
-	var s atomic.Pointer[server.Server]
 	o := options(1)
 	o.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		called.Add(1)
-		s.Load().ServePlain(w, r)
+		server.ServePlain(w, r)
 	})
 	with := serve(t, echoes, o)
-	s.Store(with.Server)
 	fields := []string{"", "Sec-WebSocket-Key: x\r\n", "Upgrade: h2c\r\n", "Content-Length: 1\r\n", "Transfer-Encoding: chunked\r\n"}
 	requests := 0
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "OPTIONS", "DELETE", "NONE"} {
@@ -74,4 +73,14 @@ func answerOf(t *testing.T, s *testServer, method, request string) string {
 	}
 	r.Header.Del("Date")
 	return fmt.Sprintln(r.Status, r.Close, r.Header)
+}
+
+// TestServePlainElsewhere: ServePlain answers no request that a Server has not passed on.
+func TestServePlainElsewhere(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	server.ServePlain(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Code != http.StatusNotFound {
+		t.Errorf("got %d", w.Code)
+	}
 }

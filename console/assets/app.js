@@ -9,7 +9,10 @@ import { startSee } from "./see.js";
 import { Session } from "./session.js";
 import { startTalk } from "./talk.js";
 
-const data = await load();
+const data = await load().catch((error) => {
+  byId("status").textContent = "The server did not send data.json. Load the page again.";
+  throw error;
+});
 const listener = { message: (/** @type {Parameters<typeof talk.message>[0]} */ m) => {
   talk.message(m);
   drawMessages();

@@ -7,11 +7,12 @@ import (
 
 	"example.com/wsecho/console"
 	"example.com/wsecho/fault"
+	"example.com/wsecho/server"
 )
 
-// page returns the handler of the browser page. next answers all other requests.
-func (f *serveCommand) page(next http.HandlerFunc) http.Handler {
-	return console.New(console.Options{Faults: f.pageFaults(), Next: next})
+// page returns the handler of the browser page. The server answers all other requests.
+func (f *serveCommand) page() http.Handler {
+	return console.New(console.Options{Faults: f.pageFaults(), Next: http.HandlerFunc(server.ServePlain)})
 }
 
 // adminPage returns the handler of the page on --admin-addr, which also has the open

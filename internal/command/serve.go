@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"math"
 	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -61,14 +60,13 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	if adminListener != nil {
 		defer adminListener.Close() // fails if it was served
 	}
-	var s *server.Server
 	if !f.NoPage {
 		if !f.AnyOrigin {
 			options.OriginPatterns = append(slices.Clip(options.OriginPatterns), adminOrigins(adminListener)...)
 		}
-		options.HTTP = f.page(func(w http.ResponseWriter, r *http.Request) { s.ServePlain(w, r) })
+		options.HTTP = f.page()
 	}
-	s, err = server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
+	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return e.Serve(ctx, c) }, options)
 	if err != nil {
 		return flagError(err, serveFlags)
 	}
