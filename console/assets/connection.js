@@ -6,8 +6,8 @@ import { wait } from "./backoff.js";
  * @typedef {"idle" | "connecting" | "open" | "closing" | "waiting"} State
  *
  * An Ending is what a browser knows about the end of one socket. local is true if this page
- * began. opened is false if the handshake failed.
- * @typedef {{code: number, reason: string, clean: boolean, opened: boolean, local: boolean}} Ending
+ * began. opened is false if the handshake failed. again is true for an attempt to reconnect.
+ * @typedef {{code: number, reason: string, clean: boolean, opened: boolean, local: boolean, again: boolean}} Ending
  *
  * @typedef {{
  *   state: (state: State, detail: string) => void,
@@ -91,8 +91,11 @@ export class Connection {
     return true;
   }
 
-  /** @param {string} url */
-  #attempt(url) {
+  /**
+   * @param {string} url
+   * @param {boolean} [again] whether this reconnects
+   */
+  #attempt(url, again = false) {
     const socket = this.open(url, this.#protocols);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
@@ -110,14 +113,14 @@ export class Connection {
       const local = this.state === "closing";
       this.#socket = undefined;
       const { code, reason, wasClean: clean } = event;
-      this.listener.ended({ code, reason, clean, opened, local });
+      this.listener.ended({ code, reason, clean, opened, local, again });
       if (local || !this.reconnect) {
         this.#enter("idle", `${code} ${reason}`.trim());
         return;
       }
       this.#failures++;
       const pause = wait(this.#failures);
-      this.#timer = setTimeout(() => this.#attempt(this.#url), pause);
+      this.#timer = setTimeout(() => this.#attempt(this.#url, true), pause);
       this.#enter("waiting", `attempt ${this.#failures + 1} in ${(pause / 1000).toFixed(1)} s`);
     };
   }

@@ -22,7 +22,7 @@ export class Session {
   totals = { in: 0, out: 0, inBytes: 0, outBytes: 0 };
   /** The number of states that it entered, so also of those that steps has no more. */
   entered = 0;
-  /** @type {Ending | undefined} the last one */
+  /** @type {Ending | undefined} the last one, without those of attempts to reconnect */
   ending;
   url = "";
 
@@ -43,7 +43,7 @@ export class Session {
       },
       message: (data) => this.#received(data),
       ended: (ending) => {
-        this.ending = ending;
+        if (ending.opened || !ending.again) this.ending = ending;
         this.#step("ended", `${ending.code} ${ending.reason}`.trim());
       },
     }, open);

@@ -6,7 +6,7 @@ import { pairs } from "../assets/hello.js";
 
 const text = (from, to, name) => ({ from, to, name, meaning: `meaning of ${name}`, sender: "sender", causes: "causes", check: "check" });
 const data = { endpoint: "", watch: false, faults: [], kinds: [], codes: [text(1000, undefined, "normal"), text(1006, undefined, "abnormal")], ranges: [text(4000, 4999, "application")] };
-const end = (code, more) => ({ code, reason: "", clean: true, opened: true, local: false, ...more });
+const end = (code, more) => ({ code, reason: "", clean: true, opened: true, local: false, again: false, ...more });
 
 test("a code has its text or that of its range", () => {
   assert.equal(codeText(data, 1000).name, "normal");

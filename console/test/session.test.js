@@ -46,7 +46,7 @@ test("a connection that is closed here", (t) => {
   session.connection.close(4000, "bye");
   assert.deepEqual(sockets[0].closed, { code: 4000, reason: "bye" });
   sockets[0].ends(4000, "bye");
-  assert.deepEqual(session.ending, { code: 4000, reason: "bye", clean: true, opened: true, local: true });
+  assert.deepEqual(session.ending, { code: 4000, reason: "bye", clean: true, opened: true, local: true, again: false });
   assert.equal(states(), "connecting open closing ended");
   assert.equal(session.state, "ended");
 });
@@ -78,6 +78,7 @@ test("it reconnects after growing waits until it is stopped", (t) => {
   t.mock.timers.tick(1);
   assert.equal(sockets.length, 2);
   sockets[1].ends(1006);
+  assert.equal(session.ending.code, 1001); // not that of the attempt
   t.mock.timers.tick(999);
   assert.equal(sockets.length, 2);
   t.mock.timers.tick(1);
