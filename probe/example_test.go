@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"log"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"example.com/wsecho/echo"
 	"example.com/wsecho/probe"
@@ -79,4 +82,41 @@ func ExampleWatch() {
 	// pong 3
 	// 3 of 3
 	// closed, 1000
+}
+
+func ExampleDial() {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		typ, b, err := c.Read(r.Context())
+		if err != nil || c.Write(r.Context(), typ, append(b, '!')) != nil {
+			return
+		}
+		_ = c.Close(4000, "enough")
+	}))
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+
+	c, _, err := probe.Dial(ctx, "ws"+strings.TrimPrefix(s.URL, "http"), probe.ConnOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := c.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
+		fmt.Println(err) // Ended has the reason
+	}
+	for {
+		_, b, err := c.Read()
+		if err != nil {
+			break
+		}
+		fmt.Printf("%s\n", b)
+	}
+	end := c.Ended(nil)
+	fmt.Println(end.Kind, end.By, int(end.Code), end.Reason)
+	// Output:
+	// hello!
+	// peer code peer 4000 enough
 }

@@ -76,6 +76,7 @@ func (t *talk) perform(line string) (*closing, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(t.f.Timeout))
 	defer cancel()
 	if err := t.conn.Write(ctx, a.typ, []byte(a.text)); err != nil {
+		t.sent.Add(-1)
 		select {
 		case <-t.conn.Done(): // the read has the reason
 		case <-time.After(interruptedClose):

@@ -25,9 +25,11 @@ type talkView struct {
 	human  bool   // out is a terminal and has the lines for people
 	edited bool   // lines are edited on it
 
-	mu    sync.Mutex
-	out   io.Writer
-	notes io.Writer
+	mu  sync.Mutex
+	out io.Writer
+
+	notesMu sync.Mutex // apart from mu, so that a note does not wait for stdout
+	notes   io.Writer
 }
 
 // The JSON of wsecho connect. docs/connect.md describes the fields, and a test compares
@@ -69,7 +71,9 @@ func (v *talkView) json(line talkLine) error {
 
 // note writes a sentence beside the messages.
 func (v *talkView) note(text string) {
-	_, _ = io.WriteString(v.notes, text+"\n") // nobody is left to hear of a failure
+	v.notesMu.Lock()
+	defer v.notesMu.Unlock()
+	_, _ = io.WriteString(v.notes, text+"\n") // a failure cannot be reported on stderr
 }
 
 // event prints an event that is no message: as JSON, or as a line for people.

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -109,6 +111,10 @@ func TestConnectTerminal(t *testing.T) {
 func TestConnectRestores(t *testing.T) {
 	t.Parallel()
 	term := startBash(t)
+	big := filepath.Join(t.TempDir(), "big") // more than the buffers of the sockets
+	if err := os.WriteFile(big, make([]byte, 15<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		name string
 		end  func(pid int, p *wstest.Peer) error
@@ -121,6 +127,10 @@ func TestConnectRestores(t *testing.T) {
 		{"SIGTERM", func(pid int, _ *wstest.Peer) error { return syscall.Kill(pid, syscall.SIGTERM) }, 0},
 		{"SIGHUP", func(pid int, _ *wstest.Peer) error { return syscall.Kill(pid, syscall.SIGHUP) }, 0},
 		{"SIGQUIT", func(pid int, _ *wstest.Peer) error { return syscall.Kill(pid, syscall.SIGQUIT) }, 2}, // as Go exits
+		{"stuck", func(int, *wstest.Peer) error {
+			term.send(t, "\x15/file "+big+"\r\x03")
+			return nil
+		}, 7},
 		{"stopped", func(pid int, _ *wstest.Peer) error {
 			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 				return err
@@ -135,6 +145,10 @@ func TestConnectRestores(t *testing.T) {
 		peers := make(chan *wstest.Peer, 1)
 		url := wstest.Serve(t, func(p *wstest.Peer) {
 			peers <- p
+			if test.name == "stuck" {
+				wstest.Silent(p)
+				return
+			}
 			_, _ = p.Answer(t.Context(), wstest.AnswerOptions{})
 		})
 		pid := connectOn(t, term, url)
