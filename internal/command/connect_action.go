@@ -167,12 +167,13 @@ func (r *lineReader) next() (string, error) {
 		if whole {
 			line = bytes.TrimSuffix(line[:len(line)-1], []byte("\r"))
 		}
-		switch {
-		case int64(len(line)) > r.limit:
+		unfinished := errors.Is(err, bufio.ErrBufferFull)
+		switch over := int64(len(line)) - r.limit; {
+		case over > 1, over == 1 && !unfinished: // one more may be a carriage return
 			return "", wrongLine("the line is longer than %d bytes; --write-limit changes that", r.limit)
 		case whole, errors.Is(err, io.EOF) && len(line) > 0:
 			return string(line), nil
-		case !errors.Is(err, bufio.ErrBufferFull):
+		case !unfinished:
 			return "", err
 		}
 	}

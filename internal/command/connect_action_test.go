@@ -1,6 +1,7 @@
 package command
 
 import (
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -80,6 +81,26 @@ func TestMessageText(t *testing.T) {
 	} {
 		if got := messageText(test.typ, []byte(test.p), test.limit); got != test.want {
 			t.Errorf("got %s, want %s", got, test.want)
+		}
+	}
+}
+
+// TestLineReader checks line ends, lines that are longer than a buffer, and the limit.
+func TestLineReader(t *testing.T) {
+	const limit = 3*(64<<10) - 1 // the carriage return ends a buffer
+	long := strings.Repeat("a", limit)
+	r := newLineReader(strings.NewReader(long+"\r\na\r\n\n\r\r\n"+long+"\nlast"), limit)
+	for _, want := range []string{long, "a", "", "\r", long, "last"} {
+		if got, err := r.next(); got != want || err != nil {
+			t.Errorf("got %d bytes, %v, want %d", len(got), err, len(want))
+		}
+	}
+	if _, err := r.next(); err != io.EOF {
+		t.Errorf("got %v, want the end", err)
+	}
+	for _, text := range []string{long + "a\n", long + "a", long + long + long} {
+		if _, err := newLineReader(strings.NewReader(text), limit).next(); err == nil || !strings.Contains(err.Error(), "longer than 196607 bytes; --write-limit") {
+			t.Errorf("got %v, want a sentence about the limit", err)
 		}
 	}
 }
