@@ -140,9 +140,9 @@ function startToolbar(session, view, redraw) {
  * @param {View} view
  */
 function summary(session, view) {
-  const { added, messages, most } = session.store;
+  const { added, messages, most, mostBytes } = session.store;
   if (!added) return "no messages";
-  const kept = added > messages.length && messages.length ? `, of ${count(added)}; the newest ${count(most)} are kept` : "";
+  const kept = added > messages.length && messages.length ? `, of ${count(added)}; at most ${count(most)} and ${size(mostBytes)} are kept` : "";
   return `${count(view.items.length)} shown${kept}${view.paused ? "; paused" : ""}`;
 }
 
