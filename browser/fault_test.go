@@ -104,3 +104,21 @@ func (p *tab) checkFault(c faultCase) {
 	}
 	p.ended(c.code, c.shows...)
 }
+
+// TestStalledRead checks that the page waits for an echo that never comes, until the drain
+// of the server.
+func TestStalledRead(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := open(t, s)
+	form := p.find("region", "Faults")
+	form.find("textbox", "read").fill("stall")
+	form.find("button", "Connect").click()
+	p.state("connected")
+	p.find("button", "Send").click()
+	p.byID("stats").shows("sent, 5 B")
+	s.stop()
+	p.ended(websocket.StatusGoingAway, "the server began")
+	p.byID("stats").shows("received, 0 B")
+	s.logged(`kind=(drained) .*fault="read=stall"`)
+}

@@ -2,6 +2,7 @@ package browser
 
 import (
 	"fmt"
+	"strings"
 )
 
 // state waits until the page shows this state of the connection.
@@ -29,4 +30,17 @@ func (p *tab) checkWidth() {
 		widest := eval[string](p, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80)).slice(0, 5).join("\n")`)
 		p.t.Errorf("the page is %d pixels wider than its window:\n%s", over, widest)
 	}
+}
+
+// echoed waits until the newest message has come back.
+func (p *tab) echoed() {
+	p.t.Helper()
+	list := p.find("listbox", messages)
+	wait(p.t, "an echo", func() error {
+		rows := p.query(list.object, "option", "")
+		if n := len(rows); n == 0 || !strings.Contains(nameOf(rows[n-1]), "received") {
+			return fmt.Errorf("got %d rows, the last is no received message", n)
+		}
+		return nil
+	})
 }

@@ -62,10 +62,13 @@ func TestWatch(t *testing.T) {
 	s.peer("/", 1)
 	s.peer("/", 2)
 	p := newTab(t)
+	light(p)
+	p.size(1280, 920, false)
 	p.navigate("http://" + s.admin + "/")
 	p.watched("#3", "#2", "#1") // the youngest first
 	p.checkAccess("watch")
 	p.checkWidth()
+	p.keepImage("page-watch")
 
 	p.find("button", "Messages").click()
 	p.watched("#1", "#3", "#2")
