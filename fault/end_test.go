@@ -172,6 +172,22 @@ func TestOtherEnds(t *testing.T) {
 	}
 }
 
+// TestDrainDelayed: a drain does not wait for delayed messages, and discards them.
+func TestDrainDelayed(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{})
+	p := s.dial(t, "/?delay=1h")
+	send(t, p, wstest.TextFrame("a message"), wstest.PingFrame("x"))
+	receive(t, p, wstest.PongFrame("x"))
+	s.stop()
+	if e, err := p.Answer(t.Context(), wstest.AnswerOptions{}); err != nil || e.Code != 1001 {
+		t.Errorf("got %+v, %v", e, err)
+	}
+	if o := s.outcome(t); o.Kind != ending.Drained || o.MessagesIn != 1 || o.MessagesOut != 0 || o.Fault != "delay=1h" {
+		t.Errorf("got %+v", o)
+	}
+}
+
 // TestDropFIN: a peer that continues to send gets FIN, not RST, and the reason stays that
 // of the fault.
 func TestDropFIN(t *testing.T) {

@@ -27,6 +27,7 @@ type testServer struct {
 	url  string
 	ends chan server.Outcome
 	log  lockedBuffer
+	stop context.CancelFunc // begins the drain
 }
 
 // serve runs an echo server until the end of the test.
@@ -52,6 +53,7 @@ func serveOn(t *testing.T, l net.Listener, o server.Options) *testServer {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	ts.stop = cancel
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, l) }()
 	t.Cleanup(func() {
