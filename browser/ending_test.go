@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"fmt"
 	"strconv"
 	"testing"
 
@@ -71,6 +70,6 @@ func TestReconnect(t *testing.T) {
 	p.find("button", "Close").click()
 	again.logged(`kind=(normal)`)
 	if got := eval[string](p, `document.getElementById("status").textContent`); got == "open" {
-		t.Error(fmt.Sprintf("got the state %q after a close", got))
+		t.Errorf("got the state %q after a close", got)
 	}
 }

@@ -111,8 +111,8 @@ func TestCommandVariables(t *testing.T) {
 			}
 		}
 	}
-	if commands != 4 {
-		t.Errorf("got %d further subcommands, want 4", commands)
+	if commands != 5 {
+		t.Errorf("got %d further subcommands, want 5", commands)
 	}
 }
 

@@ -2,7 +2,9 @@ package command
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,13 +62,8 @@ func (s scrapedProbe) registry() *prometheus.Registry {
 		number("probe_ip_protocol", "Version of IP, 4 or 6.", protocol)
 	}
 	if state := s.First.TLS; state != nil {
-		earliest := state.PeerCertificates[0].NotAfter
-		for _, c := range state.PeerCertificates {
-			if c.NotAfter.Before(earliest) {
-				earliest = c.NotAfter
-			}
-		}
-		number("probe_ssl_earliest_cert_expiry", "Unix time at which the first of the server's certificates expires.", float64(earliest.Unix()))
+		earliest := slices.MinFunc(state.PeerCertificates, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+		number("probe_ssl_earliest_cert_expiry", "Unix time at which the first of the server's certificates expires.", float64(earliest.NotAfter.Unix()))
 		gauge("probe_tls_version_info", "1; the label has the version of TLS.", 1, prometheus.Labels{"version": tls.VersionName(state.Version)})
 	}
 	number("probe_websocket_status_code", "HTTP status of the opening handshake, 0 without a response.", float64(s.First.Status))
