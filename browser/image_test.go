@@ -3,9 +3,14 @@ package browser
 import (
 	"bytes"
 	"flag"
+	"image"
+	"image/color"
+	"image/draw"
 	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/chromedp/cdproto/page"
 )
@@ -31,7 +36,7 @@ func (p *tab) keepImage(name string) {
 		p.t.Fatal(err)
 	}
 	var small bytes.Buffer
-	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, picture); err != nil {
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, paletted(picture)); err != nil {
 		p.t.Fatal(err)
 	}
 	if small.Len() > largestImage {
@@ -40,4 +45,31 @@ func (p *tab) keepImage(name string) {
 	if err := os.WriteFile(filepath.Join(*images, name+".png"), small.Bytes(), 0o644); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// paletted returns an image with at most 256 colors of another one, which a file of a third
+// of the size can have. Frequent colors come first, and no two of them are alike.
+func paletted(from image.Image) *image.Paletted {
+	counts := make(map[color.NRGBA]int)
+	bounds := from.Bounds()
+	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+		for x := bounds.Min.X; x < bounds.Max.X; x++ {
+			counts[color.NRGBAModel.Convert(from.At(x, y)).(color.NRGBA)]++
+		}
+	}
+	var chosen color.Palette
+	for _, c := range slices.SortedFunc(maps.Keys(counts), func(a, b color.NRGBA) int { return counts[b] - counts[a] }) {
+		if len(chosen) == 0 || len(chosen) < 256 && !alike(chosen.Convert(c).(color.NRGBA), c) {
+			chosen = append(chosen, c)
+		}
+	}
+	to := image.NewPaletted(bounds, chosen)
+	draw.Draw(to, bounds, from, bounds.Min, draw.Src)
+	return to
+}
+
+// alike reports whether a reader of the page cannot tell two colors apart.
+func alike(a, b color.NRGBA) bool {
+	difference := func(a, b uint8) int { return max(int(a)-int(b), int(b)-int(a)) }
+	return difference(a.R, b.R)+difference(a.G, b.G)+difference(a.B, b.B) <= 9
 }

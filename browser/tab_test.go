@@ -207,7 +207,11 @@ func (p *tab) media(pairs ...string) {
 // size sets the size of the page, in CSS pixels.
 func (p *tab) size(width, height int64, phone bool) {
 	p.t.Helper()
+	scale := 1.0
+	if phone {
+		scale = 2
+	}
 	call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-		Width: width, Height: height, DeviceScaleFactor: 1, Mobile: phone,
+		Width: width, Height: height, DeviceScaleFactor: scale, Mobile: phone,
 	})
 }

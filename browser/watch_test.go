@@ -63,7 +63,7 @@ func TestWatch(t *testing.T) {
 	s.peer("/", 2)
 	p := newTab(t)
 	light(p)
-	p.size(1280, 920, false)
+	p.size(1280, 800, false)
 	p.navigate("http://" + s.admin + "/")
 	p.watched("#3", "#2", "#1") // the youngest first
 	p.checkAccess("watch")
