@@ -1,7 +1,7 @@
 /** The entry of the page. It loads the data and starts each section. */
 
 import { load } from "./data.js";
-import { byId } from "./dom.js";
+import { byId, inputById } from "./dom.js";
 import { startFaults } from "./faultform.js";
 import { startHello } from "./hello.js";
 import { startMessages } from "./messages.js";
@@ -25,6 +25,7 @@ const talk = startTalk(session, data);
 const drawMessages = startMessages(session);
 const drawSee = startSee(session, data);
 startHello(data);
+inputById("connect").disabled = false; // before, the browser itself would submit the form
 if (data.faults.length > 0) {
   byId("faults").hidden = byId("nav-faults").hidden = false;
   startFaults(data);

@@ -33,7 +33,7 @@ export function startSee(session, data) {
     if (session.ending && session.ending !== explained) {
       explained = session.ending;
       const list = make("dl", { class: "facts" });
-      rows(list, [...describe(data, explained, session.url), ["ended at", clock(Date.now())]]);
+      rows(list, [...describe(data, explained, session.url), ["ended at", clock(session.endedAt)]]);
       byId("ending").replaceChildren(list);
     }
   });

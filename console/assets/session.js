@@ -24,6 +24,8 @@ export class Session {
   entered = 0;
   /** @type {Ending | undefined} the last one, without those of attempts to reconnect */
   ending;
+  /** The time of that ending, in ms since 1970. */
+  endedAt = 0;
   url = "";
 
   #echoes = new Echoes();
@@ -43,7 +45,10 @@ export class Session {
       },
       message: (data) => this.#received(data),
       ended: (ending) => {
-        if (ending.opened || !ending.again) this.ending = ending;
+        if (ending.opened || !ending.again) {
+          this.ending = ending;
+          this.endedAt = Date.now();
+        }
         this.#step("ended", `${ending.code} ${ending.reason}`.trim());
       },
     }, open);
