@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -74,11 +75,21 @@ func openTerminal(in, out *os.File) (*terminal, error) {
 	if err := makeRaw(int(in.Fd())); err != nil {
 		return nil, err
 	}
-	t := &terminal{in: in, out: out, keys: newKeyboard(interruptSelf)}
+	t := newTerminal(newKeyboard(interruptSelf), out)
+	t.in, t.out = in, out
+	t.resize()
+	t.unwatch = watchTerminal(t)
+	go t.keys.read(in) // a read of a terminal cannot be interrupted
+	return t, nil
+}
+
+// newTerminal returns an editor of what is typed.
+func newTerminal(keys *keyboard, out io.Writer) *terminal {
+	t := &terminal{keys: keys}
 	t.Terminal = term.NewTerminal(struct {
 		io.Reader
 		io.Writer
-	}{t.keys, out}, "> ")
+	}{keys, out}, "> ")
 	t.History = &history{}
 	t.AutoCompleteCallback = func(line string, _ int, key rune) (string, int, bool) {
 		if key >= ' ' && utf8.RuneCountInString(line) >= maxEdited {
@@ -86,10 +97,7 @@ func openTerminal(in, out *os.File) (*terminal, error) {
 		}
 		return "", 0, false
 	}
-	t.resize()
-	t.unwatch = watchTerminal(t)
-	go t.keys.read(in) // a read of a terminal cannot be interrupted
-	return t, nil
+	return t
 }
 
 // resize tells the editor the size of the terminal.
@@ -102,13 +110,20 @@ func (t *terminal) resize() {
 // next returns the next line.
 func (t *terminal) next() (string, error) {
 	line, err := t.ReadLine()
-	if t.tooLong {
-		t.tooLong = false
-		if err == nil {
-			return "", wrongLine("the line was not sent: it has more than %d characters, which cannot be edited; /file sends a file", maxEdited)
-		}
+	if errors.Is(err, term.ErrPasteIndicator) { // about a line that is whole
+		err = nil
 	}
-	return line, err
+	tooLong := t.tooLong
+	t.tooLong = false
+	switch {
+	case err != nil:
+		return "", err
+	case tooLong:
+		return "", wrongLine("the line was not sent: it has more than %d characters, which cannot be edited; /file sends a file", maxEdited)
+	case strings.ContainsRune(line, badKey):
+		return "", wrongLine("the line was not sent: it has a byte that is not UTF-8, or U+FFFD or U+FFFF, which cannot be edited; /file sends a file")
+	}
+	return line, nil
 }
 
 // close erases the prompt and restores the terminal. A nil terminal has nothing to close.
@@ -134,6 +149,9 @@ const (
 	escapeKey   = 0x1b
 	maxTyped    = 1 << 20 // keys that wait for the editor
 	maxSequence = 16      // bytes of a key that is a sequence of several
+	// badKey stands for an invalid byte and for U+FFFD. The editor takes both for the
+	// beginning of a key, and would wait for the next one.
+	badKey = '\uffff'
 )
 
 var errKeysLost = errors.New("more than 1 MiB was typed while a message could not be sent")
@@ -146,7 +164,8 @@ type keyboard struct {
 	mu       sync.Mutex
 	changed  sync.Cond
 	typed    []byte
-	sequence int // bytes of an unfinished sequence
+	partial  []byte // of a character
+	sequence int    // bytes of an unfinished sequence
 	err      error
 }
 
@@ -166,9 +185,7 @@ func (k *keyboard) read(in io.Reader) {
 			n = i // otherwise the editor takes Ctrl-C for the end of the input
 		}
 		k.mu.Lock()
-		for _, b := range buffer[:n] {
-			k.add(b)
-		}
+		k.addText(buffer[:n])
 		if err == nil && len(k.typed) > maxTyped {
 			err = errKeysLost
 		}
@@ -181,6 +198,24 @@ func (k *keyboard) read(in io.Reader) {
 			return
 		}
 	}
+}
+
+// addText adds the characters of p. An unfinished one waits for its end.
+func (k *keyboard) addText(p []byte) {
+	k.partial = append(k.partial, p...)
+	rest := k.partial
+	for utf8.FullRune(rest) {
+		r, size := utf8.DecodeRune(rest)
+		key := rest[:size]
+		if r == utf8.RuneError {
+			key = []byte(string(badKey))
+		}
+		for _, b := range key {
+			k.add(b)
+		}
+		rest = rest[size:]
+	}
+	k.partial = append(k.partial[:0], rest...)
 }
 
 // add adds a byte. The editor would wait without end inside an endless sequence, so a long

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"golang.org/x/term"
 )
@@ -67,6 +68,7 @@ func TestKeyboard(t *testing.T) {
 		"no signals": {"abc\x03", "abc\x03", 1, false},
 		"key":        {"\x1b[1;3Cx", "\x1b[1;3Cx", 0, true},
 		"endless":    {endless, endless[:17] + "~" + endless[17:], 0, true},
+		"invalid":    {"\xffü\xc3\xfe\ufffd\xc3\r", "\uffffü\uffff\uffff\uffff\uffff\r", 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			interrupts := 0
@@ -79,6 +81,11 @@ func TestKeyboard(t *testing.T) {
 		})
 	}
 	k := newKeyboard(func() bool { return true })
+	k.read(iotest.OneByteReader(strings.NewReader("ü\xc3東\xff")))
+	if got, err := io.ReadAll(k); string(got) != "ü\uffff東\uffff" || err != nil {
+		t.Errorf("one byte at a time: got %q, %v", got, err)
+	}
+	k = newKeyboard(func() bool { return true })
 	k.read(strings.NewReader(strings.Repeat("a", maxTyped+100)))
 	if n, err := io.Copy(io.Discard, k); err != errKeysLost || n != maxTyped+1 {
 		t.Errorf("too many keys: got %d, %v", n, err)
@@ -87,6 +94,32 @@ func TestKeyboard(t *testing.T) {
 	k.close()
 	if n, err := k.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		t.Errorf("closed: got %d, %v", n, err)
+	}
+}
+
+// TestTerminalLines checks the lines that the editor returns for keys.
+func TestTerminalLines(t *testing.T) {
+	for name, test := range map[string]struct{ typed, want string }{
+		"text":     {"a\rb\n", `["a" <nil>] ["b" <nil>]`},
+		"a paste":  {"\x1b[200~a\rb\x1b[201~c\rd\r", `["a" <nil>] ["bc" <nil>] ["d" <nil>]`},
+		"invalid":  {"\xff\xfe\xc3\ra\r", `["" the line was not sent: it has a byte that is not UTF-8] ["a" <nil>]`},
+		"too long": {strings.Repeat("a", 5000) + "\ra\r", `["" the line was not sent: it has more than 4096 characters] ["a" <nil>]`},
+	} {
+		k := newKeyboard(func() bool { return true })
+		k.read(strings.NewReader(test.typed))
+		terminal := newTerminal(k, io.Discard)
+		var lines []string
+		for {
+			line, err := terminal.next()
+			if err == io.EOF {
+				break
+			}
+			short, _, _ := strings.Cut(fmt.Sprint(err), ",")
+			lines = append(lines, fmt.Sprintf("[%q %s]", line, short))
+		}
+		if got := strings.Join(lines, " "); got != test.want {
+			t.Errorf("%s: got %s, want %s", name, got, test.want)
+		}
 	}
 }
 
