@@ -45,13 +45,10 @@ func (a *asyncWriter) run() {
 		select {
 		case line := <-a.queue:
 			a.write(line)
-			continue
-		default:
-		}
-		select {
-		case line := <-a.queue:
-			a.write(line)
 		case <-a.closing:
+			for len(a.queue) > 0 { // select chooses at random
+				a.write(<-a.queue)
+			}
 			if a.dropped.Load() > 0 {
 				a.write("")
 			}

@@ -137,3 +137,21 @@ func (w *failingWriter) Write(p []byte) (int, error) {
 	n, _ := w.taken.Write(p[:takes])
 	return n, syscall.EPIPE
 }
+
+// TestLastLine: close loses no line that was queued just before it.
+func TestLastLine(t *testing.T) {
+	t.Parallel()
+	for i := range 20_000 {
+		var out strings.Builder
+		a := newAsyncWriter(&out, func(int64) string { return "lost" })
+		a.writeLine("first\n")
+		for range i % 64 { // other moments of the other goroutine
+			_ = len(a.queue)
+		}
+		a.writeLine("last\n")
+		a.close()
+		if got := out.String(); got != "first\nlast\n" {
+			t.Fatalf("round %d: got %q", i, got)
+		}
+	}
+}
