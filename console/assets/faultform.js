@@ -47,15 +47,12 @@ export function startFaults({ faults }) {
   fields.addEventListener("input", update);
   url.addEventListener("input", update);
   byId("fault-copy").addEventListener("click", () => void copy(result.value));
-  byId("fault-use").addEventListener("click", () => {
-    url.value = result.value;
-    url.dispatchEvent(new Event("input"));
-    /** @type {HTMLFormElement} */ (byId("connect-form")).requestSubmit();
-  });
   byId("faults-form").addEventListener("reset", () => setTimeout(update)); // after the fields are empty
   byId("faults-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    if (!(/** @type {HTMLButtonElement} */ (byId("fault-use")).disabled)) byId("fault-use").click();
+    url.value = result.value;
+    url.dispatchEvent(new Event("input"));
+    /** @type {HTMLFormElement} */ (byId("connect-form")).requestSubmit();
   });
   update();
 }
