@@ -60,7 +60,7 @@ func TestReconnect(t *testing.T) {
 	p.connect()
 	p.send("before")
 	p.find("listbox", messages).shows("before")
-	p.allow("ERR_CONNECTION_REFUSED") // an attempt during the restart
+	p.allow(`WebSocket connection to '[^']*' failed`) // an attempt during the restart
 	s.stop()
 	p.ended(websocket.StatusGoingAway)
 	again := serveOn(t, s.addr)

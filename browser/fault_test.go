@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/fault"
@@ -79,7 +81,11 @@ func TestFaults(t *testing.T) {
 			s.logged(`(fault="` + regexp.QuoteMeta(logged) + `")`)
 		}
 	}
-	for _, parameter := range fault.Parameters() {
+	shown := eval[[]string](p, `[...document.querySelectorAll("#fault-fields label")].map(e => e.textContent)`)
+	for i, parameter := range fault.Parameters() {
+		if i >= len(shown) || shown[i] != parameter.Name {
+			t.Fatalf("the form has the fields %q, and no %s at %d", shown, parameter.Name, i+1)
+		}
 		if !slices.ContainsFunc(faultCases, func(c faultCase) bool { return strings.Contains("&"+c.query, "&"+parameter.Name+"=") }) {
 			t.Errorf("no case has the fault %s", parameter.Name)
 		}
@@ -103,6 +109,30 @@ func (p *tab) checkFault(c faultCase) {
 		p.send("hello")
 	}
 	p.ended(c.code, c.shows...)
+}
+
+// TestWrongFault checks that the form says which values are right, and connects with none
+// that is wrong. It uses the keyboard only.
+func TestWrongFault(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := open(t, s)
+	p.find("link", "Faults").focus()
+	p.keys(kb.Enter)
+	p.tabTo("textbox close")
+	p.keys("999")
+	form := p.find("region", "Faults")
+	form.shows("close is wrong; right is a close code")
+	p.keys(kb.Enter)
+	if !apply[bool](form.find("button", "Connect"), "function() { return this.disabled }") {
+		t.Error("the form connects with a wrong value")
+	}
+	p.do(chromedp.KeyEvent("a", chromedp.KeyModifiers(kb.ModifierCtrl)))
+	p.keys("4999" + kb.Enter)
+	p.ended(4999)
+	if got, want := p.requested(), "ws://"+s.addr+"/?close=4999"; got[len(got)-1] != want || slices.Contains(got, "ws://"+s.addr+"/?close=999") {
+		t.Errorf("got the requests %q, want the last one %s", got, want)
+	}
 }
 
 // TestStalledRead checks that the page waits for an echo that never comes, until the drain

@@ -57,8 +57,8 @@ func TestLooks(t *testing.T) {
 			}
 			p.checkAccess("after")
 			p.checkWidth()
-			if !slices.Contains(p.requests, "ws://"+s.addr+"/") || !slices.Contains(p.requests, s.url()) {
-				t.Errorf("the page requested %q, want itself and the WebSocket", p.requests)
+			if got := p.requested(); !slices.Contains(got, "ws://"+s.addr+"/") || !slices.Contains(got, s.url()) {
+				t.Errorf("the page requested %q, want itself and the WebSocket", got)
 			}
 			if moves := eval[bool](p, `matchMedia("(prefers-reduced-motion: reduce)").matches && getComputedStyle(document.documentElement).scrollBehavior !== "auto"`); moves {
 				t.Error("the page scrolls smoothly, although the user asked for less motion")

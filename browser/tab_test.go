@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -158,7 +159,7 @@ func (p *tab) problem(format string, args ...any) {
 	p.problems = append(p.problems, text)
 }
 
-// request records a request, which must stay on this machine and carry no embedded data.
+// request records a request, which must stay on this machine.
 func (p *tab) request(address string) {
 	u, err := url.Parse(address)
 	local := err == nil && (u.Hostname() == "127.0.0.1" || u.Scheme == "blob" || u.Scheme == "data")
@@ -168,6 +169,13 @@ func (p *tab) request(address string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.requests = append(p.requests, address)
+}
+
+// requested returns the URLs that the page has requested.
+func (p *tab) requested() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.requests)
 }
 
 // call sends a command of the DevTools protocol to the tab.
