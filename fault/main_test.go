@@ -2,6 +2,7 @@ package fault_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -44,6 +45,7 @@ func serveOn(t *testing.T, l net.Listener, o server.Options) *testServer {
 	t.Helper()
 	ts := &testServer{url: "ws://" + l.Addr().String(), ends: make(chan server.Outcome, 100)}
 	o.PerConn = fault.PerConn(echo.Serve, fault.Options{})
+	o.PingInterval = cmp.Or(o.PingInterval, -1) // the first ping comes at a random time
 	o.OnEnd = func(o server.Outcome) { ts.ends <- o }
 	o.CloseTimeout = 500 * time.Millisecond
 	o.Logger = slog.New(slog.NewTextHandler(&ts.log, nil))

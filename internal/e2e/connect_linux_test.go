@@ -17,14 +17,15 @@ import (
 const printCode = `echo code: $?, $(stty -a | grep -ow '.icanon\|icanon') $(stty -a | grep -ow '.echo\|echo')`
 
 // connectOn starts wsecho connect in a shell on a terminal. When it has ended, the shell
-// prints its exit code and whether the terminal is in its usual mode.
+// prints its exit code and whether the terminal is in its usual mode. Under nohup(1) the
+// program would ignore SIGHUP.
 func connectOn(t *testing.T, term *terminal, url string) (pid int) {
 	t.Helper()
 	program, err := exec.LookPath("wsecho")
 	if err != nil {
 		t.Fatal(err)
 	}
-	term.send(t, fmt.Sprintf(`sh -c 'echo pid: $$; TERM=xterm exec %s connect --timeout=30s %s'; %s`+"\r", program, url, printCode))
+	term.send(t, fmt.Sprintf(`sh -c 'echo pid: $$; TERM=xterm exec env --default-signal=HUP %s connect --timeout=30s %s'; %s`+"\r", program, url, printCode))
 	pid, err = strconv.Atoi(term.await(t, `pid: (\d+)\r\n`)[1])
 	if err != nil {
 		t.Fatal(err)
