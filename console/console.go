@@ -1,11 +1,11 @@
-// Package console serves a page that talks to a WebSocket server from a browser, shows its
-// round-trip times, and explains how the connection ended.
+// Package console serves a page that talks to a WebSocket server from a browser. The page
+// shows round-trip times, and explains how the connection ended.
 //
 //	options.HTTP = console.New(console.Options{Next: http.HandlerFunc(server.ServePlain)}) // of package server
 //	mux.Handle("/", console.New(console.Options{}))                                        // or of another program
 //
 // The page is plain HTML, CSS and ES modules, which are part of the program. It requests
-// nothing from other hosts. The package reads and writes no WebSocket: the browser does.
+// nothing from other hosts. The browser opens the WebSocket, not the package.
 package console
 
 import (
@@ -32,15 +32,16 @@ type Options struct {
 
 // A Fault is a query parameter of the server. The fields are those of fault.Parameter.
 type Fault struct {
-	Name   string // such as drop
-	Value  string // an example, or N, CODE or TEXT
-	Right  string // the values that are right, in words
-	Effect string // of the server, in words
+	Name    string // such as drop
+	Example string // a valid value, or N, CODE or TEXT
+	Valid   string // the valid values, in words
+	Effect  string // what the server does, in words
 }
 
-// New returns a handler that serves the page for GET and HEAD of /, if the client accepts
-// text/html, and its files below /console/. The handler can be used concurrently. It keeps
-// the files in memory, about 0.3 MB, and compresses each at its first request.
+// New returns a handler that serves the page at / and its files below /console/. The page
+// is for GET and HEAD of clients that accept text/html. The handler can be used
+// concurrently. It keeps the files in memory, about 0.3 MB, and compresses each at its
+// first request.
 func New(o Options) http.Handler {
 	if o.Next == nil {
 		o.Next = http.NotFoundHandler()

@@ -191,8 +191,8 @@ func TestSize(t *testing.T) {
 
 const svgNamespace = "http://www.w3.org/2000/svg"
 
-// TestReferences checks that each file that the page names exists, that it names no other
-// host, and that the markup has no code, which the policy forbids.
+// TestReferences checks that each file that the page names exists, and that it names no
+// other host. The policy forbids code in the markup, so it checks that there is none.
 func TestReferences(t *testing.T) {
 	own, vendor := assets(t)
 	exists := make(map[string]bool)
@@ -247,7 +247,7 @@ type text struct {
 }
 
 func TestDocument(t *testing.T) {
-	options := console.Options{Endpoint: "ws://a/", Watch: true, Faults: []console.Fault{{Name: "drop", Value: "fin", Right: "fin or rst", Effect: "ends TCP"}}}
+	options := console.Options{Endpoint: "ws://a/", Watch: true, Faults: []console.Fault{{Name: "drop", Example: "fin", Valid: "fin or rst", Effect: "ends TCP"}}}
 	var got document
 	if err := json.Unmarshal([]byte(body(t, get(console.New(options), "GET", "/console/data.json"))), &got); err != nil {
 		t.Fatal(err)

@@ -20,10 +20,10 @@ type document struct {
 }
 
 type fault struct {
-	Name   string `json:"name"`
-	Value  string `json:"value"`
-	Right  string `json:"right"`
-	Effect string `json:"effect"`
+	Name    string `json:"name"`
+	Example string `json:"example"`
+	Valid   string `json:"valid"`
+	Effect  string `json:"effect"`
 }
 
 // A text is the explanation of a close code, of a range of codes, or of a kind.

@@ -41,29 +41,29 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // A file is a part of the page. Its fields do not change.
 type file struct {
 	contentType string
-	plain, gzip func() coded // create it at the first call
+	plain, gzip func() encodedFile // create it at the first call
 }
 
-// A coded is a file in one content coding.
-type coded struct {
+// An encodedFile is a file in one content coding.
+type encodedFile struct {
 	body []byte
 	etag string
 }
 
-func newCoded(body []byte) coded {
+func newEncodedFile(body []byte) encodedFile {
 	sum := sha256.Sum256(body)
-	return coded{body, `"` + hex.EncodeToString(sum[:12]) + `"`}
+	return encodedFile{body, `"` + hex.EncodeToString(sum[:12]) + `"`}
 }
 
 // newFile returns the file with the body that create returns.
 func newFile(name string, create func() []byte) *file {
-	plain := sync.OnceValue(func() coded { return newCoded(create()) })
-	return &file{types[path.Ext(name)], plain, sync.OnceValue(func() coded {
+	plain := sync.OnceValue(func() encodedFile { return newEncodedFile(create()) })
+	return &file{types[path.Ext(name)], plain, sync.OnceValue(func() encodedFile {
 		var b bytes.Buffer
 		z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is right
 		_, _ = z.Write(plain().body)                          // a buffer takes everything
 		_ = z.Close()
-		return newCoded(b.Bytes())
+		return newEncodedFile(b.Bytes())
 	})}
 }
 

@@ -40,7 +40,7 @@ func TestFaultForm(t *testing.T) {
 	lines := json.NewEncoder(&input)
 	parameters := make([]map[string]string, 0)
 	for _, p := range fault.Parameters() {
-		parameters = append(parameters, map[string]string{"name": p.Name, "right": p.Right})
+		parameters = append(parameters, map[string]string{"name": p.Name, "valid": p.Valid})
 	}
 	if err := lines.Encode(parameters); err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func queries() [][][2]string {
 				continue // package fault would wait
 			}
 			query := [][2]string{{p.Name, v}}
-			switch _, beside, _ := strings.Cut(p.Right, "beside "); {
+			switch _, beside, _ := strings.Cut(p.Valid, "beside "); {
 			case strings.HasPrefix(beside, "close"):
 				query = append(query, [2]string{"close", "1000"})
 			case strings.HasPrefix(beside, "send"):

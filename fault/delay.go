@@ -11,8 +11,8 @@ import (
 )
 
 // A delayLine sends the messages of one connection later, in their order. Up to
-// delayedMessages of them, which have delayedBytes together, wait while the connection is
-// read. The next one waits in write, and so does one for which there is no memory.
+// delayedMessages of them, with delayedBytes together, wait while the connection is read.
+// Beyond that, and if memory is spent, write blocks.
 type delayLine struct {
 	delay, jitter time.Duration
 	send          func(websocket.MessageType, []byte) error

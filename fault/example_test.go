@@ -45,7 +45,7 @@ func ExamplePerConn() {
 func ExampleParameters() {
 	for _, p := range fault.Parameters() {
 		if p.Name == "drop" {
-			fmt.Printf("%s=%s: %s (%s)\n", p.Name, p.Value, p.Effect, p.Right)
+			fmt.Printf("%s=%s: %s (%s)\n", p.Name, p.Example, p.Effect, p.Valid)
 		}
 	}
 	// Output:

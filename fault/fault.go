@@ -3,8 +3,8 @@
 //	h := func(ctx context.Context, c echo.Conn) error { return echo.Serve(ctx, c) }
 //	s, err := server.New(..., server.Options{PerConn: fault.PerConn(h, fault.Options{})})
 //
-// A client requests a fault with query parameters such as ?drop=rst&after=3, or with a
-// path such as /close/4001. docs/faults.md lists them. A wrong value is refused with 400
+// A client requests a fault with query parameters such as ?drop=rst&after=3, or with a path
+// such as /close/4001. docs/faults.md lists them. PerConn refuses a wrong value with 400
 // and a sentence that names the right ones. Other parameters and paths have no effect.
 //
 // The limits of the server apply to a connection with a fault too. MaxAge ends it.
@@ -27,23 +27,24 @@ import (
 
 // Options configure PerConn. The zero value is ready to use.
 type Options struct {
-	// MaxHold is the longest time of the parameter hold. It should be the HandshakeTimeout
-	// of the server, which ends a handshake that takes as long. 0: 5 s; at most a minute.
+	// MaxHold is the longest time of the parameter hold. MaxHold should be the
+	// HandshakeTimeout of the server, which ends a longer handshake. 0: 5 s. Negative, or
+	// more than a minute: a minute.
 	MaxHold time.Duration
-	// Done ends a hold early, with status 503. It should be closed when the server begins to
-	// drain, such as the Done of the context of Serve. Otherwise a client can make a drain
-	// last for MaxHold. Nil: never.
+	// Done ends a hold early, with status 503. The program should close it when the server
+	// begins to drain. An example is the Done of the context of Serve. Otherwise a client
+	// can make a drain last for MaxHold. Nil: never.
 	Done <-chan struct{}
 	// MaxWrite is the longest time that the parameter write may take for the echo of a
-	// message over 16 KiB, whose memory it holds. A connection whose echo would take longer
-	// ends with kind TooBig. It should be the time of the longest message at MinWriteRate.
-	// 0: 34 m 8 s, which is that for a server with default Options. Negative, or more: an
-	// hour.
+	// message over 16 KiB. Meanwhile the message occupies the memory budget. A connection
+	// whose echo would take longer ends with kind TooBig. MaxWrite should be the time of
+	// the longest message at MinWriteRate. 0: 34 m 8 s, the value for a server with default
+	// Options. Negative, or more than an hour: an hour.
 	MaxWrite time.Duration
 }
 
 // PerConn returns the PerConn of server.Options. A request without a fault gets a nil
-// ConnOptions. Connections with a fault are served by serve, such as echo.Serve.
+// ConnOptions. serve, such as echo.Serve, serves the connections with a fault.
 func PerConn(serve func(context.Context, echo.Conn) error, o Options) func(*http.Request) (*server.ConnOptions, error) {
 	if o.MaxHold == 0 {
 		o.MaxHold = server.DefaultHandshakeTimeout
@@ -75,7 +76,7 @@ func PerConn(serve func(context.Context, echo.Conn) error, o Options) func(*http
 		if p.status != 0 {
 			return nil, &server.AdmitError{Status: p.status, Err: fmt.Errorf("the fault %s was requested", p.fault)}
 		}
-		f := &faulty{plan: *p, serve: serve, delayed: delayed, maxWrite: o.MaxWrite}
+		f := &faultyConn{plan: *p, serve: serve, delayed: delayed, maxWrite: o.MaxWrite}
 		if p.hello != helloNone {
 			f.greeting = newGreeting(r, p.hello == helloAll)
 		}

@@ -11,11 +11,11 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// FuzzParse: an error is one short line, a plan is within its bounds, and the name of the
-// fault requests the same plan again.
+// FuzzParse checks that an error is one short line and that a plan is within its bounds. It
+// also checks that the name of the fault requests the same plan again.
 func FuzzParse(f *testing.F) {
 	for _, a := range parameters {
-		f.Add("/", a.name+"="+strings.NewReplacer("N", "3", "CODE", "4001").Replace(a.value))
+		f.Add("/", a.name+"="+strings.NewReplacer("N", "3", "CODE", "4001").Replace(a.example))
 	}
 	for _, name := range pathParameters {
 		f.Add("/"+name+"/2s", "")

@@ -17,8 +17,8 @@ import (
 	"example.com/wsecho/server"
 )
 
-// A faulty is one connection with faults.
-type faulty struct {
+// A faultyConn is one connection with faults.
+type faultyConn struct {
 	plan
 	serve    func(context.Context, echo.Conn) error
 	greeting *greeting           // nil: none
@@ -29,7 +29,7 @@ type faulty struct {
 }
 
 // changeHeader is the Header of server.ConnOptions.
-func (f *faulty) changeHeader(h http.Header) {
+func (f *faultyConn) changeHeader(h http.Header) {
 	if f.wrongAccept {
 		h.Set("Sec-WebSocket-Accept", "AAAAAAAAAAAAAAAAAAAAAAAAAAA=")
 	}
@@ -40,17 +40,17 @@ func (f *faulty) changeHeader(h http.Header) {
 }
 
 // wrap is the Wrap of server.ConnOptions.
-func (f *faulty) wrap(sock net.Conn) net.Conn {
+func (f *faultyConn) wrap(sock net.Conn) net.Conn {
 	f.stream = newStream(sock, &f.plan)
 	return f.stream
 }
 
 // handle is the Handler of server.ConnOptions. Its goroutines have ended when it returns.
-func (f *faulty) handle(ctx context.Context, c *server.Conn) error {
-	var beside sync.WaitGroup
+func (f *faultyConn) handle(ctx context.Context, c *server.Conn) error {
+	var goroutines sync.WaitGroup
 	var line *delayLine
 	defer func() {
-		beside.Wait()
+		goroutines.Wait()
 		if line != nil {
 			line.end()
 		}
@@ -74,7 +74,7 @@ func (f *faulty) handle(ctx context.Context, c *server.Conn) error {
 				return err
 			}
 		} else {
-			beside.Go(func() {
+			goroutines.Go(func() {
 				if sleep(running, f.afterTime) {
 					_ = f.act(c) // ends the handler by ending c
 				}
@@ -82,16 +82,16 @@ func (f *faulty) handle(ctx context.Context, c *server.Conn) error {
 		}
 	}
 	if f.ping > 0 {
-		beside.Go(func() { f.sendPings(running, c) })
+		goroutines.Go(func() { f.sendPings(running, c) })
 	}
 	if f.send > 0 {
-		beside.Go(func() { f.sendMessages(running, ctx, c) })
+		goroutines.Go(func() { f.sendMessages(running, ctx, c) })
 	}
-	e := &conn{Conn: c, f: f}
+	e := &echoConn{Conn: c, f: f}
 	if f.delay > 0 || f.jitter > 0 {
 		e.line = newDelayLine(running, &f.plan, f.delayed, func(typ websocket.MessageType, p []byte) error { return e.echo(ctx, typ, p) })
 		line = e.line
-		beside.Go(e.line.run)
+		goroutines.Go(e.line.run)
 	}
 	return f.serve(ctx, e)
 }
@@ -99,8 +99,8 @@ func (f *faulty) handle(ctx context.Context, c *server.Conn) error {
 // errEnded is the error of a handler whose connection a fault has ended.
 var errEnded = errors.New("the requested fault has ended the connection")
 
-// act does what after delays. The error means that c has ended.
-func (f *faulty) act(c *server.Conn) error {
+// act does what the parameter after delays. The error means that c has ended.
+func (f *faultyConn) act(c *server.Conn) error {
 	var inserted []byte
 	if f.badUTF8 {
 		inserted = append(inserted, 0x81, 4, 'b', 'a', 0xff, 'd')
@@ -130,7 +130,7 @@ func (f *faulty) act(c *server.Conn) error {
 }
 
 // sendPings sends pings until ctx ends.
-func (f *faulty) sendPings(ctx context.Context, c *server.Conn) {
+func (f *faultyConn) sendPings(ctx context.Context, c *server.Conn) {
 	t := time.NewTicker(f.ping)
 	defer t.Stop()
 	for {
@@ -147,7 +147,7 @@ func (f *faulty) sendPings(ctx context.Context, c *server.Conn) {
 
 // sendMessages sends the messages of the parameter send until running ends. ctx is that of
 // the handler.
-func (f *faulty) sendMessages(running, ctx context.Context, c *server.Conn) {
+func (f *faultyConn) sendMessages(running, ctx context.Context, c *server.Conn) {
 	t := time.NewTicker(f.every)
 	defer t.Stop()
 	for i := range f.send {
@@ -162,21 +162,21 @@ func (f *faulty) sendMessages(running, ctx context.Context, c *server.Conn) {
 	}
 }
 
-// A conn is what the echo handler uses.
-type conn struct {
+// An echoConn is the connection that the echo handler uses. Its Write applies the faults.
+type echoConn struct {
 	*server.Conn
-	f      *faulty
+	f      *faultyConn
 	line   *delayLine // nil: echoes are sent at once
 	echoed int        // of the goroutine that sends
 }
 
-// short is the longest message that may take any time: one that the memory budget of package
-// echo does not count.
-const short = 16 << 10
+// shortMessage is the length of the longest message that the memory budget of package echo
+// does not count. Its echo may take any time.
+const shortMessage = 16 << 10
 
 // Write sends the message, perhaps later.
-func (c *conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
-	if len(p) > short && c.f.writeTime(len(p)) > c.f.maxWrite {
+func (c *echoConn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
+	if len(p) > shortMessage && c.f.writeTime(len(p)) > c.f.maxWrite {
 		return &ending.Choice{Err: ending.Error{Kind: ending.TooBig,
 			Reason: fmt.Sprintf("an echo at the requested rate takes over %v", c.f.maxWrite)}}
 	}
@@ -187,7 +187,7 @@ func (c *conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) e
 }
 
 // echo sends the message, and acts behind it.
-func (c *conn) echo(ctx context.Context, typ websocket.MessageType, p []byte) error {
+func (c *echoConn) echo(ctx context.Context, typ websocket.MessageType, p []byte) error {
 	if err := c.Conn.Write(ctx, typ, p); err != nil {
 		return err
 	}

@@ -214,7 +214,7 @@ func TestHello(t *testing.T) {
 	}
 }
 
-// TestUnsolicited: ping and send send what nobody has asked for.
+// TestUnsolicited checks the pings and messages that the client has not requested.
 func TestUnsolicited(t *testing.T) {
 	t.Parallel()
 	s := serve(t, server.Options{PingInterval: -1})

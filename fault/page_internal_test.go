@@ -19,7 +19,7 @@ var tableRow = regexp.MustCompile("(?m)^\\| `.*\\n")
 func TestPage(t *testing.T) {
 	var want strings.Builder
 	for _, a := range parameters {
-		want.WriteString("| `" + a.name + "=" + a.value + "` | " + a.right + " | " + a.effect + " |\n")
+		want.WriteString("| `" + a.name + "=" + a.example + "` | " + a.valid + " | " + a.effect + " |\n")
 	}
 	b, err := os.ReadFile(page)
 	if err != nil {
@@ -53,7 +53,7 @@ func TestPage(t *testing.T) {
 // TestValues: the example value of each parameter is right, N is a number and CODE a code.
 func TestValues(t *testing.T) {
 	for _, a := range parameters {
-		value := strings.NewReplacer("N", "3", "CODE", "4001").Replace(a.value)
+		value := strings.NewReplacer("N", "3", "CODE", "4001").Replace(a.example)
 		if !a.set(new(plan), value) {
 			t.Errorf("%s=%s is refused", a.name, value)
 		}

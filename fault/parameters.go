@@ -16,7 +16,7 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// A plan is the faults of one connection. The zero value has none.
+// A plan has the faults of one connection. The zero value has none.
 type plan struct {
 	fault string // the parameters as requested, without reason
 
@@ -67,8 +67,8 @@ func (p *plan) needsStream() bool {
 	return p.drop != "" || p.truncate || p.garbage || p.badUTF8 || p.mask || p.fragment > 0 || p.readStall || p.readRate > 0 || p.writeRate > 0
 }
 
-// minWriteRate returns the MinWriteRate of server.ConnOptions. The rate of the fault is no
-// stall, and a peer that is too slow for a quarter of it is one.
+// minWriteRate returns the MinWriteRate of server.ConnOptions. A write at the rate of the
+// fault is no stall. A peer that reads slower than a quarter of it is one.
 func (p *plan) minWriteRate() int64 {
 	if p.writeRate > 0 && p.writeRate < 4 {
 		return -1
@@ -100,10 +100,10 @@ const (
 
 // A Parameter is a query parameter that requests a fault, as in docs/faults.md.
 type Parameter struct {
-	Name   string // such as drop
-	Value  string // an example, or N, CODE or TEXT
-	Right  string // the values that are right, in words
-	Effect string // of the server, in words
+	Name    string // such as drop
+	Example string // a valid value, or N, CODE or TEXT
+	Valid   string // the valid values, in words
+	Effect  string // what the server does, in words
 }
 
 // Parameters returns all parameters, in the order of Outcome.Fault. The caller may change
@@ -111,15 +111,15 @@ type Parameter struct {
 func Parameters() []Parameter {
 	all := make([]Parameter, len(parameters))
 	for i, a := range parameters {
-		all[i] = Parameter{a.name, a.value, a.right, a.effect}
+		all[i] = Parameter{a.name, a.example, a.valid, a.effect}
 	}
 	return all
 }
 
 // A parameter is a Parameter and how to parse its value.
 type parameter struct {
-	name, value   string
-	right, effect string // for errors, docs/faults.md and Parameters
+	name, example string
+	valid, effect string // for errors, docs/faults.md and Parameters
 	set           func(p *plan, value string) bool
 }
 
@@ -219,7 +219,7 @@ func parse(u *url.URL, longestHold time.Duration) (*plan, error) {
 		case len(values) > 1:
 			return nil, fmt.Errorf("the fault %s has %d values; give it one", a.name, len(values))
 		case a.name != "reason" && len(values[0]) > maxValue, !a.set(p, values[0]):
-			return nil, fmt.Errorf("the fault %s=%.100s is wrong; right is %s", a.name, strconv.Quote(values[0]), a.right)
+			return nil, fmt.Errorf("the fault %s=%.100s is wrong; right is %s", a.name, strconv.Quote(values[0]), a.valid)
 		}
 		if a.name != "reason" { // which is free text, and a field of its own in the Outcome
 			requested = append(requested, a.name+"="+values[0])

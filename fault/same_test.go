@@ -105,9 +105,9 @@ func TestSameAsWstest(t *testing.T) {
 	}
 }
 
-// observe returns what a client receives, data frames before control frames. The client
-// sends a ping and two texts unless it is idle, and a close frame when it has received n
-// frames. If n is negative, it waits a short time for the first frame.
+// observe returns what a client receives, data frames before control frames. Unless it is
+// idle, the client sends a ping and two texts. It sends a close frame when it has received
+// n frames. If n is negative, it waits a short time for the first frame.
 func observe(url string, n int, idle bool) (got []string) {
 	p, err := wstest.Dial(url, wstest.DialOptions{})
 	if bad := (*wstest.HandshakeError)(nil); errors.As(err, &bad) {

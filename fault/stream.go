@@ -29,7 +29,7 @@ type stream struct {
 	boundary  sync.Cond  // of mu; no frame may be in progress now
 	frames    rewriter
 	pending   []byte // rewritten, and not written yet
-	taken     int    // bytes of the next Write that pending has
+	consumed  int    // bytes of the next Write that pending contains
 	nextWrite time.Time
 	broken    bool // a write failed
 	noInsert  bool
@@ -132,7 +132,7 @@ func (s *stream) Write(p []byte) (n int, err error) {
 		if s.dropped.Load() { // the server must not take it for a failed write
 			return len(p), nil
 		}
-		if s.taken > len(p)-n {
+		if s.consumed > len(p)-n {
 			return n, net.ErrClosed
 		}
 		written, err := s.writePaced(s.pending)
@@ -141,8 +141,8 @@ func (s *stream) Write(p []byte) (n int, err error) {
 			s.broken = s.broken || !errors.Is(err, os.ErrDeadlineExceeded)
 			return n, err
 		}
-		n += s.taken
-		s.pending, s.taken = nil, 0
+		n += s.consumed
+		s.pending, s.consumed = nil, 0
 		if n == len(p) {
 			return n, nil
 		}
@@ -150,7 +150,7 @@ func (s *stream) Write(p []byte) (n int, err error) {
 		if s.writeRate > 0 { // the server needs to see the progress
 			next = next[:chunk(len(next), s.writeRate)]
 		}
-		s.pending, s.taken = s.frames.next(next)
+		s.pending, s.consumed = s.frames.next(next)
 	}
 }
 
@@ -204,8 +204,8 @@ func (s *stream) endInsert() {
 }
 
 // drop ends TCP with FIN, or prepares the RST that the close then sends. With FIN it
-// discards input until the peer's FIN, for a second at most, as the kernel would answer
-// unread input with RST. The server writes and reads nothing afterwards.
+// discards input until the peer's FIN, for a second at most. Otherwise the kernel would
+// answer unread input with RST. The server writes and reads nothing afterwards.
 func (s *stream) drop(rst bool) {
 	s.mu.Lock()
 	s.dropped.Store(true)

@@ -63,9 +63,9 @@ func (o ConnOptions) Check(rawURL string) error {
 	return o.Connect.check()
 }
 
-// Dial opens a WebSocket with the steps and the errors of [Watch], for a caller that sends
-// and receives messages itself. It blocks until the connection is open, until the Timeout,
-// or until ctx ends. Later ctx has no effect.
+// Dial opens a WebSocket for a caller that sends and receives messages itself. Its steps
+// and errors are those of [Watch]. It blocks until the connection is open, until the
+// Timeout, or until ctx ends. Later ctx has no effect.
 //
 // The error is an [*Error] if a step failed. Otherwise it is about the arguments, and
 // nothing was sent. The Report has the steps that succeeded.
@@ -149,8 +149,8 @@ func (c *Conn) Read() (websocket.MessageType, []byte, error) {
 	return typ, b, err
 }
 
-// Write sends a message. It blocks while the server takes no bytes. If ctx ends first, the
-// connection ends with the kind [ending.WriteStalled].
+// Write sends a message. It blocks while the server accepts no bytes. If ctx ends first,
+// the connection ends with the kind [ending.WriteStalled].
 func (c *Conn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
 	return c.ws.Write(ctx, typ, p)
 }
@@ -192,7 +192,7 @@ func (c *Conn) release() {
 // ends then too.
 func (c *Conn) Close(ctx context.Context, code websocket.StatusCode, reason string) End {
 	select {
-	case <-c.done: // the server was faster
+	case <-c.done: // the server has closed first
 		return c.Ended(nil)
 	default:
 	}

@@ -7,8 +7,8 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// A follower checks what coder does not check in the frames of a server: the mask, and the
-// form of the length. It also knows whether a frame is in progress.
+// A follower checks the mask and the form of the length of a server's frames, because coder
+// does not. It also knows whether a frame is in progress.
 type follower struct {
 	header    []byte // as far as it has been read
 	remaining uint64 // bytes of the payload that follow

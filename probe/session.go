@@ -452,8 +452,8 @@ func (s *session) finishIfDone() {
 }
 
 // expects reports whether a reply may still come. If replies have been late, it waits for
-// twice the longest time of one, so that late replies are not called lost. The caller holds
-// s.mu.
+// twice the longest round-trip time. Otherwise late replies would count as lost. The caller
+// holds s.mu.
 func (s *session) expects(all map[string]*waiting, echo bool) bool {
 	s.w.mu.Lock()
 	patience := 2 * s.w.result.replies(echo).Max

@@ -16,23 +16,24 @@ type ConnOptions struct {
 	Handler Handler
 	// Header may change the fields of the 101 response. Nil: not called.
 	Header func(http.Header)
-	// Wrap returns the connection to use instead of sock, which is TCP, TLS or a unix
-	// socket, or has a method NetConn that returns it. The result needs a method NetConn
-	// that returns sock, and one CloseWrite for a graceful end. Its Read and Write must obey
-	// deadlines that are set meanwhile: the end of the connection sets them, and may close
-	// only the socket. The 101 response is not written to the result. Each reply is written
-	// at once, without batching. Nil: not called.
+	// Wrap returns the connection to use instead of sock. sock is TCP, TLS or a unix
+	// socket, or has a method NetConn that returns one. The result needs a method NetConn
+	// that returns sock, and a method CloseWrite for a graceful end. Its Read and Write
+	// must obey a deadline that is set while they block. The end of the connection sets
+	// one, and may close only the socket. The 101 response is not written to the result.
+	// Each reply is written at once, without batching. Nil: not called.
 	Wrap func(sock net.Conn) net.Conn
 	// MinWriteRate lowers the MinWriteRate of the Server, in bytes per second. A higher
-	// value has no effect. Negative: any progress is enough. The buffers of the
-	// connection have 2 KiB. 0: the Server's.
+	// value has no effect. Negative: any progress is enough. If it is set, the buffers of
+	// the connection have 2 KiB. 0: the Server's.
 	MinWriteRate int64
 	// Pong answers each ping instead of the Server. send sends a pong with a payload of at
-	// most 125 bytes. Pong may keep it to call it later, also after the end of the
-	// connection. The payload of the ping is valid until Pong returns, which must be soon.
-	// Nil: a pong with the payload of the ping is sent at once.
+	// most 125 bytes. Pong may call send later, also after the end of the connection. Pong
+	// must return soon, and the payload of the ping is valid until then. Nil: a pong with
+	// the payload of the ping is sent at once.
 	Pong func(ping []byte, send func(payload []byte))
-	// Fault names what goes wrong on purpose, for [Info] and [Outcome]. "": nothing does.
+	// Fault names what goes wrong on purpose. [Info] and [Outcome] contain it. "": nothing
+	// does.
 	Fault string
 }
 

@@ -23,14 +23,14 @@
 //   - The handshake: [Status], [Hold], [WrongAccept].
 //   - Messages that are no echo: [Hello], [Send].
 //
-// An end or an invalid frame can come after some messages, as in DropRST().After(3), or
-// after a time, as in Garbage().AfterTime(time.Minute). Faults can be combined, and
+// An end or an invalid frame can come after some messages: DropRST().After(3). It can come
+// after a time: Garbage().AfterTime(time.Minute). Faults can be combined, and
 // [EchoServer.SetFaults] changes them for later connections. So the first connection of a
-// client can fail and the second one work. The names and effects are those of the query
-// parameters in docs/faults.md, which the command wsecho has for tests from outside.
+// client can fail and the second one work. The effects are those of the query parameters in
+// docs/faults.md. The command wsecho has these for tests from outside.
 //
-// [EchoServer.Next] reports what the server has seen of each connection: how the client
-// ended it, what it sent, and the first rule of RFC 6455 that it broke.
+// [EchoServer.Next] returns a report of each connection. It says how the client ended the
+// connection, what it sent, and the first rule of RFC 6455 that it broke.
 //
 // # Without waiting
 //

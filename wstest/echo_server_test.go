@@ -76,8 +76,7 @@ var servers = []struct {
 	start func(testing.TB, ...wstest.Fault) *wstest.EchoServer
 }{{"TCP", wstest.NewServer}, {"TLS", wstest.NewTLSServer}, {"pipe", wstest.NewPipeServer}}
 
-// TestFaultFrames has one row for each fault that a raw client sees in frames or in the
-// end of the stream.
+// TestFaultFrames has one row for each fault that changes frames or the end of the stream.
 func TestFaultFrames(t *testing.T) {
 	t.Parallel()
 	echoes := `text "text 0", text "text 1", text "text 2", text "text 3"`

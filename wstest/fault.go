@@ -11,7 +11,8 @@ import (
 )
 
 // A Fault is one way in which an [EchoServer] misbehaves. Functions such as [NoPong] make
-// one. Each is a parameter of docs/faults.md, with the same effect.
+// one. Each is a parameter of docs/faults.md, with the same effect. The limits of its
+// arguments may differ from those of the parameter.
 //
 // A wrong argument is reported by [NewServer], which ends the test.
 type Fault struct {
@@ -52,8 +53,8 @@ const (
 	maxFragment = 16 << 20
 )
 
-// After delays f until the server has echoed n messages, from 1 to 1,000,000. f must be
-// CloseWith, DropFIN, DropRST, Truncate, Garbage or BadUTF8. Without After and AfterTime
+// After delays f until the server has echoed n messages. n is from 1 to 1,000,000. f must
+// be CloseWith, DropFIN, DropRST, Truncate, Garbage or BadUTF8. Without After and AfterTime
 // these happen at the opening.
 func (f Fault) After(n int) Fault {
 	return f.delayed(fmt.Sprintf("After(%d)", n), inRange("n", n, 1, maxCount), func(e *event) { e.after = n })
@@ -118,12 +119,12 @@ func BadUTF8() Fault {
 }
 
 // Delay sends each echo d later, from a millisecond to an hour. The server reads on
-// meanwhile and answers pings. At most 64 messages and 1 MiB of them wait; beyond that,
+// meanwhile and answers pings. At most 64 messages with 1 MiB together wait. Beyond that,
 // the server does not read until one is sent.
 func Delay(d time.Duration) Fault { return timed("Delay", d, func(p *plan) { p.delay = d }) }
 
 // Jitter varies the delay of each echo at random by at most d, up or down. d is from a
-// millisecond to an hour. The order of the echoes stays.
+// millisecond to an hour. Echoes stay in order.
 func Jitter(d time.Duration) Fault { return timed("Jitter", d, func(p *plan) { p.jitter = d }) }
 
 // NoPong answers no ping.
@@ -206,8 +207,8 @@ func HelloAll() Fault {
 // PingEvery sends a ping this often, from a millisecond to an hour.
 func PingEvery(d time.Duration) Fault { return timed("PingEvery", d, func(p *plan) { p.ping = d }) }
 
-// Send sends n text messages that are no echo, such as "message 1 of 3", one every d. n is
-// at most 1,000,000, and d is from a millisecond to an hour.
+// Send sends n text messages that are no echo, such as "message 1 of 3". It waits for d
+// before each. n is at most 1,000,000, and d is from a millisecond to an hour.
 func Send(n int, every time.Duration) Fault {
 	f := Fault{call: fmt.Sprintf("Send(%d, %v)", n, every), kind: "send", wrong: inRange("n", n, 1, maxCount),
 		set: func(p *plan) { p.send, p.every = n, every }}

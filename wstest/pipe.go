@@ -23,8 +23,9 @@ const pipeBuffer = 64 << 10
 //   - The methods CloseWrite, SetLinger and SetReadBuffer are those of a *net.TCPConn.
 //     SetLinger(0) makes Close send RST.
 //
-// The errors are those of a socket too: io.EOF after FIN, ECONNRESET after RST, EPIPE for a
-// write to an end that was closed, net.ErrClosed, and os.ErrDeadlineExceeded.
+// The errors are those of a socket too: io.EOF after FIN, ECONNRESET after RST,
+// net.ErrClosed, and os.ErrDeadlineExceeded. A write to an end that was closed returns
+// EPIPE.
 func Pipe() (client, server net.Conn) {
 	k := new(link)
 	k.changed.L = &k.mu

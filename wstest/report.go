@@ -21,9 +21,10 @@ type Report struct {
 
 	// Err is nil if the stream from the client has ended, and no error came before. It
 	// wraps net.ErrClosed if the server closed the connection first, by DropRST or at the
-	// end of the test. It wraps os.ErrDeadlineExceeded if the client has neither sent a
-	// handshake within five seconds, nor ended its stream within five seconds after the
-	// server did. Without Opened it is also the error of TLS or of the handshake.
+	// end of the test. It wraps os.ErrDeadlineExceeded if the client has sent no handshake
+	// within five seconds. The same holds if it has not ended its stream within five
+	// seconds after the server did. Without Opened it is also the error of TLS or of the
+	// handshake.
 	Err error
 
 	// Violation is the rule of RFC 6455 that the client has broken. Then the server
@@ -88,7 +89,7 @@ func (s *EchoServer) report(r *Report) {
 	}
 }
 
-// logReports logs the first reports that nobody has read.
+// logReports logs the first reports that Next has not returned.
 func (s *EchoServer) logReports() {
 	for range 10 {
 		select {

@@ -131,8 +131,8 @@ func TestStallRead(t *testing.T) {
 	})
 }
 
-// TestHangingClients: the end of a test is not delayed by clients that do not read, do not
-// write, or hang before the handshake.
+// TestHangingClients checks that clients do not delay the end of a test. They do not read,
+// do not write, or hang before the handshake.
 func TestHangingClients(t *testing.T) {
 	t.Parallel()
 	for _, kind := range servers {

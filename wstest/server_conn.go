@@ -37,12 +37,12 @@ type serverConn struct {
 	message []byte // in progress
 	opcode  byte   // of it; 0: none is in progress
 
-	beside    sync.WaitGroup // all goroutines but that of run
-	queue     chan delayed   // of echoes; nil: they are sent at once
-	room      *semaphore.Weighted
-	lastDue   time.Time // when the newest echo in queue is due
-	latePongs atomic.Int32
-	broken    bool // under Peer.writing: a frame was not written completely
+	goroutines sync.WaitGroup // all goroutines but that of run
+	queue      chan delayed   // of echoes; nil: they are sent at once
+	room       *semaphore.Weighted
+	lastDue    time.Time // when the newest echo in queue is due
+	latePongs  atomic.Int32
+	broken     bool // under Peer.writing: a frame was not written completely
 
 	report Report // each field is written by one goroutine, and read after all have ended
 }
@@ -71,7 +71,7 @@ func (c *serverConn) run() {
 			c.act(e)
 		}
 	}
-	c.startBeside(began)
+	c.startSenders(began)
 	if c.stall {
 		c.awaitInputEnd()
 	}
@@ -81,7 +81,7 @@ func (c *serverConn) run() {
 	c.report.End, c.report.Err = c.readAll(began)
 	c.cancel()
 	c.Close() // ends the writes
-	c.beside.Wait()
+	c.goroutines.Wait()
 }
 
 // readAll reads until the stream ends.
@@ -169,10 +169,10 @@ func (c *serverConn) refuse() {
 	c.report.End, c.report.Err = c.End(DefaultTimeout)
 }
 
-// startBeside starts the goroutines that send something at a time. They end with
+// startSenders starts the goroutines that send at the times of the plan. They end with
 // c.active.
-func (c *serverConn) startBeside(began time.Time) {
-	c.beside.Go(func() {
+func (c *serverConn) startSenders(began time.Time) {
+	c.goroutines.Go(func() {
 		for _, e := range c.events { // sorted by time
 			if e.afterTime == 0 {
 				continue
@@ -184,14 +184,14 @@ func (c *serverConn) startBeside(began time.Time) {
 		}
 	})
 	if c.ping > 0 {
-		c.beside.Go(func() {
+		c.goroutines.Go(func() {
 			for c.sleep(c.ping) && c.write(Ping, strconv.AppendInt(nil, int64(c.report.PingsSent+1), 10)) == nil {
 				c.report.PingsSent++
 			}
 		})
 	}
 	if c.send > 0 {
-		c.beside.Go(func() {
+		c.goroutines.Go(func() {
 			for i := 0; i < c.send && c.sleep(c.every); i++ {
 				c.write(Text, fmt.Appendf(nil, "message %d of %d", i+1, c.send))
 			}
@@ -199,7 +199,7 @@ func (c *serverConn) startBeside(began time.Time) {
 	}
 	if c.delay > 0 || c.jitter > 0 {
 		c.queue, c.room = make(chan delayed, maxDelayed), semaphore.NewWeighted(maxDelayedBytes)
-		c.beside.Go(c.echoDelayed)
+		c.goroutines.Go(c.echoDelayed)
 	}
 }
 
@@ -224,9 +224,9 @@ func (c *serverConn) act(e event) {
 	}
 }
 
-// beginEnd makes everything that waits return. From now on nothing is answered, and the
-// client has five seconds for its side. drop means that no close frame is sent. It reports
-// whether this is the first call.
+// beginEnd ends all waits. From then on the server answers nothing, and the client has five
+// seconds to end its stream. drop means that no close frame is sent. It reports whether
+// this is the first call.
 func (c *serverConn) beginEnd(drop bool) (first bool) {
 	c.ending.Do(func() {
 		first, c.dropped = true, drop

@@ -130,7 +130,7 @@ func (c *serverConn) answerPing(payload []byte) {
 			return
 		}
 		c.latePongs.Add(1)
-		c.beside.Go(func() {
+		c.goroutines.Go(func() {
 			defer c.latePongs.Add(-1)
 			if c.sleep(c.late) {
 				c.write(Pong, payload)

@@ -3,7 +3,7 @@
  *
  * @typedef {{from?: number, to?: number, kind?: string, by?: string, name?: string,
  *   meaning: string, sender: string, causes: string, check: string}} Text
- * @typedef {{name: string, value: string, right: string, effect: string}} Fault
+ * @typedef {{name: string, example: string, valid: string, effect: string}} Fault
  * @typedef {{endpoint: string, watch: boolean, faults: Fault[], codes: Text[], ranges: Text[], kinds: Text[]}} Data
  */
 

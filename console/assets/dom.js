@@ -60,7 +60,7 @@ export function setText(element, text) {
 }
 
 /**
- * announce tells a screen reader a sentence.
+ * announce lets a screen reader speak a sentence.
  * @param {string} sentence
  */
 export function announce(sentence) {
@@ -109,4 +109,4 @@ export async function copy(text) {
 }
 
 /** Whether the user asked for less motion. */
-export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+export const reducesMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -64,7 +64,7 @@ function newControl(fault) {
   const all = words(rule(fault));
   const input = all
     ? make("select", attributes, make("option", { value: "" }, "–"), ...all.map((w) => make("option", {}, w)))
-    : make("input", { ...attributes, type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", placeholder: fault.value, title: `right is ${fault.right}` });
+    : make("input", { ...attributes, type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", placeholder: fault.example, title: `right is ${fault.valid}` });
   const error = make("p", { id: `${id}-error`, class: "error" });
   const element = make("div", { class: "fault" }, make("label", { for: id }, fault.name), input,
     make("p", { id: `${id}-effect`, class: "hint" }, fault.effect), error);

@@ -1,4 +1,4 @@
-/** The faults of the server: which values are right, and the URL that requests them. */
+/** The faults of the server: which values are valid, and the URL that requests them. */
 
 /**
  * @typedef {import("./data.js").Fault} Fault
@@ -9,13 +9,13 @@
  */
 
 /**
- * rule reads the sentence of a Fault's right values, such as "off, other, 1 to 1000000, or
+ * rule reads the sentence of a Fault's valid values, such as "off, other, 1 to 1000000, or
  * late: and 1ms to 1h, such as late:2s".
  * @param {Fault} fault
  * @returns {Rule}
  */
 export function rule(fault) {
-  const [values, beside = ""] = fault.right.split(/,? beside /);
+  const [values, beside = ""] = fault.valid.split(/,? beside /);
   const names = beside ? beside.split(/, | or /) : [];
   const text = values.match(/^at most (\d+) bytes of UTF-8/);
   if (text) return { choices: [], beside: names, longest: Number(text[1]) };
@@ -28,7 +28,7 @@ export function rule(fault) {
 }
 
 /**
- * words returns the right values if they are all words.
+ * words returns the valid values if they are all words.
  * @param {Rule} r
  * @returns {string[] | undefined}
  */
@@ -47,7 +47,7 @@ export function problem(fault, value) {
   const right = r.longest !== undefined
     ? new TextEncoder().encode(value).length <= r.longest
     : value.length <= 32 && r.choices.some((c) => ("word" in c ? c.word === value : inRange(value, c)));
-  return right ? "" : `${fault.name} is wrong; right is ${fault.right}.`;
+  return right ? "" : `${fault.name} is wrong; right is ${fault.valid}.`;
 }
 
 /**

@@ -1,4 +1,4 @@
-/** What the server saw of a request, by the fault hello=1. */
+/** The section about what the server saw of a request. It uses the fault hello=1. */
 
 import { byId, inputById, make, rows } from "./dom.js";
 import { withFaults } from "./faults.js";

@@ -27,8 +27,7 @@ export class Echoes {
 
   /**
    * received returns the round-trip time of an echo in ms, and undefined for any other
-   * message. Messages that were sent before have no echo any more, as a server answers in
-   * order.
+   * message. Older sent messages get no echo any more, because a server answers in order.
    * @param {Omit<Message, "id">} m
    * @param {number} at
    */

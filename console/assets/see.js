@@ -1,6 +1,6 @@
 /** The figures of the connection, its states, and how it ended. */
 
-import { byId, calm, eachFrame, make, rows, setText } from "./dom.js";
+import { byId, eachFrame, make, reducesMotion, rows, setText } from "./dom.js";
 import { describe } from "./explain.js";
 import { clock, count, duration, size } from "./format.js";
 import { startPlot } from "./plot.js";
@@ -39,7 +39,7 @@ export function startSee(session, data) {
   });
   setInterval(() => {
     if (!document.hidden && session.entered > 0) figures();
-  }, calm() ? 2000 : 500);
+  }, reducesMotion() ? 2000 : 500);
   draw();
   return draw;
 }

@@ -20,7 +20,7 @@ export class Session {
   /** @type {Step[]} oldest first */
   steps = [];
   totals = { in: 0, out: 0, inBytes: 0, outBytes: 0 };
-  /** The number of states that it entered, so also of those that steps has no more. */
+  /** The number of all states that it entered. steps has the newest ones only. */
   entered = 0;
   /** @type {Ending | undefined} the last one, without those of attempts to reconnect */
   ending;

@@ -28,8 +28,8 @@ export function bytesOf(m) {
 }
 
 /**
- * A Store keeps the newest messages, at most most of them with mostBytes together. It
- * always keeps the newest one.
+ * A Store keeps the newest messages, up to a number of them and of bytes. It always keeps
+ * the newest one.
  */
 export class Store {
   /** @type {Message[]} oldest first */

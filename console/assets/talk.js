@@ -29,7 +29,7 @@ export function startTalk(session, data) {
 }
 
 /**
- * hintOrigin says what prevents a connection that a browser would not explain.
+ * hintOrigin shows why a browser would refuse a URL, because browsers do not explain it.
  * @param {string} url
  * @param {string} endpoint allows the page of an admin listener on this machine
  */

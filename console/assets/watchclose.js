@@ -61,7 +61,7 @@ export function makeCloseDialog(connections, onClosed) {
 }
 
 /**
- * close asks the server to close a connection. It returns what went wrong, "" for nothing.
+ * close asks the server to close a connection. It returns a sentence about what went wrong, or "".
  * @param {URL} url
  * @param {number} code
  * @param {string} reason

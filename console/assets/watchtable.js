@@ -77,7 +77,7 @@ export function makeTable(order, onSort, onClose) {
     const ids = new Set(connections.map((c) => c.id));
     for (const [id, r] of rows) {
       if (ids.has(id)) continue;
-      // Not to the next button: a second press must not close another connection.
+      // The focus does not go to the next button: a second press must not close another connection.
       if (r.row.contains(document.activeElement)) region.focus({ preventScroll: true });
       r.row.remove();
       rows.delete(id);

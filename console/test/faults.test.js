@@ -3,7 +3,7 @@ import test from "node:test";
 
 import { problem, problems, rule, withFaults, words } from "../assets/faults.js";
 
-const fault = (name, right) => ({ name, right, value: "", effect: "" });
+const fault = (name, valid) => ({ name, valid, example: "", effect: "" });
 const close = fault("close", "a close code: 1000 to 1003, 1007 to 1014, or 3000 to 4999");
 const reason = fault("reason", "at most 123 bytes of UTF-8, beside close");
 const drop = fault("drop", "fin or rst");

@@ -26,9 +26,9 @@ const (
 // closeConnection ends one connection by its id. It answers after the closing handshake,
 // which takes the close timeout at most.
 //
-// The port has no authentication. So a request must come over a loopback address, which
-// also means that protect has checked its Host header. A form cannot have the type JSON,
-// and a script of another origin that sends it needs a permission that nothing here gives.
+// The port has no authentication. So a request must come over a loopback address. For such
+// a request protect has checked the Host header. A form cannot send the type JSON. A script
+// of another origin needs a permission for it, and the port gives none.
 func closeConnection(w http.ResponseWriter, r *http.Request, s *server.Server, log *slog.Logger) {
 	if !isLoopback(r) {
 		http.Error(w, "this port has no authentication, so a connection is closed only through a loopback address; set --admin-addr=127.0.0.1:9090, or forward a port to it with ssh -L or kubectl port-forward", http.StatusForbidden)

@@ -24,7 +24,7 @@ type connectCommand struct {
 	Wait    duration `group:"time" env:"WSECHO_CONNECT_WAIT" default:"5s" off:"" zero:"" help:"Longest time to wait for answers after the end of stdin, one for each message. 0s: wait for none. off: stay until the server closes."`
 
 	PingInterval duration `group:"heartbeat" env:"WSECHO_CONNECT_PING_INTERVAL" default:"off" off:"" help:"Interval of pings, or off."`
-	MaxMissed    count    `group:"heartbeat" env:"WSECHO_CONNECT_MAX_MISSED" default:"2" zero:"" help:"Misses in a row to forgive. After one more, with nothing received, the server is given up."`
+	MaxMissed    count    `group:"heartbeat" env:"WSECHO_CONNECT_MAX_MISSED" default:"2" zero:"" help:"Misses in a row to forgive. After one more, with nothing received, the connection ends as no pong."`
 
 	clientFlags  `embed:"" envprefix:"WSECHO_CONNECT_"`
 	connectFlags `embed:"" envprefix:"WSECHO_CONNECT_"`

@@ -119,8 +119,8 @@ func (t *talk) waitPings() {
 	}
 }
 
-// drain waits for answers before a close that stdin asks for, unless a person does. It
-// reports whether this side shall close at the end of stdin.
+// drain waits for answers before a close that stdin asks for. On a terminal it does not
+// wait. It reports whether this side shall close at the end of stdin.
 func (t *talk) drain() bool {
 	limit := time.Duration(t.f.Wait)
 	switch {

@@ -21,8 +21,8 @@ const (
 	maxPings = 100
 	// interruptedClose bounds the closing handshake after a signal.
 	interruptedClose = time.Second
-	// stopLimit bounds the end after a signal. It is longer than the closing handshake, and
-	// is reached only if the output takes no more bytes.
+	// stopLimit bounds the end after a signal. It is longer than the closing handshake. It
+	// matters only if the output accepts no more bytes.
 	stopLimit = 3 * time.Second
 )
 
@@ -85,7 +85,7 @@ func (t *talk) runBounded(ctx context.Context) error {
 	case err := <-result:
 		return err
 	case <-time.After(stopLimit):
-		return errors.New("stopped before the end: stdout or stderr takes no more bytes")
+		return errors.New("stopped before the end: stdout or stderr accepts no more bytes")
 	}
 }
 

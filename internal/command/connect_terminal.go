@@ -182,7 +182,7 @@ func (k *keyboard) read(in io.Reader) {
 	for {
 		n, err := in.Read(buffer)
 		if i := slices.Index(buffer[:n], ctrlC); i >= 0 && k.interrupt() {
-			n = i // otherwise the editor takes Ctrl-C for the end of the input
+			n = i // otherwise Ctrl-C would end the input of the editor
 		}
 		k.mu.Lock()
 		k.addText(buffer[:n])

@@ -18,7 +18,7 @@ import (
 )
 
 // A talkView prints what happens on the connection. Its methods may be called concurrently.
-// They block while the output takes no bytes.
+// They block while the output accepts no bytes.
 type talkView struct {
 	f      *connectCommand
 	url    string // without a password
@@ -155,8 +155,8 @@ func payloadLine(event string, p []byte, binary bool) talkLine {
 	return line
 }
 
-// messageText returns the text for people about a message. limit is the length of the part
-// to print; negative means all.
+// messageText returns the line for people about a message. limit is the length of the part
+// to print. Negative means all.
 func messageText(typ websocket.MessageType, p []byte, limit int) string {
 	shown := p
 	if limit >= 0 {

@@ -110,7 +110,7 @@ func TestConnectStuckOutput(t *testing.T) {
 		talk.f.Wait = off
 		began := time.Now()
 		err := talk.runBounded(ctx)
-		if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "stdout or stderr takes no more bytes") || took != time.Minute+stopLimit {
+		if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "stdout or stderr accepts no more bytes") || took != time.Minute+stopLimit {
 			t.Errorf("got %v after %v", err, took)
 		}
 		read.Close() // so that the goroutines end

@@ -20,7 +20,7 @@ type probeCommand struct {
 
 	Count     count  `group:"load" env:"WSECHO_PROBE_COUNT" placeholder:"N" help:"Pings to send; no limit unless set."`
 	Echo      string `group:"load" env:"WSECHO_PROBE_ECHO" enum:"off,beside,only" default:"off" help:"Messages that the server must echo: off, beside the pings, or only messages. Another connection then tests whether the server itself answers pings."`
-	MaxMissed count  `group:"load" env:"WSECHO_PROBE_MAX_MISSED" default:"2" zero:"" help:"Misses in a row to forgive. After one more, with nothing received, the server is given up."`
+	MaxMissed count  `group:"load" env:"WSECHO_PROBE_MAX_MISSED" default:"2" zero:"" help:"Misses in a row to forgive. After one more, with nothing received, the connection ends as no pong."`
 	Reconnect bool   `group:"load" env:"WSECHO_PROBE_RECONNECT" help:"Connect again after an end or a failure, and count the gaps."`
 
 	Interval duration `group:"time" env:"WSECHO_PROBE_INTERVAL" default:"1s" help:"Time from one ping to the next."`

@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// privateRanges are the ranges that isPublic excludes: those of the registries of special
-// addresses (RFC 6890) that are not reachable from everywhere, and multicast.
+// privateRanges are the ranges that isPublic excludes. They are multicast, and the special
+// addresses (RFC 6890) that are not reachable from everywhere.
 var privateRanges = prefixes(`
 	0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24
 	192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4
@@ -31,8 +31,8 @@ func prefixes(text string) (all []netip.Prefix) {
 	return all
 }
 
-// isPublic reports whether an address is that of a host on the internet, and not one of
-// this machine, its network or its cloud.
+// isPublic reports whether an address is that of a host on the internet. Addresses of this
+// machine, its network or its cloud are not.
 func isPublic(addr netip.Addr) bool {
 	addr = addr.Unmap()
 	if b := addr.As16(); nat64.Contains(addr) {
@@ -78,9 +78,9 @@ func (e *privateAddressError) Error() string {
 	return sentence + "; only a pattern with the address allows it, such as --probe-target=" + pattern
 }
 
-// dialer returns a function that connects to the addresses of t. It checks the very
-// address that the system connects to, so that an answer of a name server cannot change
-// after the check. The first address that is not allowed is stored in private.
+// dialer returns a function that connects to the addresses of t. It checks the address to
+// which the system connects. So the answer of a name server cannot change after the check.
+// The first address that is not allowed is stored in private.
 func (all targetPatterns) dialer(t target, resolver *net.Resolver, private *atomic.Pointer[privateAddressError]) dialFunc {
 	d := net.Dialer{Resolver: resolver, ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
 		at, err := netip.ParseAddrPort(address)

@@ -57,8 +57,8 @@ func nameServer(t *testing.T, answers ...[]string) *net.Resolver {
 	}}
 }
 
-// TestProbeNames: a name that leads to a private address is refused at the moment of the
-// connection, whatever it led to before.
+// TestProbeNames checks that a name with a private address is refused at the moment of the
+// connection. Its earlier addresses do not matter.
 func TestProbeNames(t *testing.T) {
 	t.Parallel()
 	var opened atomic.Int64

@@ -159,7 +159,7 @@ func parseProbeRequest(r *http.Request) (request probeRequest, err error) {
 		case !slices.Contains(probeParameters, name):
 			return request, fmt.Errorf("there is no parameter %q; there are %s", name, strings.Join(probeParameters, ", "))
 		case len(values) > 1 && name != "subprotocol":
-			return request, fmt.Errorf("the parameter %s is there %d times", name, len(values))
+			return request, fmt.Errorf("the parameter %s has %d values; give it one", name, len(values))
 		}
 	}
 	if query.Get("target") == "" {

@@ -105,7 +105,7 @@ func TestProbeRefused(t *testing.T) {
 		{open, "ws://example.com/#a", "", "", 400, "has a fragment"},
 		{open, "ws://example.com/\r\nX: y", "", "", 400, "is not a URL"},
 		{open, "ws://example.com", "module=http_2xx", "", 400, `there is no parameter "module"; there are target, count`},
-		{open, "ws://example.com", "target=ws://example.org", "", 400, "the parameter target is there 2 times"},
+		{open, "ws://example.com", "target=ws://example.org", "", 400, "the parameter target has 2 values; give it one"},
 		{open, "ws://example.com", "count=0", "", 400, `count: "0" is not a number from 1 to 100`},
 		{open, "ws://example.com", "count=101", "", 400, `is not a number from 1 to 100`},
 		{open, "ws://example.com", "count=1e9", "", 400, `is not a number from 1 to 100`},
@@ -151,8 +151,8 @@ func TestProbeTime(t *testing.T) {
 	}
 }
 
-// TestProbeBounds: the number of probes has a limit, a probe ends when its client
-// disconnects, and close ends those that run.
+// TestProbeBounds checks that the number of probes has a limit. A probe ends when its
+// client disconnects, and close ends those that run.
 func TestProbeBounds(t *testing.T) {
 	t.Parallel()
 	began, ended := make(chan struct{}, 10), make(chan struct{}, 10)

@@ -34,7 +34,7 @@ func judge(r probe.Watched, count int) scrapedProbe {
 }
 
 // registry returns a registry with the metrics of a probe. No text of the server becomes a
-// label. The names without websocket are those of blackbox_exporter, and so are
+// label. The names without websocket are those of blackbox_exporter. So are
 // probe_websocket_status_code and probe_websocket_connection_upgraded.
 func (s scrapedProbe) registry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()

@@ -14,8 +14,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestProbeMetrics checks the metrics of each way to end, and that their labels have no
-// other values than the closed sets.
+// TestProbeMetrics checks the metrics of each way to end. Their labels have no other values
+// than the closed sets.
 func TestProbeMetrics(t *testing.T) {
 	t.Parallel()
 	answer := func(o wstest.AnswerOptions) func(*wstest.Peer) {

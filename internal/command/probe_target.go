@@ -203,9 +203,9 @@ func (all targetPatterns) allow(t target) bool {
 	return slices.ContainsFunc(all, func(p targetPattern) bool { return p.matches(t) })
 }
 
-// allowAddress reports whether a probe of t may connect to addr. To a private address, or
-// one of this machine, it may if a pattern with addresses allows t with addr in place of its
-// host.
+// allowAddress reports whether a probe of t may connect to addr. A private address, or one
+// of this machine, needs a pattern with addresses. It must allow t with addr in place of
+// its host.
 func (all targetPatterns) allowAddress(t target, addr netip.Addr) bool {
 	t = t.at(addr)
 	if slices.ContainsFunc(all, func(p targetPattern) bool { return p.addresses.IsValid() && p.matches(t) }) {

@@ -131,8 +131,8 @@ func TestIsOwn(t *testing.T) {
 	}
 }
 
-// TestAllowAddress: only a pattern that has the address allows a private one, and only with
-// the scheme, the port and the path of that pattern.
+// TestAllowAddress checks that only a pattern with the address allows a private one. The
+// scheme, the port and the path must match that pattern.
 func TestAllowAddress(t *testing.T) {
 	for _, tt := range []struct {
 		patterns, target, address string

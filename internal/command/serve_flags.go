@@ -45,15 +45,15 @@ type serveCommand struct {
 	TrustedProxy  []string `group:"access" placeholder:"CIDR" help:"Address or range of proxies whose Forwarded, X-Forwarded-For and X-Forwarded-Proto headers are believed: 10.0.0.7, 10.0.0.0/8, or unix for unix sockets. Repeatable."`
 	ProxyProtocol string   `group:"access" default:"off" enum:"off,accept,require" help:"PROXY protocol, version 1 or 2, from these proxies: off, accept (with or without it) or require. Other addresses connect without it."`
 
-	NoFaults bool `group:"access" help:"Serve no faults on request, such as ws://localhost:8080/?drop=rst. Then their parameters have no effect."`
+	NoFaults bool `group:"access" help:"Serve no faults on request, such as ws://localhost:8080/?drop=rst. Their parameters then have no effect."`
 
-	NoPage bool `group:"access" help:"Serve no page. Without this flag, a browser that opens http://localhost:8080/ gets one that talks to the server."`
+	NoPage bool `group:"access" help:"Serve no page. Without this flag, a browser that opens http://localhost:8080/ gets a page that talks to the server."`
 
 	TLS tlsFlags `embed:""`
 
-	AdminAddr string `group:"access" default:"127.0.0.1:9090" help:"Address of the page that watches the connections, /metrics, /connections, /debug/pprof, /healthz and /readyz, or off. It has no authentication, so only the operators may reach it. If it is in use, the server runs without it."`
+	AdminAddr string `group:"access" default:"127.0.0.1:9090" help:"Address of /metrics, /connections, /probe, /debug/pprof, /healthz, /readyz and the page that watches the connections, or off. It has no authentication, so let only operators reach it. If it is in use, the server runs without it."`
 
-	ProbeTarget []string `group:"access" placeholder:"PATTERN" help:"Target that /probe?target=URL of the admin address may probe, none unless set: wss://*.example.com/socket, example.com:8080, 10.0.0.0/8:*. Only a pattern with an address or a range allows private addresses. Repeatable."`
+	ProbeTarget []string `group:"access" placeholder:"PATTERN" help:"Target that /probe?target=URL on --admin-addr may probe; without it, none. Examples: wss://*.example.com/socket, example.com:8080, 10.0.0.0/8:*. Only a pattern with an address or a range allows private addresses. Repeatable."`
 
 	Compression string `group:"messages" default:"off" enum:"off,no-context-takeover,context-takeover" help:"permessage-deflate: off, no-context-takeover or context-takeover. The last compresses better and takes up to 1.2 MB for each connection."`
 	ReadLimit   size   `group:"messages" default:"16MiB" off:"" help:"Longest message, counted after decompression, or off."`

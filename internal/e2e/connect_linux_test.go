@@ -107,7 +107,7 @@ func TestConnectTerminal(t *testing.T) {
 	term.await(t, `code: 0, icanon echo\r\n`)
 }
 
-// TestConnectRestores ends wsecho connect in different ways, with a line half typed, and
+// TestConnectRestores ends wsecho connect in different ways, with a line half typed. It
 // checks the exit code and the mode of the terminal.
 func TestConnectRestores(t *testing.T) {
 	t.Parallel()

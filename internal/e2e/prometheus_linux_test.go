@@ -398,8 +398,8 @@ func TestPrometheus(t *testing.T) {
 	p.stop(t)
 }
 
-// TestProbePrometheus lets a Prometheus run the job of docs/probe.md, with a target that
-// works, one that refuses, one that goes away, and one that no pattern allows.
+// TestProbePrometheus lets a Prometheus run the job of docs/probe.md. One target works, one
+// refuses, one goes away, and no pattern allows another one.
 func TestProbePrometheus(t *testing.T) {
 	testfull.Only(t, "a Prometheus scrapes for some seconds")
 	t.Parallel()

@@ -26,7 +26,7 @@ func main() {
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "matrix")
 	if err == nil {
-		err = run(&lab{root: ".", dir: dir}, *write)
+		err = run(&testbed{root: ".", dir: dir}, *write)
 		err = errors.Join(err, os.RemoveAll(dir))
 	}
 	if err != nil {
@@ -36,7 +36,7 @@ func main() {
 }
 
 // run measures everything, and prints or writes the matrix.
-func run(l *lab, write bool) error {
+func run(l *testbed, write bool) error {
 	if err := l.build(); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func run(l *lab, write bool) error {
 	different := make(chan error, len(rows)*int(columns))
 	for _, r := range rows {
 		for c := range columns {
-			if r.cannot[c] != "" {
+			if r.unsupported[c] != "" {
 				continue
 			}
 			slots <- struct{}{}
@@ -79,7 +79,7 @@ func run(l *lab, write bool) error {
 }
 
 // startAll starts the server of each column. The caller calls stop, also after an error.
-func (l *lab) startAll() (servers [columns]*process, stop func(), err error) {
+func (l *testbed) startAll() (servers [columns]*process, stop func(), err error) {
 	stop = func() {
 		for _, p := range servers {
 			if p != nil {

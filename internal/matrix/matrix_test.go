@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 
 // TestMatrix runs wsecho probe for each cell of the matrix.
 func TestMatrix(t *testing.T) {
-	l := &lab{root: "../..", dir: t.TempDir()}
+	l := &testbed{root: "../..", dir: t.TempDir()}
 	if err := l.build(); err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestMatrix(t *testing.T) {
 				t.Cleanup(server.stop)
 			}
 			for _, r := range rows {
-				if r.cannot[c] != "" || r.long && !testfull.Enabled() {
+				if r.unsupported[c] != "" || r.long && !testfull.Enabled() {
 					continue // the page has the reason; long rows need the full tests
 				}
 				t.Run(strings.TrimSpace(r.fault+" "+r.flags), func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestMatrix(t *testing.T) {
 }
 
 // exitCodes checks the exit codes that no fault causes.
-func (l *lab) exitCodes(t *testing.T, addr string) {
+func (l *testbed) exitCodes(t *testing.T, addr string) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestRows(t *testing.T) {
 
 // TestPage compares the matrix in docs/liveness.md with the table.
 func TestPage(t *testing.T) {
-	_, text, begin, end, err := (&lab{root: "../.."}).page()
+	_, text, begin, end, err := (&testbed{root: "../.."}).page()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // An outcome is what wsecho probe reports of one server with one fault. The texts of the
-// demanded one are parts of the reported ones; an empty text demands an empty one.
+// expected one are parts of the reported ones; an empty text expects an empty one.
 type outcome struct {
 	exit int
 
@@ -22,13 +22,13 @@ type outcome struct {
 	fail string // why
 
 	lost, late int // pings, or messages without pings
-	others     int // messages that were no echoes; the demanded one is any if it is negative
+	others     int // messages that were no echoes; the expected one is any if it is negative
 }
 
 // closeFrame is a part of the cause if the server has closed.
 const closeFrame = "received close frame"
 
-// Outcomes of the demands.
+// The expected outcomes.
 var (
 	good     = outcome{kind: "closed", by: "local", code: 1000, closed: 1000}
 	normal   = outcome{kind: "normal", by: "peer", code: 1000, closed: 1000, cause: closeFrame}
@@ -75,7 +75,7 @@ func (o outcome) unanswered() outcome {
 	return o.with(func(o *outcome) { o.closed, o.cause = 0, "no close frame was received" })
 }
 
-// meets reports whether an outcome is the demanded one.
+// meets reports whether an outcome is the expected one.
 func (o outcome) meets(want outcome) bool {
 	for _, part := range []struct{ got, want *string }{{&o.reason, &want.reason}, {&o.cause, &want.cause}, {&o.fail, &want.fail}} {
 		if !strings.Contains(*part.got, *part.want) || *part.want == "" && *part.got != "" {
@@ -89,8 +89,8 @@ func (o outcome) meets(want outcome) bool {
 	return o == want
 }
 
-// busy reports whether a busy machine can be the cause of the difference: the connection
-// was not opened in time, or the number of replies differs.
+// busy reports whether a busy machine can be the cause of the difference. It is so if the
+// connection was not opened in time, or if the number of replies differs.
 func (o outcome) busy(want outcome) bool {
 	if strings.Contains(o.fail, "no whole answer within the ") {
 		return true

@@ -15,13 +15,13 @@ const (
 
 // cell is the text of a row in a column.
 func (r row) cell(c column) string {
-	if r.cannot[c] != "" {
+	if r.unsupported[c] != "" {
 		return "–"
 	}
-	want, or := r.demand(c)
+	want, race := r.expected(c)
 	text := want.cell()
-	if or != want {
-		text += " or " + or.cell()
+	if race != want {
+		text += " or " + race.cell()
 	}
 	return fmt.Sprintf("%s → %d", text, want.exit)
 }
@@ -51,7 +51,7 @@ func matrix() string {
 			}
 			b.WriteString(" " + text + " |")
 			name, _, _ := strings.Cut(r.fault, "=")
-			if why := r.cannot[c]; why != "" && !said[fmt.Sprint(name, c)] {
+			if why := r.unsupported[c]; why != "" && !said[fmt.Sprint(name, c)] {
 				said[fmt.Sprint(name, c)] = true
 				fmt.Fprintf(&cannot, "- %s, `%s`: %s.\n", headings[c], name, why)
 			}
@@ -62,7 +62,7 @@ func matrix() string {
 }
 
 // page returns the name and the text of the page, and where the matrix begins and ends.
-func (l *lab) page() (name, text string, begin, end int, err error) {
+func (l *testbed) page() (name, text string, begin, end int, err error) {
 	name = filepath.Join(l.root, "docs", "liveness.md")
 	b, err := os.ReadFile(name)
 	text = string(b)
@@ -75,7 +75,7 @@ func (l *lab) page() (name, text string, begin, end int, err error) {
 }
 
 // write writes the matrix into the page.
-func (l *lab) write() error {
+func (l *testbed) write() error {
 	name, text, begin, end, err := l.page()
 	if err != nil {
 		return err

@@ -19,15 +19,15 @@ const limit = time.Minute
 // delay a ping.
 const attempts = 4
 
-// run probes a server, and returns an error if it does not get what the row demands.
+// run probes a server, and returns an error if it does not get what the row expects.
 func (r row) run(ctx context.Context, program string, c column, addr string) error {
-	want, or := r.demand(c)
+	want, race := r.expected(c)
 	for n := 1; ; n++ {
 		got, err := r.probe(ctx, program, addr)
 		switch {
 		case err != nil:
 			return err
-		case got.meets(want), got.meets(or):
+		case got.meets(want), got.meets(race):
 			return nil
 		case n == attempts || !got.busy(want):
 			return fmt.Errorf("got %+v, want %+v", got, want)

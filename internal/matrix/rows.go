@@ -6,10 +6,10 @@ type row struct {
 	flags string // of wsecho probe; by default --interval=100ms, and long timeouts
 	long  bool   // it waits for the idle timeout of a proxy
 
-	want   outcome            // of wsecho, and of the others
-	but    map[column]outcome // where another column differs
-	or     map[column]outcome // the other result of a race: a proxy that closes with unread input sends RST
-	cannot map[column]string  // why a library has no such fault
+	want        outcome            // of wsecho, and of the others
+	except      map[column]outcome // where another column differs
+	race        map[column]outcome // the other result of a race: a proxy that closes with unread input sends RST
+	unsupported map[column]string  // why a library has no such fault
 }
 
 // proxied is the same result of both proxies.
@@ -23,7 +23,7 @@ var (
 // rows are those of the matrix. Each parameter of docs/faults.md has one.
 var rows = []row{
 	{flags: "--count=3", want: good},
-	{flags: "--count=2 --interval=5s", long: true, want: good, but: proxied(abnormal)},
+	{flags: "--count=2 --interval=5s", long: true, want: good, except: proxied(abnormal)},
 
 	{fault: "close=1000", want: normal},
 	{fault: "close=1000&after=2", flags: "--echo=only", want: normal},
@@ -37,11 +37,11 @@ var rows = []row{
 	{fault: "close=4001&reason=bye&after=200ms", want: closes(4001).saying("bye")},
 	{fault: "/close/4001?after=300ms", want: closes(4001)},
 
-	{fault: "drop=fin", want: abnormal, or: proxied(reset)},
+	{fault: "drop=fin", want: abnormal, race: proxied(reset)},
 	{fault: "drop=fin&after=300ms", flags: "--interval=1s", want: abnormal},
-	{fault: "drop=rst", want: reset, but: proxied(abnormal), or: proxied(reset)},
-	{fault: "drop=rst&after=2", flags: "--echo=only --interval=1s", want: reset, but: proxied(abnormal)},
-	{fault: "truncate=1", want: inside, or: proxied(reset)},
+	{fault: "drop=rst", want: reset, except: proxied(abnormal), race: proxied(reset)},
+	{fault: "drop=rst&after=2", flags: "--echo=only --interval=1s", want: reset, except: proxied(abnormal)},
+	{fault: "truncate=1", want: inside, race: proxied(reset)},
 	{fault: "truncate=1&after=2", flags: "--echo=only --interval=1s", want: inside},
 	{fault: "garbage=1", want: opcode},
 	{fault: "garbage=1&after=300ms", want: opcode},
@@ -61,11 +61,11 @@ var rows = []row{
 	{fault: "pong=late:700ms", flags: "--count=3 --interval=600ms --timeout=200ms", want: good.lateBy(3)},
 	{fault: "read=stall", flags: "--count=2 --timeout=500ms", want: good.losing(2).unanswered()},
 	{fault: "read=stall", flags: "--max-missed=0 --timeout=500ms --interval=500ms", want: noPong.losing(1)},
-	{fault: "read=slow:1KiB/s", flags: "--echo=beside --count=3", want: good, cannot: noRate},
-	{fault: "write=slow:1KiB/s", flags: "--echo=beside --count=3", want: good, cannot: noRate},
+	{fault: "read=slow:1KiB/s", flags: "--echo=beside --count=3", want: good, unsupported: noRate},
+	{fault: "write=slow:1KiB/s", flags: "--echo=beside --count=3", want: good, unsupported: noRate},
 	{fault: "fragment=1", flags: "--echo=only --count=3", want: good},
-	{fault: "mask=1", want: masked, cannot: noMask},
-	{fault: "mask=1", flags: "--echo=only", want: masked, cannot: noMask},
+	{fault: "mask=1", want: masked, unsupported: noMask},
+	{fault: "mask=1", flags: "--echo=only", want: masked, unsupported: noMask},
 
 	{fault: "status=503", want: refused("the answer is 503 Service Unavailable")},
 	{fault: "status=403", want: refused("the answer is 403 Forbidden")},
@@ -73,7 +73,7 @@ var rows = []row{
 	{fault: "/status/404", want: refused("the answer is 404 Not Found")},
 	{fault: "hold=500ms", flags: "--count=1", want: good},
 	{fault: "hold=2s", flags: "--timeout=500ms", want: refused("no whole answer within the 500ms")},
-	{fault: "hold=4s", flags: "--count=1", long: true, want: good, but: proxied(refused("the answer is 504"))},
+	{fault: "hold=4s", flags: "--count=1", long: true, want: good, except: proxied(refused("the answer is 504"))},
 	{fault: "accept=wrong", want: refused("Sec-WebSocket-Accept does not match the key")},
 
 	{fault: "hello=1", flags: "--count=2", want: good.sending(1)},
@@ -83,7 +83,7 @@ var rows = []row{
 	{fault: "send=1", flags: "--count=4 --interval=500ms", want: good.sending(1)},
 
 	{fault: "pong=off&close=1001&after=1800ms", flags: "--interval=1s --timeout=300ms", want: away.losing(2).exiting(8)},
-	{fault: "pong=late:500ms&drop=rst&after=1800ms", flags: "--interval=1s --timeout=200ms", want: reset.lateBy(2), but: proxied(abnormal.lateBy(2))},
+	{fault: "pong=late:500ms&drop=rst&after=1800ms", flags: "--interval=1s --timeout=200ms", want: reset.lateBy(2), except: proxied(abnormal.lateBy(2))},
 	{fault: "garbage=1&close=4000", want: opcode},
 	{fault: "utf8=bad&drop=fin&after=300ms", want: badText},
 	{fault: "delay=100ms&fragment=2&ping=50ms", flags: "--echo=beside --count=3", want: good},
@@ -91,14 +91,15 @@ var rows = []row{
 	{fault: "hello=1&read=stall&close=1011&after=300ms", want: closes(1011).sending(1)},
 }
 
-// demand returns what wsecho probe must report in a column, and the other result of a race.
-func (r row) demand(c column) (want, or outcome) {
-	want, ok := r.but[c]
+// expected returns what wsecho probe must report in a column. race is the other result of a
+// race, or want.
+func (r row) expected(c column) (want, race outcome) {
+	want, ok := r.except[c]
 	if !ok {
 		want = r.want
 	}
-	if or, ok = r.or[c]; !ok {
-		or = want
+	if race, ok = r.race[c]; !ok {
+		race = want
 	}
-	return want, or
+	return want, race
 }

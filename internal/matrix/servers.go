@@ -40,8 +40,8 @@ var nodeProgram string
 //go:embed testdata/python.py
 var pythonProgram string
 
-// A lab has the programs and the directories that the columns need.
-type lab struct {
+// A testbed has the programs and the directories that the columns need.
+type testbed struct {
 	root   string // of the repository
 	dir    string // for temporary files
 	wsecho string // the built command
@@ -51,7 +51,7 @@ type lab struct {
 var errMissing = errors.New("not installed")
 
 // build builds the command.
-func (l *lab) build() error {
+func (l *testbed) build() error {
 	l.wsecho = filepath.Join(l.dir, "wsecho.exe") // the suffix is for Windows
 	cmd := exec.Command("go", "build", "-pgo=off", "-o", l.wsecho, "example.com/wsecho")
 	cmd.Dir = l.root
@@ -62,7 +62,7 @@ func (l *lab) build() error {
 }
 
 // start starts the server of a column. A proxy needs wsecho.
-func (l *lab) start(c column, wsecho *process) (*process, error) {
+func (l *testbed) start(c column, wsecho *process) (*process, error) {
 	switch c {
 	case direct:
 		cmd := exec.Command(l.wsecho, "--addr=127.0.0.1:0", "--admin-addr=off", "--trusted-proxy=127.0.0.1", "--ping-interval=off", "--drain-timeout=1s", "--close-timeout=1s")
@@ -103,7 +103,7 @@ func find(program string) (string, error) {
 
 // startProxy starts a proxy with its block of docs/behind-a-proxy.md and shorter timeouts.
 // The proxy inherits the listening socket, so that no other process can have the port.
-func (l *lab) startProxy(c column, wsecho string) (*process, error) {
+func (l *testbed) startProxy(c column, wsecho string) (*process, error) {
 	program, err := find(c.String())
 	if err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (l *lab) startProxy(c column, wsecho string) (*process, error) {
 }
 
 // config returns the configuration of a proxy and its arguments.
-func (l *lab) config(c column, dir, addr, wsecho string) (config string, args []string, err error) {
+func (l *testbed) config(c column, dir, addr, wsecho string) (config string, args []string, err error) {
 	page, err := os.ReadFile(filepath.Join(l.root, "docs", "behind-a-proxy.md"))
 	if err != nil {
 		return "", nil, err

@@ -60,8 +60,8 @@ type Options struct {
 	OnClose func(code websocket.StatusCode, reason string)
 
 	// Pong answers each ping, instead of a pong with the ping's payload. It may call send
-	// with another payload of at most 125 bytes, later, or never. send may be called after
-	// the end of the Conn, and then does nothing. Nil: the payload is sent at once.
+	// with another payload of at most 125 bytes, later, or never. After the end of the
+	// Conn, send does nothing. Nil: the payload is sent at once.
 	Pong func(payload []byte, send func(payload []byte))
 }
 
