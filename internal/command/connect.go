@@ -42,7 +42,7 @@ var connectFlagNames = map[string]string{"Timeout": "--timeout", "Subprotocols":
 
 // Help returns the part of the help between its first line and the flags.
 func (*connectCommand) Help() string {
-	return `wsecho connect sends each line of stdin as a text message, without its line end. On a terminal, lines can be edited, and the up key brings back earlier ones. These lines are commands:
+	return `wsecho connect sends each line of stdin as a text message, without its line end. On a terminal, lines can be edited, and the up key shows earlier ones. These lines are commands:
 
 /ping sends a ping. /close [CODE [REASON]] closes the connection, with 1000 unless given. /binary HEX sends a binary message. /file PATH [text|binary] sends a file: as text if it is UTF-8, unless given. /help lists the commands. A line that begins with // sends the text from the second slash.
 
@@ -50,9 +50,9 @@ On a terminal, each received message is a line with its time, type and size. Oth
 
 At the end of stdin it waits for one answer to each message, at most for --wait, and closes with 1000. Ctrl-C closes at once.
 
-The exit codes are those of wsecho probe: 0 closed normally, 3 connecting, 4 TLS, 5 the handshake, 6 lost pongs, 7 a close code other than 1000 or no answer to the close frame, 8 going away (1001), 9 an end without a close frame, 10 a violation of the protocol. 2 is a mistake in the arguments or in a line of stdin that is no terminal, 1 is anything else.
+The exit codes are those of wsecho probe: 0 closed normally, 3 connecting, 4 TLS, 5 the handshake, 6 lost pongs, 7 a close code other than 1000 or no answer to the close frame, 8 going away (1001), 9 an end without a close frame, 10 a violation of the protocol. 2 is a mistake in the arguments, or in a line if stdin is no terminal. 1 is any other error.
 
-Proxies of the environment are used; --proxy=none prevents that. Redirects are not followed. Each flag has an environment variable: --wait is WSECHO_CONNECT_WAIT.`
+It uses the proxies of the environment; --proxy=none prevents that. Redirects are not followed. Each flag has an environment variable: --wait is WSECHO_CONNECT_WAIT.`
 }
 
 // Run talks to the server until the connection ends.

@@ -17,6 +17,7 @@ import (
 var groups = []kong.Group{
 	{Key: "access", Title: "Access:"},
 	{Key: "tls", Title: "TLS, for TCP addresses:"},
+	{Key: "admin", Title: "Admin listener:"},
 	{Key: "messages", Title: "Messages:"},
 	{Key: "timeouts", Title: "Timeouts; each can be off:"},
 	{Key: "heartbeat", Title: "Heartbeat:"},
@@ -51,9 +52,9 @@ type serveCommand struct {
 
 	TLS tlsFlags `embed:""`
 
-	AdminAddr string `group:"access" default:"127.0.0.1:9090" help:"Address of /metrics, /connections, /probe, /debug/pprof, /healthz, /readyz and the page that watches the connections, or off. It has no authentication, so let only operators reach it. If it is in use, the server runs without it."`
+	AdminAddr string `group:"admin" default:"127.0.0.1:9090" help:"Address of /metrics, /connections, /probe, /debug/pprof, /healthz, /readyz and the page that watches the connections, or off. It has no authentication, so let only operators reach it. If it is in use, the server runs without it."`
 
-	ProbeTarget []string `group:"access" placeholder:"PATTERN" help:"Target that /probe?target=URL on --admin-addr may probe; without it, none. Examples: wss://*.example.com/socket, example.com:8080, 10.0.0.0/8:*. Only a pattern with an address or a range allows private addresses. Repeatable."`
+	ProbeTarget []string `group:"admin" placeholder:"PATTERN" help:"Target that /probe?target=URL on --admin-addr may probe; without it, none. Examples: wss://*.example.com/socket, example.com:8080, 10.0.0.0/8:*. Only a pattern with an address or a range allows private addresses. Repeatable."`
 
 	Compression string `group:"messages" default:"off" enum:"off,no-context-takeover,context-takeover" help:"permessage-deflate: off, no-context-takeover or context-takeover. The last compresses better and takes up to 1.2 MB for each connection."`
 	ReadLimit   size   `group:"messages" default:"16MiB" off:"" help:"Longest message, counted after decompression, or off."`

@@ -121,6 +121,7 @@ func TestTLSFlags(t *testing.T) {
 		if !strings.HasPrefix(test.args[len(test.args)-1], "--addr") {
 			test.args = append(test.args, "--addr=127.0.0.1:0")
 		}
+		test.args = append(test.args, "--admin-addr=off") // port 9090 may be in use
 		var stdout, stderr bytes.Buffer
 		if code := Run(t.Context(), "", test.args, &stdout, &stderr); code != exitUsage || !strings.HasPrefix(stderr.String(), "wsecho: error: "+test.want) {
 			t.Errorf("%q: got exit code %d and %s, want 2 and %s", test.args, code, &stderr, test.want)
