@@ -157,7 +157,11 @@ func parseProbeRequest(r *http.Request) (request probeRequest, err error) {
 	for name, values := range query {
 		switch {
 		case !slices.Contains(probeParameters, name):
-			return request, fmt.Errorf("there is no parameter %q; there are %s", name, strings.Join(probeParameters, ", "))
+			hint := ""
+			if strings.Contains(query.Get("target"), "?") {
+				hint = "; a & of the target must be %26"
+			}
+			return request, fmt.Errorf("there is no parameter %q; there are %s%s", name, strings.Join(probeParameters, ", "), hint)
 		case len(values) > 1 && name != "subprotocol":
 			return request, fmt.Errorf("the parameter %s has %d values; give it one", name, len(values))
 		}

@@ -105,6 +105,8 @@ func TestProbeRefused(t *testing.T) {
 		{open, "ws://example.com/#a", "", "", 400, "has a fragment"},
 		{open, "ws://example.com/\r\nX: y", "", "", 400, "is not a URL"},
 		{open, "ws://example.com", "module=http_2xx", "", 400, `there is no parameter "module"; there are target, count`},
+		{open, "ws://example.com/?drop=rst", "after=3", "", 400, `there is no parameter "after"; there are target, count, interval, timeout, subprotocol, origin, debug; a & of the target must be %26`},
+		{open, "10.0.0.1:8080", "", "", 400, `"10.0.0.1:8080" does not begin with ws:// or wss://`},
 		{open, "ws://example.com", "target=ws://example.org", "", 400, "the parameter target has 2 values; give it one"},
 		{open, "ws://example.com", "count=0", "", 400, `count: "0" is not a number from 1 to 100`},
 		{open, "ws://example.com", "count=101", "", 400, `is not a number from 1 to 100`},

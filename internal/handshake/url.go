@@ -15,15 +15,16 @@ import (
 // ParseURL parses the URL of a WebSocket (RFC 6455, section 3).
 func ParseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
+	scheme, _, _ := strings.Cut(s, "://")
 	switch {
+	case !strings.EqualFold(scheme, "ws") && !strings.EqualFold(scheme, "wss"):
+		return nil, fmt.Errorf("%q does not begin with ws:// or wss://", s)
 	case err != nil:
 		var parse *url.Error
 		if errors.As(err, &parse) {
 			err = parse.Err
 		}
 		return nil, fmt.Errorf("%q is not a URL: %w", s, err)
-	case u.Scheme != "ws" && u.Scheme != "wss":
-		return nil, fmt.Errorf("%q does not begin with ws:// or wss://", s)
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("%q names no host", s)
 	case u.Port() != "" && !isPort(u.Port()):
