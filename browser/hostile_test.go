@@ -30,8 +30,8 @@ var attacks = []string{
 	strings.Repeat("unbroken", 1<<20/8), // 1 MiB
 }
 
-// TestHostileMessages checks that the page shows what a peer sends as text, that no text
-// leaves its row, and that long ones are folded.
+// TestHostileMessages checks that the page shows messages of a peer as text. No text leaves
+// its row, and long ones are folded.
 func TestHostileMessages(t *testing.T) {
 	t.Parallel()
 	attacker := newPeer(t, func(ctx context.Context, c *websocket.Conn) {
@@ -88,7 +88,7 @@ func TestHostileMessages(t *testing.T) {
 }
 
 // TestFlood checks that the page keeps up with 10,000 messages per second, or slows the
-// server down, and that a user can type meanwhile.
+// server down. A user can type meanwhile.
 func TestFlood(t *testing.T) {
 	const perSecond, enough = 10_000, 20_000
 	f := newFlood(t, perSecond)

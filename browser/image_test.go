@@ -47,8 +47,8 @@ func (p *tab) keepImage(name string) {
 	}
 }
 
-// paletted returns an image with at most 256 colors of another one, which a file of a third
-// of the size can have. Frequent colors come first, and no two of them are alike.
+// paletted returns an image with at most 256 colors of another one. Its file has a third of
+// the size. Frequent colors come first, and no two of them are alike.
 func paletted(from image.Image) *image.Paletted {
 	counts := make(map[color.NRGBA]int)
 	bounds := from.Bounds()

@@ -23,8 +23,8 @@ func dark(p *tab)  { p.media("prefers-color-scheme", "dark") }
 func still(p *tab) { p.media("prefers-color-scheme", "dark", "prefers-reduced-motion", "reduce") }
 func phone(p *tab) { p.size(390, 844, true) }
 
-// TestLooks checks in each look that axe-core finds nothing, that the page is not wider than
-// its window, and that it requests nothing but itself and the WebSocket.
+// TestLooks checks in each look that axe-core finds nothing, and that the page is not wider
+// than its window. The page requests nothing but itself and the WebSocket.
 func TestLooks(t *testing.T) {
 	t.Parallel()
 	for name, look := range looks {

@@ -20,8 +20,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A tab shows one page and has cookies and storage of its own. At the end of the test it
-// fails the test if the page has reported an error or has sent a request elsewhere.
+// A tab shows one page and has cookies and storage of its own. The test fails if the page
+// has reported an error or has sent a request elsewhere.
 type tab struct {
 	t   *testing.T
 	ctx context.Context

@@ -51,7 +51,7 @@ func (c *Conn) perConn(r *http.Request) *refusal {
 }
 
 // apply changes the options of the transport, and returns the connection to use instead of
-// sock. first is the input that net/http has read behind the request.
+// sock. first is the input behind the request that net/http has read.
 func (own *ConnOptions) apply(s *Server, o *transport.Options, sock net.Conn, first []byte) (wrapped net.Conn, rest []byte) {
 	o.ServeReady = false
 	o.Pong = own.Pong

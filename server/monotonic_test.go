@@ -13,8 +13,8 @@ import (
 
 // wallClock returns the calls in the source that lose the monotonic reading of a time. A
 // step of the wall clock would change computations with the result. time.Unix(1, 0) is
-// allowed, as a deadline in the past, and so is the end of a certificate, which has no
-// monotonic reading.
+// allowed as a deadline in the past. So is the end of a certificate, which has no monotonic
+// reading.
 func wallClock(t *testing.T, name string, src any) (found []string) {
 	t.Helper()
 	files := token.NewFileSet()

@@ -4,9 +4,8 @@ const first = 500;
 const longest = 30_000;
 
 /**
- * wait returns how long to wait before an attempt, in ms: a random part of a time that
- * doubles with each failure, so that clients of a server that restarts do not return
- * together.
+ * wait returns how long to wait before an attempt, in ms. It is a random part of a time that
+ * doubles with each failure. So the clients of a server that restarts do not return together.
  * @param {number} failures in a row, at least 1
  * @param {() => number} [random] from 0 to 1
  */

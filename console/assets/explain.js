@@ -18,9 +18,9 @@ export function codeText(data, code) {
 }
 
 /**
- * kindOf returns the kind of an ending, as package ending names it. A browser does not
- * tell a reset from an end of the stream, nor a close frame of the server from the answer
- * to its own.
+ * kindOf returns the kind of an ending, as package ending names it. A reset and an
+ * end of the stream look the same to a page. So do a close frame of the server and its answer
+ * to that of the page.
  * @param {Ending} e
  */
 export function kindOf(e) {

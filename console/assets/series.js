@@ -39,9 +39,9 @@ export class Series {
   }
 
   /**
-   * points returns the columns of the plot: the time in s before now, the mean round-trip
-   * time of each bucket in ms or null, and the messages received per second, as the
-   * mean of one second.
+   * points returns the columns of the plot. The first is the time in s before now. The second
+   * is the mean round-trip time of each bucket in ms, or null. The third is the number of
+   * messages received per second, as the mean of one second.
    * @param {number} now
    * @returns {[number[], (number | null)[], (number | null)[]]}
    */

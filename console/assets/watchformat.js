@@ -97,8 +97,8 @@ export function nextOrder(now, column) {
 }
 
 /**
- * query returns the parameters of a request. An older connection has an earlier
- * time, so the order of the ages is the reverse of the order of the times.
+ * query returns the parameters of a request. The order of
+ * the ages is the reverse of the order of the times.
  * @param {Order} o
  * @param {number} limit
  */

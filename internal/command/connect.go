@@ -83,7 +83,7 @@ func (f *connectCommand) talk(out streams) (*talk, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &talk{f: f, address: address, stop: make(chan closing, 1), answered: make(chan struct{}, 1), pings: make(chan struct{}, maxPings)}
+	t := &talk{f: f, address: address, stop: make(chan stopRequest, 1), answered: make(chan struct{}, 1), pings: make(chan struct{}, maxPings)}
 	t.options = probe.ConnOptions{
 		Connect: probe.Options{
 			Timeout: time.Duration(f.Timeout), Header: header, Subprotocols: f.Subprotocol, TLS: config, DialContext: dial,

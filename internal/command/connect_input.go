@@ -20,7 +20,7 @@ func (t *talk) input() {
 	}
 	for number := 1; ; number++ {
 		line, err := next()
-		var request *closing
+		var request *stopRequest
 		if err == nil {
 			request, err = t.perform(line)
 		}
@@ -34,16 +34,16 @@ func (t *talk) input() {
 			return
 		case errors.Is(err, io.EOF):
 			if t.drain() {
-				t.request(closing{code: websocket.StatusNormalClosure})
+				t.request(stopRequest{code: websocket.StatusNormalClosure})
 			}
 			return
 		case errors.As(err, &wrong) && t.terminal != nil:
 			t.view.note(wrong.Error())
 		case errors.As(err, &wrong):
-			t.request(closing{code: websocket.StatusNormalClosure, err: usageError{fmt.Errorf("line %d of stdin: %w", number, err)}})
+			t.request(stopRequest{code: websocket.StatusNormalClosure, err: usageError{fmt.Errorf("line %d of stdin: %w", number, err)}})
 			return
 		case err != nil:
-			t.request(closing{code: websocket.StatusNormalClosure, err: fmt.Errorf("stdin: %w", err)})
+			t.request(stopRequest{code: websocket.StatusNormalClosure, err: fmt.Errorf("stdin: %w", err)})
 			return
 		}
 	}
@@ -53,14 +53,14 @@ func (t *talk) input() {
 var errEnded = errors.New("the connection ends")
 
 // perform performs a line. It returns a request if the line asks for a close.
-func (t *talk) perform(line string) (*closing, error) {
+func (t *talk) perform(line string) (*stopRequest, error) {
 	a, err := parseAction(line, !t.f.NoCommands)
 	if err != nil {
 		return nil, err
 	}
 	switch a.kind {
 	case actClose:
-		return &closing{code: a.code, reason: a.text}, nil
+		return &stopRequest{code: a.code, reason: a.text}, nil
 	case actHelp:
 		t.view.note(actionHelp)
 		return nil, nil
@@ -80,7 +80,7 @@ func (t *talk) perform(line string) (*closing, error) {
 		select {
 		case <-t.conn.Done(): // the read has the reason
 		case <-time.After(interruptedClose):
-			t.request(closing{code: websocket.StatusNormalClosure, err: err})
+			t.request(stopRequest{code: websocket.StatusNormalClosure, err: err})
 		}
 		return nil, errEnded
 	}
@@ -145,14 +145,14 @@ func (t *talk) drain() bool {
 			<-ctx.Done() // the connection ends, or the wait
 		}
 	}
-	for ctx.Err() == nil && t.received.Load() < t.sent.Load() {
+	for ctx.Err() == nil && t.answers.Load() < t.sent.Load() {
 		select {
 		case <-t.answered:
 		case <-ctx.Done():
 		}
 	}
 	t.waitPings()
-	if missing := t.sent.Load() - t.received.Load(); missing > 0 && ctx.Err() == context.DeadlineExceeded {
+	if missing := t.sent.Load() - t.answers.Load(); missing > 0 && ctx.Err() == context.DeadlineExceeded {
 		t.view.note(fmt.Sprintf("no answer to %d of %d messages within %v; --wait changes that", missing, t.sent.Load(), limit))
 	}
 	return true

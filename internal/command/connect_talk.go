@@ -36,25 +36,25 @@ type talk struct {
 	terminal      *terminal // nil unless lines are edited
 	conn          *probe.Conn
 
-	stop     chan closing  // the first request to close
-	answered chan struct{} // a message was received
-	sent     atomic.Int64  // messages
-	received atomic.Int64  // messages, after the first sent one
-	all      atomic.Int64  // messages received
-	pings    chan struct{} // slots for pings that wait
-	allPings sync.Mutex    // for waitPings
-	lost     atomic.Int64  // pings without a pong
+	stop     chan stopRequest // the first request to close
+	answered chan struct{}    // a message was received
+	sent     atomic.Int64     // messages
+	answers  atomic.Int64     // messages received after the first sent one
+	received atomic.Int64     // messages
+	pings    chan struct{}    // slots for pings that wait
+	allPings sync.Mutex       // for waitPings
+	lost     atomic.Int64     // pings without a pong
 }
 
-// A closing is a request to close the connection.
-type closing struct {
+// A stopRequest is a request to close the connection.
+type stopRequest struct {
 	code   websocket.StatusCode
 	reason string
 	err    error // the error of the command; nil: that of the ending
 }
 
 // request asks for a close. Only the first request counts.
-func (t *talk) request(c closing) {
+func (t *talk) request(c stopRequest) {
 	select {
 	case t.stop <- c:
 	default:
@@ -64,7 +64,7 @@ func (t *talk) request(c closing) {
 // printed asks for a close if a write to stdout has failed.
 func (t *talk) printed(err error) {
 	if err != nil {
-		t.request(closing{code: websocket.StatusNormalClosure, err: fmt.Errorf("stdout: %w", err)})
+		t.request(stopRequest{code: websocket.StatusNormalClosure, err: fmt.Errorf("stdout: %w", err)})
 	}
 }
 
@@ -107,7 +107,7 @@ func (t *talk) run(ctx context.Context) error {
 	}
 	t.conn = conn
 	if err := t.edit(); err != nil {
-		t.end(closing{code: websocket.StatusNormalClosure})
+		t.end(stopRequest{code: websocket.StatusNormalClosure})
 		return err
 	}
 	t.printed(t.view.opened(report))
@@ -144,7 +144,7 @@ func (t *talk) run(ctx context.Context) error {
 	case c := <-t.stop:
 		end, why = t.close(ctx, c), c.err
 	case <-ctx.Done():
-		end = t.close(ctx, closing{code: websocket.StatusNormalClosure})
+		end = t.close(ctx, stopRequest{code: websocket.StatusNormalClosure})
 	}
 	stopBeating()
 	members.Wait()
@@ -153,7 +153,7 @@ func (t *talk) run(ctx context.Context) error {
 	if why != nil {
 		code = exitCode(why)
 	}
-	t.view.ended(end, code, t.sent.Load(), t.all.Load())
+	t.view.ended(end, code, t.sent.Load(), t.received.Load())
 	t.terminal.close()
 	switch {
 	case why != nil:
@@ -182,14 +182,14 @@ func (t *talk) edit() (err error) {
 }
 
 // end closes a connection that nothing reads yet.
-func (t *talk) end(c closing) {
+func (t *talk) end(c stopRequest) {
 	go t.read()
 	t.close(context.Background(), c)
 }
 
 // close performs the closing handshake within the timeout. After the end of ctx it has a
 // second.
-func (t *talk) close(ctx context.Context, c closing) probe.End {
+func (t *talk) close(ctx context.Context, c stopRequest) probe.End {
 	limited, cancel := context.WithTimeout(context.Background(), time.Duration(t.f.Timeout))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(interruptedClose, cancel) })()
@@ -201,10 +201,10 @@ func (t *talk) read() {
 	for {
 		typ, p, err := t.conn.Read()
 		if p != nil {
-			t.all.Add(1)
+			t.received.Add(1)
 			t.printed(t.view.message(typ, p))
 			if t.sent.Load() > 0 {
-				t.received.Add(1)
+				t.answers.Add(1)
 				select {
 				case t.answered <- struct{}{}:
 				default:
