@@ -16,6 +16,9 @@ import { wait } from "./backoff.js";
  * }} Listener
  */
 
+/** How long a connection must be open to end a row of failures, in ms. */
+const lasting = 5000;
+
 export class Connection {
   /** @type {State} */
   state = "idle";
@@ -103,13 +106,12 @@ export class Connection {
     this.#enter("connecting", url);
     socket.onopen = () => {
       opened = true;
+      this.#timer = setTimeout(() => { this.#failures = 0; }, lasting); // a server that ends each one early is no success
       this.#enter("open", [socket.protocol, socket.extensions].filter(Boolean).join(", "));
     };
-    socket.onmessage = (event) => {
-      this.#failures = 0; // a server that accepts and then ends each connection is no success
-      this.listener.message(event.data);
-    };
+    socket.onmessage = (event) => this.listener.message(event.data);
     socket.onclose = (event) => {
+      clearTimeout(this.#timer);
       const local = this.state === "closing";
       this.#socket = undefined;
       const { code, reason, wasClean: clean } = event;

@@ -7,6 +7,8 @@ import { protocols } from "./talk.js";
 /** @typedef {import("./data.js").Data} Data */
 
 const longest = 5000; // ms
+const largest = 256 << 10; // characters of an answer; the headers of a request are shorter
+const mostRows = 500;
 
 /** @param {Data} data */
 export function startHello(data) {
@@ -40,16 +42,26 @@ function receive(socket) {
     socket.close(1000);
     try {
       const list = make("dl", { class: "facts" });
-      rows(list, pairs(JSON.parse(data)));
+      rows(list, greeting(data));
       byId("hello").replaceChildren(list);
     } catch {
-      show("The server answered, but not with JSON: it does not know hello=1.");
+      show("The answer is not one to hello=1. The server probably does not know this fault.");
     }
   };
   socket.onclose = ({ code }) => {
     clearTimeout(timer);
     if (!answered) show(`No answer came within 5 s; the connection ended with ${code}. Does the server know hello=1?`);
   };
+}
+
+/**
+ * greeting returns the rows of an answer.
+ * @param {unknown} data
+ * @throws {Error} if it is no answer to hello=1
+ */
+export function greeting(data) {
+  if (typeof data !== "string" || data.length > largest) throw new Error("no greeting");
+  return pairs(JSON.parse(data)).slice(0, mostRows);
 }
 
 /**

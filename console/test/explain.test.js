@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { codeText, describe, kindOf } from "../assets/explain.js";
-import { pairs } from "../assets/hello.js";
+import { greeting, pairs } from "../assets/hello.js";
 
 const text = (from, to, name) => ({ from, to, name, meaning: `meaning of ${name}`, sender: "sender", causes: "causes", check: "check" });
 const data = { endpoint: "", watch: false, faults: [], kinds: [], codes: [text(1000, undefined, "normal"), text(1006, undefined, "abnormal")], ranges: [text(4000, 4999, "application")] };
@@ -37,4 +37,11 @@ test("an ending in words", () => {
 test("a greeting becomes pairs", () => {
   assert.deepEqual(pairs({ server: "h", subprotocol: "", header: { A: ["1", "2"] }, tls: { version: "TLS 1.3" } }),
     [["server", "h"], ["A", "1"], ["A", "2"], ["tls version", "TLS 1.3"]]);
+});
+
+test("an answer that is no greeting stays small", () => {
+  const many = (n) => JSON.stringify(Object.fromEntries(Array.from({ length: n }, (_, i) => [`k${i}`, "v"])));
+  assert.equal(greeting(many(3)).length, 3);
+  assert.equal(greeting(many(10_000)).length, 500);
+  for (const data of [many(100_000), "null", "text", new ArrayBuffer(9), '{"a":'.repeat(40_000) + "1" + "}".repeat(40_000)]) assert.throws(() => greeting(data));
 });

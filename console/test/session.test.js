@@ -84,7 +84,7 @@ test("it reconnects after growing waits until it is stopped", (t) => {
   t.mock.timers.tick(1);
   assert.equal(sockets.length, 3);
   sockets[2].opens();
-  sockets[2].onmessage({ data: "x" }); // a success: the waits begin again
+  t.mock.timers.tick(5000); // a success: the waits begin again
   sockets[2].ends(1006);
   t.mock.timers.tick(500);
   assert.equal(sockets.length, 4);
@@ -93,6 +93,22 @@ test("it reconnects after growing waits until it is stopped", (t) => {
   t.mock.timers.tick(60_000);
   assert.equal(sockets.length, 4);
   assert.ok(states().startsWith("connecting open ended waiting connecting ended waiting connecting open"));
+});
+
+test("the waits also grow if the server sends a message and ends each connection", (t) => {
+  t.mock.method(Math, "random", () => 1);
+  const { session, sockets } = start(t);
+  session.connection.reconnect = true;
+  session.connect("ws://a/", []);
+  for (let i = 0; i < 8; i++) {
+    sockets[i].opens();
+    sockets[i].onmessage({ data: "busy" });
+    sockets[i].ends(1013);
+    t.mock.timers.tick(Math.min(30_000, 500 * 2 ** i) - 1);
+    assert.equal(sockets.length, i + 1);
+    t.mock.timers.tick(1);
+  }
+  assert.equal(sockets.length, 9);
 });
 
 test("a connection that is closed here does not reconnect", (t) => {
