@@ -54,7 +54,7 @@ func TestFaults(t *testing.T) {
 	p.allow(`WebSocket connection to '[^']*[?&](garbage|utf8|mask|status|accept)=[^']*' failed`)
 	form := p.find("region", "Faults")
 	address := form.find("textbox", "URL of the test")
-	reset, clear, connect := form.find("button", "Reset"), p.find("button", "Clear"), form.find("button", "Connect")
+	reset, clear, connect := form.find("button", "Reset"), p.find("button", "Clear"), form.find("button", "Connect with faults")
 	lists := p.names("combobox")
 	for _, c := range faultCases {
 		t.Log(c.query) // the last one is that of a failure
@@ -124,7 +124,7 @@ func TestWrongFault(t *testing.T) {
 	form := p.find("region", "Faults")
 	form.shows("close is wrong; right is a close code")
 	p.keys(kb.Enter)
-	if !apply[bool](form.find("button", "Connect"), "function() { return this.disabled }") {
+	if !apply[bool](form.find("button", "Connect with faults"), "function() { return this.disabled }") {
 		t.Error("the form connects with a wrong value")
 	}
 	p.do(chromedp.KeyEvent("a", chromedp.KeyModifiers(kb.ModifierCtrl)))
@@ -143,7 +143,7 @@ func TestStalledRead(t *testing.T) {
 	p := open(t, s)
 	form := p.find("region", "Faults")
 	form.find("textbox", "read").fill("stall")
-	form.find("button", "Connect").click()
+	form.find("button", "Connect with faults").click()
 	p.state("connected")
 	p.find("button", "Send").click()
 	p.byID("stats").shows("sent, 5 B")

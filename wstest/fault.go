@@ -179,9 +179,9 @@ func Fragment(n int) Fault {
 // BadUTF8 and Truncate are not masked.
 func Mask() Fault { return Fault{call: "Mask()", kind: "mask", set: func(p *plan) { p.mask = true }} }
 
-// Status refuses the handshake with this status, from 300 to 599.
+// Status refuses the handshake with this status, from 200 to 599.
 func Status(code int) Fault {
-	return Fault{call: fmt.Sprintf("Status(%d)", code), kind: "status", wrong: inRange("the status", code, 300, 599),
+	return Fault{call: fmt.Sprintf("Status(%d)", code), kind: "status", wrong: inRange("the status", code, 200, 599),
 		set: func(p *plan) { p.status = code }}
 }
 

@@ -67,7 +67,7 @@ func TestWrongFaults(t *testing.T) {
 		{all(wstest.SlowRead(0)), "the rate is from 1 to 1073741824"},
 		{all(wstest.SlowWrite(math.MaxInt32)), "the rate is from"},
 		{all(wstest.Fragment(0)), "n is from 1 to 16777216"},
-		{all(wstest.Status(200)), "the status is from 300 to 599"},
+		{all(wstest.Status(199)), "the status is from 200 to 599"},
 		{all(wstest.Hold(0)), "Hold(0s)"},
 		{all(wstest.PingEvery(0)), "PingEvery(0s)"},
 		{all(wstest.Send(0, time.Second)), "n is from 1"},
