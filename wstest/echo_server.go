@@ -32,6 +32,7 @@ type EchoServer struct {
 	open    atomic.Int64
 	reports chan *Report
 	ctx     context.Context // ends when the server is closed
+	ended   chan struct{}   // closed after that, when all reports are ready
 	close   func()
 }
 
@@ -84,7 +85,7 @@ func NewPipeServer(tb testing.TB, faults ...Fault) *EchoServer {
 func newEchoServer(tb testing.TB, l net.Listener, config *tls.Config, url string,
 	dial func(ctx context.Context, network, addr string) (net.Conn, error), p *plan) *EchoServer {
 	tb.Helper()
-	s := &EchoServer{URL: url, tb: tb, dial: dial, reports: make(chan *Report, maxReports)}
+	s := &EchoServer{URL: url, tb: tb, dial: dial, reports: make(chan *Report, maxReports), ended: make(chan struct{})}
 	s.plan.Store(p)
 	transport := &http.Transport{DialContext: s.DialContext, DisableKeepAlives: true}
 	if config != nil {
@@ -105,6 +106,7 @@ func newEchoServer(tb testing.TB, l net.Listener, config *tls.Config, url string
 			cancel()
 			stop()
 			transport.CloseIdleConnections()
+			close(s.ended)
 		})
 	}
 	tb.Cleanup(s.close)

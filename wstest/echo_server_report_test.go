@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -60,6 +61,29 @@ func TestReport(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNextAfterClose: the reports of the connections that Close has ended come, and then an
+// error.
+func TestNextAfterClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := wstest.NewPipeServer(t)
+		raw(t, s)
+		waiting := make(chan error)
+		go func() {
+			next(t, s)
+			_, err := s.Next(context.Background())
+			waiting <- err
+		}()
+		synctest.Wait()
+		s.Close()
+		if err := <-waiting; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("got %v, want net.ErrClosed", err)
+		}
+		if _, err := s.Next(context.Background()); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("got %v, want net.ErrClosed", err)
+		}
+	})
 }
 
 // TestReportWithoutWebSocket: a client that opens none has a report too.

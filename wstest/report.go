@@ -3,6 +3,7 @@ package wstest
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 )
 
@@ -66,7 +67,7 @@ const maxReports = 1000
 
 // Next waits until a connection has ended, and returns its report. Each report is returned
 // once, the oldest first. 1000 reports can wait; further ones are lost. The error wraps
-// the cause of the end of ctx.
+// the cause of the end of ctx, or net.ErrClosed if no report is left after Close.
 func (s *EchoServer) Next(ctx context.Context) (Report, error) {
 	select {
 	case r := <-s.reports:
@@ -76,6 +77,13 @@ func (s *EchoServer) Next(ctx context.Context) (Report, error) {
 	select {
 	case r := <-s.reports:
 		return *r, nil
+	case <-s.ended:
+		select {
+		case r := <-s.reports: // as the channels may be ready together
+			return *r, nil
+		default:
+			return Report{}, fmt.Errorf("the server is closed, and no report is left: %w", net.ErrClosed)
+		}
 	case <-ctx.Done():
 		return Report{}, fmt.Errorf("no connection has ended, %d are open: %w", s.Open(), context.Cause(ctx))
 	}
