@@ -45,7 +45,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 		h.by = start.Add(s.opts.HandshakeTimeout)
 	}
 	ws, err := websocket.Accept(h, normal, &websocket.AcceptOptions{
-		OriginPatterns:     s.originPatterns,
+		OriginPatterns:     s.patternsFor(r.Host),
 		InsecureSkipVerify: s.opts.AllowAnyOrigin || s.opts.CheckOrigin != nil,
 		Subprotocols:       s.subprotocols(r),
 		CompressionMode:    websocket.CompressionDisabled, // the transport compresses
@@ -85,7 +85,7 @@ func (s *Server) checkOrigin(r *http.Request) (*http.Request, *refusal) {
 		return r, nil
 	}
 	u, ok := parseOrigin(origins[0])
-	if !ok || u.Host == "" && !s.allowsHostless(origins[0]) { // such as "null", which coder matches with patterns
+	if !ok || u.Host == "" && !allowsHostless(s.patternsFor(r.Host), origins[0]) { // such as "null", which coder matches with patterns
 		return nil, s.refuseOrigin(r)
 	}
 	normal := *r

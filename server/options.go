@@ -35,12 +35,17 @@ type Options struct {
 	// None: only the server's own host, with the scheme http or https. If [Scheme] is
 	// https, http is a different origin.
 	OriginPatterns []string
+	// LocalOriginPatterns are like OriginPatterns, but only for a handshake whose Host is
+	// localhost or a loopback address. They are for a page that another port of the same
+	// machine serves. The localhost of a browser elsewhere is another machine, and its
+	// pages reach this server by another Host. None: OriginPatterns only.
+	LocalOriginPatterns []string
 	// AllowAnyOrigin allows any page of the web to connect with its user's cookies for
 	// this host. False: OriginPatterns or CheckOrigin decide.
 	AllowAnyOrigin bool
 	// Only CheckOrigin decides whether a handshake is accepted, as in gorilla. It is also
 	// called for the server's own host and without an Origin header. It cannot be used
-	// with OriginPatterns or AllowAnyOrigin. Nil: the patterns decide.
+	// with patterns or AllowAnyOrigin. Nil: the patterns decide.
 	CheckOrigin func(*http.Request) bool
 	// TrustedProxies are the addresses of proxies whose Forwarded, X-Forwarded-For and
 	// X-Forwarded-Proto fields are believed. The client is then the right-most address of
@@ -306,19 +311,28 @@ func optionError(field, format string, args ...any) error {
 // check returns an *OptionError for the first wrong option.
 func (o Options) check() error {
 	for _, p := range o.OriginPatterns {
-		if err := checkPattern(p); err != nil {
+		if err := checkPattern("OriginPatterns", p); err != nil {
 			return err
 		}
 	}
-	if o.AllowAnyOrigin && (len(o.OriginPatterns) > 0 || o.CheckOrigin != nil) {
-		see := "OriginPatterns"
+	for _, p := range o.LocalOriginPatterns {
+		if err := checkPattern("LocalOriginPatterns", p); err != nil {
+			return err
+		}
+	}
+	see := "OriginPatterns"
+	if len(o.OriginPatterns) == 0 {
+		see = "LocalOriginPatterns"
+	}
+	patterns := len(o.OriginPatterns)+len(o.LocalOriginPatterns) > 0
+	if o.AllowAnyOrigin && (patterns || o.CheckOrigin != nil) {
 		if o.CheckOrigin != nil {
 			see = "CheckOrigin"
 		}
 		return &OptionError{"AllowAnyOrigin", see, errors.New("it allows what the other would refuse; use one of them")}
 	}
-	if o.CheckOrigin != nil && len(o.OriginPatterns) > 0 {
-		return &OptionError{"CheckOrigin", "OriginPatterns", errors.New("it decides alone; use one of them")}
+	if o.CheckOrigin != nil && patterns {
+		return &OptionError{"CheckOrigin", see, errors.New("it decides alone; use one of them")}
 	}
 	if _, err := checkPrefixes(o.TrustedProxies); err != nil {
 		return err

@@ -27,6 +27,33 @@ func (s *testServer) status(t *testing.T, header http.Header) (int, string) {
 	return http.StatusSwitchingProtocols, ""
 }
 
+// TestLocalOrigins: a local pattern matters only if the Host is a loopback one.
+func TestLocalOrigins(t *testing.T) {
+	t.Parallel()
+	s := serve(t, echoes, server.Options{
+		LocalOriginPatterns: []string{"http://localhost:9090", "http://[::1]:9090", "app://"}, OriginPatterns: []string{"https://example.org"},
+	})
+	for _, tt := range []struct {
+		hosts, origin string
+		ok            bool
+	}{
+		{"localhost LOCALHOST:8080 localhost.:1 127.0.0.1 127.9.9.9:80 [::1]:8080 [::1] [::ffff:127.0.0.1]:8080", "http://localhost:9090", true},
+		{"localhost:8080", "http://[0:0::1]:9090", true},
+		{"localhost:8080", "app://", true},
+		{"localhost:8080 example.com", "https://example.org", true},
+		{"localhost:8080", "http://localhost:9091", false},
+		{"example.com", "app://", false},
+		{"example.com:8080 192.0.2.1:8080 localhost.example.com a.localhost 127.0.0.1.example.com 127.1 [::2]:8080 [::] 0.0.0.0:8080", "http://localhost:9090", false},
+	} {
+		for _, host := range strings.Fields(tt.hosts) {
+			status, body := s.status(t, http.Header{"Host": {host}, "Origin": {tt.origin}})
+			if ok := status == http.StatusSwitchingProtocols; ok != tt.ok {
+				t.Errorf("%s at %s: got %d, %s", tt.origin, host, status, body)
+			}
+		}
+	}
+}
+
 func TestOrigins(t *testing.T) {
 	t.Parallel()
 	const host = "Example.com:8080"

@@ -53,10 +53,11 @@ func special(part string) string {
 	return ""
 }
 
-// checkPattern returns an error if p matches no origin that a browser sends, or any.
-func checkPattern(p string) error {
+// checkPattern returns an error about a field if its element p matches any origin, or none
+// that a browser sends.
+func checkPattern(field, p string) error {
 	wrong := func(see, format string, args ...any) error {
-		return &OptionError{"OriginPatterns", see, fmt.Errorf("%q "+format, append([]any{p}, args...)...)}
+		return &OptionError{field, see, fmt.Errorf("%q "+format, append([]any{p}, args...)...)}
 	}
 	for _, n := range normalPatterns([]string{p}) {
 		if _, err := path.Match(n, ""); err != nil {
@@ -115,9 +116,19 @@ func isHostless(origin string) bool {
 }
 
 // allowsHostless reports whether a pattern is this origin, which has no host.
-func (s *Server) allowsHostless(origin string) bool {
+func allowsHostless(patterns []string, origin string) bool {
 	origin = strings.ToLower(origin)
-	return isHostless(origin) && slices.Contains(s.originPatterns, origin)
+	return isHostless(origin) && slices.Contains(patterns, origin)
+}
+
+// patternsFor returns the patterns for a handshake with this Host.
+func (s *Server) patternsFor(host string) []string {
+	host, _ = splitPort(normalHost("", host))
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if host == "localhost" || err == nil && addr.Unmap().IsLoopback() {
+		return s.localPatterns
+	}
+	return s.originPatterns
 }
 
 // checkHostPort returns an error if no header Host or Origin contains this host and port.

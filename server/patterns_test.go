@@ -22,7 +22,7 @@ func FuzzOriginPattern(f *testing.F) {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, pattern string) {
-		if checkPattern(pattern) != nil {
+		if checkPattern("OriginPatterns", pattern) != nil {
 			return
 		}
 		scheme, host, ok := strings.Cut(pattern, "://")

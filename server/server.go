@@ -31,6 +31,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,7 @@ type Server struct {
 	flusher   transport.Flusher
 
 	originPatterns []string // normalised, for coder's check
+	localPatterns  []string // of handshakes with a loopback host; they contain originPatterns
 	hosts          []string // Options.Hosts, normalised
 	trusted        []netip.Prefix
 	hintProxy      sync.Once // the log has a line about a proxy that is not trusted
@@ -112,6 +114,7 @@ func New(h Handler, o Options) (*Server, error) {
 		drained:    make(chan struct{}),
 
 		originPatterns: normalPatterns(o.OriginPatterns),
+		localPatterns:  normalPatterns(slices.Concat(o.OriginPatterns, o.LocalOriginPatterns)),
 		hosts:          normalHosts(o.Hosts),
 		trusted:        trusted,
 	}

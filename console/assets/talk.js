@@ -36,9 +36,9 @@ export function startTalk(session, data) {
 function hintOrigin(url, endpoint) {
   let sentence = "";
   try {
-    const { host, protocol } = new URL(url, location.href);
+    const { host, hostname, protocol } = new URL(url, location.href);
     if (protocol === "ws:" && location.protocol === "https:") sentence = "The browser refuses ws:// on a page of https://. Use wss://.";
-    else if (host !== location.host && !(local.includes(location.hostname) && url === endpoint)) sentence = `This page has the origin ${location.origin}. The server must allow it, as wsecho does with --origin=${location.host}.`;
+    else if (host !== location.host && !(local.includes(location.hostname) && local.includes(hostname) && url === endpoint)) sentence = `This page has the origin ${location.origin}. The server must allow it, as wsecho does with --origin=${location.host}.`;
   } catch {
     sentence = "This is no URL, such as ws://localhost:8080/.";
   }

@@ -32,10 +32,11 @@ func (f *serveCommand) adminPage(sockets listenerSet, overTLS bool, next http.Ha
 }
 
 // adminOrigins returns the origins of the page on --admin-addr, which talks to the server
-// on its other port. They contain no name but localhost.
-func adminOrigins(l net.Listener) []string {
+// on its other port. The local ones are another machine's in a browser there. The others
+// are of this machine only.
+func adminOrigins(l net.Listener) (local, others []string) {
 	if l == nil {
-		return nil
+		return nil, nil
 	}
 	addr := l.Addr().(*net.TCPAddr)
 	ip := addr.IP
@@ -43,7 +44,12 @@ func adminOrigins(l net.Listener) []string {
 		ip = net.IPv4(127, 0, 0, 1)
 	}
 	port := strconv.Itoa(addr.Port)
-	return []string{"http://" + net.JoinHostPort("localhost", port), "http://" + net.JoinHostPort(ip.String(), port)}
+	local = []string{"http://" + net.JoinHostPort("localhost", port)}
+	own := "http://" + net.JoinHostPort(ip.String(), port)
+	if ip.IsLoopback() {
+		return append(local, own), nil
+	}
+	return local, []string{own}
 }
 
 // pageFaults returns the faults that the server has.

@@ -25,19 +25,20 @@ func (l fakeListener) Addr() net.Addr {
 }
 
 func TestAdminOrigins(t *testing.T) {
-	for _, tt := range []struct{ addr, want string }{
-		{"127.0.0.1:9090", "http://localhost:9090 http://127.0.0.1:9090"},
-		{"[::1]:9090", "http://localhost:9090 http://[::1]:9090"},
-		{"0.0.0.0:80", "http://localhost:80 http://127.0.0.1:80"},
-		{"[::]:9090", "http://localhost:9090 http://127.0.0.1:9090"},
-		{"192.0.2.1:9090", "http://localhost:9090 http://192.0.2.1:9090"},
+	for _, tt := range []struct{ addr, local, others string }{
+		{"127.0.0.1:9090", "http://localhost:9090 http://127.0.0.1:9090", ""},
+		{"[::1]:9090", "http://localhost:9090 http://[::1]:9090", ""},
+		{"0.0.0.0:80", "http://localhost:80 http://127.0.0.1:80", ""},
+		{"[::]:9090", "http://localhost:9090 http://127.0.0.1:9090", ""},
+		{"192.0.2.1:9090", "http://localhost:9090", "http://192.0.2.1:9090"},
 	} {
-		if got := strings.Join(adminOrigins(fakeListener{addr: tt.addr}), " "); got != tt.want {
-			t.Errorf("%s: got %s, want %s", tt.addr, got, tt.want)
+		local, others := adminOrigins(fakeListener{addr: tt.addr})
+		if strings.Join(local, " ") != tt.local || strings.Join(others, " ") != tt.others {
+			t.Errorf("%s: got %s and %s, want %s and %s", tt.addr, local, others, tt.local, tt.others)
 		}
 	}
-	if got := adminOrigins(nil); got != nil {
-		t.Errorf("got %v without a listener", got)
+	if local, others := adminOrigins(nil); local != nil || others != nil {
+		t.Errorf("got %v and %v without a listener", local, others)
 	}
 }
 

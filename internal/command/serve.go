@@ -62,7 +62,8 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	}
 	if !f.NoPage {
 		if !f.AnyOrigin {
-			options.OriginPatterns = append(slices.Clip(options.OriginPatterns), adminOrigins(adminListener)...)
+			local, others := adminOrigins(adminListener)
+			options.LocalOriginPatterns, options.OriginPatterns = local, append(slices.Clip(options.OriginPatterns), others...)
 		}
 		options.HTTP = f.page()
 	}
