@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -205,8 +206,9 @@ func (s *session) run(ctx context.Context) {
 func endOf(err error) End {
 	end := End{Ending: ending.Of(err)}
 	if end.Kind == ending.Closed {
-		// coder has closed the connection, because a write had no progress.
-		end.Ending = (&ending.Error{Kind: ending.WriteStalled, Reason: "a ping or a message could not be sent", Cause: err}).Ending()
+		// coder has closed the connection, because a write was not finished in time. Its
+		// error says only that the connection is closed.
+		end.Ending = (&ending.Error{Kind: ending.WriteStalled, Reason: "a ping or a message could not be sent", Cause: os.ErrDeadlineExceeded}).Ending()
 	}
 	if code := websocket.CloseStatus(err); code != -1 {
 		end.Received = int(code)

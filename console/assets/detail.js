@@ -12,7 +12,7 @@ import { bytesOf } from "./store.js";
 
 const folded = 4 << 10; // characters, or bytes of a dump, that are shown at first
 const step = 64 << 10; // that are added on request
-const largestJSON = 4 << 20; // bytes
+const largestJSON = 1 << 20; // bytes
 
 /**
  * showDetail shows a message, or nothing.
