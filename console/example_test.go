@@ -11,20 +11,23 @@ import (
 	"example.com/wsecho/console"
 	"example.com/wsecho/echo"
 	"example.com/wsecho/fault"
+	"example.com/wsecho/metrics"
 	"example.com/wsecho/server"
 )
 
-// An echo server with faults and the page. Other clients than browsers get the line of
-// Options.About.
+// An echo server with faults, the page and metrics. The end of the context ends it. Clients other
+// than browsers get the line of Options.About.
 func ExampleNew() {
 	options := console.Options{Next: http.HandlerFunc(server.ServePlain)}
 	for _, p := range fault.Parameters() {
 		options.Faults = append(options.Faults, console.Fault(p))
 	}
+	m := metrics.New(metrics.Options{}) // a program registers it in a registry of Prometheus
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, server.Options{
-		PerConn: fault.PerConn(echo.Serve, fault.Options{}),
-		HTTP:    console.New(options),
-		About:   "connect with a WebSocket client",
+		PerConn:  fault.PerConn(echo.Serve, fault.Options{}),
+		HTTP:     console.New(options),
+		About:    "connect with a WebSocket client",
+		Observer: m.Observer(),
 	})
 	if err != nil {
 		log.Fatal(err)
