@@ -114,7 +114,7 @@ func run(ctx context.Context, release string, args []string, out streams) error 
 	case exited:
 		return nil
 	case err != nil:
-		return hintError{usageError{err}, helpFor(err)}
+		return hintError{usageError{suggestCommand(err, args, parser.Model)}, helpFor(err)}
 	}
 	// Without this, a write to a closed pipe on stdout or stderr would end the process.
 	signal.Ignore(syscall.SIGPIPE)
@@ -134,6 +134,19 @@ func (w warnings) print(out streams) {
 	for _, sentence := range w {
 		fmt.Fprintf(out.stderr, "wsecho: warning: %s\n", sentence)
 	}
+}
+
+// suggestCommand adds the nearest subcommand to err if the first argument is a misspelled one.
+func suggestCommand(err error, args []string, model *kong.Application) error {
+	if len(args) == 0 || !strings.HasPrefix(err.Error(), "unexpected argument "+args[0]) {
+		return err
+	}
+	for _, c := range model.Children {
+		if n := edits(args[0], c.Name); n > 0 && n <= 2 {
+			return fmt.Errorf("%w, did you mean %q?", err, c.Name)
+		}
+	}
+	return err
 }
 
 // helpFor returns a hint that names the help of the subcommand that err is about.
