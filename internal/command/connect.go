@@ -75,6 +75,9 @@ func (f *connectCommand) talk(out streams) (*talk, error) {
 	if err != nil {
 		return nil, err
 	}
+	if header["User-Agent"] == nil {
+		header.Set("User-Agent", "wsecho-connect")
+	}
 	config, err := f.tlsConfig()
 	if err != nil {
 		return nil, err
