@@ -91,9 +91,8 @@ var startBrowser = sync.OnceValues(func() (context.Context, error) {
 		chromedp.Flag("no-proxy-server", true),
 	)
 	options = append(options, chromedp.DisableGPU)
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox) // the sandbox refuses root
-	}
+	// The sandbox refuses root, and needs namespaces that a container may lack.
+	options = append(options, chromedp.NoSandbox)
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
 	stopBrowser = func() error {
