@@ -78,7 +78,7 @@ func TestOptions(t *testing.T) {
 		"--drain-delay": "7s", "--drain-spread": "7s", "--drain-timeout": "7s",
 		"--log-query": "true", "--log-header": "X-Trace",
 	}
-	without := []string{"CheckOrigin", "TrustUnixSockets", "Error", "Admit", "PerConn", "About", "HTTP", "ParkAfter", "DrainNotice", "OnStart", "OnEnd", "OnRefuse", "Observer", "Logger"}
+	without := []string{"LocalOriginPatterns", "CheckOrigin", "TrustUnixSockets", "Error", "Admit", "PerConn", "About", "HTTP", "ParkAfter", "DrainNotice", "OnStart", "OnEnd", "OnRefuse", "Observer", "Logger"}
 	defaults := reflect.ValueOf(parsed(t).serverOptions())
 	for i := range defaults.NumField() {
 		option := defaults.Type().Field(i).Name
