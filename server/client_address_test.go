@@ -183,6 +183,7 @@ func TestClientAddressUses(t *testing.T) {
 		t.Errorf("another client behind the same proxy gets %d, want 101", status)
 	}
 	s.end(t)
+	eventually(t, "the ended connection is gone", func() bool { return s.Count() == 1 }) // OnEnd precedes it
 	found := 0
 	for i := range s.Connections() {
 		if found++; i.RemoteAddr != "203.0.113.7:0" || i.Proxy != first.NetConn().LocalAddr().String() {
