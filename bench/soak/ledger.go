@@ -152,6 +152,15 @@ func (l *Ledger) Complain(format string, args ...any) {
 	l.complain(format, args...)
 }
 
+// ComplainFirst adds a complaint before all others, which may be its consequences. Wrong
+// has it even if there are more than maxComplaints.
+func (l *Ledger) ComplainFirst(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count++
+	l.wrong = append([]string{fmt.Sprintf(format, args...)}, l.wrong...)
+}
+
 func (l *Ledger) complain(format string, args ...any) {
 	l.count++
 	if len(l.wrong) < maxComplaints {

@@ -46,7 +46,7 @@ func Run(ctx context.Context, servers []*Server, o Options, out io.Writer) error
 		watching.Go(func() {
 			select {
 			case <-s.logEnded:
-				s.Complain("%s ended during the load", s.Name)
+				s.ComplainFirst("%s ended during the load", s.Name)
 				stop()
 			case <-loading.Done():
 			}
