@@ -49,21 +49,22 @@ func (f measurement) String() string {
 		f.beside, f.quiet, f.untouched, (f.peak-f.base.RSS)>>20, f.base.RSS>>20, f.next.Round(time.Millisecond), f.over.Round(time.Millisecond), f.after, f.base)
 }
 
-// violation returns the first limit that the attack violated, or "".
-func (f measurement) violation() string {
-	switch {
-	case f.beside.message > 5*max(minLatency, f.quiet.message, f.untouched.message):
-		return "the attack delayed the messages of a good client"
-	case f.beside.connect > 5*max(minLatency, f.quiet.connect, f.untouched.connect):
-		return "the attack delayed new connections"
-	case f.peak > f.base.RSS+most:
-		return "the server used too much memory"
-	case f.next > nextTime:
-		return "a new client waited too long after the attack"
-	case f.over > hostile.DetectionTime+busyDelay:
-		return "the server released the resources too late"
+// violations returns the limits that the attack violated.
+func (f measurement) violations() (limits []string) {
+	check := func(violated bool, limit string) {
+		if violated {
+			limits = append(limits, limit)
+		}
 	}
-	return f.leftover()
+	check(f.beside.message > 5*max(minLatency, f.quiet.message, f.untouched.message), "the attack delayed the messages of a good client")
+	check(f.beside.connect > 5*max(minLatency, f.quiet.connect, f.untouched.connect), "the attack delayed new connections")
+	check(f.peak > f.base.RSS+most, "the server used too much memory")
+	check(f.next > nextTime, "a new client waited too long after the attack")
+	check(f.over > hostile.DetectionTime+busyDelay, "the server released the resources too late")
+	if left := f.leftover(); left != "" {
+		limits = append(limits, left)
+	}
+	return limits
 }
 
 // leftover returns the kind of resource that the attack left behind, or "".
