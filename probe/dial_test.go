@@ -30,7 +30,7 @@ func TestDial(t *testing.T) {
 	}
 	closes := func(code websocket.StatusCode, reason string) func(*probe.Conn) probe.End {
 		return func(c *probe.Conn) probe.End {
-			limit := patience
+			limit := waitLimit
 			if code == 1002 { // no answer comes
 				limit = 100 * time.Millisecond
 			}
@@ -66,7 +66,7 @@ func TestDial(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, r, err := probe.Dial(t.Context(), wstest.Serve(t, test.server), probe.ConnOptions{ReadLimit: test.limit, Connect: probe.Options{Timeout: patience}})
+			c, r, err := probe.Dial(t.Context(), wstest.Serve(t, test.server), probe.ConnOptions{ReadLimit: test.limit, Connect: probe.Options{Timeout: waitLimit}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +124,7 @@ func TestDialTalk(t *testing.T) {
 			messages <- b
 		}
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	if err := c.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestDialTalk(t *testing.T) {
 func TestDialErrors(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"http://a.example", "ws://127.0.0.1:1/"} {
-		o := probe.ConnOptions{Connect: probe.Options{Timeout: patience}}
+		o := probe.ConnOptions{Connect: probe.Options{Timeout: waitLimit}}
 		_, _, err := probe.Dial(t.Context(), url, o)
 		failure := (*probe.Error)(nil)
 		usage := strings.HasPrefix(url, "http")

@@ -81,7 +81,7 @@ func TestPongs(t *testing.T) {
 		"wstest":         wstest.Serve(t, wstest.Echo),
 	}
 	proxy := between(t, slow(t))
-	o := probe.Options{Timeout: patience}
+	o := probe.Options{Timeout: waitLimit}
 	for range testfull.N(10, 50) {
 		for name, url := range servers {
 			if got, why, err := probe.Pongs(t.Context(), url, o); got != probe.PongsByServer || err != nil {
@@ -120,7 +120,7 @@ func TestPongsUnknown(t *testing.T) {
 		"no echo": {answers(wstest.AnswerOptions{}), "pings were answered and no message was echoed"},
 		"no pong": {answers(wstest.AnswerOptions{Echo: true, NoPong: true}), "echo 2 came before pong 1"},
 		"nothing": {wstest.Silent, "0 of 8 pongs and 0 of 8 echoes came: no whole answer within the 4s of the probe"},
-		"a close": {func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1008, "")); _, _ = p.End(patience) }, "it closed the connection"},
+		"a close": {func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1008, "")); _, _ = p.End(waitLimit) }, "it closed the connection"},
 		"a reverse": {func(p *wstest.Peer) {
 			var texts []string
 			for len(texts) < 16 {
@@ -131,7 +131,7 @@ func TestPongsUnknown(t *testing.T) {
 				texts = append(texts, string(f.Payload))
 			}
 			_ = p.Send(wstest.TextFrame(texts[15]))
-			_, _ = p.End(patience)
+			_, _ = p.End(waitLimit)
 		}, "in another order"},
 	} {
 		t.Run(name, func(t *testing.T) {

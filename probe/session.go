@@ -1,14 +1,11 @@
 package probe
 
 import (
-	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"strconv"
 	"sync"
@@ -39,15 +36,6 @@ type session struct {
 	echoes   map[string]*waiting
 	numbers  int // of pings on this connection
 	finished bool
-}
-
-// A waiting is a ping or a message without a reply.
-type waiting struct {
-	seq     int
-	sent    time.Time
-	overdue bool
-	timer   *time.Timer
-	replied chan struct{}
 }
 
 // connect opens a connection. Its error is an event too.
@@ -83,65 +71,6 @@ func (w *watcher) connect(parent context.Context) (*session, *Error) {
 	w.emit(Event{Type: Opened, Report: &p.report}, func(r *Watched) { r.Opened++; r.Err = nil })
 	return s, nil
 }
-
-// An opener is a RoundTripper that opens the WebSocket over an open connection. It writes
-// the request of package handshake, with the key of the given one.
-type opener struct{ p *probing }
-
-func (o opener) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := o.p.open(r.Header.Get("Sec-WebSocket-Key"))
-	if err != nil {
-		return nil, err
-	}
-	response.Body = &body{in: o.p.conn.br, conn: o.p.conn.Conn}
-	return response, nil
-}
-
-// A body is the byte stream under a WebSocket. The kernel reports a reset once. If a write
-// gets it, the next read gets the end of the stream. So the read reports the reset.
-type body struct {
-	in   *bufio.Reader
-	conn net.Conn
-
-	frames  follower
-	refused error // what the server has sent; no read follows
-
-	writing sync.Mutex
-	reset   error // of a write
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	if b.refused != nil {
-		return 0, b.refused
-	}
-	n, err := b.in.Read(p)
-	if n, b.refused = b.frames.next(p[:n]); b.refused != nil {
-		return n, b.refused
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		b.writing.Lock()
-		defer b.writing.Unlock()
-		switch {
-		case b.reset != nil:
-			err = b.reset
-		case errors.Is(err, io.EOF) && b.frames.inside():
-			err = errInside
-		}
-	}
-	return n, err
-}
-
-func (b *body) Write(p []byte) (int, error) {
-	b.writing.Lock()
-	defer b.writing.Unlock()
-	n, err := b.conn.Write(p)
-	if ending.IsReset(err) {
-		b.reset = err
-	}
-	return n, err
-}
-
-func (b *body) Close() error { return b.conn.Close() }
 
 // run pings the server until the end of the connection.
 func (s *session) run(ctx context.Context) {
@@ -336,64 +265,6 @@ func (s *session) Ping(ctx context.Context) error {
 	}
 }
 
-// await counts something that was sent. Its timer reports that it is overdue. The caller
-// holds s.mu.
-func (s *session) await(echo bool, seq int, now time.Time) *waiting {
-	p := &waiting{seq: seq, sent: now, replied: make(chan struct{})}
-	s.w.mu.Lock()
-	s.w.result.replies(echo).Sent++
-	s.w.mu.Unlock()
-	p.timer = time.AfterFunc(s.w.o.Connect.Timeout, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		select {
-		case <-p.replied:
-			return
-		default:
-		}
-		if !s.finished {
-			s.expire(p, echo)
-			s.finishIfDone()
-		}
-	})
-	return p
-}
-
-// expire counts a ping or a message without a reply as lost. The caller holds s.mu.
-func (s *session) expire(p *waiting, echo bool) {
-	if p.overdue {
-		return
-	}
-	p.overdue = true
-	s.w.emit(Event{Type: Missing, Echo: echo, Seq: p.seq}, func(r *Watched) { r.replies(echo).Lost++ })
-}
-
-// expireMissed expires the pings that the verdict no pong is about. The heartbeat's timeout
-// begins shortly before that of a ping, so the verdict may come first.
-func (s *session) expireMissed() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	least := s.w.o.Connect.Timeout * 9 / 10
-	for _, p := range s.pings {
-		if time.Since(p.sent) > least {
-			s.expire(p, false)
-		}
-	}
-	for _, p := range s.echoes {
-		if time.Since(p.sent) > least {
-			s.expire(p, true)
-		}
-	}
-}
-
-// replies returns the counts of messages or pings.
-func (r *Watched) replies(echo bool) *Replies {
-	if echo {
-		return &r.Echoes
-	}
-	return &r.Pings
-}
-
 // onPong is for each pong. coder numbers its pings from 1, and the payload is the number.
 func (s *session) onPong(ctx context.Context, payload []byte) {
 	now := time.Now()
@@ -419,78 +290,4 @@ func (s *session) onMessage(kind websocket.MessageType, text string) {
 	s.w.mu.Lock()
 	s.w.result.Others++
 	s.w.mu.Unlock()
-}
-
-// replied records a reply. The caller holds s.mu.
-func (s *session) replied(p *waiting, echo bool, now time.Time) {
-	if s.finished {
-		return
-	}
-	p.timer.Stop()
-	close(p.replied)
-	rtt := max(0, now.Sub(p.sent))
-	s.w.emit(Event{Type: Replied, Echo: echo, Seq: p.seq, RTT: rtt, Late: p.overdue}, func(r *Watched) {
-		replies := r.replies(echo)
-		replies.add(rtt)
-		if p.overdue {
-			replies.Late++
-			replies.Lost--
-		}
-	})
-	s.finishIfDone()
-}
-
-// finishIfDone closes s.done when all pings were sent and none can be answered in time any
-// more. The caller holds s.mu.
-func (s *session) finishIfDone() {
-	if !s.completed() || s.expects(s.pings, false) || s.expects(s.echoes, true) {
-		return
-	}
-	select {
-	case <-s.done:
-	default:
-		close(s.done)
-	}
-}
-
-// expects reports whether a reply may still come. If replies have been late, it waits for
-// twice the longest round-trip time. Otherwise late replies would count as lost. The caller
-// holds s.mu.
-func (s *session) expects(all map[string]*waiting, echo bool) bool {
-	s.w.mu.Lock()
-	patience := 2 * s.w.result.replies(echo).Max
-	s.w.mu.Unlock()
-	more := false
-	for _, p := range all {
-		if !p.overdue {
-			more = true
-			continue
-		}
-		if left := patience - time.Since(p.sent); patience > 2*s.w.o.Connect.Timeout && left > 0 {
-			more = true
-			p.timer.Reset(left) // its function calls finishIfDone again
-		}
-	}
-	return more
-}
-
-// abandon counts what has no reply at the end of the connection.
-func (s *session) abandon() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.finished = true
-	s.w.mu.Lock()
-	defer s.w.mu.Unlock()
-	for _, p := range s.pings {
-		p.timer.Stop()
-		if !p.overdue {
-			s.w.result.Pings.Pending++
-		}
-	}
-	for _, p := range s.echoes {
-		p.timer.Stop()
-		if !p.overdue {
-			s.w.result.Echoes.Pending++
-		}
-	}
 }

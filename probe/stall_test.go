@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	patience = 20 * time.Second        // bounds each wait of a test that passes
-	short    = 1500 * time.Millisecond // long enough to reach any step
-	every    = 20 * time.Millisecond   // between two bytes of a slow server
+	waitLimit = 20 * time.Second        // bounds each wait of a test that passes
+	short     = 1500 * time.Millisecond // long enough to reach any step
+	every     = 20 * time.Millisecond   // between two bytes of a slow server
 )
 
 // stalls are servers that never complete a step, with and without TLS.
@@ -122,7 +122,7 @@ func TestStalls(t *testing.T) {
 					handle = wstest.Silent
 				}
 				url := wstest.ServeRaw(t, config, func(p *wstest.Peer) {
-					p.Timeout = patience
+					p.Timeout = waitLimit
 					if test.raw || p.Accept(nil) == nil {
 						handle(p)
 					}
@@ -154,9 +154,9 @@ func TestStalls(t *testing.T) {
 			}
 		})
 		began := time.Now()
-		_, err := probe.Run(t.Context(), url, probe.Options{Timeout: patience})
+		_, err := probe.Run(t.Context(), url, probe.Options{Timeout: waitLimit})
 		is(t, err, probe.Handshake, `: the answer is 503 Service Unavailable: "a+"$`)
-		if took := time.Since(began); took > patience/2 {
+		if took := time.Since(began); took > waitLimit/2 {
 			t.Errorf("took %v", took)
 		}
 	})
@@ -256,12 +256,12 @@ func TestCancelled(t *testing.T) {
 				wstest.Silent(p)
 			})
 			began := time.Now()
-			_, err := probe.Run(ctx, strings.Replace(url, "ws:", "wss:", 1), probe.Options{Timeout: 2 * patience, TLS: client})
+			_, err := probe.Run(ctx, strings.Replace(url, "ws:", "wss:", 1), probe.Options{Timeout: 2 * waitLimit, TLS: client})
 			is(t, err, test.step, `^interrupted \(at the step `+name+`\): the caller's reason$`)
 			if !errors.Is(err, context.Canceled) || !errors.Is(err, why) || errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("got %v, want context.Canceled and the cause", err)
 			}
-			if took := time.Since(began); took > patience {
+			if took := time.Since(began); took > waitLimit {
 				t.Errorf("took %v", took)
 			}
 		})
@@ -278,7 +278,7 @@ func TestCancelled(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), short)
 		defer cancel()
 		began := time.Now()
-		_, err := probe.Run(ctx, url, probe.Options{Timeout: patience})
+		_, err := probe.Run(ctx, url, probe.Options{Timeout: waitLimit})
 		is(t, err, probe.Echo, `no whole answer within the 1\.[0-5]\d*s of the probe$`)
 		if took := time.Since(began); took > short+2*time.Second {
 			t.Errorf("took %v", took)

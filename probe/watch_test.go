@@ -30,7 +30,7 @@ func pongs(n int, then func(*wstest.Peer)) func(*wstest.Peer) {
 			}
 		}
 		then(p)
-		_, _ = p.End(patience)
+		_, _ = p.End(waitLimit)
 	}
 }
 
@@ -79,7 +79,7 @@ func TestWatchEnds(t *testing.T) {
 					o.Interval = 20 * time.Millisecond
 				}
 				if o.Connect.Timeout == 0 {
-					o.Connect.Timeout = patience
+					o.Connect.Timeout = waitLimit
 				}
 				var url string
 				if scheme == "wss" {
@@ -151,7 +151,7 @@ func TestWatchStalls(t *testing.T) {
 				}
 				began := time.Now()
 				r, err := probe.Watch(t.Context(), url, o)
-				if took := time.Since(began); err != nil || took > patience {
+				if took := time.Since(began); err != nil || took > waitLimit {
 					t.Fatalf("%v after %v", err, took)
 				}
 				switch {
@@ -317,7 +317,7 @@ func TestWatchEcho(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			timeout := patience
+			timeout := waitLimit
 			if test.received < test.echoes {
 				timeout = 3 * time.Second
 			}
@@ -350,7 +350,7 @@ func TestWatchReconnect(t *testing.T) {
 	}
 	var ends []ending.Kind
 	r, err := probe.Watch(t.Context(), url, probe.WatchOptions{
-		Connect: probe.Options{Timeout: patience, DialContext: dial}, Count: 4, Interval: 50 * time.Millisecond, Reconnect: true,
+		Connect: probe.Options{Timeout: waitLimit, DialContext: dial}, Count: 4, Interval: 50 * time.Millisecond, Reconnect: true,
 		OnEvent: func(e probe.Event) {
 			if e.Type == probe.Ended {
 				ends = append(ends, e.End.Kind)

@@ -81,7 +81,7 @@ func TestWorks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url, stop := serve(t, test.secure, test.server)
-			test.o.Timeout = patience
+			test.o.Timeout = waitLimit
 			r, err := probe.Run(t.Context(), url, test.o)
 			if err != nil {
 				t.Fatal(err)
@@ -142,10 +142,10 @@ func TestMoreThanEcho(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := wstest.Serve(t, func(p *wstest.Peer) {
-				p.Timeout = patience
+				p.Timeout = waitLimit
 				test.handle(p)
 			})
-			r, err := probe.Run(t.Context(), url, probe.Options{Timeout: patience, Ping: test.ping})
+			r, err := probe.Run(t.Context(), url, probe.Options{Timeout: waitLimit, Ping: test.ping})
 			if err != nil || r.CloseCode != test.code || r.Others != test.others {
 				t.Errorf("%v; %+v", err, r)
 			}
@@ -176,7 +176,7 @@ func TestInterim(t *testing.T) {
 		_ = p.SendRaw(wstest.TextFrame("hello").Append(b))
 		wstest.Echo(p)
 	})
-	r, err := probe.Run(t.Context(), url, probe.Options{Timeout: patience})
+	r, err := probe.Run(t.Context(), url, probe.Options{Timeout: waitLimit})
 	if err != nil || r.Others != 1 {
 		t.Errorf("%v; %+v", err, r)
 	}
@@ -193,7 +193,7 @@ func TestRequest(t *testing.T) {
 	// Run ignores proxies of the environment.
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1/")
 	t.Setenv("ALL_PROXY", "http://127.0.0.1:1/")
-	o := probe.Options{Timeout: patience, Header: http.Header{
+	o := probe.Options{Timeout: waitLimit, Header: http.Header{
 		"a": {"1"}, "A": {"2"}, "Host": {"host.example"}, "Connection": {"close"}, "Sec-WebSocket-Key": {"mine"},
 		"Sec-WebSocket-Extensions": {"permessage-deflate"}, "Content-Length": {"5"},
 	}, Subprotocols: []string{"chat", "talk"}}

@@ -19,7 +19,7 @@ func says(answer string) func(*wstest.Peer) {
 		if _, err := p.ReadRequest(); err == nil {
 			_ = p.SendRaw([]byte(answer))
 			_ = p.FIN()
-			_, _ = p.End(patience)
+			_, _ = p.End(waitLimit)
 		}
 	}
 }
@@ -28,7 +28,7 @@ func says(answer string) func(*wstest.Peer) {
 func accepts(name, value string) func(*wstest.Peer) {
 	return func(p *wstest.Peer) {
 		if p.Accept(http.Header{name: {value}}) == nil {
-			_, _ = p.End(patience)
+			_, _ = p.End(waitLimit)
 		}
 	}
 }
@@ -39,7 +39,7 @@ func sends(frames ...wstest.Frame) func(*wstest.Peer) {
 		if p.Accept(nil) == nil {
 			_, _ = p.Recv()
 			_ = p.Send(frames...)
-			_, _ = p.End(patience)
+			_, _ = p.End(waitLimit)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func closes(then func(*wstest.Peer)) func(*wstest.Peer) {
 			echoed(func(p *wstest.Peer) {
 				_, _ = p.Recv()
 				then(p)
-				_, _ = p.End(patience)
+				_, _ = p.End(waitLimit)
 			})(p)
 		}
 	}
@@ -115,7 +115,7 @@ func TestWrong(t *testing.T) {
 		"a length that lies": {handle: func(p *wstest.Peer) {
 			if p.Accept(nil) == nil {
 				_ = p.SendRaw(wstest.Header(0x81, false, [4]byte{}, 1<<62, 64))
-				_, _ = p.End(patience)
+				_, _ = p.End(waitLimit)
 			}
 		}, step: probe.Echo, want: `: more than 16777216 bytes of other messages came$`},
 
@@ -132,13 +132,13 @@ func TestWrong(t *testing.T) {
 		"a long length": {handle: func(p *wstest.Peer) {
 			if p.Accept(nil) == nil {
 				_ = p.SendRaw(wstest.Header(0x81, false, [4]byte{}, 5, 16))
-				_, _ = p.End(patience)
+				_, _ = p.End(waitLimit)
 			}
 		}, step: probe.Echo, want: `: the length of a frame takes more bytes than it needs$`},
 		"the top bit": {handle: func(p *wstest.Peer) {
 			if p.Accept(nil) == nil {
 				_ = p.SendRaw(wstest.Header(0x81, false, [4]byte{}, 1<<63, 64))
-				_, _ = p.End(patience)
+				_, _ = p.End(waitLimit)
 			}
 		}, step: probe.Echo, want: `: the length of a frame has its top bit set$`},
 
@@ -149,7 +149,7 @@ func TestWrong(t *testing.T) {
 		"FIN, no echo": {handle: func(p *wstest.Peer) {
 			if p.Accept(nil) == nil {
 				_ = p.FIN()
-				_, _ = p.End(patience)
+				_, _ = p.End(waitLimit)
 			}
 		}, step: probe.Echo, want: `: it ended the stream without a close frame$`},
 		"FIN in the echo": {handle: receives(func(p *wstest.Peer, s string) {
@@ -177,11 +177,11 @@ func TestWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
-				p.Timeout = patience
+				p.Timeout = waitLimit
 				test.handle(p)
 			})
 			if test.o.Timeout == 0 {
-				test.o.Timeout = patience
+				test.o.Timeout = waitLimit
 			}
 			r, err := probe.Run(t.Context(), url, test.o)
 			is(t, err, test.step, test.want)
@@ -203,7 +203,7 @@ func receives(then func(*wstest.Peer, string)) func(*wstest.Peer) {
 		}
 		if f, err := p.Recv(); err == nil {
 			then(p, string(f.Payload))
-			_, _ = p.End(patience)
+			_, _ = p.End(waitLimit)
 		}
 	}
 }
@@ -243,18 +243,18 @@ func TestUnreachable(t *testing.T) {
 		"long names":     {url: wstest.ServeRaw(t, wstest.TLSFor(slices.Repeat([]string{strings.Repeat("a", 60)}, 99)...), wstest.Echo), step: probe.TLS, want: `^TLS failed: [ -~]{200}…$`, o: named(client, "elsewhere.example")},
 		"no TLS": {url: "wss" + strings.TrimPrefix(wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
 			_ = p.SendRaw([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
-			_, _ = p.End(patience)
+			_, _ = p.End(waitLimit)
 		}), "ws"), step: probe.TLS, want: `^TLS failed: the answer is not TLS$`},
-		"TLS that ends":         {url: "wss" + strings.TrimPrefix(wstest.ServeRaw(t, nil, func(p *wstest.Peer) { _ = p.FIN(); _, _ = p.End(patience) }), "ws"), step: probe.TLS, want: `^TLS failed: it ended the connection$`},
+		"TLS that ends":         {url: "wss" + strings.TrimPrefix(wstest.ServeRaw(t, nil, func(p *wstest.Peer) { _ = p.FIN(); _, _ = p.End(waitLimit) }), "ws"), step: probe.TLS, want: `^TLS failed: it ended the connection$`},
 		"our certificate":       {url: wstest.ServeRaw(t, demanding(server), wstest.Echo), step: probe.TLS, want: `^TLS failed: .*certificate required$`, o: probe.Options{TLS: client}},
 		"TLS, and no WebSocket": {url: "ws" + strings.TrimPrefix(secure, "wss"), step: probe.Handshake, want: `^did not open a WebSocket: `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test.o.Timeout = patience
+			test.o.Timeout = waitLimit
 			r, err := probe.Run(t.Context(), test.url, test.o)
 			is(t, err, test.step, test.want)
-			if r.Took > patience+2e9 {
+			if r.Took > waitLimit+2e9 {
 				t.Errorf("took %v", r.Took)
 			}
 		})
