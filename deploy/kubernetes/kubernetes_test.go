@@ -1,6 +1,8 @@
 package kubernetes
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"os"
 	"regexp"
@@ -180,7 +182,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestMonitor checks that Prometheus finds the admin port, and that only it may connect.
+// TestMonitor checks that Prometheus finds the admin port, that the job has the name in the
+// alerts, and that only Prometheus may connect.
 func TestMonitor(t *testing.T) {
 	o := build(t, base)
 	if o.monitor == nil || len(o.monitor.Spec.Endpoints) != 1 {
@@ -190,10 +193,21 @@ func TestMonitor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	alerts, err := os.ReadFile("../prometheus/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
 	found := 0
 	for _, s := range o.services {
 		if !selector.Matches(labels.Set(s.Labels)) {
 			continue
+		}
+		// The operator names the job after the Service if it has no such label.
+		job := cmp.Or(s.Labels[o.monitor.Spec.JobLabel], s.Name)
+		for _, alert := range []string{"up", "process_open_fds"} {
+			if selector := fmt.Sprintf("%s{job=%q}", alert, job); !strings.Contains(string(alerts), selector) {
+				t.Errorf("the job is %s, and no alert has %s", job, selector)
+			}
 		}
 		for _, p := range s.Spec.Ports {
 			if p.Name == o.monitor.Spec.Endpoints[0].Port {
