@@ -55,8 +55,8 @@ func listenAdmin(addr string, log *slog.Logger) (net.Listener, error) {
 	}
 	if _, port, err := net.SplitHostPort(addr); err != nil {
 		return nil, usageError{fmt.Errorf("--admin-addr: %q is not an address to listen on, such as 127.0.0.1:9090 or :9090; use off to disable it", addr)}
-	} else if _, err := net.LookupPort("tcp", port); err != nil {
-		return nil, usageError{fmt.Errorf("--admin-addr: %q is not a port; use a number from 0 to 65535", port)}
+	} else if err := checkPort("--admin-addr", addr, port); err != nil {
+		return nil, err
 	}
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {

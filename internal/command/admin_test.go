@@ -324,6 +324,9 @@ func TestListenAdmin(t *testing.T) {
 		{used.Addr().String(), 0, "address is in use"},
 		{"nonsense", exitUsage, `--admin-addr: "nonsense" is not an address`},
 		{"127.0.0.1:port", exitUsage, `--admin-addr: "port" is not a port`},
+		{"127.0.0.1:", exitUsage, `--admin-addr: "127.0.0.1:" has no port; use a number`},
+		{":", exitUsage, `--admin-addr: ":" has no port; use a number`},
+		{":+", exitUsage, `--admin-addr: "+" is not a port`}, // LookupPort returns 0
 		{"unix:/run/x.sock", exitUsage, "--admin-addr: it cannot be a unix socket"},
 		{"192.0.2.1:9090", exitFailure, "--admin-addr: cannot listen on 192.0.2.1:9090"}, // of no machine; RFC 5737
 	} {

@@ -93,8 +93,8 @@ func (f *serveCommand) checkReusePort() error {
 func listenTCP(addr string, reusePort bool) (net.Listener, error) {
 	if _, port, err := net.SplitHostPort(addr); err != nil {
 		return nil, usageError{fmt.Errorf("--addr: %q is not an address to listen on, such as :8080, 127.0.0.1:8080 or unix:/run/wsecho.sock", addr)}
-	} else if _, err := net.LookupPort("tcp", port); err != nil {
-		return nil, usageError{fmt.Errorf("--addr: %q is not a port; use a number from 0 to 65535", port)}
+	} else if err := checkPort("--addr", addr, port); err != nil {
+		return nil, err
 	}
 	var config net.ListenConfig
 	if reusePort {
@@ -115,6 +115,18 @@ func listenTCP(addr string, reusePort bool) (net.Listener, error) {
 			"ports below 1024 may need a privilege; choose another port with --addr"}
 	}
 	return nil, fmt.Errorf("cannot listen on %s: %w", addr, inner(err))
+}
+
+// checkPort returns a usage error if port, a part of addr, is none. Package net takes an
+// empty port, and a sign without a number, for any free port.
+func checkPort(flag, addr, port string) error {
+	if port == "" {
+		return usageError{fmt.Errorf("%s: %q has no port; use a number, or 0 for any free port", flag, addr)}
+	}
+	if n, err := net.LookupPort("tcp", port); err != nil || n == 0 && port != "0" {
+		return usageError{fmt.Errorf("%s: %q is not a port; use a number from 0 to 65535", flag, port)}
+	}
+	return nil
 }
 
 // inner returns the cause of a net.OpError, without its address.
