@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -85,12 +84,12 @@ func (s *Server) checkOrigin(r *http.Request) (*http.Request, *refusal) {
 		return r, nil
 	}
 	u, ok := parseOrigin(origins[0])
-	if !ok || u.Host == "" && !allowsHostless(s.patternsFor(r.Host), origins[0]) { // such as "null", which coder matches with patterns
+	if !ok { // such as "null", which coder matches with patterns
 		return nil, s.refuseOrigin(r)
 	}
 	normal := *r
-	normal.Host = ""
-	if u.Scheme == "https" || u.Scheme == "http" && Scheme(r) == "http" { // else only a pattern can allow it
+	normal.Host = "/" // the host of no origin, so only a pattern can allow it
+	if u.Scheme == "https" || u.Scheme == "http" && Scheme(r) == "http" {
 		normal.Host = normalHost(u.Scheme, r.Host)
 	}
 	normal.Header = maps.Clone(r.Header)
@@ -99,10 +98,20 @@ func (s *Server) checkOrigin(r *http.Request) (*http.Request, *refusal) {
 }
 
 // parseOrigin parses an origin, which is a scheme, a host and a port (RFC 6454, section
-// 6.2). It has no user information, path, query or fragment.
+// 6.2). It has no user information, path, query or fragment. Its host is empty only if
+// isHostless allows that: coder accepts an empty host that equals an empty Host.
 func parseOrigin(origin string) (u *url.URL, ok bool) {
 	u, err := url.Parse(origin)
-	return u, err == nil && strings.EqualFold(origin, u.Scheme+"://"+u.Host)
+	if err != nil || !strings.EqualFold(origin, u.Scheme+"://"+u.Host) {
+		return u, false
+	}
+	return u, hasHost(u.Host) || isHostless(u.Scheme+"://"+normalHost(u.Scheme, u.Host))
+}
+
+// hasHost reports whether a host and port has a host. The dots of the root are none.
+func hasHost(hostport string) bool {
+	host, _ := splitPort(hostport)
+	return strings.Trim(host, ".") != ""
 }
 
 // refuseOrigin returns the refusal of the request's origin.
@@ -117,12 +126,14 @@ func (s *Server) refuseOrigin(r *http.Request) *refusal {
 	switch {
 	case s.opts.CheckOrigin != nil:
 		remedy = "CheckOrigin refused it"
-	case !ok && u != nil && u.Host != "":
+	case !ok && u != nil && hasHost(u.Host):
 		remedy = "an origin has a scheme, a host and a port, and nothing else"
-	case !ok || u.Host == "" && !isHostless(strings.ToLower(origin)):
+	case !ok:
 		remedy = "only AllowAnyOrigin (--any-origin) allows an origin without a host"
+	case !hasHost(u.Host):
+		remedy = "OriginPatterns (" + flagFor("--origin", origin) + ") can allow it"
 	default:
-		remedy = "OriginPatterns (" + flagFor("--origin", cmp.Or(u.Host, origin)) + ") can allow it"
+		remedy = "OriginPatterns (" + flagFor("--origin", u.Host) + ") can allow it"
 	}
 	return refuse(RefusedOrigin, http.StatusForbidden, "%s may not connect to host %q; %s", who, r.Host, remedy)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -203,6 +204,13 @@ func TestNormalOrigins(t *testing.T) {
 		{"own.example", "file://", "content://", false},
 		{"own.example", "file://", "null", false},
 		{"own.example", "file://", "https://", false},
+
+		{"own.example", "app://", "app://.", true}, // of Electron's pages
+		{"own.example", "app://.", "app://.", true},
+		{"own.example", "app://.", "app://", true},
+		{"own.example", "app://", "file://.", false},
+		{"own.example", "app://", "app://..", false},
+		{"own.example", "app://", "app://:80", false},
 	} {
 		s := serve(t, echoes, server.Options{OriginPatterns: strings.Fields(tt.patterns)})
 		got, body := s.status(t, http.Header{"Host": {tt.host}, "Origin": {tt.origin}})
@@ -212,6 +220,27 @@ func TestNormalOrigins(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("host %q, pattern %q, origin %q: got %d %s, want %d", tt.host, tt.patterns, tt.origin, got, body, want)
+		}
+	}
+}
+
+// TestEmptyHosts: a host that is empty, or that is empty when it is normalised, is nobody's.
+func TestEmptyHosts(t *testing.T) {
+	t.Parallel()
+	o := server.Options{OriginPatterns: []string{"https://good.example", "file://", "*:8080", "*.example"}, LocalOriginPatterns: []string{"app://"}}
+	proxied := o
+	proxied.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	for _, s := range []*testServer{serve(t, echoes, server.Options{}), serve(t, echoes, o), serve(t, echoes, proxied)} {
+		for _, host := range []string{"own.example", "", ".", "..", ":80", ":443", ".:80", ":8080", "[]", "/"} {
+			for _, origin := range []string{
+				"app://.", "ftp://.", "app://..", "http://.", "https://.", "http://..", "http://:80", "https://:443", "http://.:80", "https://.:443", "http://:8080",
+				"http://.:8080", "https://:", "app://", "ftp://", "http://", "://", "null",
+			} {
+				header := http.Header{"Host": {host}, "Origin": {origin}, "X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"https"}}
+				if got, body := s.status(t, header); got == http.StatusSwitchingProtocols {
+					t.Errorf("Host %q, origin %q: got %d %s", host, origin, got, body)
+				}
+			}
 		}
 	}
 }

@@ -59,7 +59,8 @@ func checkPattern(field, p string) error {
 	wrong := func(see, format string, args ...any) error {
 		return &OptionError{field, see, fmt.Errorf("%q "+format, append([]any{p}, args...)...)}
 	}
-	for _, n := range normalPatterns([]string{p}) {
+	normal := normalPatterns([]string{p})
+	for _, n := range normal {
 		if _, err := path.Match(n, ""); err != nil {
 			return wrong("", "is not a pattern: %w", err)
 		}
@@ -78,13 +79,13 @@ func checkPattern(field, p string) error {
 	case scheme == "ws", scheme == "wss":
 		return wrong("", "has the scheme of a WebSocket; an origin has the scheme of its page: %q",
 			strings.Replace(scheme, "ws", "http", 1)+"://"+hostport)
-	case isHostless(scheme + "://" + hostport):
+	case isHostless(scheme + "://" + normalHost(scheme, hostport)):
 		return nil
 	case strings.Contains(hostport, "/"):
 		return wrong("", "has a path; an origin is a host such as example.com or https://*.example.com")
 	case strings.Contains(hostport, "@"):
 		return wrong("", "has user information; an origin is a host such as example.com or https://*.example.com")
-	case hostport != "" && strings.Trim(hostport, "*?.:") == "":
+	case slices.ContainsFunc(normal, matchesEveryHost):
 		return wrong("AllowAnyOrigin", "matches every host")
 	}
 	if err := checkHostPort(hostport, special(hostport)); err != nil {
@@ -94,6 +95,12 @@ func checkPattern(field, p string) error {
 		return wrong("", "matches no origin: %s is not an IPv4 address of four numbers", host)
 	}
 	return nil
+}
+
+// matchesEveryHost reports whether a normalised pattern matches any host, or any with a dot.
+func matchesEveryHost(normal string) bool {
+	hostport := normal[strings.LastIndexByte(normal, '/')+1:]
+	return strings.Contains(hostport, "*") && strings.Trim(hostport, "*?.:") == ""
 }
 
 // isScheme reports whether scheme is one in lower case (RFC 3986, section 3.1). The
@@ -113,12 +120,6 @@ func isScheme(scheme, wild string) bool {
 func isHostless(origin string) bool {
 	scheme, host, ok := strings.Cut(origin, "://")
 	return ok && host == "" && defaultPorts[scheme] == "" && isScheme(scheme, "")
-}
-
-// allowsHostless reports whether a pattern is this origin, which has no host.
-func allowsHostless(patterns []string, origin string) bool {
-	origin = strings.ToLower(origin)
-	return isHostless(origin) && slices.Contains(patterns, origin)
 }
 
 // patternsFor returns the patterns for a handshake with this Host.
@@ -146,9 +147,8 @@ func checkHostPort(hostport, wild string) error {
 	if _, ok := ipv6(host); ok && !strings.Contains(host, "%") {
 		return nil
 	}
-	bare := strings.TrimSuffix(host, ".")
 	switch end := strings.IndexByte(host, ']'); {
-	case bare == "":
+	case !hasHost(host):
 		return errors.New("it has no host")
 	case host[0] == '[' && end == len(host)-1:
 		return fmt.Errorf("%s is not an IPv6 address without a zone", host)

@@ -17,7 +17,7 @@ func FuzzOriginPattern(f *testing.F) {
 		"example.com", "EXAMPLE.com.", "example.com:8080", "https://example.com:443", "http://example.com:443", "*.example.com:*",
 		"https://[::1]:3000", "[0:0::1]", "a[bc].example", `good\.com`, "file://", "capacitor://localhost", "127.0.0.1:80", "127.1",
 		"wss://a", "null", "://x", "https://", "https://user@a", "a.example:99999", "bücher.example", "[fe80::1%eth0]", "a b", "::1",
-		"https://a.example/", "*", "https://*", "a..b", "..", "-", "_", "1.2.3.4.", "0x7f.1", "http+unix://a", "a:*", "a:8*",
+		"https://a.example/", "*", "https://*", "a..b", "..", "-", "_", "1.2.3.4.", "0x7f.1", "http+unix://a", "a:*", "a:8*", "app://.", "*:443",
 	} {
 		f.Add(p)
 	}
