@@ -7,11 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
 // declared returns the names that a Go file declares: F for a function, T for a type,
-// and (*T).M or T.M for a method.
+// T.F for a field, and (*T).M or T.M for a method.
 func declared(t *testing.T, file string) map[string]bool {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
@@ -28,6 +29,13 @@ func declared(t *testing.T, file string) map[string]bool {
 				switch s := s.(type) {
 				case *ast.TypeSpec:
 					names[s.Name.Name] = true
+					if typ, ok := s.Type.(*ast.StructType); ok {
+						for _, field := range typ.Fields.List {
+							for _, n := range field.Names {
+								names[s.Name.Name+"."+n.Name] = true
+							}
+						}
+					}
 				case *ast.ValueSpec:
 					for _, n := range s.Names {
 						names[n.Name] = true
@@ -55,17 +63,26 @@ func receiver(d *ast.FuncDecl) string {
 }
 
 var (
-	goFile   = regexp.MustCompile(`((?:[\w-]+/)*[\w-]+\.go)(?:: ((?:\(\*\w+\)\.|\w+\.)?\w+))?`)
-	goFolder = regexp.MustCompile("(?m)(?:^ {4}|`)((?:[a-z0-9-]+/)+)(?:[ `])")
+	// A file, and perhaps a name that it declares. The name may be on the next line.
+	fileAndName = regexp.MustCompile(`((?:[\w-]+/)*[\w-]+\.(?:go|json|js|css|html|md|yaml)\b)(?::\s+((?:\(\*\w+\)\.|\w+\.)?\w+))?`)
+	folder      = regexp.MustCompile(`[a-z][\w.-]*/[\w./-]*\w/?|\w+/`)
+	// A name without its file, such as Kind.Abnormal, closeAtOnce or `Serve`.
+	bareName = regexp.MustCompile("\\w+\\.[A-Z]\\w*|\\b[a-z]+[A-Z]\\w*|`\\w+`")
 )
 
-// TestArchitecture checks that every file, folder and declaration that the page of
-// the architecture names exists.
+// foreign are the names and paths of other projects on the page.
+var foreign = regexp.MustCompile(`websocket\.Accept|net/http|net\.Conn`)
+
+// TestArchitecture checks that every file, folder and declaration that the page of the
+// architecture names exists. A declaration follows its file. Later it may stand alone.
 func TestArchitecture(t *testing.T) {
-	page := read(t, "architecture.md")
-	files, names := 0, 0
-	for _, m := range goFile.FindAllStringSubmatch(page, -1) {
+	page := foreign.ReplaceAllString(read(t, "architecture.md"), "")
+	files, names := 0, make(map[string]bool)
+	for _, m := range fileAndName.FindAllStringSubmatch(page, -1) {
 		file := filepath.Join("..", m[1])
+		if !strings.Contains(m[1], "/") { // a link to another page
+			file = m[1]
+		}
 		if _, err := os.Stat(file); err != nil {
 			t.Errorf("%s: %v", m[1], err)
 			continue
@@ -74,17 +91,25 @@ func TestArchitecture(t *testing.T) {
 		if m[2] == "" {
 			continue
 		}
-		names++
-		if !declared(t, file)[m[2]] {
+		if filepath.Ext(file) != ".go" || !declared(t, file)[m[2]] {
 			t.Errorf("%s does not declare %s", m[1], m[2])
 		}
+		names[m[2]] = true
+		names[m[2][strings.LastIndex(m[2], ".")+1:]] = true
 	}
-	for _, m := range goFolder.FindAllStringSubmatch(page, -1) {
-		if info, err := os.Stat(filepath.Join("..", m[1])); err != nil || !info.IsDir() {
-			t.Errorf("%s is no folder: %v", m[1], err)
+	if files < 90 || len(names) < 90 {
+		t.Errorf("got %d files and %d names, want at least 90 and 90", files, len(names))
+	}
+	page = fileAndName.ReplaceAllString(page, "")
+	for _, name := range folder.FindAllString(page, -1) {
+		if info, err := os.Stat(filepath.Join("..", name)); err != nil || !info.IsDir() {
+			t.Errorf("%s is no folder: %v", name, err)
 		}
 	}
-	if files < 20 || names < 15 {
-		t.Errorf("got %d files and %d names, want at least 20 and 15", files, names)
+	page = folder.ReplaceAllString(page, "")
+	for _, name := range bareName.FindAllString(page, -1) {
+		if !names[strings.Trim(name, "`")] {
+			t.Errorf("%s has no file on the page", name)
+		}
 	}
 }
