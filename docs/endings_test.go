@@ -2,6 +2,7 @@ package docs
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,6 +99,28 @@ func TestAbnormalKinds(t *testing.T) {
 	for _, k := range ending.Kinds() {
 		if got := strings.Contains(list, "`"+k.String()+"`"); got != k.Abnormal() {
 			t.Errorf("%v: listed %t, want %t", k, got, k.Abnormal())
+		}
+	}
+}
+
+// TestDeployedKinds compares the lists of abnormal kinds in the dashboard and the alerts
+// with package ending. A query with fewer kinds would miss endings silently.
+func TestDeployedKinds(t *testing.T) {
+	var want []string
+	for _, k := range ending.Kinds() {
+		if k.Abnormal() {
+			want = append(want, k.String())
+		}
+	}
+	for _, file := range []string{"../deploy/grafana/dashboard.json", "../deploy/prometheus/alerts.yaml"} {
+		lists := regexp.MustCompile(`kind=~\\?"([^"\\]*)`).FindAllStringSubmatch(read(t, file), -1)
+		if len(lists) == 0 {
+			t.Errorf("%s has no list of kinds", file)
+		}
+		for _, list := range lists {
+			if got := strings.Split(list[1], "|"); !slices.Equal(got, want) {
+				t.Errorf("%s: got the kinds %q, want %q", file, got, want)
+			}
 		}
 	}
 }
