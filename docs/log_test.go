@@ -3,10 +3,12 @@ package docs
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,18 +16,21 @@ import (
 	"time"
 
 	"example.com/wsecho/echo"
+	"example.com/wsecho/internal/testcert"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
 
-// TestLogFields compares the fields of a connection's log line with endings.md. The
-// peer answers a ping and then ends the stream, so that no field is missing.
+// TestLogFields compares the fields of a connection's log line with endings.md. The peer
+// has a certificate and comes through a trusted proxy. It answers a ping and then ends the
+// stream. So no field is missing.
 func TestLogFields(t *testing.T) {
 	var log bytes.Buffer
 	ended := make(chan struct{})
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, server.Options{
-		PingInterval: 100 * time.Millisecond,
-		Subprotocols: []string{"chat"},
+		PingInterval:   100 * time.Millisecond,
+		Subprotocols:   []string{"chat"},
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
 		PerConn: func(*http.Request) (*server.ConnOptions, error) {
 			return &server.ConnOptions{Fault: "ping=100ms"}, nil
 		},
@@ -35,10 +40,17 @@ func TestLogFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(s)
+	root := testcert.NewAuthority(t, "root")
+	serverTLS, clientTLS := wstest.TLS()
+	serverTLS.ClientAuth, serverTLS.ClientCAs = tls.RequireAndVerifyClientCert, root.Pool()
+	clientTLS.Certificates = []tls.Certificate{root.Issue(t, "client", -time.Hour, time.Hour).TLS}
+	srv := httptest.NewUnstartedServer(s)
+	srv.TLS = serverTLS
+	srv.StartTLS()
 	defer srv.Close()
 	p, err := wstest.Dial("ws"+strings.TrimPrefix(srv.URL, "http"), wstest.DialOptions{
-		Subprotocols: []string{"chat"}, Header: http.Header{"X-Request-Id": {"1"}},
+		TLS: clientTLS, Subprotocols: []string{"chat"},
+		Header: http.Header{"X-Request-Id": {"1"}, "X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"https"}},
 	})
 	if err != nil {
 		t.Fatal(err)
