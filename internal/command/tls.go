@@ -3,6 +3,9 @@ package command
 import (
 	"cmp"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -218,6 +221,9 @@ func (f *tlsFlags) privateKey(content string) (crypto.Signer, error) {
 			return nil, fmt.Errorf("--tls-key: the key in %s is encrypted; decrypt it, for example with openssl pkey", f.Key)
 		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
 			key, err := parseKey(block.Bytes)
+			if err == nil {
+				err = checkKey(key)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("--tls-key: the key in %s is broken, or of a kind that TLS does not use: %w", f.Key, err)
 			}
@@ -246,6 +252,21 @@ func parseKey(der []byte) (crypto.Signer, error) {
 		return nil, fmt.Errorf("%T cannot sign", key)
 	}
 	return signer, nil
+}
+
+// checkKey returns an error for a key with which every handshake of TLS 1.3 would fail.
+func checkKey(key crypto.Signer) error {
+	switch public := key.Public().(type) {
+	case *ecdsa.PublicKey:
+		if public.Curve == elliptic.P224() {
+			return errors.New("ECDSA on the curve P-224; use P-256")
+		}
+	case *rsa.PublicKey:
+		if bits := public.N.BitLen(); bits < 1024 {
+			return fmt.Errorf("RSA with %d bits; use 2048", bits)
+		}
+	}
+	return nil
 }
 
 // fingerprint returns the SHA-256 of a certificate, as browsers and openssl print it.

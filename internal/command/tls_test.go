@@ -2,7 +2,12 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -28,6 +33,16 @@ func writeFiles(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+// keyPEM returns a private key as a PEM file.
+func keyPEM(t *testing.T, key any) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
 // TestFirstCertificate: a first pair that cannot be used is a usage error of one sentence,
 // before anything is opened. The others are loaded.
 func TestFirstCertificate(t *testing.T) {
@@ -37,8 +52,10 @@ func TestFirstCertificate(t *testing.T) {
 	other := root.Issue(t, "other.test", -time.Hour, time.Hour)
 	expired := root.Issue(t, "expired.test", -2*time.Hour, -time.Hour)
 	early := root.Issue(t, "early.test", time.Hour, 2*time.Hour)
-	x25519, err := x509.MarshalPKCS8PrivateKey(newX25519(t))
-	if err != nil {
+	t.Setenv("GODEBUG", "rsa1024min=0") // to make a short key
+	p224, errP224 := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	short, errRSA := rsa.GenerateKey(rand.Reader, 768)
+	if err := cmp.Or(errP224, errRSA); err != nil {
 		t.Fatal(err)
 	}
 	block, _ := pem.Decode([]byte(good.Key))
@@ -63,7 +80,9 @@ func TestFirstCertificate(t *testing.T) {
 		"a truncated certificate": {good.Cert[:len(good.Cert)/2], good.Key, "", `--tls-cert: DIR/cert contains no PEM certificate`},
 		"a truncated chain":       {good.Cert + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("0")})), good.Key, "", `--tls-cert: certificate 2 in DIR/cert is broken: `},
 		"a broken key":            {good.Cert, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: block.Bytes[:20]})), "", `--tls-key: the key in DIR/key is broken, or of a kind that TLS does not use: `},
-		"a key that cannot sign":  {good.Cert, string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: x25519})), "", `--tls-key: the key in DIR/key is broken, or of a kind that TLS does not use: *ecdh.PrivateKey cannot sign`},
+		"a key that cannot sign":  {good.Cert, keyPEM(t, newX25519(t)), "", `--tls-key: the key in DIR/key is broken, or of a kind that TLS does not use: *ecdh.PrivateKey cannot sign`},
+		"a key on P-224":          {good.Cert, keyPEM(t, p224), "", `--tls-key: the key in DIR/key is broken, or of a kind that TLS does not use: ECDSA on the curve P-224; use P-256`},
+		"a short RSA key":         {good.Cert, keyPEM(t, short), "", `--tls-key: the key in DIR/key is broken, or of a kind that TLS does not use: RSA with 768 bits; use 2048`},
 		"an encrypted key":        {good.Cert, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n", "", `--tls-key: the key in DIR/key is encrypted; decrypt it`},
 		"an old encrypted key":    {good.Cert, "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n", "", `--tls-key: the key in DIR/key is encrypted; decrypt it`},
 		"a request":               {"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n", good.Key, "", `--tls-cert: DIR/cert contains no certificate, but "CERTIFICATE REQUEST"`},
