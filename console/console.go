@@ -17,7 +17,8 @@ import (
 // page's own address.
 type Options struct {
 	// Endpoint is the URL of the WebSocket server that the page proposes, such as
-	// ws://localhost:8080/. "": the address of the page itself.
+	// ws://localhost:8080/. In a browser of another machine, the host of the page replaces
+	// localhost. "": the address of the page itself, and none with Watch.
 	Endpoint string
 	// Faults are the query parameters with which the server misbehaves on request, such as
 	// those of package fault. None: the page has no form for them.

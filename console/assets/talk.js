@@ -1,6 +1,7 @@
 /** The forms that connect and that send. */
 
-import { announce, byId, inputById } from "./dom.js";
+import { announce, byId, inputById, setText } from "./dom.js";
+import { hint, proposed } from "./endpoint.js";
 import { withFaults } from "./faults.js";
 import { parse } from "./hex.js";
 
@@ -9,7 +10,6 @@ import { parse } from "./hex.js";
  * @typedef {import("./data.js").Data} Data
  */
 
-const local = ["localhost", "127.0.0.1", "[::1]"];
 const largestFile = 64 << 20;
 const mostBuffered = 8 << 20; // bytes; a repeated message then waits
 
@@ -20,29 +20,12 @@ const mostBuffered = 8 << 20; // bytes; a repeated message then waits
  */
 export function startTalk(session, data) {
   const url = inputById("url");
-  url.value = data.endpoint || new URL(".", location.href).href.replace(/^http/, "ws");
-  const hint = () => hintOrigin(url.value, data.endpoint);
-  hint();
-  url.addEventListener("input", hint);
+  url.value = proposed(data, location);
+  const showHint = () => setText(byId("url-hint"), hint(url.value.trim(), data.endpoint, location));
+  showHint();
+  url.addEventListener("input", showHint);
   startConnect(session, data, url);
   return startSend(session);
-}
-
-/**
- * hintOrigin shows why a browser would refuse a URL, because browsers do not explain it.
- * @param {string} url
- * @param {string} endpoint allows the page of an admin listener on this machine
- */
-function hintOrigin(url, endpoint) {
-  let sentence = "";
-  try {
-    const { host, hostname, protocol } = new URL(url, location.href);
-    if (protocol === "ws:" && location.protocol === "https:") sentence = "The browser refuses ws:// on a page of https://. Use wss://.";
-    else if (host !== location.host && !(local.includes(location.hostname) && local.includes(hostname) && url === endpoint)) sentence = `This page has the origin ${location.origin}. The server must allow it, as wsecho does with --origin=${location.host}.`;
-  } catch {
-    sentence = "This is no URL, such as ws://localhost:8080/.";
-  }
-  byId("url-hint").textContent = sentence;
 }
 
 /** The subprotocols of the form. */

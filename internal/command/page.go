@@ -17,18 +17,32 @@ func (f *serveCommand) page() http.Handler {
 
 // adminPage returns the handler of the page on --admin-addr, which also has the open
 // connections. next answers all other requests. The page proposes the first TCP socket.
-func (f *serveCommand) adminPage(sockets listenerSet, overTLS bool, next http.Handler) http.Handler {
+func (f *serveCommand) adminPage(sockets listenerSet, overTLS bool, admin net.Listener, next http.Handler) http.Handler {
 	o := console.Options{Faults: f.pageFaults(), Watch: true, Next: next}
 	scheme := "ws"
 	if overTLS {
 		scheme = "wss"
 	}
 	for _, l := range sockets {
-		if o.Endpoint = clientURL(scheme, l.Addr()); o.Endpoint != "" {
+		if o.Endpoint = clientURL(scheme, seenFrom(admin, l.Addr())); o.Endpoint != "" {
 			break
 		}
 	}
 	return console.New(o)
+}
+
+// seenFrom returns the address of a socket for a browser that reaches the admin listener. A
+// socket of every address also has that of the listener, if other machines can use it.
+func seenFrom(admin net.Listener, socket net.Addr) net.Addr {
+	addr, ok := socket.(*net.TCPAddr)
+	if !ok || admin == nil || !addr.IP.IsUnspecified() {
+		return socket
+	}
+	own := admin.Addr().(*net.TCPAddr)
+	if own.IP.IsUnspecified() || own.IP.IsLoopback() {
+		return socket
+	}
+	return &net.TCPAddr{IP: own.IP, Zone: own.Zone, Port: addr.Port}
 }
 
 // adminOrigins returns the origins of the page on --admin-addr, which talks to the server

@@ -49,7 +49,7 @@ func TestAdminPage(t *testing.T) {
 		_, _ = io.WriteString(w, "next "+r.Method+" "+r.URL.Path)
 	})
 	sockets := listenerSet{fakeListener{addr: "[::]:8443"}, fakeListener{addr: "127.0.0.1:1"}}
-	h := protect(new(serveCommand).adminPage(sockets, true, paths))
+	h := protect(new(serveCommand).adminPage(sockets, true, fakeListener{addr: "127.0.0.1:9090"}, paths))
 	for _, tt := range []struct {
 		request, accept, want string
 	}{
@@ -71,6 +71,26 @@ func TestAdminPage(t *testing.T) {
 		own := slices.Contains([]string{"/", "/console/data.json", "/console/watch.js"}, path) && !strings.HasPrefix(tt.want, "next")
 		if policy := w.Header().Get("Content-Security-Policy"); own != strings.Contains(policy, "frame-ancestors 'none'") {
 			t.Errorf("%+v: got the policy %q", tt, policy)
+		}
+	}
+}
+
+// TestAdminEndpoint checks the URL that the page of the admin listener proposes. In the
+// browser, localhost becomes the host of the page.
+func TestAdminEndpoint(t *testing.T) {
+	for _, tt := range []struct{ addr, admin, want string }{
+		{"[::]:8080", "127.0.0.1:9090", "ws://localhost:8080/"},
+		{"[::]:8080", "[::]:9090", "ws://localhost:8080/"},
+		{"[::]:8080", "192.0.2.1:9090", "ws://192.0.2.1:8080/"},
+		{"[::]:8080", "[2001:db8::1]:9090", "ws://[2001:db8::1]:8080/"},
+		{"127.0.0.1:8080", "192.0.2.1:9090", "ws://127.0.0.1:8080/"},
+		{"192.0.2.2:8080", "192.0.2.1:9090", "ws://192.0.2.2:8080/"},
+	} {
+		h := new(serveCommand).adminPage(listenerSet{fakeListener{addr: tt.addr}}, false, fakeListener{addr: tt.admin}, http.NotFoundHandler())
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/console/data.json", nil))
+		if want := `"endpoint":"` + tt.want + `"`; !strings.Contains(w.Body.String(), want) {
+			t.Errorf("--addr=%s --admin-addr=%s: got %.60s, want %s", tt.addr, tt.admin, w.Body, want)
 		}
 	}
 }

@@ -115,7 +115,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	probes := newProber(targets)
 	adminPages := adminHandler(s, newRegistry(m, release, logWriter.lost.Load), probes, log)
 	if !f.NoPage {
-		adminPages = f.adminPage(sockets, certificates != nil, adminPages)
+		adminPages = f.adminPage(sockets, certificates != nil, adminListener, adminPages)
 	}
 	admin := serveAdmin(adminListener, adminPages, log)
 	defer admin.close()
