@@ -85,8 +85,8 @@ func TestRunAndReport(t *testing.T) {
 	}
 }
 
-// TestInterrupted: a run that is interrupted before its first result does not change the
-// results of another run, and prints that.
+// TestInterrupted interrupts a run before its first result. The run prints that, and
+// leaves the results of an earlier run unchanged.
 func TestInterrupted(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A progress shows the current step: as a bar on a terminal, or as a line from time to
-// time elsewhere.
+// A progress shows the current step. On a terminal it is a bar. Elsewhere it is a line
+// from time to time.
 type progress struct {
 	w        io.Writer
 	terminal bool

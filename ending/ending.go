@@ -118,9 +118,9 @@ func (k Kind) String() string {
 	return kinds[k].name
 }
 
-// Code returns the close code that this side sends when it ends a connection
-// for reason k (RFC 6455, section 7.4.1). It is 0 if the peer began, if nothing can be
-// sent, and if k has no code of its own.
+// Code returns the close code that this side sends if k is the reason (RFC 6455, section
+// 7.4.1). It is 0 if the peer began or if nothing can be sent. It is also 0 if k has no
+// code of its own.
 func (k Kind) Code() websocket.StatusCode {
 	if k >= numKinds {
 		return 0

@@ -20,8 +20,8 @@ func (k Kind) Explain() Explanation {
 	return kindTexts[k]
 }
 
-// Codes returns the close codes with a meaning of their own, in order: those of RFC 6455,
-// section 7.4.1, and the later ones of the IANA registry.
+// Codes returns the close codes with a meaning of their own, in ascending order. They are
+// those of RFC 6455, section 7.4.1, and the later ones of the IANA registry.
 func Codes() []websocket.StatusCode {
 	all := make([]websocket.StatusCode, 0, len(codeTexts))
 	for _, c := range codeTexts {
@@ -69,7 +69,7 @@ var kindTexts = [numKinds]Explanation{
 		"Compare the age and the silence of the connection with the timeouts of each proxy. Use a ping interval below the shortest of them."},
 	Reset: {"The peer's system answered with RST.", byPeer,
 		"The peer's process crashed, closed with unread data, or restarted. A firewall or load balancer forgot the connection.",
-		"Read the peer's log at that time. Compare the silence before the end with the idle timeouts on the path, such as 350 s of a Network Load Balancer."},
+		"Read the peer's log at that time. Compare the silence before the end with the idle timeouts on the path. That of a Network Load Balancer is 350 s."},
 	Lost: {"The kernel gave up on the path: keepalive, retransmission, or no route.", byNetwork,
 		"The peer lost power or its network. A mobile client changed networks. A firewall drops packets.",
 		"Check the route and the packet loss between both hosts. A heartbeat finds such a peer sooner than TCP does."},

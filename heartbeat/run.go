@@ -195,7 +195,7 @@ func (m *Monitor) begin() uint64 {
 	}
 	m.began, m.open = time.Now(), true
 	m.due = m.due.Add(m.interval)
-	if early := m.due.Sub(m.began); early > m.interval || early < m.interval-m.interval/lateness {
+	if early := m.due.Sub(m.began); early > m.interval || early < m.interval-m.interval/lateDivisor {
 		m.due = m.began.Add(m.interval)
 	}
 	m.pinged, m.waiting, m.failed = !writing, !writing, false
@@ -208,10 +208,10 @@ func (m *Monitor) begin() uint64 {
 	return m.stats.Sent
 }
 
-// lateness is the part of the Interval by which a ping may be late without a delay of the
-// next one. After a longer pause the schedule starts anew. Otherwise several pings would
+// lateDivisor: a ping that is late by at most Interval/lateDivisor does not delay the
+// next one. After a longer delay the schedule starts anew. Otherwise several pings would
 // be sent at once.
-const lateness = 20
+const lateDivisor = 20
 
 // ping sends ping number n. If the connection is closed, it calls closed.
 func (m *Monitor) ping(ctx context.Context, p Pinger, n uint64, closed func()) {
@@ -286,8 +286,8 @@ func (m *Monitor) observe() (received time.Time, life bool) {
 // evaluate closes a round whose Timeout has passed. It returns a *Verdict if the peer is
 // given up.
 func (m *Monitor) evaluate() *Verdict {
-	// If the ping left or the Read began in the second half of the Timeout, the answer had
-	// too little time.
+	// The pong has too little time if the ping left, or the Read began, after half of the
+	// Timeout.
 	half := m.began.Add(m.timeout / 2)
 	var notSent, writing, unread bool
 	if e := m.transport; e != nil {

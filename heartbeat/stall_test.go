@@ -109,8 +109,8 @@ func TestWriteStallRecovers(t *testing.T) {
 	})
 }
 
-// A write that stalls at the tick and ends before the timeout is no stall if there was a
-// sign of life. A write that still stalls is one, although the peer lives.
+// TestShortStall: a write stalls at the tick and ends before the timeout. With a sign of
+// life, it counts as no stall. A write that still stalls counts, although the peer lives.
 func TestShortStall(t *testing.T) {
 	for _, over := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {

@@ -61,8 +61,9 @@ func (v *Verdict) Unwrap() error {
 // Timeout returns true, for net.Error: the wait for the peer timed out.
 func (v *Verdict) Timeout() bool { return true }
 
-// Stats are the counts of one Monitor since it was made. A ping is counted as
-// answered, late, missed, unread or stalled when its Timeout has passed.
+// Stats are the counts of one Monitor since it was made. A ping is counted as answered,
+// late, missed, unread or stalled when its Timeout has passed. A ping may be counted as
+// missed and then as late too.
 type Stats struct {
 	State        State
 	LastReceived time.Time // the last sign of life; zero: none
@@ -70,7 +71,7 @@ type Stats struct {
 
 	Sent     uint64 // pings passed to the Pinger or Sender
 	Answered uint64 // a pong was in time
-	Late     uint64 // another sign of life was in time, or any followed a miss and preceded the next ping
+	Late     uint64 // another sign of life than the pong was in time; or any followed a miss, before the next ping
 	Missed   uint64 // no sign of life was in time
 	Unread   uint64 // no Read was waiting when the pong could have arrived
 	Stalled  uint64 // it did not leave, or was not sent because a write was stalled

@@ -98,7 +98,7 @@ func (r *Report) notes() []string {
 			notes = append(notes, fmt.Sprintf("%s: this client was the bottleneck: it used %s of its processors, so the server may be faster", t.URL, number.Percent(share)))
 		}
 		if float64(late) > maxLate*float64(sent) {
-			notes = append(notes, fmt.Sprintf("%s: this client or its machine was the bottleneck: %s of the messages left more than %v after they were due, and their latencies contain that delay", t.URL, number.Percent(float64(late)/float64(sent)), lateBy))
+			notes = append(notes, fmt.Sprintf("%s: this client or its machine was the bottleneck: %s of the messages left more than %v after they were due; their latencies contain that delay", t.URL, number.Percent(float64(late)/float64(sent)), lateBy))
 		}
 		if t.Local && messages > 0 && used > 0 {
 			notes = append(notes, fmt.Sprintf("%s: it is on this machine, so client and server share the processors: the client used %s of its %d, %s per message",

@@ -29,8 +29,9 @@
 // client can fail and the second one work. The effects are those of the query parameters in
 // docs/faults.md. The command wsecho has these for tests from outside.
 //
-// [EchoServer.Next] returns a report of each connection. It says how the client ended the
-// connection, what it sent, and the first rule of RFC 6455 that it broke.
+// [EchoServer.Next] returns a report of each connection. The report contains how the
+// client ended the connection and what it sent. It also names the first rule of RFC 6455
+// that the client broke.
 //
 // # Without waiting
 //

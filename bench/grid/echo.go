@@ -148,8 +148,8 @@ func sentences(t *load.Target) (s []string) {
 	return s
 }
 
-// maximum returns the messages per second of a peer in the closed loop with one message
-// in flight per connection, or 0.
+// maximum returns the messages per second of a peer in the closed loop, or 0. One message
+// is in flight per connection.
 func (r *run) maximum(p peers.Peer) float64 {
 	for _, c := range r.Cells {
 		if findsMaximum(c) {

@@ -130,8 +130,8 @@ func writeCertificate() (name string, err error) {
 	return f.Name(), nil
 }
 
-// nodeDir returns the folder in which npm ci was run: the value of the environment
-// variable WSECHO_BENCH_NODE, or the folder with the program's source.
+// nodeDir returns the folder in which npm ci was run. It is the value of
+// WSECHO_BENCH_NODE, or the folder with the program's source.
 func nodeDir() string {
 	_, source, _, _ := runtime.Caller(0)
 	return cmp.Or(os.Getenv("WSECHO_BENCH_NODE"), filepath.Join(filepath.Dir(source), "node"))
@@ -153,7 +153,7 @@ func nodeMissing() error {
 		return errors.New("there is no node in PATH")
 	}
 	if _, err := wsVersion(); err != nil {
-		return fmt.Errorf("npm package ws is not installed: run npm ci in bench/peers/node, "+
+		return fmt.Errorf("npm package ws is not installed; run npm ci in bench/peers/node, "+
 			"or name a folder where it was run in WSECHO_BENCH_NODE: %w", err)
 	}
 	return nil
@@ -175,7 +175,7 @@ func bunBinary() string {
 
 func bunMissing() error {
 	if _, err := output(bunBinary(), "--version"); err != nil {
-		return fmt.Errorf("npm package @oven/bun-linux-x64 does not run: run npm ci in bench/peers/node on an x86-64 "+
+		return fmt.Errorf("npm package @oven/bun-linux-x64 does not run; run npm ci in bench/peers/node on an x86-64 "+
 			"processor with AVX2, or name a folder where it was run in WSECHO_BENCH_NODE: %w", err)
 	}
 	return nil

@@ -38,7 +38,7 @@ func nbio(name, title, mode string) Peer {
 		},
 		missing: func() error {
 			if _, err := buildinfo.ReadFile(nbioBinary()); err != nil {
-				return fmt.Errorf("lesismal/nbio is a separate program and is not built: run go build -o bin/nbio ./peers/nbio "+
+				return fmt.Errorf("lesismal/nbio is a separate program and is not built; run go build -o bin/nbio ./peers/nbio "+
 					"in bench, or name the program in %s: %w", NbioVariable, err)
 			}
 			return nil

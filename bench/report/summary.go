@@ -18,9 +18,9 @@ const summaryHead = "| | wsecho |"
 var summaryPeers = []string{ownPeer, "embedded", result.Base, "coder", "bun"}
 
 // Summary replaces the table of the comparison in page, the text of a README, with a
-// table of r. The table has five rows: the CPU time of three workloads, the memory of an
-// idle connection, and the broken rules. Summary returns an error if page has no such
-// table, or if r lacks a figure for it.
+// table of r. Its five rows are the CPU time of three workloads, the memory of an idle
+// connection, and the broken rules. Summary returns an error if page has no such table,
+// or if r lacks a figure for it.
 func Summary(page []byte, r *result.Report) ([]byte, error) {
 	f := factsOf(r)
 	from := bytes.Index(page, []byte(summaryHead))

@@ -1,6 +1,6 @@
 // Package container builds the image of wsecho from the Dockerfile without a container
-// engine. The Dockerfile is the only description of the image: its build stage has the
-// commands to run, and its last stage has the files and the configuration.
+// engine. The Dockerfile is the only description of the image. Its build stage has the
+// commands to run. Its last stage has the files and the configuration.
 package container
 
 import (

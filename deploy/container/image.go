@@ -33,8 +33,8 @@ type Options struct {
 // Tag names the image in its layout.
 const Tag = "wsecho"
 
-// Write builds the image for each platform and writes it to the folder dir as an OCI image
-// layout, with one index of images. The folder must not exist, or be empty. It returns the
+// Write builds the image for each platform. It writes an OCI image layout with one index
+// of images to the folder dir. The folder must not exist, or be empty. It returns the
 // digest of the index. The same sources give the same digest.
 func Write(ctx context.Context, dir string, o Options) (v1.Hash, error) {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {

@@ -40,9 +40,9 @@ func options(t *testing.T, root string) Options {
 	}
 }
 
-// TestImage builds the image twice: from the source tree, and from a copy in another folder
-// that has only what .dockerignore lets through. The digests must be equal. It then compares
-// each image with what the Dockerfile promises.
+// TestImage builds the image twice: from the source tree, and from a copy in another
+// folder. The copy has only the files that .dockerignore admits. The digests must be
+// equal. It then compares each image with what the Dockerfile promises.
 func TestImage(t *testing.T) {
 	dir := t.TempDir()
 	digest, err := Write(t.Context(), dir, options(t, root))

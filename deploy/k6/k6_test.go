@@ -237,8 +237,8 @@ func TestBadVariable(t *testing.T) {
 	}
 }
 
-// TestArchive does what the k6 operator does with the TestRun: it makes an archive with
-// the arguments, and runs it with them.
+// TestArchive makes an archive with the arguments of the TestRun, and runs it with them.
+// The k6 operator does the same.
 func TestArchive(t *testing.T) {
 	text, err := os.ReadFile("testrun.yaml")
 	if err != nil {

@@ -95,7 +95,7 @@ type unknownKindError struct{ kind metav1.TypeMeta }
 
 func (e *unknownKindError) Error() string { return "no type for " + e.kind.String() }
 
-// strict decodes as the API server does with strict validation: names of fields are
+// strict decodes as the API server does with strict validation. Names of fields are
 // case-sensitive, and no field is unknown or set twice.
 func strict[T any](text []byte, object **T) error {
 	*object = new(T)

@@ -43,8 +43,8 @@ func duration(t *testing.T, c corev1.Container, name string) time.Duration {
 	return d
 }
 
-// TestGrace checks that a pod can drain before Kubernetes kills it, and that load
-// balancers see the drain before the port is closed.
+// TestGrace checks that a pod can drain before Kubernetes kills it. Load balancers must
+// see the drain before the port is closed.
 func TestGrace(t *testing.T) {
 	o := build(t, base)
 	c, pod := o.container(t), o.deployment.Spec.Template.Spec
@@ -182,8 +182,8 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestMonitor checks that Prometheus finds the admin port, that the job has the name in the
-// alerts, and that only Prometheus may connect.
+// TestMonitor checks that Prometheus finds the admin port, and that only Prometheus may
+// connect. The job must have the name in the alerts.
 func TestMonitor(t *testing.T) {
 	o := build(t, base)
 	if o.monitor == nil || len(o.monitor.Spec.Endpoints) != 1 {

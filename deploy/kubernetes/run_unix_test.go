@@ -124,8 +124,8 @@ func get(t *testing.T, url string) (status int, body string) {
 	return resp.StatusCode, string(text)
 }
 
-// TestRun starts the program with the container's arguments and variables, asks it what
-// the probes ask, and stops it as Kubernetes does.
+// TestRun starts the program with the container's arguments and variables. It sends the
+// requests of the probes, and stops the program as Kubernetes does.
 func TestRun(t *testing.T) {
 	o := build(t, base)
 	c := o.container(t)

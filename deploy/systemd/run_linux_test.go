@@ -17,9 +17,9 @@ import (
 // waitLimit bounds each wait. A busy machine may need seconds for an event.
 const waitLimit = 60 * time.Second
 
-// TestService starts the server as systemd does: with a socket, the variables of the unit,
-// a watchdog, and a socket for notifications. strace records its system calls. None may be
-// one that SystemCallFilter refuses.
+// TestService starts the server as systemd does. The server gets a socket, the unit's
+// variables, a watchdog, and a socket for notifications. strace records its system calls.
+// None may be one that SystemCallFilter refuses.
 func TestService(t *testing.T) {
 	needs(t, "strace", "systemd-analyze")
 	program := filepath.Join(t.TempDir(), "wsecho")

@@ -28,8 +28,8 @@ func needs(t *testing.T, tools ...string) {
 	}
 }
 
-// installed returns a root folder with this machine's units of systemd, and with the units
-// of wsecho where a package puts them. The replacements change their text.
+// installed returns a root folder with this machine's units of systemd. The units of
+// wsecho are where a package puts them. The replacements change their text.
 func installed(t *testing.T, replacements ...string) string {
 	t.Helper()
 	root := t.TempDir()

@@ -35,10 +35,10 @@ func TestMain(m *testing.M) {
 
 var commands = map[string]func(){"wsecho": func() { os.Exit(command.Main("")) }, "attack": attack}
 
-// attack attacks a server until stdin ends. Its arguments are the name of the attack, the
-// address of the server, and the number of connections for each attack. The name "all"
-// means all attacks that leave room for other clients. It prints a line when all
-// connections have been opened, and at the end their total number.
+// attack attacks a server until stdin ends. Its arguments are the attack's name, the
+// server's address, and the number of connections for each attack. The name "all" means
+// all attacks that leave room for other clients. It prints a line when all connections
+// have been opened, and at the end their total number.
 func attack() {
 	conns, err := strconv.Atoi(os.Args[3])
 	if err != nil {

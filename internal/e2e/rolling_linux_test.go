@@ -102,8 +102,9 @@ func checkRolling(t *testing.T, c *rollingClients, servers []*replica) {
 	if r.goingAway != logged.kinds["drained"]+logged.kinds["aged"] {
 		t.Errorf("the clients received %d close frames with 1001, and the servers ended %v", r.goingAway, logged.kinds)
 	}
-	// A lost or doubled echo would make a difference. No server leaves a message that it has
-	// read without an echo, so each missing echo is that of a message that the handler did not read.
+	// A lost or doubled echo would make a difference. A server echoes each message that
+	// its handler has read. So each missing echo belongs to a message that the handler
+	// did not read.
 	if r.echoes != logged.out {
 		t.Errorf("the servers sent %d echoes, and the clients received %d", logged.out, r.echoes)
 	}

@@ -196,7 +196,8 @@ func (s *tlsServer) finish(t *testing.T, p *wstest.Peer) {
 }
 
 // TestClientCertificates: with --tls-client-ca a client needs a certificate of one of the
-// authorities, also if it resumes a session from before a change of them.
+// authorities. This is also true if it resumes a session that is older than a change of
+// the authorities.
 func TestClientCertificates(t *testing.T) {
 	t.Parallel()
 	root, first, second := testcert.NewAuthority(t, "root"), testcert.NewAuthority(t, "first"), testcert.NewAuthority(t, "second")

@@ -6,7 +6,7 @@ import "encoding/binary"
 // known. It does not check them.
 //
 // Track must be called with all bytes that are written. A writer that changes payloads
-// calls the parts of Track instead: Header, AddPayload, Consume for the bytes in
+// calls the parts of Track instead. They are Header, AddPayload, Consume for the bytes in
 // Remaining, and EndFrame. The zero Tracker is ready to use.
 type Tracker struct {
 	header    [10]byte

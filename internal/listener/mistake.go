@@ -47,7 +47,7 @@ func mistakeUnderTLS(first []byte) Mistake {
 	return 0
 }
 
-// A HeaderConn is a connection of the inner listener that may begin with a header for the
+// A HeaderConn is a connection of the inner listener. It may begin with a header for the
 // server, such as that of the PROXY protocol. Its Read reads the header and returns the
 // bytes behind it. Afterwards its RemoteAddr is the address that the header names.
 type HeaderConn interface {

@@ -257,9 +257,9 @@ func fairness(p *measure.Process, each time.Duration, server string) (float64, e
 
 func micro(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
-// idleMemory returns the resident memory per connection, in KiB: never after the handshake
-// and an idle time, again after one message and a second idle time. The message shows that
-// the connections are alive.
+// idleMemory returns the resident memory per connection, in KiB. never is the value after
+// the handshake and an idle time. again is that after one message and a second idle time.
+// The message shows that the connections are alive.
 func idleMemory(p *measure.Process, n int, d time.Duration, server string) (never, again float64, err error) {
 	before, err := p.Resident()
 	if err != nil {

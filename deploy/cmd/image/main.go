@@ -1,5 +1,5 @@
-// Command image builds the image of wsecho from the Dockerfile without a container engine,
-// and writes it as an OCI image layout.
+// Command image builds the image of wsecho from the Dockerfile. It needs no container
+// engine, and writes an OCI image layout.
 //
 //	cd deploy && go run ./cmd/image -out ../dist/image
 //	skopeo copy oci:../dist/image:wsecho docker-daemon:wsecho:latest

@@ -169,8 +169,8 @@ func children(t *testing.T, pid int) (all []int) {
 	return all
 }
 
-// TestReload checks that an old worker of nginx waits for its WebSockets after a reload,
-// and that --max-age ends the wait.
+// TestReload checks that an old worker of nginx waits for its WebSockets after a reload.
+// --max-age ends the wait.
 func TestReload(t *testing.T) {
 	t.Parallel()
 	k := kinds()[0]

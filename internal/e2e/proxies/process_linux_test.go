@@ -173,8 +173,8 @@ func (s *wsecho) ended(t *testing.T, path string) entry {
 	return s.entry(t, path+" has ended", func(e entry) bool { return e.Msg == "ended" && e.URI == path })
 }
 
-// freeAddr returns an address that is free now, below the ports that the system assigns to
-// clients and to port 0.
+// freeAddr returns an address that is free now. Its port is below those that the system
+// assigns to clients and to port 0.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	for try := range 2000 {
