@@ -47,6 +47,9 @@ func parsePrefix(v string) (netip.Prefix, error) {
 	if p != p.Masked() {
 		return p, fmt.Errorf("%q has bits behind the prefix; did you mean %s or %s?", v, p.Masked(), p.Addr())
 	}
+	if a := p.Addr(); a.Is4In6() {
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	}
 	return p, nil
 }
 
