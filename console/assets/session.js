@@ -61,11 +61,14 @@ export class Session {
   }
 
   /**
+   * connect ends the present connection and opens another one. Another URL begins a new
+   * series, because its server may be elsewhere.
    * @param {string} url
    * @param {string[]} protocols
    * @param {string} [once]
    */
   connect(url, protocols, once) {
+    if (url !== this.url) this.series.clear();
     this.url = url;
     this.connection.connect(url, protocols, once);
   }

@@ -64,6 +64,26 @@ test("an echo is counted and timed", (t) => {
   assert.deepEqual(session.store.messages.map((m) => m.rtt), [undefined, 5, undefined]);
 });
 
+test("another URL begins new figures of round-trip times", (t) => {
+  const { session, sockets, later } = start(t);
+  const echo = (ms) => {
+    sockets.at(-1).opens();
+    session.send("x");
+    later(ms);
+    sockets.at(-1).onmessage({ data: "x" });
+    return session.series.rtt;
+  };
+  session.connect("ws://a/", []);
+  assert.equal(echo(1).median, 1);
+  session.connect("ws://a/", []);
+  assert.equal(echo(9).high, 9);
+  assert.equal(session.series.rtt.last, 9);
+  session.connect("ws://b/", []);
+  assert.deepEqual(session.series.rtt, { last: undefined, median: undefined, high: undefined });
+  assert.deepEqual(echo(5), { last: 5, median: 5, high: 5 });
+  assert.equal(session.totals.in, 3);
+});
+
 test("it reconnects after growing waits until it is stopped", (t) => {
   t.mock.method(Math, "random", () => 1);
   const { session, sockets, states } = start(t);
