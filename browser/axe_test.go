@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+
+	"example.com/wsecho/internal/testfull"
 )
 
 // axe is the source of axe-core, which npm ci installs.
@@ -16,7 +18,7 @@ func (p *tab) checkAccess(state string) {
 	p.t.Helper()
 	source, err := axe()
 	if errors.Is(err, fs.ErrNotExist) {
-		missing(p.t, "axe-core is not installed: cd console && npm ci")
+		testfull.Missing(p.t, "axe-core is not installed: cd console && npm ci")
 	}
 	if err != nil {
 		p.t.Fatal(err)

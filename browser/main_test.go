@@ -48,17 +48,6 @@ func (s suite) Run() int {
 	return max(code, 1)
 }
 
-// missing skips a test that cannot run here. In CI, which needs every tool, it fails
-// the test.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	why := fmt.Sprintf(format, args...)
-	if os.Getenv("CI") != "" {
-		t.Fatalf("CI is set, so this test must run: %s", why)
-	}
-	t.Skipf("NOT TESTED HERE: %s", why)
-}
-
 // program builds the command once and returns its path.
 var program = sync.OnceValues(func() (string, error) {
 	file := filepath.Join(folder, "wsecho")

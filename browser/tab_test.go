@@ -18,6 +18,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"example.com/wsecho/internal/testfull"
 )
 
 // A tab shows one page and has cookies and storage of its own. The test fails if the page
@@ -37,7 +39,7 @@ func newTab(t *testing.T) *tab {
 	t.Helper()
 	browser, err := startBrowser()
 	if errors.Is(err, errNoBrowser) {
-		missing(t, "%v", err)
+		testfull.Missing(t, "%v", err)
 	}
 	if err != nil {
 		t.Fatal(err)

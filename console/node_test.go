@@ -16,23 +16,15 @@ import (
 	"time"
 
 	"example.com/wsecho/fault"
+	"example.com/wsecho/internal/testfull"
 )
-
-// missing skips a test that lacks a tool, and fails it under CI.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
-}
 
 // TestFaultForm compares what the form accepts with what package fault accepts.
 func TestFaultForm(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		missing(t, "%v; install Node.js", err)
+		testfull.Missing(t, "%v; install Node.js", err)
 	}
 	accepts := fault.PerConn(nil, fault.Options{MaxHold: time.Minute})
 	cases := queries()
@@ -131,7 +123,7 @@ func TestPlotLibrary(t *testing.T) {
 	t.Parallel()
 	const installed = "node_modules/uplot"
 	if _, err := os.Stat(installed); err != nil {
-		missing(t, "%v; run npm ci in console/", err)
+		testfull.Missing(t, "%v; run npm ci in console/", err)
 	}
 	for own, theirs := range map[string]string{"LICENSE.txt": "LICENSE", "uPlot.iife.min.js": "dist/uPlot.iife.min.js", "uPlot.min.css": "dist/uPlot.min.css"} {
 		got, err := os.ReadFile(filepath.Join("assets/vendor/uplot", own))

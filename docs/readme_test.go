@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/wsecho/internal/testfull"
 )
 
 // startTime is the longest time that a process may need to start and to answer.
@@ -105,7 +107,7 @@ func TestReadme(t *testing.T) {
 // output. Times, ports and sizes may differ.
 func testCommands(t *testing.T, program string) {
 	if _, err := exec.LookPath("sh"); err != nil {
-		t.Skip("no sh: ", err)
+		testfull.Missing(t, "%v", err)
 	}
 	var server *process
 	port := "8080"

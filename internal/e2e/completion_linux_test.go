@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/wsecho/internal/testfull"
 )
 
 // TestCompletion types a command line and tabs into each shell, on a terminal. The program
@@ -33,7 +35,7 @@ func TestCompletion(t *testing.T) {
 		t.Run(shell.name, func(t *testing.T) {
 			for _, tool := range []string{shell.start[0], "script"} {
 				if _, err := exec.LookPath(tool); err != nil {
-					missing(t, "there is no %s", tool)
+					testfull.Missing(t, "there is no %s", tool)
 				}
 			}
 			t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/wstest"
 )
 
@@ -38,7 +39,7 @@ func connectOn(t *testing.T, term *terminal, url string) (pid int) {
 func startBash(t *testing.T) *terminal {
 	for _, tool := range []string{"bash", "script", "stty"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			missing(t, "there is no %s", tool)
+			testfull.Missing(t, "there is no %s", tool)
 		}
 	}
 	return startTerminal(t, []string{"bash", "--norc", "--noprofile", "-i"}, `PS1='rea''dy>'; bind 'set enable-bracketed-paste off'`)

@@ -131,7 +131,7 @@ func needFiles(t *testing.T, n uint64) {
 		t.Fatal(err)
 	}
 	if uint64(limit.Max) < n {
-		missing(t, "a process may have %d open files (ulimit -Hn), and %d are needed", limit.Max, n)
+		testfull.Missing(t, "a process may have %d open files (ulimit -Hn), and %d are needed", limit.Max, n)
 	}
 }
 

@@ -67,14 +67,3 @@ func attack() {
 	attacks.Wait()
 	fmt.Println(made.Load())
 }
-
-// missing skips a test that cannot run here. In CI, which needs every tool, it fails
-// the test.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	why := fmt.Sprintf(format, args...)
-	if os.Getenv("CI") != "" {
-		t.Fatalf("CI is set, so this test must run: %s", why)
-	}
-	t.Skipf("NOT TESTED HERE: %s", why)
-}

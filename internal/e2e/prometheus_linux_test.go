@@ -30,7 +30,7 @@ func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		missing(t, "%s is not installed: apt-get install prometheus", name)
+		testfull.Missing(t, "%s is not installed: apt-get install prometheus", name)
 	}
 	return path
 }

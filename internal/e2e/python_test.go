@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/wsecho/internal/command"
+	"example.com/wsecho/internal/testfull"
 )
 
 // python is the interpreter of Debian's packages.
@@ -23,7 +24,7 @@ func client(args ...string) *exec.Cmd {
 func TestPython(t *testing.T) {
 	t.Parallel()
 	if out, err := exec.Command(python, "-c", "import websockets; print(websockets.__version__)").CombinedOutput(); err != nil {
-		missing(t, "%s has no module websockets (apt-get install python3-websockets): %v %s", python, err, out)
+		testfull.Missing(t, "%s has no module websockets (apt-get install python3-websockets): %v %s", python, err, out)
 	} else {
 		t.Logf("websockets %s", bytes.TrimSpace(out))
 	}
@@ -107,7 +108,7 @@ func TestPython(t *testing.T) {
 func pythonServer(t *testing.T) string {
 	t.Helper()
 	if out, err := exec.Command(python, "-c", "import websockets").CombinedOutput(); err != nil {
-		missing(t, "%s has no module websockets (apt-get install python3-websockets): %v %s", python, err, out)
+		testfull.Missing(t, "%s has no module websockets (apt-get install python3-websockets): %v %s", python, err, out)
 	}
 	server := exec.Command(python, "testdata/python/server.py")
 	server.Stderr = os.Stderr

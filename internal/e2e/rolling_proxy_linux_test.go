@@ -14,6 +14,8 @@ import (
 	"testing"
 	"text/template"
 	"time"
+
+	"example.com/wsecho/internal/testfull"
 )
 
 // A rollingProxy is a load balancer that a test starts.
@@ -110,7 +112,7 @@ func startRollingProxy(t *testing.T, kind rollingProxy, servers []*replica) *run
 		program, err = exec.LookPath("/usr/sbin/" + kind.name) // not in the PATH of every user
 	}
 	if err != nil {
-		missing(t, "%s is not installed", kind.name)
+		testfull.Missing(t, "%s is not installed", kind.name)
 	}
 	p := &runningProxy{addr: ownAddr(t), stats: ownAddr(t)}
 	var addrs []string

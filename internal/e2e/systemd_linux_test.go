@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"example.com/wsecho/internal/testcert"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/wstest"
 )
 
@@ -57,7 +58,7 @@ func (s notifySocket) await(t *testing.T, pattern string) {
 func TestSystemd(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("sh"); err != nil {
-		missing(t, "sh: %v", err)
+		testfull.Missing(t, "sh: %v", err)
 	}
 	notify := newNotifySocket(t)
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")

@@ -41,7 +41,7 @@ func TestMatrix(t *testing.T) {
 			if c != direct {
 				var err error
 				if server, err = l.start(c, wsecho); errors.Is(err, errMissing) {
-					missing(t, err)
+					testfull.Missing(t, "%v", err)
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -96,15 +96,6 @@ func (l *testbed) exitCodes(t *testing.T, addr string) {
 			t.Errorf("%s: exit code %d, want %d", url, got, want)
 		}
 	}
-}
-
-// missing skips a test that cannot run here. In CI, which needs every tool, it fails the test.
-func missing(t *testing.T, why error) {
-	t.Helper()
-	if os.Getenv("CI") != "" || os.Getenv("WSECHO_TEST_PEERS") == "1" {
-		t.Fatalf("CI or WSECHO_TEST_PEERS is set, so this test must run: %v", why)
-	}
-	t.Skipf("NOT TESTED HERE: %v", why)
 }
 
 // TestRows checks that each fault has a row, in each of its forms.

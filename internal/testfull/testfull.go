@@ -1,5 +1,5 @@
 // Package testfull selects between the short and the full tests, and lets tests that wait
-// run at once.
+// run at once. It also has the rule for tests that lack a tool.
 //
 // By default go test ./... takes a little over a minute. If the environment variable
 // WSECHO_TEST_FULL is not empty, the tests also run the long cases. These are thousands of

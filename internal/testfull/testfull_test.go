@@ -8,15 +8,32 @@ import (
 	"example.com/wsecho/internal/testfull"
 )
 
-// recorder records the reason of a skip instead of skipping.
+// recorder records the reason of a skip or a failure instead of ending the test.
 type recorder struct {
 	testing.TB
-	skipped string
+	skipped, failed string
 }
 
 func (r *recorder) Helper() {}
 
 func (r *recorder) Skipf(format string, args ...any) { r.skipped = fmt.Sprintf(format, args...) }
+
+func (r *recorder) Fatalf(format string, args ...any) { r.failed += fmt.Sprintf(format, args...) }
+
+// TestMissing: a missing tool is a failure under CI only.
+func TestMissing(t *testing.T) {
+	for _, test := range []struct{ ci, skipped, failed string }{
+		{"", "NOT TESTED HERE: there is no sh", ""},
+		{"true", "NOT TESTED HERE: there is no sh", "CI is set, so this test must run: there is no sh"},
+	} {
+		t.Setenv("CI", test.ci)
+		r := &recorder{TB: t}
+		testfull.Missing(r, "there is no %s", "sh")
+		if r.skipped != test.skipped || r.failed != test.failed {
+			t.Errorf("CI=%q: skipped with %q and failed with %q, want %q and %q", test.ci, r.skipped, r.failed, test.skipped, test.failed)
+		}
+	}
+}
 
 func TestByDefault(t *testing.T) {
 	t.Setenv(testfull.Variable, "")

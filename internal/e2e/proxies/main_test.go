@@ -3,7 +3,6 @@
 package proxies
 
 import (
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -22,15 +21,4 @@ const waitLimit = 30 * time.Second
 func TestMain(m *testing.M) {
 	testfull.Parallel(8, 4)
 	testscript.Main(wstest.Verified{M: m}, map[string]func(){"wsecho": func() { os.Exit(command.Main("")) }})
-}
-
-// missing skips a test that cannot run here. In CI, which needs every tool, it fails
-// the test.
-func missing(t *testing.T, format string, args ...any) {
-	t.Helper()
-	why := fmt.Sprintf(format, args...)
-	if os.Getenv("CI") != "" || os.Getenv("WSECHO_TEST_PEERS") == "1" {
-		t.Fatalf("CI or WSECHO_TEST_PEERS is set, so this test must run: %s", why)
-	}
-	t.Skipf("NOT TESTED HERE: %s", why)
 }

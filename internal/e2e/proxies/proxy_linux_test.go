@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"example.com/wsecho/internal/testfull"
 )
 
 // A kind is a kind of proxy.
@@ -40,7 +42,7 @@ func find(t *testing.T, program string) string {
 			return path
 		}
 	}
-	missing(t, "%s is not installed", program)
+	testfull.Missing(t, "%s is not installed", program)
 	return ""
 }
 
