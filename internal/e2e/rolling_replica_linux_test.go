@@ -40,7 +40,7 @@ func ownAddr(t *testing.T) string {
 
 func (r *replica) start(t *testing.T, args ...string) {
 	t.Helper()
-	args = append(args, "--addr="+r.addr, "--log-format=json", "--drain-delay="+r.delay, "--close-timeout=5s")
+	args = append(args, "--addr="+r.addr, "--log-format=json", "--drain-delay="+r.delay, "--drain-spread="+rolling("1s", "3s"), "--close-timeout=5s")
 	p, err := start(r.program, t.TempDir(), nil, args...)
 	if err != nil {
 		t.Fatal(err)
