@@ -166,7 +166,7 @@ func (m *Monitor) OnPing(context.Context, []byte) bool {
 
 // OnPong is for OnPongReceived of the options of Accept or Dial. A pong is a
 // sign of life, whatever its payload and even if it answers no ping.
-func (m *Monitor) OnPong(_ context.Context, payload []byte) { m.pong(number(payload)) }
+func (m *Monitor) OnPong(_ context.Context, payload []byte) { m.pong(pingNumber(payload)) }
 
 // Received records a sign of life, such as a Read that has returned a message. A
 // Monitor with a TransportState does not need it.

@@ -82,7 +82,7 @@ func (m *Monitor) Run(ctx context.Context, p Pinger) error {
 // goroutines. The context that it returns also ends when a ping finds p closed.
 func (m *Monitor) pingFunc(ctx context.Context, p Pinger) (_ context.Context, ping func(n uint64), wait func()) {
 	if s, ok := p.(Sender); ok {
-		return ctx, func(n uint64) { s.SendPing(payload(n)) }, func() {}
+		return ctx, func(n uint64) { s.SendPing(pingPayload(n)) }, func() {}
 	}
 	ctx, closed := context.WithCancel(ctx)
 	// The pings end with wait and not with ctx: see pingGrace. Each has a goroutine,
@@ -113,18 +113,18 @@ func (m *Monitor) pingFunc(ctx context.Context, p Pinger) (_ context.Context, pi
 // Tick.
 func (m *Monitor) Tick(slack time.Duration, s Sender) (next time.Duration, err error) {
 	m.start()
-	next, v := m.step(slack, func(n uint64) { s.SendPing(payload(n)) })
+	next, v := m.step(slack, func(n uint64) { s.SendPing(pingPayload(n)) })
 	if v != nil {
 		return 0, v
 	}
 	return next, nil
 }
 
-// payload returns the payload of ping number n where a Sender sends it.
-func payload(n uint64) []byte { return strconv.AppendUint([]byte(prefix), n, 10) }
+// pingPayload returns the payload of ping number n where a Sender sends it.
+func pingPayload(n uint64) []byte { return strconv.AppendUint([]byte(prefix), n, 10) }
 
-// number returns n for the payload of ping number n, and 0 for any other payload.
-func number(payload []byte) uint64 {
+// pingNumber returns n for the payload of ping number n, and 0 for any other payload.
+func pingNumber(payload []byte) uint64 {
 	digits, ok := bytes.CutPrefix(payload, []byte(prefix))
 	if !ok || len(digits) > 20 {
 		return 0
@@ -161,7 +161,7 @@ func (m *Monitor) untilTimeout() time.Duration {
 // step evaluates the open round and begins the next, each if it is time. It returns
 // the time to the step after it. A round is never evaluated before its Timeout has passed,
 // however late step is called.
-func (m *Monitor) step(slack time.Duration, ping func(n uint64)) (next time.Duration, v *Verdict) {
+func (m *Monitor) step(slack time.Duration, sendPing func(n uint64)) (next time.Duration, v *Verdict) {
 	if m.open {
 		if left := m.untilTimeout(); left > 0 {
 			return left, nil
@@ -174,7 +174,7 @@ func (m *Monitor) step(slack time.Duration, ping func(n uint64)) (next time.Dura
 		return left, nil
 	}
 	if n := m.begin(); n > 0 {
-		ping(n)
+		sendPing(n)
 	}
 	return m.timeout, nil
 }

@@ -19,7 +19,7 @@ type conn struct {
 	owner *run
 	id    int
 	first int // the index of its first message; it differs between connections
-	part  *part
+	shard *shard
 
 	due      atomic.Int64 // messages that may be sent, since the start
 	received atomic.Int64 // echoed messages; only the reader writes it
@@ -44,7 +44,7 @@ type conn struct {
 const inlineBytes = 72 << 10
 
 func newConn(t *run, o *opened, id int) *conn {
-	c := &conn{opened: o, owner: t, id: id, first: id * 37 % t.messages.n, part: t.recorder.part(id)}
+	c := &conn{opened: o, owner: t, id: id, first: id * 37 % t.messages.n, shard: t.recorder.shard(id)}
 	p := t.plan
 	if p.Rate == 0 {
 		c.readyAt = make([]int64, p.InFlight)

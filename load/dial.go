@@ -17,7 +17,7 @@ import (
 // An opened is a connection whose opening handshake is complete.
 type opened struct {
 	net.Conn
-	early    []byte // arrived behind the response
+	buffered []byte // arrived behind the response
 	takeover bool   // the server's compressed messages refer to earlier ones
 }
 
@@ -98,6 +98,6 @@ func (o *opened) handshake(p *Plan, u *url.URL, deadline time.Time) error {
 			return fault{noWebSocket, err.Error()}
 		}
 	}
-	o.early, err = in.Peek(in.Buffered())
+	o.buffered, err = in.Peek(in.Buffered())
 	return err
 }

@@ -37,7 +37,7 @@ type incoming struct {
 
 func (in *incoming) init(c *conn, size int) {
 	in.c = c
-	in.buf = make([]byte, max(size, len(c.early)))
+	in.buf = make([]byte, max(size, len(c.buffered)))
 	in.skip = c.owner.plan.SkipGreeting
 	in.inflate.Takeover = c.takeover
 }
@@ -46,8 +46,8 @@ func (in *incoming) init(c *conn, size int) {
 func (in *incoming) read() error {
 	var n int
 	var err error
-	if len(in.c.early) > 0 {
-		n, in.c.early = copy(in.buf, in.c.early), nil
+	if len(in.c.buffered) > 0 {
+		n, in.c.buffered = copy(in.buf, in.c.buffered), nil
 	} else {
 		n, err = in.c.Read(in.buf[in.partial:])
 	}

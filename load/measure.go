@@ -50,7 +50,7 @@ func (t *run) dueAt(conn int, i int64) time.Duration {
 
 // record records n echoed messages, beginning with message from.
 func (c *conn) record(from int64, n int, now time.Duration) {
-	t, p := c.owner, c.part
+	t, p := c.owner, c.shard
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now >= t.from && !t.over(now) {

@@ -8,18 +8,18 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// A recorder records latencies. It has one part for each processor, so that connections
-// rarely wait for each other. A part for each connection would need 200 KiB each.
+// A recorder records latencies. It has one shard for each processor, so that connections
+// rarely wait for each other. A shard for each connection would need 200 KiB each.
 type recorder struct {
-	parts []part
-	total *hdrhistogram.Histogram // what collect has collected
+	shards []shard
+	total  *hdrhistogram.Histogram // what collect has collected
 }
 
-type part struct {
+type shard struct {
 	mu      sync.Mutex
 	latency *hdrhistogram.Histogram
 	count   int64    // messages that came back in the measured time
-	_       [64]byte // keeps two parts out of one cache line
+	_       [64]byte // keeps two shards out of one cache line
 }
 
 // longest is the greatest latency of the histogram. Greater ones count as this one.
@@ -30,17 +30,17 @@ func newHistogram() *hdrhistogram.Histogram {
 }
 
 func newRecorder() *recorder {
-	r := &recorder{parts: make([]part, runtime.GOMAXPROCS(0)), total: newHistogram()}
-	for i := range r.parts {
-		r.parts[i].latency = newHistogram()
+	r := &recorder{shards: make([]shard, runtime.GOMAXPROCS(0)), total: newHistogram()}
+	for i := range r.shards {
+		r.shards[i].latency = newHistogram()
 	}
 	return r
 }
 
-func (r *recorder) part(conn int) *part { return &r.parts[conn%len(r.parts)] }
+func (r *recorder) shard(conn int) *shard { return &r.shards[conn%len(r.shards)] }
 
 // record records n messages of one latency. The caller holds p.mu.
-func (p *part) record(latency time.Duration, n int) {
+func (p *shard) record(latency time.Duration, n int) {
 	// The only error is a value out of range.
 	_ = p.latency.RecordValues(int64(min(max(latency, 0), longest)), int64(n))
 }
@@ -48,8 +48,8 @@ func (p *part) record(latency time.Duration, n int) {
 // collect moves the new latencies to total and returns them.
 func (r *recorder) collect() *hdrhistogram.Histogram {
 	fresh := newHistogram()
-	for i := range r.parts {
-		p := &r.parts[i]
+	for i := range r.shards {
+		p := &r.shards[i]
 		p.mu.Lock()
 		if p.latency.TotalCount() > 0 {
 			fresh.Merge(p.latency)
@@ -64,8 +64,8 @@ func (r *recorder) collect() *hdrhistogram.Histogram {
 // count returns the number of messages echoed in the measured time.
 func (r *recorder) count() int64 {
 	var n int64
-	for i := range r.parts {
-		p := &r.parts[i]
+	for i := range r.shards {
+		p := &r.shards[i]
 		p.mu.Lock()
 		n += p.count
 		p.mu.Unlock()

@@ -109,7 +109,7 @@ func TestNotes(t *testing.T) {
 func TestRecorder(t *testing.T) {
 	r := newRecorder()
 	for conn := range 100 {
-		p := r.part(conn)
+		p := r.shard(conn)
 		p.mu.Lock()
 		p.record(time.Duration(conn+1)*time.Millisecond, 2)
 		p.count += 2
@@ -118,7 +118,7 @@ func TestRecorder(t *testing.T) {
 	if fresh := r.collect(); fresh.TotalCount() != 200 {
 		t.Errorf("%d were new", fresh.TotalCount())
 	}
-	p := r.part(0)
+	p := r.shard(0)
 	p.record(-time.Second, 1)
 	p.record(100*time.Hour, 1)
 	if fresh := r.collect(); fresh.TotalCount() != 2 {

@@ -266,7 +266,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		return hs.Shutdown(stopping)
 	})
 	err := drain()
-	pending.CloseQuiet(stopped)
+	pending.CloseWaiting(stopped)
 	if group.Wait() != nil {
 		_ = hs.Close()
 	}

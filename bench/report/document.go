@@ -50,15 +50,15 @@ func texts(s ...string) (cells []cell) {
 	return cells
 }
 
-// tidy cleans all texts. Some of them come from servers.
-func (d *document) tidy() {
+// cleanTexts cleans all texts. Some of them come from servers.
+func (d *document) cleanTexts() {
 	d.Title = clean(d.Title)
 	for i := range d.Sections {
-		tidy(d.Sections[i].Blocks)
+		cleanTexts(d.Sections[i].Blocks)
 	}
 }
 
-func tidy(blocks []block) {
+func cleanTexts(blocks []block) {
 	for i := range blocks {
 		b := &blocks[i]
 		for _, s := range []*string{&b.Text, &b.Warn, &b.Head, &b.Code, &b.Fold} {
@@ -68,13 +68,13 @@ func tidy(blocks []block) {
 			b.List[j] = clean(b.List[j])
 		}
 		if b.Table != nil {
-			b.Table.tidy()
+			b.Table.cleanTexts()
 		}
-		tidy(b.Inside)
+		cleanTexts(b.Inside)
 	}
 }
 
-func (t *table) tidy() {
+func (t *table) cleanTexts() {
 	t.Caption = clean(t.Caption)
 	for i := range t.Head {
 		t.Head[i] = clean(t.Head[i])

@@ -53,7 +53,7 @@ func documentOf(r *result.Report) (*document, error) {
 	if notes := f.notes(); len(notes) > 0 {
 		add("notes", "Notes", []block{{List: notes}})
 	}
-	d.tidy()
+	d.cleanTexts()
 	return d, nil
 }
 

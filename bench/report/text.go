@@ -23,7 +23,7 @@ func Text(w io.Writer, r *result.Report) error {
 		}
 		d.Sections[0].Blocks = append(d.Sections[0].Blocks, block{Text: "Notes:"}, block{List: notes})
 	}
-	d.tidy()
+	d.cleanTexts()
 	var b strings.Builder
 	for i, one := range d.Sections[0].Blocks {
 		if i > 0 && one.List == nil {

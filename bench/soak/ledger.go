@@ -74,14 +74,14 @@ func (w Want) Compare(o Outcome) (wrong []string) {
 // only after its connection has ended, so both sides have the same order per address. The
 // zero Ledger is ready to use. Its methods may be called concurrently.
 type Ledger struct {
-	mu      sync.Mutex
-	changed chan struct{}         // closed when a connection has its Outcome; nil: no goroutine waits
-	open    map[string][]*account // without an Outcome
-	early   map[string][]Outcome  // without a matched connection
-	pending int                   // accounts without a matched Outcome
-	kinds   map[string]int
-	wrong   []string
-	count   int // of all complaints, including those not in wrong
+	mu       sync.Mutex
+	changed  chan struct{}         // closed when a connection has its Outcome; nil: no goroutine waits
+	open     map[string][]*account // without an Outcome
+	early    map[string][]Outcome  // without a matched connection
+	pending  int                   // accounts without a matched Outcome
+	kinds    map[string]int
+	problems []string
+	count    int // of all complaints, including those not in problems
 }
 
 // An account is the state of one connection.
@@ -158,13 +158,13 @@ func (l *Ledger) ComplainFirst(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.count++
-	l.wrong = append([]string{fmt.Sprintf(format, args...)}, l.wrong...)
+	l.problems = append([]string{fmt.Sprintf(format, args...)}, l.problems...)
 }
 
 func (l *Ledger) complain(format string, args ...any) {
 	l.count++
-	if len(l.wrong) < maxComplaints {
-		l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
+	if len(l.problems) < maxComplaints {
+		l.problems = append(l.problems, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -212,11 +212,11 @@ func (l *Ledger) Balance(d time.Duration) {
 	}
 }
 
-// Wrong returns the first complaints, and the number of all complaints.
-func (l *Ledger) Wrong() ([]string, int) {
+// Problems returns the first complaints, and the number of all complaints.
+func (l *Ledger) Problems() ([]string, int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Clone(l.wrong), l.count
+	return slices.Clone(l.problems), l.count
 }
 
 // Kinds returns the number of Outcomes of each kind.

@@ -12,7 +12,7 @@ import (
 // same position.
 func complains(t *testing.T, l *Ledger, want ...string) {
 	t.Helper()
-	got, n := l.Wrong()
+	got, n := l.Problems()
 	if n != len(want) {
 		t.Errorf("got %d complaints, want %d: %q", n, len(want), got)
 		return

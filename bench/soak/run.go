@@ -118,7 +118,7 @@ func Run(ctx context.Context, servers []*Server, o Options, out io.Writer) error
 
 func complaints(servers []*Server) (all []string, n int) {
 	for _, s := range servers {
-		texts, count := s.Wrong()
+		texts, count := s.Problems()
 		all = append(all, texts...)
 		n += count
 	}

@@ -88,7 +88,7 @@ func TestVisits(t *testing.T) {
 		t.Parallel()
 		s, o := visitServer(t, "half a message", 0, false, server.Options{ReadLimit: 10})
 		s.Outcome(o)
-		if _, n := s.Wrong(); n == 0 {
+		if _, n := s.Problems(); n == 0 {
 			t.Error("there is no complaint about a read limit of 10 bytes")
 		}
 	})

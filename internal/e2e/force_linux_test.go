@@ -104,7 +104,7 @@ func startTarget(t *testing.T, program, others string, a hostile.Attack) *target
 		program += "-tls"
 		s.tls = &tls.Config{InsecureSkipVerify: true} // the certificate is self-signed
 	}
-	if a.Fault == hostile.Cut {
+	if a.Fault == hostile.Partition {
 		s.path = newPath(t)
 		args = append(args, "--addr="+hostile.NearAddr+":0")
 	}
@@ -233,8 +233,8 @@ func (s *target) measureAttack(t *testing.T, untouched *target, a hostile.Attack
 		time.Sleep(20 * time.Millisecond)
 	}
 	s.attackers += c.stop(t)
-	if a.Fault == hostile.Cut {
-		if err := s.path.Mend(); err != nil {
+	if a.Fault == hostile.Partition {
+		if err := s.path.Heal(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -248,9 +248,9 @@ func (s *target) injectFault(t *testing.T, c *attackProcess, fault hostile.Fault
 	switch fault {
 	case hostile.None:
 		return
-	case hostile.Cut:
+	case hostile.Partition:
 		time.Sleep(rampUp)
-		err = s.path.Cut()
+		err = s.path.Partition()
 	case hostile.Freeze:
 		time.Sleep(rampUp)
 		err = c.freeze()

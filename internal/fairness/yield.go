@@ -29,7 +29,7 @@ import (
 // The zero Yielder is ready to use. It belongs to one connection. A new Yielder joins
 // the queue at its first Yield.
 type Yielder struct {
-	last atomic.Uint64 // the number of this Yielder's last yield; 0: it has not yielded
+	lastYield atomic.Uint64 // the number of this Yielder's last yield; 0: it has not yielded
 }
 
 // Yield returns when the connection may continue. It blocks for one poll of the network,
@@ -38,7 +38,7 @@ func (y *Yielder) Yield() {
 	now := process.yields.Add(1)
 	// The other busy connections have yielded about once each since the last yield. So
 	// the difference is about the number of busy connections.
-	if last := y.last.Swap(now); last > 0 && now-last < uint64(runtime.GOMAXPROCS(0)) {
+	if last := y.lastYield.Swap(now); last > 0 && now-last < uint64(runtime.GOMAXPROCS(0)) {
 		runtime.Gosched() // a processor is idle and polls the network
 		return
 	}

@@ -213,7 +213,7 @@ func Attacks() []Attack {
 				c.idleFor(randomMicroseconds(1_000_000)) // then another connection follows
 			}
 		}},
-		{Name: "half-open paths", Flags: detecting, Fault: Cut, run: vanish},
+		{Name: "half-open paths", Flags: detecting, Fault: Partition, run: vanish},
 		{Name: "frozen processes", Flags: detecting, Fault: Freeze, run: vanish},
 	}
 }

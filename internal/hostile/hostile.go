@@ -50,9 +50,9 @@ type Attack struct {
 type Fault int
 
 const (
-	None   Fault = iota
-	Cut          // the path to the attackers is cut; see [Path]
-	Freeze       // their process stops, and its kernel still acknowledges
+	None      Fault = iota
+	Partition       // the path to the attackers is cut; see [Path]
+	Freeze          // their process stops, and its kernel still acknowledges
 )
 
 // DetectionTime is the time in which a server detects a fault and releases the resources.

@@ -51,7 +51,7 @@ func NewPath() (*Path, error) {
 		p.near.run("ip", "link", "add", "cable", "address", nearMAC, "type", "veth",
 			"peer", "name", "cable", "address", farMAC, "netns", strconv.Itoa(p.far.tid)),
 		p.near.run("ip", "addr", "add", NearAddr+"/24", "dev", "cable"),
-		p.Mend(),
+		p.Heal(),
 		p.near.run("ip", "link", "set", "lo", "up"), // for a client in the namespace of the server
 		p.near.run("ip", "link", "set", "cable", "up"),
 		p.far.run("ip", "link", "set", "cable", "up"),
@@ -78,11 +78,11 @@ func (p *Path) Near(f func()) { p.near.do(f) }
 // Far is Near for the far end.
 func (p *Path) Far(f func()) { p.far.do(f) }
 
-// Cut makes the far end unreachable, as if it had lost power.
-func (p *Path) Cut() error { return p.far.run("ip", "addr", "flush", "dev", "cable") }
+// Partition makes the far end unreachable, as if it had lost power.
+func (p *Path) Partition() error { return p.far.run("ip", "addr", "flush", "dev", "cable") }
 
-// Mend makes the far end reachable again.
-func (p *Path) Mend() error { return p.far.run("ip", "addr", "add", farAddr+"/24", "dev", "cable") }
+// Heal makes the far end reachable again.
+func (p *Path) Heal() error { return p.far.run("ip", "addr", "add", farAddr+"/24", "dev", "cable") }
 
 // Slow limits the cable to kbit kilobits per second in each direction. It makes the send
 // buffers of the kernels small.

@@ -40,8 +40,8 @@ type Limiter struct {
 	log   *slog.Logger
 	limit func() int
 
-	freed chan struct{} // has a value if a pending connection has ended or been answered
-	room  sync.Mutex    // held by the Accept that waits for room
+	slotFreed chan struct{} // has a value if a pending connection has ended or been answered
+	accepting sync.Mutex    // held by the Accept that waits for a slot
 
 	mu      sync.Mutex
 	pending map[net.Conn]*list.Element
@@ -55,7 +55,7 @@ type pendingConn struct {
 	conn      net.Conn
 	accepted  time.Time
 	answering int       // requests that a handler is answering; HTTP/2 may have several
-	quiet     time.Time // since when there is none
+	idleSince time.Time // since when there is none
 	flushing  bool      // net/http may not have sent the last answer; for flushTime at most
 }
 
@@ -78,11 +78,11 @@ func minAge(limit int) time.Duration {
 // pending. Each listener after the first may add one to that.
 func New(log *slog.Logger, limit func() int) *Limiter {
 	return &Limiter{
-		log:     log,
-		limit:   limit,
-		freed:   make(chan struct{}, 1),
-		pending: make(map[net.Conn]*list.Element),
-		outage:  outage{log: log},
+		log:       log,
+		limit:     limit,
+		slotFreed: make(chan struct{}, 1),
+		pending:   make(map[net.Conn]*list.Element),
+		outage:    outage{log: log},
 	}
 }
 
@@ -106,24 +106,24 @@ func (w *limited) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !w.waitForRoom() {
+	if !w.waitForSlot() {
 		_ = c.Close()
 		return nil, net.ErrClosed
 	}
 	return w.l.watch(c), nil
 }
 
-// waitForRoom waits until another connection may be accepted. It reports false if the
+// waitForSlot waits until another connection may be accepted. It reports false if the
 // listener was closed meanwhile.
-func (w *limited) waitForRoom() bool {
-	w.l.room.Lock()
-	defer w.l.room.Unlock()
+func (w *limited) waitForSlot() bool {
+	w.l.accepting.Lock()
+	defer w.l.accepting.Unlock()
 	for {
-		wait := w.l.makeRoom()
+		wait := w.l.ensureSlot()
 		if wait == 0 {
 			return true
 		}
-		if w.sleep(wait, w.l.freed) {
+		if w.sleep(wait, w.l.slotFreed) {
 			return false
 		}
 	}
@@ -151,17 +151,17 @@ func (w *limited) Close() error {
 	return w.Listener.Close()
 }
 
-// makeRoom returns 0 if another connection may be accepted. It evicts one if that is
+// ensureSlot returns 0 if another connection may be accepted. It evicts one if that is
 // necessary. If nothing can be evicted yet, it returns the time until the next attempt.
-func (l *Limiter) makeRoom() time.Duration {
-	wait, evicted := l.tryMakeRoom()
+func (l *Limiter) ensureSlot() time.Duration {
+	wait, evicted := l.tryEnsureSlot()
 	if evicted && l.OnEvict != nil {
 		l.OnEvict()
 	}
 	return wait
 }
 
-func (l *Limiter) tryMakeRoom() (wait time.Duration, evicted bool) {
+func (l *Limiter) tryEnsureSlot() (wait time.Duration, evicted bool) {
 	limit := l.limit()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -170,7 +170,7 @@ func (l *Limiter) tryMakeRoom() (wait time.Duration, evicted bool) {
 	}
 	for e := l.order.Front(); e != nil; e = e.Next() {
 		p := e.Value.(*pendingConn)
-		if p.answering > 0 || p.flushing && time.Since(p.quiet) < flushTime {
+		if p.answering > 0 || p.flushing && time.Since(p.idleSince) < flushTime {
 			continue
 		}
 		if left := minAge(limit) - time.Since(p.accepted); left > 0 {
@@ -207,7 +207,7 @@ func (l *Limiter) ConnState(c net.Conn, s http.ConnState) {
 	switch s {
 	case http.StateNew:
 		now := time.Now()
-		l.pending[c] = l.order.PushBack(&pendingConn{conn: c, accepted: now, quiet: now})
+		l.pending[c] = l.order.PushBack(&pendingConn{conn: c, accepted: now, idleSince: now})
 	case http.StateIdle: // the answer is sent
 		if e := l.pending[c]; e != nil {
 			e.Value.(*pendingConn).flushing = false
@@ -245,7 +245,7 @@ func (l *Limiter) answering(c net.Conn, n int, flushing bool) {
 	}
 	p := e.Value.(*pendingConn)
 	if p.answering += n; p.answering == 0 {
-		p.quiet, p.flushing = time.Now(), flushing
+		p.idleSince, p.flushing = time.Now(), flushing
 		l.retry()
 	}
 }
@@ -254,10 +254,10 @@ func (l *Limiter) answering(c net.Conn, n int, flushing bool) {
 // its connections are not limited.
 func isKey(c net.Conn) bool { return c != nil && reflect.ValueOf(c).Comparable() }
 
-// retry makes a waiting Accept call makeRoom again. l.mu is held.
+// retry makes a waiting Accept call ensureSlot again. l.mu is held.
 func (l *Limiter) retry() {
 	select {
-	case l.freed <- struct{}{}:
+	case l.slotFreed <- struct{}{}:
 	default:
 	}
 }
@@ -265,14 +265,14 @@ func (l *Limiter) retry() {
 // flushTime is the time in which net/http sends an answer after its handler has returned.
 const flushTime = 50 * time.Millisecond
 
-// CloseQuiet closes each pending connection that waits for its peer, until done is
+// CloseWaiting closes each pending connection that waits for its peer, until done is
 // closed. http.Server.Shutdown would wait for the first request of a new connection. It
 // would also wait for the body of a request that has been answered.
-func (l *Limiter) CloseQuiet(done <-chan struct{}) {
+func (l *Limiter) CloseWaiting(done <-chan struct{}) {
 	t := time.NewTicker(flushTime)
 	defer t.Stop()
 	for {
-		l.closeQuiet()
+		l.closeWaiting()
 		select {
 		case <-done:
 			return
@@ -281,12 +281,12 @@ func (l *Limiter) CloseQuiet(done <-chan struct{}) {
 	}
 }
 
-func (l *Limiter) closeQuiet() {
+func (l *Limiter) closeWaiting() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for e := l.order.Front(); e != nil; {
 		next := e.Next()
-		if p := e.Value.(*pendingConn); p.answering == 0 && time.Since(p.quiet) >= flushTime {
+		if p := e.Value.(*pendingConn); p.answering == 0 && time.Since(p.idleSince) >= flushTime {
 			l.evict(e)
 		}
 		e = next

@@ -178,8 +178,8 @@ func TestEvicts(t *testing.T) {
 	}
 }
 
-// TestMakeRoom shows which connection is evicted, and when.
-func TestMakeRoom(t *testing.T) {
+// TestEnsureSlot shows which connection is evicted, and when.
+func TestEnsureSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 3
 		age := minAge(most)
@@ -202,7 +202,7 @@ func TestMakeRoom(t *testing.T) {
 		}
 		want := func(wait time.Duration, evicted ...string) {
 			t.Helper()
-			got := l.makeRoom()
+			got := l.ensureSlot()
 			synctest.Wait()
 			mu.Lock()
 			defer mu.Unlock()
@@ -232,7 +232,7 @@ func TestMakeRoom(t *testing.T) {
 		time.Sleep(age)
 		want(0, "a") // one for each new connection
 		add("d")
-		l.ConnState(conns["b"], http.StateClosed) // it makes room
+		l.ConnState(conns["b"], http.StateClosed) // it frees a slot
 		want(0, "a")
 		add("e")
 		l.Begin(conns["c"])
@@ -352,8 +352,8 @@ func TestEvictsNoneBusy(t *testing.T) {
 	}
 }
 
-// TestCloseQuiet closes connections that wait for their peer.
-func TestCloseQuiet(t *testing.T) {
+// TestCloseWaiting closes connections that wait for their peer.
+func TestCloseWaiting(t *testing.T) {
 	t.Parallel()
 	h := newTestServer(t, 5)
 	silent := h.connect(t, "")
@@ -368,7 +368,7 @@ func TestCloseQuiet(t *testing.T) {
 	}()
 	<-h.began
 	for start := time.Now(); h.size() != 1; time.Sleep(time.Millisecond) {
-		h.closeQuiet()
+		h.closeWaiting()
 		if time.Since(start) > testTimeout {
 			t.Fatalf("%d are left, want the one with a request", h.size())
 		}

@@ -48,7 +48,7 @@ type outage struct {
 	began    time.Time // zero: there is no outage
 	last     time.Time // of the last failure
 	failures int
-	quiet    *time.Timer // calls end; nil before the first outage
+	endTimer *time.Timer // calls end; nil before the first outage
 }
 
 func (o *outage) failed(err error) {
@@ -59,10 +59,10 @@ func (o *outage) failed(err error) {
 		o.began = o.last
 		o.log.Warn("cannot accept connections", "cause", err.Error())
 	}
-	if o.quiet == nil {
-		o.quiet = time.AfterFunc(quietTime, o.end)
+	if o.endTimer == nil {
+		o.endTimer = time.AfterFunc(quietTime, o.end)
 	} else {
-		o.quiet.Reset(quietTime)
+		o.endTimer.Reset(quietTime)
 	}
 }
 
@@ -79,7 +79,7 @@ func (o *outage) end() {
 func (o *outage) stop() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.quiet != nil {
-		o.quiet.Stop()
+	if o.endTimer != nil {
+		o.endTimer.Stop()
 	}
 }

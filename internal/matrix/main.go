@@ -18,8 +18,8 @@ import (
 	"sync"
 )
 
-// atOnce is the number of probes at once. They mostly wait.
-const atOnce = 32
+// maxParallel is the number of probes at once. They mostly wait.
+const maxParallel = 32
 
 func main() {
 	write := flag.Bool("write", false, "write the matrix into docs/liveness.md")
@@ -46,7 +46,7 @@ func run(l *testbed, write bool) error {
 		return err
 	}
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
+	slots := make(chan struct{}, maxParallel)
 	different := make(chan error, len(rows)*int(columns))
 	for _, r := range rows {
 		for c := range columns {

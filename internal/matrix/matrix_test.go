@@ -15,7 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testfull.Parallel(atOnce, atOnce) // of processes, which the race detector does not slow down
+	testfull.Parallel(maxParallel, maxParallel) // of processes, which the race detector does not slow down
 	os.Exit(m.Run())
 }
 

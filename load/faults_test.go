@@ -13,8 +13,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestWrong checks that each fault of a server after the handshake is reported and counted.
-func TestWrong(t *testing.T) {
+// TestFaults checks that each fault of a server after the handshake is reported and counted.
+func TestFaults(t *testing.T) {
 	t.Parallel()
 	text := func(f func(string) []wstest.Frame) func(*wstest.Peer, wstest.Frame) {
 		return func(p *wstest.Peer, got wstest.Frame) { _ = p.Send(f(string(got.Payload))...) }
@@ -141,8 +141,8 @@ func TestUnsolicited(t *testing.T) {
 	}
 }
 
-// TestWrongCompression checks compressed messages that differ from those sent.
-func TestWrongCompression(t *testing.T) {
+// TestFaultyCompression checks compressed messages that differ from those sent.
+func TestFaultyCompression(t *testing.T) {
 	t.Parallel()
 	for name, payload := range map[string]string{
 		"corrupt": "\xff\xff\xff",

@@ -80,9 +80,9 @@ func serve(t *testing.T, secure bool, o server.Options) (url string) {
 	return url
 }
 
-// TestRight checks that a correct server has no failures, with every kind of message. Each
+// TestCorrect checks that a correct server has no failures, with every kind of message. Each
 // connection ends with a closing handshake.
-func TestRight(t *testing.T) {
+func TestCorrect(t *testing.T) {
 	t.Parallel()
 	_, trusting := wstest.TLS()
 	for name, test := range map[string]struct {
