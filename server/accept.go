@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -197,7 +196,7 @@ func (c *Conn) admit(r *http.Request) *refusal {
 func refuseAdmit(why Refusal, err error, kind string) *refusal {
 	f := &refusal{why: why, status: http.StatusForbidden, reason: err, kind: kind}
 	var known *AdmitError
-	if errors.As(err, &known) && known.Status >= 200 && known.Status <= 599 {
+	if errorAs(err, &known) && known.Status >= 200 && known.Status <= 599 {
 		f.status, f.header = known.Status, known.Header
 	}
 	return f

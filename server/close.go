@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -243,7 +242,7 @@ func ofHandler(err error) ending.Ending {
 	// The reader has recorded how this connection ended. So another error with an ending
 	// is about another connection, which the handler uses.
 	var choice *ending.Choice
-	if errors.As(err, &choice) && choice.Err.Kind.By() == ending.Local {
+	if errorAs(err, &choice) && choice.Err.Kind.By() == ending.Local {
 		end := choice.Err.Ending()
 		end.By, end.Cause = ending.Local, err
 		return end

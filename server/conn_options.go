@@ -21,7 +21,8 @@ type ConnOptions struct {
 	// that returns sock, and a method CloseWrite for a graceful end. Its Read and Write
 	// must obey a deadline that is set while they block. The end of the connection sets
 	// one, and may close only the socket. The 101 response is not written to the result.
-	// Each reply is written at once, without batching. Nil: not called.
+	// Each reply is written at once, without batching. A panic of Read or Write is logged,
+	// and is the error of that call. Nil: not called.
 	Wrap func(sock net.Conn) net.Conn
 	// MinWriteRate lowers the MinWriteRate of the Server, in bytes per second. A higher
 	// value has no effect. Negative: any progress is enough. If it is set, the buffers of
@@ -29,8 +30,8 @@ type ConnOptions struct {
 	MinWriteRate int64
 	// Pong answers each ping instead of the Server. send sends a pong with a payload of at
 	// most 125 bytes. Pong may call send later, also after the end of the connection. Pong
-	// must return soon, and the payload of the ping is valid until then. Nil: a pong with
-	// the payload of the ping is sent at once.
+	// must return soon, and the payload of the ping is valid until then. A panic is logged,
+	// and ends nothing. Nil: a pong with the payload of the ping is sent at once.
 	Pong func(ping []byte, send func(payload []byte))
 	// Fault names what goes wrong on purpose. [Info] and [Outcome] contain it. "": nothing
 	// does.
@@ -50,11 +51,14 @@ func (c *Conn) perConn(r *http.Request) *refusal {
 	return nil
 }
 
-// apply changes the options of the transport, and returns the connection to use instead of
+// apply changes the options of the transport as c.own demands, and returns the connection to use instead of
 // sock. first is the input behind the request that net/http has read.
-func (own *ConnOptions) apply(s *Server, o *transport.Options, sock net.Conn, first []byte) (wrapped net.Conn, rest []byte) {
+func (c *Conn) apply(o *transport.Options, sock net.Conn, first []byte) (wrapped net.Conn, rest []byte) {
+	own, s := c.own, c.srv
 	o.ServeReady = false
-	o.Pong = own.Pong
+	if own.Pong != nil {
+		o.Pong = c.answerPing
+	}
 	if own.MinWriteRate != 0 {
 		o.MinWriteRate = min(o.MinWriteRate, max(0, own.MinWriteRate))
 		o.Read, o.Write = s.slowPool, s.slowPool
@@ -66,7 +70,20 @@ func (own *ConnOptions) apply(s *Server, o *transport.Options, sock net.Conn, fi
 	if len(first) > 0 {
 		sock = &resumedConn{sock, first}
 	}
-	return own.Wrap(sock), nil
+	switch wrapped = own.Wrap(sock); wrapped.(type) {
+	case nil:
+		panic("server: ConnOptions.Wrap returned nil")
+	case *net.TCPConn, *net.UnixConn:
+	default:
+		wrapped = &containedConn{wrapped, c}
+	}
+	return wrapped, nil
+}
+
+// answerPing calls ConnOptions.Pong.
+func (c *Conn) answerPing(ping []byte, send func([]byte)) {
+	defer c.srv.contain("ConnOptions.Pong", c)
+	c.own.Pong(ping, send)
 }
 
 // slowBuffer is the ReadBufferSize and the WriteBufferSize of a connection with a

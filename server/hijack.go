@@ -187,6 +187,11 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	sock = listener.Unwrap(sock)
+	defer func(sock net.Conn) {
+		if h.tr == nil { // an error, or a panic of ConnOptions.Wrap; net/http has passed on the socket
+			_ = sock.Close()
+		}
+	}(sock)
 	if answered {
 		if !h.by.IsZero() && !time.Now().Before(h.by) {
 			err = os.ErrDeadlineExceeded // net/http does not report it
@@ -196,7 +201,6 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		err = h.answer(sock, header)
 	}
 	if err != nil {
-		sock.Close()
 		return nil, nil, fmt.Errorf("answering the handshake: %w", err)
 	}
 	if protocol != "" {
@@ -222,7 +226,7 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	first = bytes.Clone(first)
 	if own != nil {
 		h.parks = false
-		sock, first = own.apply(s, &o, sock, first)
+		sock, first = c.apply(&o, sock, first)
 	}
 	h.tr = transport.New(sock, first, o)
 	h.br = bufio.NewReaderSize(h.tr, headerBuffer)

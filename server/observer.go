@@ -11,8 +11,8 @@ import (
 // and OnRefuse of the Options are for the application, and may be set beside it.
 //
 // A function that is nil is not called. The others run on the goroutines of the
-// connections and may be called concurrently. They must not block or panic. One Observer
-// may serve several Servers.
+// connections and may be called concurrently. They must not block. A panic of one is
+// logged, and ends nothing. One Observer may serve several Servers.
 type Observer struct {
 	// New gets the Server that New returns.
 	New func(*Server)
@@ -125,40 +125,47 @@ func refusalOf(m listener.Mistake) Refusal {
 	return RefusedHandshake
 }
 
-// The methods below call the function of the Observer, if there is one.
+// The methods below call the function of the Observer, if there is one. They contain its
+// panics: most run on goroutines of this package, and one may hold a slot.
 
 func (s *Server) observeAccepted(r *http.Request, start time.Time) {
 	if o := s.opts.Observer; o != nil && o.Accepted != nil {
+		defer s.contain("Observer.Accepted", nil)
 		o.Accepted(r, time.Since(start))
 	}
 }
 
 func (s *Server) observeRefused(r *http.Request, why Refusal) {
 	if o := s.opts.Observer; o != nil && o.Refused != nil {
+		defer s.contain("Observer.Refused", nil)
 		o.Refused(r, why)
 	}
 }
 
 func (s *Server) observeStarted(c *Conn) {
 	if o := s.opts.Observer; o != nil && o.Started != nil {
+		defer s.contain("Observer.Started", c)
 		o.Started(c)
 	}
 }
 
-func (s *Server) observeEnded(out *Outcome) {
+func (s *Server) observeEnded(c *Conn, out *Outcome) {
 	if o := s.opts.Observer; o != nil && o.Ended != nil {
+		defer s.contain("Observer.Ended", c)
 		o.Ended(*out)
 	}
 }
 
 func (s *Server) observeDrain(step DrainStep, open int) {
 	if o := s.opts.Observer; o != nil && o.Drain != nil {
+		defer s.contain("Observer.Drain", nil)
 		o.Drain(step, open)
 	}
 }
 
 func (c *Conn) observePing() {
 	if o := c.srv.opts.Observer; o != nil && o.PingSent != nil {
+		defer c.srv.contain("Observer.PingSent", c)
 		o.PingSent(c)
 	}
 }
@@ -171,6 +178,7 @@ func (c *Conn) observePong(record func()) {
 		record()
 		return
 	}
+	defer c.srv.contain("Observer.PongReceived", c)
 	if m == nil {
 		record()
 		o.PongReceived(c, 0)

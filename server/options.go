@@ -279,7 +279,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Logger = safeLogger(o.Logger)
 	if o.Error == nil {
 		o.Error = func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
-			http.Error(w, reason.Error(), status)
+			http.Error(w, errorText(reason), status)
 		}
 	}
 	return o, nil

@@ -92,23 +92,18 @@ func (c *Conn) reportClose() {
 	o.Gone = ending.Gone(readErr)
 	c.setInfo(&o.Info)
 	o.Sent, _ = c.tr.OurClose()
-	defer c.srv.remove(c, &o) // also if OnEnd calls runtime.Goexit
+	defer c.srv.remove(c, &o) // also if OnEnd or Observer.Ended calls runtime.Goexit
+	defer c.srv.observeEnded(c, &o)
 	c.logEnd(&o)
 	c.callOnEnd(&o)
 }
 
 // callOnEnd calls Options.OnEnd.
 func (c *Conn) callOnEnd(o *Outcome) {
-	f := c.srv.opts.OnEnd
-	if f == nil {
-		return
+	if f := c.srv.opts.OnEnd; f != nil {
+		defer c.srv.contain("OnEnd", c)
+		f(*o)
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			c.logPanic("OnEnd panicked", v)
-		}
-	}()
-	f(*o)
 }
 
 // logEnd logs the line of an ended connection.
@@ -152,7 +147,7 @@ func (c *Conn) endAttrs(attrs []slog.Attr, o *Outcome) []slog.Attr {
 		attrs = append(attrs, seconds("rtt_seconds", o.Heartbeat.RTT.Last, time.Microsecond))
 	}
 	if o.Cause != nil && (o.By != ending.Peer || o.Received == 0) { // the fields of a close frame are above
-		attrs = append(attrs, slog.String("cause", logged(o.Cause.Error())))
+		attrs = append(attrs, slog.String("cause", logged(errorText(o.Cause))))
 	}
 	return attrs
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -219,5 +219,6 @@ func (c *Conn) recovered(v any) error {
 
 // logPanic logs a panic of a function of the embedding program.
 func (c *Conn) logPanic(what string, v any) {
-	c.srv.log.Error(what, "id", c.id, "remote", c.remote, "panic", logged(fmt.Sprint(v)), "stack", string(debug.Stack()))
+	attrs := append([]slog.Attr{slog.Uint64("id", c.id), slog.String("remote", c.remote)}, panicAttrs(v)...)
+	c.srv.log.LogAttrs(context.Background(), slog.LevelError, what, attrs...)
 }

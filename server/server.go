@@ -265,7 +265,6 @@ func (s *Server) cutOff() {
 
 // remove removes c, whose Outcome has been reported, and releases its slot.
 func (s *Server) remove(c *Conn, o *Outcome) {
-	s.observeEnded(o)
 	final := c.totals() // before mu, which is a leaf
 	s.mu.Lock()
 	s.ended.Add(final)

@@ -33,14 +33,19 @@ type warningBucket struct {
 }
 
 type warning struct {
+	level slog.Level
 	msg   string
 	attrs []slog.Attr
 }
 
 // warn logs a warning, or suppresses it.
 func (w *warnings) warn(kind, msg string, attrs ...slog.Attr) {
-	level := slog.LevelWarn
-	if !w.allow(kind, warning{msg, attrs}) {
+	w.report(slog.LevelWarn, kind, msg, attrs...)
+}
+
+// report is warn for any level.
+func (w *warnings) report(level slog.Level, kind, msg string, attrs ...slog.Attr) {
+	if !w.allow(kind, warning{level, msg, attrs}) {
 		level = slog.LevelDebug
 	}
 	w.log.LogAttrs(context.Background(), level, msg, attrs...)
@@ -87,7 +92,7 @@ func (w *warnings) release(b *warningBucket) {
 	if n == 0 {
 		return
 	}
-	w.log.LogAttrs(context.Background(), slog.LevelWarn, last.msg, append(last.attrs, slog.Int("suppressed", n-1))...)
+	w.log.LogAttrs(context.Background(), last.level, last.msg, append(last.attrs, slog.Int("suppressed", n-1))...)
 }
 
 // flush logs the suppressed warnings without waiting for a token.
