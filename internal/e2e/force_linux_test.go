@@ -3,7 +3,6 @@ package e2e
 import (
 	"crypto/tls"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -44,9 +43,6 @@ func TestFullForce(t *testing.T) {
 	// The attacked binary is the test binary without the race detector.
 	if out, err := exec.Command("go", "test", "-c", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("building: %v\n%s", err, out)
-	}
-	if err := os.Link(program, program+"-tls"); err != nil {
-		t.Fatal(err)
 	}
 	others, restore := raisePriority(t)
 	defer restore()
@@ -99,10 +95,10 @@ type target struct {
 func startTarget(t *testing.T, program, others string, a hostile.Attack) *target {
 	t.Helper()
 	s := new(target)
-	args := a.Flags
+	args := slices.Clone(a.Flags)
 	if a.TLS {
-		program += "-tls"
-		s.tls = &tls.Config{InsecureSkipVerify: true} // the certificate is self-signed
+		args = append(args, "--tls-self-signed")
+		s.tls = &tls.Config{InsecureSkipVerify: true}
 	}
 	if a.Fault == hostile.Partition {
 		s.path = newPath(t)

@@ -3,12 +3,7 @@ package e2e
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"crypto/tls"
-	"flag"
 	"fmt"
-	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -18,16 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"example.com/wsecho/echo"
 	"example.com/wsecho/internal/fairness"
 	"example.com/wsecho/internal/hostile"
-	"example.com/wsecho/server"
-	"example.com/wsecho/wstest"
 )
 
 func init() {
 	commands["observed"] = func() { reportResources(); commands["wsecho"]() }
-	commands["observed-tls"] = func() { reportResources(); serveTLS() }
 }
 
 // resources are those that a process uses.
@@ -69,37 +60,6 @@ func reportResources() {
 	}()
 }
 
-// serveTLS runs an echo server with TLS, which the command does not support.
-func serveTLS() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := serveTLSUntil(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-func serveTLSUntil(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("serveTLS", flag.ContinueOnError)
-	addr := flags.String("addr", "", "address to listen on")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) },
-		server.Options{Logger: log, ParkAfter: 10 * time.Second})
-	if err != nil {
-		return err
-	}
-	l, err := net.Listen("tcp", *addr)
-	if err != nil {
-		return err
-	}
-	config, _ := wstest.TLS()
-	log.Info("listening", "addr", l.Addr().String(), "url", "wss://"+l.Addr().String()+"/")
-	return s.Serve(ctx, tls.NewListener(l, config))
-}
-
 // An observation is a process that reports its resources.
 type observation struct {
 	*process
@@ -107,7 +67,7 @@ type observation struct {
 	lines  *bufio.Reader
 }
 
-// observe starts the program observed or observed-tls.
+// observe starts the program observed.
 func observe(program, dir string, args ...string) (*observation, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
