@@ -173,7 +173,7 @@ func ipv6(host string) (string, bool) {
 // newConn returns the connection of a request, before its handshake.
 func (s *Server) newConn(r *http.Request) *Conn {
 	c := &Conn{srv: s, remote: cloneLogged(r.RemoteAddr), host: cloneLogged(r.Host), uri: cloneLogged(r.RequestURI), request: s.newRequestLog(r)}
-	c.msg.c = c
+	c.msg.c, c.msg.release = c, noRelease
 	m, _ := s.opts.monitor() // New has checked the options
 	c.heartbeat.Store(m)
 	return c

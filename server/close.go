@@ -55,6 +55,9 @@ func (c *Conn) setClosed() {
 // isClosing reports whether the reason is recorded.
 func (c *Conn) isClosing() bool { return state(c.state.Load()) != stateOpen }
 
+// isClosed reports whether setClosed was called.
+func (c *Conn) isClosed() bool { return state(c.state.Load()) == stateClosed }
+
 // onPeerClose records the peer's close frame. The reader calls it before coder sees and
 // answers the frame, so the side that closed first is known.
 func (c *Conn) onPeerClose(code websocket.StatusCode, reason string) {
@@ -129,7 +132,7 @@ func (c *Conn) correctReason() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.peerClose
-	if p == nil || state(c.state.Load()) == stateClosed || c.reason.By == ending.Peer || sent != p.Code || reason != p.Reason {
+	if p == nil || c.isClosed() || c.reason.By == ending.Peer || sent != p.Code || reason != p.Reason {
 		return
 	}
 	if sent != closeCode(c.reason) || reason != reasonOf(c.reason) {
@@ -140,7 +143,7 @@ func (c *Conn) correctReason() {
 // answerClose completes a closing handshake that the peer began, unless the reader has
 // done so. A close frame is answered at most once, by coder.
 func (c *Conn) answerClose() {
-	if !c.peerClosedFirst() || state(c.state.Load()) == stateClosed {
+	if !c.peerClosedFirst() || c.isClosed() {
 		return
 	}
 	defer c.setClosed()
@@ -223,6 +226,7 @@ func (c *Conn) teardown() {
 	if closeRead != nil {
 		<-closeRead
 	}
+	c.releaseBinds()
 	c.tr.Hangup()
 	c.reportClose()
 }

@@ -63,11 +63,12 @@ type Conn struct {
 	tickDue     time.Time   // of the heartbeat, while parked
 	handlerErr  error       // of the handler called by ServeReady
 
-	reading     sync.Mutex            // held by a read; see drainForReason
-	msg         message               // in progress
-	reads       uint                  // calls of Reader and of a message's Read; under reading
-	lastMessage atomic.Int64          // when it was read, since the opening of the transport; only with an IdleTimeout
-	writeFailed atomic.Pointer[error] // the first error of a write
+	reading     sync.Mutex             // held by a read; see drainForReason
+	msg         message                // in progress
+	reads       uint                   // calls of Reader and of a message's Read; under reading
+	lastMessage atomic.Int64           // when it was read, since the opening of the transport; only with an IdleTimeout
+	writeFailed atomic.Pointer[error]  // the first error of a write
+	writer      atomic.Pointer[writer] // the newest
 
 	watched       watched       // see Server.watch
 	reportedStuck atomic.Bool   // the log has a line about the handler, which does not return
@@ -156,7 +157,11 @@ func (c *Conn) Writer(ctx context.Context, typ websocket.MessageType) (io.WriteC
 		release()
 		return nil, c.recordWriteError(err)
 	}
-	return &writer{c: c, w: w, release: release}, nil
+	mw := &writer{c: c, w: w, release: release}
+	if c.writer.Store(mw); c.isClosed() { // perhaps after releaseBinds
+		release()
+	}
+	return mw, nil
 }
 
 // A writer writes one message. coder uses one writer for all messages. So a second Close
@@ -288,10 +293,27 @@ func (c *Conn) bind(ctx context.Context) (release func(), err error) {
 	if ctx.Err() != nil {
 		return nil, contextError(ctx)
 	}
-	stop := context.AfterFunc(ctx, func() {
+	stop := c.closeAfter(ctx)
+	return func() { stop() }, nil
+}
+
+// closeAfter ends the connection when ctx ends, until stop is called.
+func (c *Conn) closeAfter(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
 		c.closeAtOnce(ending.Ending{Kind: ending.Closed, By: ending.Local, Cause: context.Cause(ctx)})
 	})
-	return func() { stop() }, nil
+}
+
+// releaseBinds releases the contexts of a message and of a writer that the handler has not
+// finished. Such a context may outlive c, and it would keep c in memory. c is closed, so
+// no other message or writer begins.
+func (c *Conn) releaseBinds() {
+	c.reading.Lock()
+	c.msg.release()
+	c.reading.Unlock()
+	if w := c.writer.Load(); w != nil {
+		w.release()
+	}
 }
 
 // contextError returns the error of a context that has ended, with its cause.
