@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"example.com/wsecho/ending"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -123,4 +125,80 @@ func TestBindEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCloseReadContexts: the end of any context of CloseRead ends the connection, also if
+// the connection can be parked.
+func TestCloseReadContexts(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("enough")
+	for _, test := range []struct {
+		name  string
+		calls int  // of CloseRead; the context of the last one ends
+		over  bool // before the call
+		o     server.Options
+	}{
+		{"first", 1, false, server.Options{}},
+		{"second", 2, false, server.Options{}},
+		{"third", 3, false, server.Options{}},
+		{"over, first", 1, true, server.Options{}},
+		{"over, second", 2, true, server.Options{}},
+		{"can be parked", 1, false, server.Options{ParkAfter: shortParkAfter}},
+		{"can be parked, second", 2, false, server.Options{ParkAfter: shortParkAfter}},
+		{"can be parked, over", 1, true, server.Options{ParkAfter: shortParkAfter}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			app, cancel := context.WithCancelCause(context.Background())
+			defer cancel(nil)
+			if test.over {
+				cancel(cause)
+			}
+			s := serve(t, func(ctx context.Context, c *server.Conn) error {
+				for range test.calls - 1 {
+					other, cancel := context.WithCancel(context.Background())
+					defer cancel()
+					c.CloseRead(other)
+				}
+				read := c.CloseRead(app)
+				cancel(cause)
+				<-read.Done()
+				if got := context.Cause(read); got != cause {
+					t.Errorf("the context's cause: got %v, want %v", got, cause)
+				}
+				<-ctx.Done()
+				return nil
+			}, test.o)
+			p := s.dial(t, wstest.DialOptions{})
+			if test.o.ParkAfter > 0 {
+				send(t, p, wstest.TextFrame("x")) // else the handler is not called
+			}
+			go p.End(soon)
+			end := s.end(t)
+			if wantKind(t, end, ending.Closed); !errors.Is(end.Cause, cause) {
+				t.Errorf("got %v, want %v", end.Cause, cause)
+			}
+		})
+	}
+}
+
+// TestCloseReadParked: the end of a context of CloseRead ends a connection that is parked.
+func TestCloseReadParked(t *testing.T) {
+	t.Parallel()
+	app, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	called := make(chan struct{}, 1)
+	s := serve(t, func(ctx context.Context, c *server.Conn) error {
+		c.CloseRead(app)
+		_, _, err := c.Read(ctx)
+		called <- struct{}{}
+		return cmp.Or(err, server.ErrNoMessage)
+	}, server.Options{ParkAfter: shortParkAfter})
+	p := s.dial(t, wstest.DialOptions{})
+	send(t, p, wstest.TextFrame("x"))
+	<-called
+	eventually(t, "the connection is parked", func() bool { return s.Parked() == 1 })
+	cancel()
+	go p.End(soon)
+	wantKind(t, s.end(t), ending.Closed)
 }

@@ -15,30 +15,32 @@ import (
 //
 // The context that it returns ends with ctx and with the connection. Its [context.Cause]
 // is then the reason. If ctx ends first, the connection ends with kind Closed. CloseRead
-// does not block, and it may be called more than once. Do not call Reader or Read
-// afterwards. With Options.ParkAfter the server reads, and there is no goroutine.
+// does not block. It may be called more than once, and then the end of each ctx ends the
+// connection. Do not call Reader or Read afterwards. With Options.ParkAfter the server
+// reads, and there is no goroutine.
 func (c *Conn) CloseRead(ctx context.Context) context.Context {
 	if ctx != c.ctx {
 		var cancel context.CancelCauseFunc
+		stop := c.closeAfter(ctx)
 		ctx, cancel = context.WithCancelCause(ctx)
-		context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })
+		context.AfterFunc(c.ctx, func() {
+			stop()
+			cancel(context.Cause(c.ctx))
+		})
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closeRead == nil && !c.canPark && state(c.state.Load()) != stateClosed { // else teardown may be over
+	if c.closeRead == nil && !c.canPark && !c.isClosed() { // else teardown may be over
 		c.closeRead = make(chan struct{})
-		go c.refuseMessage(ctx)
+		go c.refuseMessage()
 	}
 	return ctx
 }
 
 // refuseMessage waits for a message and then ends the connection.
-func (c *Conn) refuseMessage(ctx context.Context) {
+func (c *Conn) refuseMessage() {
 	defer close(c.closeRead)
-	if _, _, err := c.Reader(ctx); err != nil {
-		if ctx.Err() != nil { // perhaps before the call of Reader
-			c.closeAtOnce(ending.Ending{Kind: ending.Closed, By: ending.Local, Cause: context.Cause(ctx)})
-		}
+	if _, _, err := c.Reader(c.ctx); err != nil {
 		return
 	}
 	c.startClose(ending.Ending{Kind: ending.Closed, Code: websocket.StatusPolicyViolation,
@@ -47,6 +49,5 @@ func (c *Conn) refuseMessage(ctx context.Context) {
 	defer c.reading.Unlock()
 	if c.msg.err == nil {
 		c.msg.err = net.ErrClosed
-		c.msg.release()
 	}
 }
