@@ -76,6 +76,7 @@ var startBrowser = sync.OnceValues(func() (context.Context, error) {
 		chromedp.UserDataDir(filepath.Join(folder, "profile")),
 		chromedp.WindowSize(1280, 900),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // loopback only
+		chromedp.Flag("disable-back-forward-cache", true),                          // a page that is left does not come back as it was
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("no-proxy-server", true),
 	)

@@ -22,6 +22,7 @@ const listener = { message: (/** @type {Parameters<typeof talk.message>[0]} */ m
 } };
 const session = new Session(listener);
 const talk = startTalk(session, data);
+talk.state(); // a browser may have restored the buttons of an open connection
 const drawMessages = startMessages(session);
 const drawSee = startSee(session, data);
 startHello(data);

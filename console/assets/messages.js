@@ -113,6 +113,7 @@ function startToolbar(session, view, redraw) {
     view.filter(direction.value, filter.value);
     redraw();
   };
+  apply(); // as the browser has restored them
   filter.addEventListener("input", apply);
   direction.addEventListener("change", apply);
   const pause = byId("pause");

@@ -53,10 +53,12 @@ function startConnect(session, data, url) {
     connect();
   });
   const reconnect = inputById("reconnect");
-  reconnect.addEventListener("change", () => {
+  const chooseReconnect = () => {
     session.connection.reconnect = reconnect.checked;
     if (!reconnect.checked && session.state === "waiting") session.connection.close(1000, "");
-  });
+  };
+  chooseReconnect(); // as the browser has restored it
+  reconnect.addEventListener("change", chooseReconnect);
   byId("close").addEventListener("click", () => {
     try {
       session.connection.close(Number(inputById("close-code").value), inputById("close-reason").value);
@@ -91,13 +93,15 @@ function startSend(session) {
     if (repeated !== undefined && session.connection.buffered < mostBuffered) session.send(repeated);
   };
 
-  byId("format").addEventListener("change", () => {
+  const chooseFormat = () => {
     const isFile = format() === "file";
     byId("input-label").hidden = isFile;
     byId("file-label").hidden = !isFile;
     input.classList.toggle("mono", format() !== "text");
     hint.textContent = format() === "hex" ? "Two digits for each byte: 48 65 6c 6c 6f. It is sent as a binary message." : "";
-  });
+  };
+  chooseFormat(); // as the browser has restored it
+  byId("format").addEventListener("change", chooseFormat);
   input.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) /** @type {HTMLFormElement} */ (byId("send-form")).requestSubmit();
   });
