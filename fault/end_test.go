@@ -141,8 +141,8 @@ func TestNoFault(t *testing.T) {
 	}
 }
 
-// TestOtherEnds checks that the limits of the server, its drain and the peer end a
-// connection with a fault and its timers.
+// TestOtherEnds checks that each other ending ends a connection with a fault and its
+// timers. These are the server's limits, its drain and the peer.
 func TestOtherEnds(t *testing.T) {
 	t.Parallel()
 	const faults = "/?close=4001&after=1h&pong=late:1h&ping=1h&send=9&every=1h&read=slow:1MiB/s&write=slow:1MiB/s&fragment=9"

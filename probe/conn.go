@@ -83,8 +83,8 @@ func (p *probing) open(key string) (*http.Response, error) {
 	return response, nil
 }
 
-// teardown closes the connection. After a closing handshake the server closes TCP
-// first (RFC 6455, section 7.1.1); teardown waits up to a second for that.
+// teardown closes the connection. After a closing handshake the server closes TCP first
+// (RFC 6455, section 7.1.1). teardown waits up to a second for that.
 func (p *probing) teardown(ctx context.Context, closed bool) {
 	c := p.conn
 	if c == nil {

@@ -35,9 +35,9 @@ func (s PongSource) String() string {
 // pairs is the number of messages and pings of Pongs.
 const pairs = 8
 
-// Pongs finds out whether the pings of a connection are answered by the program that
-// echoes its messages, or by something in between, such as a proxy. A proxy that answers
-// pings keeps a connection alive whose server is dead.
+// Pongs finds the program that answers the pings of a connection. It is the program that
+// echoes the messages, or one in between, such as a proxy. A proxy that answers pings
+// keeps a connection alive whose server is dead.
 //
 // It sends eight messages, each with a ping behind it, in one write. A server that handles
 // frames in their order, as package server does, sends each pong between two echoes. A

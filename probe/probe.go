@@ -56,9 +56,9 @@ type Report struct {
 	URL string
 	// Steps are the steps that succeeded, in their order. TLS is there only for wss.
 	Steps []Timing
-	// DNS and TCP are the parts of the step Connect: the name lookup, and the connection
-	// that won if there were several. Zero means that there was none, as for an address
-	// without a name.
+	// DNS and TCP are the parts of the step Connect. DNS is the name lookup. TCP is the
+	// first successful of the parallel connections. Zero means that there was none, as
+	// for an address without a name.
 	DNS, TCP time.Duration
 	// Took is the time of all steps, with the failed one.
 	Took time.Duration

@@ -218,8 +218,8 @@ func (s *session) completed() bool {
 	}
 }
 
-// Ping sends a ping, a message, or both, and waits for the reply of the ping, or else of
-// the message. It is for package heartbeat.
+// Ping sends a ping, a message, or both. It waits for the pong, or for the echo if it
+// sent no ping. It is for package heartbeat.
 func (s *session) Ping(ctx context.Context) error {
 	w, mode := s.w, s.w.o.Echo
 	s.mu.Lock()

@@ -121,10 +121,11 @@ type Watched struct {
 	Took time.Duration
 }
 
-// Watch connects to a WebSocket and sends pings through package heartbeat until Count
-// pings are answered or overdue, the connection ends, or the Deadline or ctx ends. It then
-// closes the connection with 1000 and waits up to a second for the server's close frame.
-// It blocks until then, and leaves no goroutine behind. It may be called concurrently.
+// Watch connects to a WebSocket and sends pings through package heartbeat. It stops when
+// Count pings are answered or overdue. It also stops when the connection, the Deadline or
+// ctx ends. It then closes the connection with 1000 and waits up to a second for the
+// server's close frame. It blocks until then, and leaves no goroutine behind. It may be
+// called concurrently.
 //
 // The error is about the arguments, and names the field; nothing was sent then. Everything
 // else is in the result.

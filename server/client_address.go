@@ -123,11 +123,11 @@ func checkPrefixes(prefixes []netip.Prefix) (normal []netip.Prefix, err error) {
 }
 
 // forwarded returns the client that the trusted peer names, and the scheme that this
-// client has used, "" if that is unknown. The client is the peer if it names none.
+// client has used. An unknown scheme is "". The client is the peer if it names none.
 //
-// A client can send each of these fields itself, and a proxy passes on the ones that it
-// does not set. So fields that disagree are refused. If one of them won, a client could
-// choose its address or hide it.
+// A client can send each of these fields itself. A proxy passes on the ones that it does
+// not set. So fields that disagree are refused. If one of them won, a client could choose
+// its address or hide it.
 func (s *Server) forwarded(h http.Header, peer netip.AddrPort) (netip.AddrPort, string, *refusal) {
 	standard, other := h["Forwarded"], h["X-Forwarded-For"]
 	client, hop := s.rightmost(peer, fromRight(other, lastEntry, func(entry string) node { return node{addr: parseNode(entry)} }))
@@ -242,9 +242,9 @@ func parseElement(element string) (n node) {
 	return n
 }
 
-// cutValue returns the value at the begin of s, which is a token or a quoted string, and
-// the pairs behind its semicolon. A token may contain colons and brackets here, as many
-// proxies do not quote an address.
+// cutValue returns the value at the begin of s, and the pairs behind its semicolon. The
+// value is a token or a quoted string. A token may contain colons and brackets here, as
+// many proxies do not quote an address.
 func cutValue(s string) (value, rest string, ok bool) {
 	if !strings.HasPrefix(s, `"`) {
 		value, rest, _ = strings.Cut(s, ";")

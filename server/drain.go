@@ -122,7 +122,7 @@ func (s *Server) drain(ctx context.Context) error {
 			for _, c := range s.snapshot() {
 				s.reportStuck(c)
 			}
-			return fmt.Errorf("server: %d handlers have not returned though their context is over", stuck)
+			return fmt.Errorf("server: %d handlers have not returned although their context has ended", stuck)
 		}
 	}
 	_ = group.Wait()
@@ -198,11 +198,11 @@ func (s *Server) closeInterval(n int) time.Duration {
 
 // Serve accepts connections from the listeners until ctx ends, one of them fails or
 // Shutdown is called. In the first two cases it drains the server as Shutdown does. It
-// returns nil when the last connection has ended, even if some were cut off. It returns an
-// error if a listener has failed, or if a handler does not return after the end of ctx. It
-// closes all listeners. The limits hold for all of them together. The handlers see the
-// values of ctx. Unlike net/http's, a Serve that Shutdown ends returns nil. A later call
-// returns an error that wraps [http.ErrServerClosed] at once.
+// returns nil when the last connection has ended, even if some were cut off. It returns
+// an error if a listener has failed. It also does so if a handler does not return after
+// ctx has ended. It closes all listeners. The limits hold for all of them together. The
+// handlers see the values of ctx. Unlike net/http's, a Serve that Shutdown ends returns
+// nil. A later call returns an error that wraps [http.ErrServerClosed] at once.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if len(listeners) == 0 {
 		return errors.New("server: Serve needs a listener")

@@ -215,8 +215,8 @@ func TestErrorHook(t *testing.T) {
 	}
 }
 
-// TestOnRefuse: OnRefuse gets each refusal once, with the status and the reason of the
-// answer, and no request that is answered.
+// TestOnRefuse: OnRefuse gets each refusal once, with the status and the reason. It gets
+// no request that is answered.
 func TestOnRefuse(t *testing.T) {
 	t.Parallel()
 	type refusal struct {

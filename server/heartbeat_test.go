@@ -20,8 +20,8 @@ func onPipes(t *testing.T, h server.Handler, o server.Options, f func(s *testSer
 		s := serveOn(t, l, h, o)
 		p := l.upgrade(t, "/")
 		p.Timeout = -1
-		// The handler reads now. If a close handshake read first, the handler would wait for
-		// a mutex, and the clock of the bubble would stop.
+		// The handler reads now. If a close handshake read first, the handler would wait
+		// for a mutex. The clock of the bubble would stop.
 		synctest.Wait()
 		f(s, p)
 		_ = p.Close()

@@ -18,9 +18,9 @@ type Observer struct {
 	New func(*Server)
 	// Accepted is called after a handshake with the time since its first byte.
 	Accepted func(r *http.Request, took time.Duration)
-	// Refused is called for each request that does not become a connection and is not
-	// answered as a plain request, before the answer. The request is nil if net/http
-	// answers it.
+	// Refused is called for each request that does not become a connection, before the
+	// answer. It is not called for a plain request that is answered. The request is nil
+	// if net/http answers it.
 	Refused func(r *http.Request, why Refusal)
 	// Started is called before OnStart. Each connection that has started ends once.
 	Started func(*Conn)

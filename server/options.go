@@ -20,9 +20,9 @@ import (
 // pages of other origins and detects dead peers. It bounds every message, every wait and
 // the number of connections.
 //
-// The comment of each field ends with the meaning of 0 and of a negative value. 0 is the
-// default, and a negative value mostly means off. New refuses a wrong value. A duration of
-// less than a millisecond or more than a hundred years is wrong.
+// Zero selects the default. A negative value turns a limit or a timeout off, unless the
+// field's comment says otherwise. New refuses a wrong value. A duration of less than a
+// millisecond or more than a hundred years is wrong.
 type Options struct {
 	// OriginPatterns are the origins whose pages may connect, besides the server's own
 	// host. [path.Match] matches a pattern, ignoring case, against the host and port of
@@ -43,9 +43,10 @@ type Options struct {
 	// AllowAnyOrigin allows any page of the web to connect with its user's cookies for
 	// this host. False: OriginPatterns or CheckOrigin decide.
 	AllowAnyOrigin bool
-	// Only CheckOrigin decides whether a handshake is accepted, as in gorilla. It is also
-	// called for the server's own host and without an Origin header. It cannot be used
-	// with patterns or AllowAnyOrigin. Nil: the patterns decide.
+	// CheckOrigin reports whether the origin of a handshake is allowed, as in gorilla. If
+	// it is set, nothing else decides about the origin. It is also called for the
+	// server's own host and without an Origin header. It cannot be used with patterns or
+	// AllowAnyOrigin. Nil: the patterns decide.
 	CheckOrigin func(*http.Request) bool
 	// TrustedProxies are the addresses of proxies whose Forwarded, X-Forwarded-For and
 	// X-Forwarded-Proto fields are believed. The client is then the right-most address of
@@ -163,9 +164,9 @@ type Options struct {
 
 	// MaxConns is the maximum number of connections, including handshakes in progress.
 	// Under Serve there may be more connections that are pending: they have not upgraded.
-	// Their limit is 1000, or half of the free file descriptors if that is less. At it a new
-	// connection closes the oldest pending one whose request is not being answered. That
-	// one is at least 20 ms old, and 0.4 ms for each that may be pending.
+	// Their limit is 1000, or half of the free file descriptors if that is less. At the
+	// limit, a new connection closes the oldest pending one that waits for its client. A
+	// pending connection is safe for 0.4 ms times the limit, and for at least 20 ms.
 	// 0: 10,000, or the limit of file descriptors minus 64 if that is less; negative: off.
 	MaxConns int
 	// MaxConnsPerIP is the maximum number of connections from one client. A client is an

@@ -147,9 +147,9 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// TestNormalOrigins: hosts are the same with and without the default port of the origin's
-// scheme (RFC 6454, sections 4 and 5). The case, the trailing dot of the root and the form
-// of an IPv6 address make no difference.
+// TestNormalOrigins: the default port of the origin's scheme makes no difference (RFC
+// 6454, sections 4 and 5). The case, the trailing dot of the root and the form of an IPv6
+// address make no difference.
 func TestNormalOrigins(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -15,8 +15,8 @@ const maxLoggedHeader = 64
 // maxLoggedSubject is the maximum size of a certificate's subject in the log, in bytes.
 const maxLoggedSubject = 128
 
-// A requestLog has the fields of a request that are only logged if the client or a trusted
-// proxy sent them. Its strings are escaped and truncated.
+// A requestLog has the optional fields of a request. They are logged if the client or a
+// trusted proxy sent them. Its strings are escaped and truncated.
 type requestLog struct {
 	subprotocols string // that the client requested
 	id           string // value of the header that Options.LogHeader names

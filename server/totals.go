@@ -7,9 +7,9 @@ import (
 	"example.com/wsecho/heartbeat"
 )
 
-// Traffic counts complete data messages and the bytes of their payload on the wire. In also
-// counts messages that arrive after this side's close frame, which no handler reads. Out
-// counts those that the kernel has accepted.
+// Traffic counts complete data messages and the bytes of their payload on the wire.
+// MessagesIn and BytesIn include messages received after this side's close frame, which
+// no handler reads. MessagesOut and BytesOut are those that the kernel has accepted.
 type Traffic struct {
 	MessagesIn, MessagesOut int64
 	BytesIn, BytesOut       int64

@@ -43,8 +43,8 @@ const (
 	adminScrapes     = 4 // at once
 )
 
-// listenAdmin returns the listener of --admin-addr. It is nil if the flag is off, and if
-// the address is in use: a second server on a machine has no metrics, but it serves. Any
+// listenAdmin returns the listener of --admin-addr. It is nil if the flag is off or the
+// address is in use. So a second server on a machine has no metrics, but it serves. Any
 // other error is one of usage or of the system.
 func listenAdmin(addr string, log *slog.Logger) (net.Listener, error) {
 	if addr == "off" {

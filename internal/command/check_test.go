@@ -28,8 +28,8 @@ func checkOptions(t *testing.T, args ...string) probe.Options {
 	return o
 }
 
-// TestCheckOptions checks that each flag sets one option, that each option has a flag,
-// and that the help shows the default.
+// TestCheckOptions checks that each flag sets one option, and each option has a flag. The
+// help must show the default.
 func TestCheckOptions(t *testing.T) {
 	set := map[string]string{
 		"Timeout": "--timeout=7s", "Ping": "--pong", "Header": "--header=A: b, c", "Subprotocols": "--subprotocol=chat", "TLS": "--insecure", "DialContext": "--resolve=localhost:80:127.0.0.1",

@@ -63,9 +63,9 @@ type allocationBurst struct {
 
 // ended reports whether a burst has ended since it last returned true. The server then
 // allocates little, and a collection would release enough memory. The arguments are in
-// bytes: all allocations so far, the objects in the heap, and the free memory of the heap.
-// The last one is the most that the budget has used since the last call. A buffer that the
-// budget does not use any more counts as an object until it is collected.
+// bytes. They are all allocations so far, the objects in the heap, and the free memory of
+// the heap. The last one is the most that the budget has used since the last call. A
+// buffer that the budget does not use any more counts as an object until it is collected.
 func (b *allocationBurst) ended(allocated, objects, free, used uint64) bool {
 	if used < b.used {
 		b.unused += b.used - used

@@ -13,8 +13,9 @@ import (
 	"example.com/wsecho/probe"
 )
 
-// A plot is one line of bars on a terminal, one for each reply, and the figures of the last
-// one. A missing reply is an x. The scale grows with the largest bar that is shown.
+// A plot is one line of bars on a terminal, one for each reply. The figures of the last
+// reply follow. A missing reply is an x. The scale grows with the largest bar that is
+// shown.
 type plot struct {
 	width int // of the terminal
 	rtts  []time.Duration

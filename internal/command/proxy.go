@@ -87,8 +87,8 @@ func (f *serveCommand) behindProxy(sockets listenerSet) (all listenerSet) {
 	return all
 }
 
-// A proxyListener accepts connections that begin with the header of the PROXY protocol,
-// version 1 or 2, if they come from a trusted address. Others are passed on.
+// A proxyListener accepts connections. From a trusted address, they begin with the header
+// of the PROXY protocol, version 1 or 2. It passes on the others.
 type proxyListener struct {
 	net.Listener
 	trusted []netip.Prefix
@@ -222,8 +222,8 @@ func (c *proxyConn) refuse(err error) error {
 	return err
 }
 
-// parse parses a complete header. One without an address of a client leaves that of the
-// proxy: LOCAL is a health check, and the client of UNKNOWN is not known.
+// parse parses a complete header. A header without a client's address leaves the proxy's
+// address. LOCAL is a health check, and UNKNOWN has no known client.
 func (c *proxyConn) parse(header []byte) error {
 	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(header), len(header)))
 	if err != nil {
@@ -244,8 +244,8 @@ const (
 	maxHeader = fixedV2 + 4<<10 // the limit of the library; the longest known header has 3 KiB
 )
 
-// headerSize returns the size of the header of the PROXY protocol at the begin of b, 0 if
-// b has too few bytes to know it. ok is false if b does not begin with one.
+// headerSize returns the size of the header of the PROXY protocol at the begin of b. It
+// is 0 if b has too few bytes to know it. ok is false if b does not begin with one.
 func headerSize(b []byte) (size int, ok bool) {
 	for _, prefix := range []string{prefixV1, prefixV2} {
 		n := min(len(b), len(prefix))

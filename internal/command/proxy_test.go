@@ -224,7 +224,7 @@ func requireHeader(t *testing.T, trusted string) (client, accepted net.Conn) {
 }
 
 // TestProxyConnDeadline checks that the deadline of the reader bounds the wait for the
-// header, and that nobody else waits for it.
+// header. No other goroutine waits for it.
 func TestProxyConnDeadline(t *testing.T) {
 	client, c := requireHeader(t, "127.0.0.0/8")
 	if c.RemoteAddr().String() != client.LocalAddr().String() {

@@ -81,7 +81,7 @@ type serveCommand struct {
 
 	CloseTimeout duration `group:"shutdown" default:"3s" help:"Longest closing handshake; at most 5s."`
 	DrainDelay   duration `group:"shutdown" default:"0s" zero:"" off:"" help:"Time after the signal in which the server still accepts connections and /readyz is 503, or off."`
-	DrainSpread  duration `group:"shutdown" default:"0s" zero:"" off:"" help:"Time over which the close frames are sent, so that clients do not reconnect at one moment; at most the drain timeout less the close timeout. 0s or off: half a millisecond for each connection."`
+	DrainSpread  duration `group:"shutdown" default:"0s" zero:"" off:"" help:"Time over which a drain sends its close frames, so that clients do not reconnect at one moment. Its maximum is the drain timeout less the close timeout. 0s or off: half a millisecond for each connection."`
 	DrainTimeout duration `group:"shutdown" default:"15s" help:"Longest drain after that delay. Connections that are left are cut."`
 
 	LogFormat   string `group:"log" default:"text" enum:"text,json" help:"Format: text or json. Durations are in seconds."`

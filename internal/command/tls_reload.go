@@ -166,9 +166,10 @@ func (s *certificateStore) watch(ctx context.Context, hangup <-chan os.Signal, a
 	}
 }
 
-// reload replaces the configuration if the files have changed and are right. A program that
-// writes two files needs some time, so a problem is logged when a second read finds it
-// too, or at once if a signal asks for the load. Each content is reported once.
+// reload replaces the configuration if the files have changed and are right. A program
+// that writes two files needs some time. So a problem is logged when a second read finds
+// it too. If a signal asks for the load, it is logged at once. Each content is reported
+// once.
 func (s *certificateStore) reload(now time.Time, asked bool) {
 	files, err := s.flags.read()
 	if err == nil && files == s.loaded {

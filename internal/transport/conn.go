@@ -8,8 +8,9 @@
 //     frame with a code then answers it.
 //   - Economy. A connection that waits has no buffer. Replies are sent together if the
 //     handler reads again at once. With ServeReady a message needs two system calls.
-//   - State for the heartbeat: when the last byte was received, whether a read waits,
-//     whether the ping has left, how many bytes the kernel has not sent.
+//   - State for the heartbeat. It has the time of the last byte, and whether a read waits.
+//     It also has the time at which the ping left, and the bytes that the kernel has not
+//     sent.
 //
 // The files have these tasks:
 //

@@ -75,8 +75,9 @@ func (f *Flusher) tick() {
 // flushLate sends the batch of a reader that has not read again. The reader is not trusted
 // any more.
 //
-// TryLock: the holder of the lock may wait for the peer. If it leaves the batch, f watches
-// that again. It made batches odd before the TryLock, or it loads listed after the Store.
+// TryLock: the holder of the lock may wait for the peer. If it leaves the batch unsent,
+// add lists the batch again. Either batches is odd here, or the holder's own call of add
+// finds listed false.
 func (o *output) flushLate(f *Flusher) {
 	o.trusted.Store(false)
 	o.listed.Store(false)

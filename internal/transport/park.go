@@ -15,7 +15,7 @@ func (c *Conn) Raw() syscall.RawConn { return c.raw }
 // is not ready if there is other input, a part of a message or the end of the stream. It
 // is not ready either if a close of this side has begun. It does not wait for input. While
 // c is parked no goroutine reads, and ReadingSince returns since when nothing was
-// received. A later time would cost the heartbeat a round.
+// received. With a later time, the heartbeat would not count the first missed pong.
 func (c *Conn) Park() bool {
 	in := &c.in
 	in.mu.Lock()

@@ -29,9 +29,9 @@ const (
 // means never.
 //
 // All of this happens inside one call of RawConn.Read. A reader that leaves that call
-// between a read and the next wait misses input in between. So each wait would have to
-// begin with a read that finds nothing. Therefore handle must not close the socket, which
-// Abort ensures. Other readers must use readBeside.
+// between a read and the next wait misses input in between. Outside that call, each wait
+// would need an extra read. A close of the socket waits for the end of that call, so
+// handle must call Abort instead. Other readers must use readBeside.
 //
 // One goroutine at a time may call it, and only if CanPark is true.
 func (c *Conn) ServeReady(handle func() (again bool), first, idle time.Duration) Readiness {

@@ -70,7 +70,7 @@ func (in *input) fill(p waitMode) error {
 	return nil
 }
 
-// anyWait is longer than a read that does not wait.
+// A read that takes longer than anyWait has waited.
 const anyWait = 50 * time.Microsecond
 
 // await sets the deadline of the read that follows. Its error is that of a Conn that
