@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"example.com/wsecho/internal/testfull"
+	"example.com/wsecho/wstest"
 )
 
 // startTime is the longest time that a process may need to start and to answer.
@@ -217,13 +218,13 @@ func TestReadmePrograms(t *testing.T) {
 	}
 	addr := l.Addr().String()
 	l.Close() // the server listens there
-	replaced := strings.NewReplacer(`":8080"`, `"`+addr+`"`, "localhost:8080", addr)
 	const client = `package main
 
 import (
 	"context"
 	"log"
 	"net/http"
+	"os"
 
 	"github.com/coder/websocket"
 
@@ -231,12 +232,10 @@ import (
 )
 
 func main() {
-	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
-	}
+	reply, err := ask(context.Background(), os.Args[1], "hello")
+	log.Printf("reply %q, error: %v", reply, err)
 }
 
-func run(ctx context.Context) error {
 `
 	root, err := filepath.Abs("..")
 	if err != nil {
@@ -244,8 +243,8 @@ func run(ctx context.Context) error {
 	}
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"server/main.go": replaced.Replace(blocks[0][1]),
-		"client/main.go": client + replaced.Replace(blocks[1][1]) + "\treturn err\n}\n",
+		"server/main.go": strings.ReplaceAll(blocks[0][1], `":8080"`, `"`+addr+`"`),
+		"client/main.go": client + blocks[1][1],
 		"go.sum":         read(t, "../go.sum"),
 		"go.mod": "module example.com/embedding\n\ngo 1.25\n\nrequire example.com/wsecho v0.0.0\n\n" +
 			"replace example.com/wsecho => " + root + "\n",
@@ -260,11 +259,18 @@ func run(ctx context.Context) error {
 	}
 	server := start(t, build(t, dir, "-mod=mod", "./server"))
 	await(t, addr)
-	out, err := exec.CommandContext(t.Context(), build(t, dir, "-mod=mod", "./client")).CombinedOutput()
-	if want := `received "HELLO"; peer gone: false`; err != nil || !strings.Contains(string(out), want) {
-		t.Errorf("the client: %v\ngot  %swant %s", err, out, want)
+	ask := build(t, dir, "-mod=mod", "./client")
+	askServer := func(url, want string) {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), ask, url).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("the client: %v\ngot  %swant %s", err, out, want)
+		}
 	}
+	askServer("ws://"+addr, `reply "HELLO", error: <nil>`)
 	server.line(t, " ended: normal") // OnEnd
+	// A server that ends the stream without a close frame.
+	askServer(wstest.NewServer(t, wstest.DropFIN()).URL, "abnormal; peer gone: true")
 }
 
 // await returns when something listens on addr.
