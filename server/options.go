@@ -97,7 +97,8 @@ type Options struct {
 
 	// HTTP serves the requests that are no WebSocket handshake under Serve, except /healthz
 	// and /readyz. HandshakeTimeout bounds each request and its answer;
-	// [http.ResponseController] can give a request more time. Under another HTTP server its
+	// [http.ResponseController] can give a request more time. An answer does not wait for
+	// the rest of the request's body: see EnableFullDuplex there. Under another HTTP server its
 	// mux does that. Nil: / is answered with About and any other path with 426, as by
 	// [ServePlain].
 	HTTP http.Handler

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"io"
 	"net/http"
 
 	"example.com/wsecho/internal/fairness"
@@ -15,7 +14,10 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.opts.HTTP != nil && s.owns(r) && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" {
-		s.opts.HTTP.ServeHTTP(w, withWaitingBody(r))
+		if a, ok := r.Context().Value(acceptedKey{}).(*accepted); ok {
+			r = a.pending.UnreadBody(a.conn, w, r)
+		}
+		s.opts.HTTP.ServeHTTP(w, r)
 		return
 	}
 	s.servePlain(w, r)
@@ -93,27 +95,4 @@ func closeAfter(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor < 2 {
 		w.Header()["Connection"] = append([]string{"close"}, w.Header()["Connection"]...)
 	}
-}
-
-// withWaitingBody returns r with a body whose Read waits for the peer without protection
-// from eviction.
-func withWaitingBody(r *http.Request) *http.Request {
-	a, ok := r.Context().Value(acceptedKey{}).(*accepted)
-	if !ok || !hasBody(r) {
-		return r
-	}
-	waiting := *r
-	waiting.Body = waitingBody{r.Body, a}
-	return &waiting
-}
-
-type waitingBody struct {
-	io.ReadCloser
-	*accepted
-}
-
-func (b waitingBody) Read(p []byte) (int, error) {
-	b.pending.Await(b.conn)
-	defer b.pending.Begin(b.conn)
-	return b.ReadCloser.Read(p)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -208,7 +209,14 @@ func TestDrainPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const body = "Content-Length: 100\r\n\r\n"
 		l := newPipes()
-		s := serveOn(t, l, echoes, server.Options{HandshakeTimeout: time.Hour})
+		page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/page" {
+				server.ServePlain(w, r)
+				return
+			}
+			_, _ = w.Write(make([]byte, 64<<10)) // net/http has a buffer of 2 KiB
+		})
+		s := serveOn(t, l, echoes, server.Options{HandshakeTimeout: time.Hour, HTTP: page})
 		for _, request := range []string{
 			"",
 			"GET / HT",
@@ -218,15 +226,29 @@ func TestDrainPending(t *testing.T) {
 			"POST /ws HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n" + body,
 			"POST / HTTP/1.1\r\nHost: x\r\nExpect: x\r\n" + body,
 			"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + body,
+			"GET /page HTTP/1.1\r\nHost: x\r\n" + body,
+			"HEAD /page HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+			"GET /page HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n" + body,
 		} {
 			c := l.dial()
 			defer c.Close()
-			go func() { _, _ = io.Copy(io.Discard, c) }()
+			var received atomic.Int64
+			go func() {
+				for p := make([]byte, 4<<10); ; {
+					n, err := c.Read(p)
+					if received.Add(int64(n)); err != nil {
+						return
+					}
+				}
+			}()
 			if _, err := io.WriteString(c, request); err != nil {
 				t.Fatal(err)
 			}
+			synctest.Wait()
+			if n := received.Load(); n < 50 && len(request) > len("GET / HT") || n < 64<<10 && strings.HasPrefix(request, "GET /page") {
+				t.Errorf("%q: got %d bytes, want the answer", request, n)
+			}
 		}
-		synctest.Wait()
 		start := time.Now()
 		if err := s.stop(); err != nil {
 			t.Error(err)

@@ -108,7 +108,7 @@ func protectFromEviction(l *listener.Limiter, h http.Handler) http.Handler {
 		c, _ := r.Context().Value(adminConnKey{}).(net.Conn)
 		l.Begin(c)
 		defer l.End(c)
-		h.ServeHTTP(w, r)
+		h.ServeHTTP(w, l.UnreadBody(c, w, r))
 	})
 }
 

@@ -217,6 +217,35 @@ func TestAdminBounded(t *testing.T) {
 	answer.Body.Close()
 }
 
+// TestAdminBodies: clients that never send the body of their request cannot keep the port
+// from a scrape.
+func TestAdminBodies(t *testing.T) {
+	t.Parallel()
+	_, _, addr := startAdmin(t, server.Options{})
+	for i := range 2 * adminConns {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		request := []string{"GET /metrics", "POST /connections/1/close"}[i%2]
+		if _, err := io.WriteString(c, request+" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), adminHeaderTime*4/5)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+}
+
 // TestAdminIdle: clients that stay connected after a request cannot keep the port from a
 // scrape.
 func TestAdminIdle(t *testing.T) {
