@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// declared returns the names that a Go file declares: F for a function, T for a type,
-// T.F for a field, and (*T).M or T.M for a method.
+// declared returns the names that a Go file declares. A function is F, and a type is T. A
+// field is T.F, and a method is (*T).M or T.M.
 func declared(t *testing.T, file string) map[string]bool {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)

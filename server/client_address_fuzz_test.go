@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzForwarded checks that a client cannot hide the entry that the proxy appends, in the
-// same field or in another one.
+// FuzzForwarded checks that a client cannot hide the entry that the proxy appends. It
+// tries the same field and others.
 func FuzzForwarded(f *testing.F) {
 	for _, sent := range []string{"", "for=198.51.100.1", `for="198.51.100.1`, `for="a\`, `"\"`, ",", `\`, `x="a, for=b`, "10.0.0.1, 10.0.0.2", "unknown"} {
 		f.Add(sent)

@@ -20,7 +20,7 @@ type connectCommand struct {
 	ReadLimit  size `group:"messages" env:"WSECHO_CONNECT_READ_LIMIT" default:"16MiB" off:"" help:"Longest message to receive, or off. A longer one ends the connection with 1009."`
 	WriteLimit size `group:"messages" env:"WSECHO_CONNECT_WRITE_LIMIT" default:"16MiB" help:"Longest message to send: a line of stdin, or a file."`
 
-	Timeout duration `group:"time" env:"WSECHO_CONNECT_TIMEOUT" default:"5s" help:"Longest time to connect, to send a message, to wait for a pong, and to wait for the answer to a close frame."`
+	Timeout duration `group:"time" env:"WSECHO_CONNECT_TIMEOUT" default:"5s" help:"Longest time to connect, to send a message, or to wait for a pong or a close frame."`
 	Wait    duration `group:"time" env:"WSECHO_CONNECT_WAIT" default:"5s" off:"" zero:"" help:"Longest time to wait for answers after the end of stdin, one for each message. 0s: wait for none. off: stay until the server closes."`
 
 	PingInterval duration `group:"heartbeat" env:"WSECHO_CONNECT_PING_INTERVAL" default:"off" off:"" help:"Interval of pings, or off."`
@@ -46,11 +46,11 @@ func (*connectCommand) Help() string {
 
 /ping sends a ping. /close [CODE [REASON]] closes the connection, with 1000 unless given. /binary HEX sends a binary message. /file PATH [text|binary] sends a file: as text if it is UTF-8, unless given. /help lists the commands. A line that begins with // sends the text from the second slash.
 
-On a terminal, each received message is a line with its time, type and size. Otherwise stdout has each message on a line of its own: a text as it is, a binary message as hexadecimal digits. Everything else is on stderr. With --json, stdout has one line of JSON for each event.
+On a terminal, each received message is a line with its time, type and size. Otherwise stdout has each message on a line of its own. A text is printed as it is, and a binary message as hexadecimal digits. Everything else is on stderr. With --json, stdout has one line of JSON for each event.
 
-At the end of stdin it waits for one answer to each message, at most for --wait, and closes with 1000. Ctrl-C closes at once.
+At the end of stdin it waits for one answer to each message, at most for --wait. It then closes with 1000. Ctrl-C closes at once.
 
-The exit codes are those of wsecho probe: 0 closed normally, 3 connecting, 4 TLS, 5 the handshake, 6 lost pongs, 7 a close code other than 1000 or no answer to the close frame, 8 going away (1001), 9 an end without a close frame, 10 a violation of the protocol. 2 is a mistake in the arguments, or in a line if stdin is no terminal. 1 is any other error.
+The exit codes are those of wsecho probe. 0 means closed normally, 3 connecting, 4 TLS, 5 the handshake, 6 lost pongs. 7 means a close code other than 1000, or no answer to the close frame. 8 means going away (1001), 9 an end without a close frame, 10 a violation of the protocol. 2 is a mistake in the arguments, or in a line if stdin is no terminal. 1 is any other error.
 
 It uses the proxies of the environment; --proxy=none prevents that. Redirects are not followed. Each flag has an environment variable: --wait is WSECHO_CONNECT_WAIT.`
 }

@@ -23,7 +23,7 @@ type explainCommand struct {
 
 // Help returns the part of the help between its first line and the flags.
 func (*explainCommand) Help() string {
-	return `wsecho explain prints the meaning of a close code or a kind of ending, the side that may send it, its usual causes, and what to check. The kinds are those of the log, of wsecho probe and of package ending.
+	return `wsecho explain prints the meaning of a close code or a kind of ending. It names the side that may send it, its usual causes, and what to check. The kinds are those of the log, of wsecho probe and of package ending.
 
 The exit code is 2 if there is no such code or kind. Each flag has an environment variable: --json is WSECHO_EXPLAIN_JSON.`
 }

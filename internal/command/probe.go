@@ -55,7 +55,7 @@ var probeFlags = map[string]string{"Timeout": "--timeout", "Subprotocols": "--su
 func (*probeCommand) Help() string {
 	return `wsecho probe connects, sends a ping per interval and prints a line for each pong. At the end, or after Ctrl-C, it prints a summary: the counts, the round-trip times, and how the connection ended. No server can prolong a timeout.
 
-The exit code is 0 if the connection was closed normally and no reply was lost. 3 to 5 are as in wsecho check: 3 connecting, 4 TLS, 5 the handshake. 6 means lost replies, 7 a close code other than 1000 or no answer to the close frame, 8 going away (1001), 9 an end without a close frame, 10 a violation of the protocol. 2 is a mistake in the arguments, 1 is any other error. With several URLs it is the code of the first one that is not 0.
+The exit code is 0 if the connection was closed normally and no reply was lost. 3 to 5 are as in wsecho check: 3 connecting, 4 TLS, 5 the handshake. 6 means lost replies. 7 means a close code other than 1000, or no answer to the close frame. 8 means going away (1001), 9 an end without a close frame, 10 a violation of the protocol. 2 is a mistake in the arguments, 1 is any other error. With several URLs it is the code of the first one that is not 0.
 
 It uses the proxies of the environment; --proxy=none prevents that. Redirects are not followed. Each flag has an environment variable: --count is WSECHO_PROBE_COUNT.`
 }

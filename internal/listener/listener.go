@@ -22,9 +22,9 @@ import (
 
 // A Limiter limits the pending connections of all listeners that Wrap has returned, taken
 // together. If the limit is reached, Accept evicts the oldest pending connection that waits
-// for its peer. A connection does not wait for its peer while a handler answers one of
-// its requests, or the answer is sent. So a peer cannot keep a slot. It does not matter
-// whether it sends no request, a part of one, one without its body, or many.
+// for its peer. While a handler answers a request, or the answer is sent, a connection
+// does not wait for its peer. So a peer cannot keep a slot. It does not matter whether it
+// sends no request, a part of one, one without its body, or many.
 //
 // If the process or the system has no descriptors left, Accept tries again. The log
 // gets one line at the beginning of such an outage and one at its end.

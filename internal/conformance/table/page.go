@@ -101,7 +101,7 @@ func (p *page) autobahn() {
 ## The Autobahn test suite
 
 Each case of the suite has its counterpart, %[1]s%[2]s/6.4.2%[1]s
-for 6.4.2, and passes if the answer is the one that the suite calls strict. The
+for 6.4.2. It passes if the answer is the one that the suite calls strict. The
 cases of sections 12 and 13 send a thousand messages, as in the suite. If a message has
 more than 2 KiB, they send 2 MiB in total, unless the test is given %[1]s-exhaustive%[1]s.
 
