@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/chromedp/chromedp/kb"
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
@@ -16,15 +17,20 @@ func (p *tab) ended(code websocket.StatusCode, texts ...string) {
 	p.byID("ending").shows(append(texts, strconv.Itoa(int(code)), name, why.Meaning, why.Causes)...)
 }
 
-// TestClose checks that the page sends the code and the reason of its form.
+// TestClose checks that the page sends the code and the reason of its form. A code that no
+// page may send prevents a close only.
 func TestClose(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	p := open(t, s)
+	code := p.find("spinbutton", "Close code")
+	code.fill("42")
 	p.connect()
-	p.find("spinbutton", "Close code").fill("4001")
-	p.find("textbox", "Reason").fill("bye now")
 	p.find("button", "Close").click()
+	p.byID("url-hint").shows("A page may close with 1000 or with 3000 to 4999")
+	code.fill("4001")
+	p.find("textbox", "Reason").fill("bye now")
+	p.keys(kb.Enter)
 	p.byID("ending").shows("4001", "bye now")
 	s.logged(`kind="peer code".* code=(4001) reason="bye now"`)
 }

@@ -59,7 +59,8 @@ function startConnect(session, data, url) {
   };
   chooseReconnect(); // as the browser has restored it
   reconnect.addEventListener("change", chooseReconnect);
-  byId("close").addEventListener("click", () => {
+  byId("close-form").addEventListener("submit", (event) => {
+    event.preventDefault();
     try {
       session.connection.close(Number(inputById("close-code").value), inputById("close-reason").value);
     } catch {
