@@ -46,11 +46,19 @@ func TestDrain(t *testing.T) {
 	s.logged(`kind=(drained)`)
 }
 
-// TestDrop checks that the page explains a connection that ends without a close frame.
+// TestDrop checks that the page explains a connection that ends without a close frame. It
+// opens none without a URL.
 func TestDrop(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	p := open(t, s)
+	address := p.find("textbox", "URL")
+	proposed := address.value()
+	address.fill(" ")
+	p.find("button", "Drop").click()
+	p.byID("url-hint").shows("Enter a URL")
+	p.state("not connected")
+	address.fill(proposed)
 	p.find("button", "Drop").click()
 	p.ended(websocket.StatusAbnormalClosure)
 	s.logged(`fault="(drop=rst)`)

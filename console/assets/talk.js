@@ -41,6 +41,10 @@ export function protocols() {
 function startConnect(session, data, url) {
   /** @param {string} [once] */
   const connect = (once) => {
+    if (!url.value.trim()) { // the hint says so
+      url.focus();
+      return;
+    }
     try {
       session.connect(url.value.trim(), protocols(), once);
     } catch (error) {
