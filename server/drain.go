@@ -219,7 +219,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		WriteTimeout:      within(s.opts.HandshakeTimeout),
 		IdleTimeout:       s.opts.HTTPIdleTimeout, // negative: none; 0 would be ReadTimeout
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          httpLog(s.log),
+		ErrorLog:          s.httpLog(),
 		BaseContext:       func(net.Listener) context.Context { return context.WithValue(values, servedKey{}, &served{s, values}) },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, acceptedKey{}, &accepted{conn: c, pending: pending, at: time.Now()})

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -190,11 +191,14 @@ func TestMaxConnsAtOnce(t *testing.T) {
 	}
 }
 
-// TestPanickingOptions: a panic in a function of the Options does not leak a slot.
+// TestPanickingOptions: a panic in a function of the Options does not leak a slot. The log
+// has it.
 func TestPanickingOptions(t *testing.T) {
 	t.Parallel()
+	var log lockedBuffer
 	s := serve(t, echoes, server.Options{
 		MaxConns: 1,
+		Logger:   slog.New(slog.NewTextHandler(&log, nil)),
 		Admit: func(r *http.Request) (any, error) {
 			if r.URL.Path == "/panic" {
 				panic("in Admit")
@@ -207,6 +211,10 @@ func TestPanickingOptions(t *testing.T) {
 			_ = p.Close()
 			t.Fatal("a panic in Admit was no refusal")
 		}
+	}
+	eventually(t, "the panics are logged", func() bool { return log.count(": in Admit\" stack=\"goroutine") == 3 })
+	if log.count("level=ERROR msg=\"http: panic serving ") != 3 {
+		t.Errorf("got the log %s", log.b.String())
 	}
 	s.dial(t, wstest.DialOptions{})
 }

@@ -53,19 +53,19 @@ func seconds(key string, d, unit time.Duration) slog.Attr {
 }
 
 // httpLog returns the log of net/http, at level debug. An error of TLS may contain names
-// from the peer. So may a panic of a function of the Options, which net/http logs with its
-// stack.
-func httpLog(l *slog.Logger) *log.Logger { return log.New(httpLines{l}, "", 0) }
+// from the peer. A panic of a function of the Options is logged at level error, like that
+// of a handler, but limited as warnings are.
+func (s *Server) httpLog() *log.Logger { return log.New(httpLines{s}, "", 0) }
 
-type httpLines struct{ log *slog.Logger }
+type httpLines struct{ s *Server }
 
 // Write logs one line, or a panic followed by its stack.
 func (h httpLines) Write(p []byte) (int, error) {
 	text := strings.TrimSuffix(string(p), "\n")
 	if i := strings.LastIndex(text, "\ngoroutine "); i >= 0 {
-		h.log.Debug(logged(text[:i]), "stack", text[i+1:])
+		h.s.warnings.report(slog.LevelError, "panic in net/http", logged(text[:i]), slog.String("stack", text[i+1:]))
 	} else {
-		h.log.Debug(logged(text))
+		h.s.log.Debug(logged(text))
 	}
 	return len(p), nil
 }
