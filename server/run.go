@@ -17,10 +17,13 @@ import (
 // The life of a connection is begin, then run, and then teardown. An idle connection may
 // be parked between two runs: see park.go.
 
-// run serves one connection until it ends or is parked, in one group: the handler and the
-// heartbeat. The member that fails first has recorded the reason for the end: see
-// setReason. The handler runs on the goroutine that waits for the group. That goroutine
-// also releases the connection, so its stack grows only once.
+// run serves one connection until it ends or is parked. The heartbeat runs in a group. The
+// handler runs on the goroutine that waits for the group, which saves a stack. That
+// goroutine also releases the connection, so its stack grows only once.
+//
+// The end of c ends both: the handler's context, and so the group's, end with it. Each
+// function that ends c records the reason first: see setReason. So the error of the group
+// decides only whether c is parked.
 func (c *Conn) run() {
 	g, _ := c.group()
 	defer func() { c.afterRun(g.Wait()) }() // also if the handler calls runtime.Goexit
@@ -44,9 +47,10 @@ func growStack() byte {
 
 var emptyString string // empty, which the compiler cannot know
 
-// group starts a group with the heartbeat. The handler is its other member. It never gets
-// gctx, which ends with the first error: see docs/adr/0001. So a member that ends the
-// connection must finish the closing handshake before it returns.
+// group starts a group with the heartbeat. A connection that was accepted during a drain
+// has its drain there too. The handler is not in the group and never gets gctx, which ends
+// with the first error: see docs/adr/0001. A member that ends the connection finishes the
+// closing handshake before it returns.
 func (c *Conn) group() (*errgroup.Group, context.Context) {
 	g, gctx := errgroup.WithContext(c.ctx)
 	if m := c.heartbeat.Load(); m != nil {
@@ -65,6 +69,7 @@ func (c *Conn) afterRun(err error) {
 		c.park()
 		return
 	}
+	<-c.ctx.Done() // also if another goroutine began to close c when it was to be parked
 	c.teardown()
 }
 
