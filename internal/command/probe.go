@@ -39,7 +39,7 @@ type probeCommand struct {
 }
 
 // Exit codes of wsecho probe beside those of the steps, checkExitCodes. For probe, 6 is a
-// lost reply, and 7 a close code other than 1000 or none.
+// lost reply or no reply at all, and 7 a close code other than 1000 or none.
 const (
 	exitLost      = 6
 	exitPeerCode  = 7
@@ -55,7 +55,7 @@ var probeFlags = map[string]string{"Timeout": "--timeout", "Subprotocols": "--su
 func (*probeCommand) Help() string {
 	return `wsecho probe connects, sends a ping per interval and prints a line for each pong. At the end, or after Ctrl-C, it prints a summary: the counts, the round-trip times, and how the connection ended. No server can prolong a timeout.
 
-The exit code is 0 if the connection was closed normally and no reply was lost. 3 to 5 are as in wsecho check: 3 connecting, 4 TLS, 5 the handshake. 6 means lost replies. 7 means a close code other than 1000, or no answer to the close frame. 8 means going away (1001), 9 an end without a close frame, 10 a violation of the protocol. 2 is a mistake in the arguments, 1 is any other error. With several URLs it is the code of the first one that is not 0.
+The exit code is 0 if the connection was closed normally and no reply was lost. 3 to 5 are as in wsecho check: 3 connecting, 4 TLS, 5 the handshake. 6 means lost replies or none. 7 means a close code other than 1000, or no answer to the close frame. 8 means going away (1001), 9 an end without a close frame, 10 a violation of the protocol. 2 is a mistake in the arguments, 1 is any other error. With several URLs it is the code of the first one that is not 0.
 
 It uses the proxies of the environment; --proxy=none prevents that. Redirects are not followed. Each flag has an environment variable: --count is WSECHO_PROBE_COUNT.`
 }
@@ -179,7 +179,7 @@ func (f *probeCommand) jobs() ([]*probeJob, error) {
 
 // probeExitCode returns the exit code for a result.
 func probeExitCode(r probe.Watched) int {
-	lost := r.Pings.Lost+r.Echoes.Lost > 0
+	lost := r.Pings.Lost+r.Echoes.Lost > 0 || unanswered(r) != ""
 	switch {
 	case r.Err != nil && errors.Is(r.Err, context.Canceled):
 		return exitFailure
@@ -189,6 +189,20 @@ func probeExitCode(r probe.Watched) int {
 		return exitFailure
 	}
 	return endExitCode(*r.End, lost)
+}
+
+// unanswered returns a sentence if this side has closed before any ping, or any message, had
+// a reply. It is "" otherwise.
+func unanswered(r probe.Watched) string {
+	switch {
+	case r.End == nil || r.End.Kind != ending.Closed:
+		return ""
+	case r.Pings.Pending > 0 && r.Pings.Received == 0:
+		return "no ping was answered before the end"
+	case r.Echoes.Pending > 0 && r.Echoes.Received == 0:
+		return "no message was echoed before the end"
+	}
+	return ""
 }
 
 // endExitCode returns the exit code for an end. lost means that replies were lost.
@@ -224,6 +238,9 @@ func verdict(r probe.Watched) string {
 	}
 	code := probeExitCode(r)
 	if lost := r.Pings.Lost + r.Echoes.Lost; code == exitLost && r.End.Kind != ending.NoPong {
+		if lost == 0 {
+			return unanswered(r)
+		}
 		return fmt.Sprintf("replies were lost: %d of %d", lost, r.Pings.Sent+r.Echoes.Sent)
 	}
 	return "the connection ended: " + endText(*r.End)

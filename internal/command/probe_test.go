@@ -58,6 +58,8 @@ func probeCases(t *testing.T) map[string]probeCase {
 		"TLS":        {wstest.ServeTLS(t, wstest.Echo), nil, 4, `\nfailed   TLS failed: .*certificate`, `: TLS failed: `},
 		"handshake":  {refuses, nil, 5, `\nfailed   did not open a WebSocket: the answer is 301 Moved Permanently, to "https://b\.example/": "moved"\n$`, `301`},
 		"lost":       {answers(wstest.AnswerOptions{NoPong: true}), []string{"--count=1", "--timeout=4s"}, 6, `\npong 1: none in time\n(.*\n)*pings    sent 1, received 0, lost 1 \(100 %\), late 0\npongs    .*\nended    closed by this side`, `: replies were lost: 1 of 1\n$`},
+		"pending":    {answers(wstest.AnswerOptions{NoPong: true}), []string{"--deadline=1s"}, 6, `\npings    sent \d+, received 0, lost 0 \(0 %\), late 0, pending \d+\n`, `: no ping was answered before the end\n$`},
+		"no echo":    {answers(wstest.AnswerOptions{}), []string{"--deadline=1s", "--echo=beside"}, 6, `\nechoes   sent \d+, received 0, lost 0 \(0 %\), late 0, pending \d+\n`, `: no message was echoed before the end\n$`},
 		"no pong":    {answers(wstest.AnswerOptions{NoPong: true}), []string{"--max-missed=0", "--timeout=4s"}, 6, `\nended    no pong by this side, code 1001, reason "pings missed in a row`, `: the connection ended: no pong by this side`},
 		"peer code":  {closes(4000, ""), nil, 7, `\nended    peer code by the server, code 4000, after `, `: the connection ended: peer code`},
 		"answer":     {answers(wstest.AnswerOptions{Code: 1011}), one, 7, `\nended    closed by this side, code 1000, answered with 1011, after `, `answered with 1011`},
