@@ -193,8 +193,8 @@ func (c *Conn) admit(r *http.Request) *refusal {
 }
 
 // refuseAdmit returns the refusal for an error of a function of the Options.
-func refuseAdmit(why Refusal, err error, kind string) *refusal {
-	f := &refusal{why: why, status: http.StatusForbidden, reason: err, kind: kind}
+func refuseAdmit(why Refusal, err error, warningKind string) *refusal {
+	f := &refusal{why: why, status: http.StatusForbidden, reason: err, warningKind: warningKind}
 	var known *AdmitError
 	if errorAs(err, &known) && known.Status >= 200 && known.Status <= 599 {
 		f.status, f.header = known.Status, known.Header

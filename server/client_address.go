@@ -69,7 +69,7 @@ func (s *Server) fromClient(r *http.Request) (*http.Request, *refusal) {
 			remote = client.String()
 		}
 	} else if (r.Header["X-Forwarded-For"] != nil || r.Header["Forwarded"] != nil) && isUpgrade(r) {
-		s.hintProxy.Do(func() { s.logUntrusted(remote, peer.Addr()) })
+		s.untrustedOnce.Do(func() { s.logUntrusted(remote, peer.Addr()) })
 	}
 	if remote == r.RemoteAddr && p == (proxied{}) {
 		return r, nil

@@ -10,21 +10,21 @@ import (
 
 // A message is the reader of one message's payload.
 type message struct {
-	c       *Conn
-	r       io.Reader
-	text    bool
-	size    int64 // read so far
-	whole   int64 // the size of the whole message; -1: not known yet
-	runes   frame.TextCheck
-	release func()
-	err     error // of the last Read; io.EOF: the message was whole
+	c         *Conn
+	r         io.Reader
+	text      bool
+	size      int64 // read so far
+	whole     int64 // the size of the whole message; -1: not known yet
+	textCheck frame.TextCheck
+	release   func()
+	err       error // of the last Read; io.EOF: the message was whole
 }
 
 // begin makes m the reader of the next message.
 func (m *message) begin(r io.Reader, text bool, whole int64, release func()) {
 	m.r, m.text, m.release = r, text, release
 	m.size, m.whole = 0, whole
-	m.runes.Reset()
+	m.textCheck.Reset()
 	m.err = nil
 }
 
@@ -45,7 +45,7 @@ func (m *message) Read(p []byte) (int, error) {
 	if m.c.srv.opts.IdleTimeout > 0 {
 		m.c.lastMessage.Store(int64(time.Since(m.c.tr.Began())))
 	}
-	if m.text && !(m.runes.Next(p[:n]) && (err != io.EOF || m.runes.Whole())) {
+	if m.text && !(m.textCheck.Next(p[:n]) && (err != io.EOF || m.textCheck.Whole())) {
 		err = &ending.Error{Kind: ending.InvalidUTF8, Reason: "text is not UTF-8"}
 	}
 	switch {

@@ -18,9 +18,9 @@ var ErrNoMessage = errors.New("server: no message is there")
 // errPark ends the run of an idle connection.
 var errPark = errors.New("server: the connection is idle")
 
-// silentTime is the ParkAfter of a connection that has never sent a message, if it is less
-// than Options.ParkAfter.
-const silentTime = time.Second
+// firstParkAfter is the ParkAfter of a connection that has never sent a message, if it is
+// less than Options.ParkAfter.
+const firstParkAfter = time.Second
 
 // idleTimes returns how long c must be without a message before it is parked. first counts
 // from now, and after from a message. 0 means never.
@@ -30,7 +30,7 @@ func (c *Conn) idleTimes() (first, after time.Duration) {
 	}
 	after = c.srv.opts.ParkAfter
 	if in, _ := c.tr.Counts(); in.Total().Messages == 0 {
-		return min(after, silentTime), after
+		return min(after, firstParkAfter), after
 	}
 	return after, after
 }
@@ -92,7 +92,7 @@ func (s *Server) startParking() (*parker, error) {
 }
 
 // stopParking ends the parker and waits for its goroutines. A drain calls it at its end.
-// Each connection has a reason by then, so none stays parked: see (*Conn).enter.
+// Each connection has a reason by then, so none stays parked: see (*Conn).addOrStart.
 func (s *Server) stopParking() {
 	s.mu.Lock()
 	s.noParking = true
@@ -218,7 +218,7 @@ func (c *Conn) park() {
 func (c *Conn) unpark() {
 	p := c.srv.parker.Load()
 	if p != nil && !c.isClosing() && c.tr.Park() {
-		c.enter(p)
+		c.addOrStart(p)
 		return
 	}
 	if p != nil && c.polled {
@@ -238,11 +238,11 @@ func (c *Conn) tick(p *parker) {
 		}
 		c.tickDue = time.Now().Add(next)
 	}
-	c.enter(p)
+	c.addOrStart(p)
 }
 
-// enter adds c to p, or starts c if that fails. The caller owns c until then.
-func (c *Conn) enter(p *parker) {
+// addOrStart adds c to p, or starts c if that fails. The caller owns c until then.
+func (c *Conn) addOrStart(p *parker) {
 	if err := p.add(c); err != nil {
 		c.srv.log.Debug("a connection cannot be parked", "id", c.id, "cause", err)
 		c.neverPark = true

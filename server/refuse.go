@@ -17,21 +17,21 @@ import (
 
 // A refusal is the answer to a request that does not become a connection.
 type refusal struct {
-	status int // 0: no answer can be written
-	reason error
-	retry  bool        // the client may try again soon
-	header http.Header // of the answer; nil: none of its own
-	kind   string      // limits the warnings; the same for all reasons of one call of refuse
-	why    Refusal
+	status      int // 0: no answer can be written
+	reason      error
+	retry       bool        // the client may try again soon
+	header      http.Header // of the answer; nil: none of its own
+	warningKind string      // limits the warnings; the same for all reasons of one call of refuse
+	why         Refusal
 }
 
 func refuse(why Refusal, status int, format string, args ...any) *refusal {
-	return &refusal{why: why, status: status, reason: fmt.Errorf(format, args...), kind: format}
+	return &refusal{why: why, status: status, reason: fmt.Errorf(format, args...), warningKind: format}
 }
 
 // busy is a refusal for lack of a free slot.
 func busy(why Refusal, reason string) *refusal {
-	return &refusal{why: why, status: http.StatusServiceUnavailable, reason: errors.New(reason), retry: true, kind: reason}
+	return &refusal{why: why, status: http.StatusServiceUnavailable, reason: errors.New(reason), retry: true, warningKind: reason}
 }
 
 // An AdmitError is an error of Options.Admit or PerConn that chooses the answer.
@@ -92,7 +92,7 @@ func (s *Server) reportRefusal(r *http.Request, f *refusal) {
 	attrs := []slog.Attr{slog.String("remote", logged(r.RemoteAddr)), slog.Int("status", f.status), slog.String("reason", logged(errorText(f.reason)))}
 	attrs = s.newRequestLog(r).attrs(attrs, "")
 	if f.status != 0 && isHandshake(r) {
-		kind := f.kind
+		kind := f.warningKind
 		if f.why != RefusedPerConn { // whose status a client may choose
 			kind = strconv.Itoa(f.status) + " " + kind
 		}

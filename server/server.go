@@ -63,7 +63,7 @@ type Server struct {
 	localPatterns  []string // of handshakes with a loopback host; they contain originPatterns
 	hosts          []string // Options.Hosts, normalised
 	trusted        []netip.Prefix
-	hintProxy      sync.Once // the log has a line about a proxy that is not trusted
+	untrustedOnce  sync.Once // the log has a line about a proxy that is not trusted
 
 	parker    atomic.Pointer[parker] // nil until a connection is parked, and after a drain
 	noParking bool                   // the system has no poller, or a drain is over; under mu
@@ -102,7 +102,7 @@ func New(h Handler, o Options) (*Server, error) {
 		handler:   h,
 		opts:      o,
 		log:       o.Logger,
-		warnings:  warnings{log: o.Logger, kinds: make(map[string]*warningBucket)},
+		warnings:  warnings{log: o.Logger, buckets: make(map[string]*warningBucket)},
 		readPool:  transport.NewPool(o.ReadBufferSize),
 		writePool: transport.NewPool(o.WriteBufferSize),
 		slowPool:  transport.NewPool(slowBuffer),

@@ -20,9 +20,9 @@ const (
 // That line has the number of those before it. The kinds must be few, since each uses
 // memory.
 type warnings struct {
-	log   *slog.Logger
-	mu    sync.Mutex
-	kinds map[string]*warningBucket
+	log     *slog.Logger
+	mu      sync.Mutex
+	buckets map[string]*warningBucket
 }
 
 type warningBucket struct {
@@ -55,10 +55,10 @@ func (w *warnings) report(level slog.Level, kind, msg string, attrs ...slog.Attr
 func (w *warnings) allow(kind string, last warning) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	b := w.kinds[kind]
+	b := w.buckets[kind]
 	if b == nil {
 		b = &warningBucket{full: time.Now()}
-		w.kinds[kind] = b
+		w.buckets[kind] = b
 	}
 	wait := time.Until(b.full) - (warningBurst-1)*warningInterval
 	if wait <= 0 && b.suppressed == 0 {
@@ -99,7 +99,7 @@ func (w *warnings) release(b *warningBucket) {
 func (w *warnings) flush() {
 	w.mu.Lock()
 	var pending []*warningBucket
-	for _, b := range w.kinds {
+	for _, b := range w.buckets {
 		if b.suppressed > 0 {
 			b.timer.Stop() // if it has fired, only one of the calls of release logs
 			pending = append(pending, b)

@@ -22,7 +22,7 @@ type warningLog struct {
 
 func (l *warningLog) warnings() *warnings {
 	l.start = time.Now()
-	return &warnings{log: slog.New(l), kinds: make(map[string]*warningBucket)}
+	return &warnings{log: slog.New(l), buckets: make(map[string]*warningBucket)}
 }
 
 // got returns what has been logged.

@@ -38,8 +38,8 @@ type compression struct {
 // byte needs up to 15 ns.
 const compressQuantum = 16 << 10
 
-// worked counts n compressed bytes, and yields to other connections after compressQuantum.
-func (x *compression) worked(n int) {
+// addWork counts n compressed bytes, and yields to other connections after compressQuantum.
+func (x *compression) addWork(n int) {
 	if x.work.Add(int64(n)) < compressQuantum {
 		return
 	}
@@ -62,7 +62,7 @@ func (o *output) compress(x *compression, p []byte) {
 			if x.active && !control {
 				n = min(n, compressQuantum)
 				x.Compressor.Write(p[:n])
-				x.worked(n)
+				x.addWork(n)
 			} else {
 				o.buffer(p[:n])
 			}
@@ -90,7 +90,7 @@ func (o *output) compress(x *compression, p []byte) {
 			}
 		}
 		if x.active && !control && o.First()&frame.Fin != 0 {
-			x.finish()
+			x.endMessage()
 		}
 		o.EndFrame()
 	}
@@ -135,8 +135,8 @@ func (x *compression) frame(fin byte) {
 	x.first = frame.Continuation
 }
 
-// finish ends the message.
-func (x *compression) finish() {
+// endMessage ends the message.
+func (x *compression) endMessage() {
 	x.End()
 	if !bytes.HasSuffix(x.buf.b[:x.n], tail) {
 		panic("transport: compress/flate ended a flush without an empty stored block")

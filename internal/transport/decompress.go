@@ -35,7 +35,7 @@ func (in *input) readInflated(x *decompression, p []byte) (int, error) {
 		if x.r < x.w {
 			n := copy(p, x.out.b[x.r:x.w])
 			if x.r += n; x.r == x.w {
-				x.freeOut()
+				x.releaseOutput()
 			}
 			return n, nil
 		}
@@ -45,7 +45,7 @@ func (in *input) readInflated(x *decompression, p []byte) (int, error) {
 				err = in.inflate(x)
 			}
 			if err != nil {
-				x.freeOut()
+				x.releaseOutput()
 				x.busy = false
 				in.fail(err)
 			}
@@ -139,7 +139,7 @@ func (in *input) inflate(x *decompression) error {
 		first |= frame.Fin
 	}
 	if n == 0 && !last {
-		x.freeOut()
+		x.releaseOutput()
 		return nil
 	}
 	x.op = frame.Continuation
@@ -157,8 +157,8 @@ func corrupt(cause error) *ending.Error {
 	return &ending.Error{Kind: ending.Protocol, Code: websocket.StatusInvalidFramePayloadData, Reason: reason, Cause: cause}
 }
 
-// freeOut releases the buffer of the frame for coder.
-func (x *decompression) freeOut() {
+// releaseOutput releases the buffer of the frame for coder.
+func (x *decompression) releaseOutput() {
 	if x.out != nil {
 		decompressed.put(x.out)
 		x.out, x.r, x.w = nil, 0, 0
@@ -167,7 +167,7 @@ func (x *decompression) freeOut() {
 
 // end releases all memory. Nothing is decompressed afterwards.
 func (x *decompression) end() {
-	x.freeOut()
+	x.releaseOutput()
 	x.Release()
 	x.busy, x.src = false, nil
 }

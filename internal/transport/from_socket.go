@@ -54,7 +54,7 @@ func (in *input) readRaw() error {
 	in.n, in.errno = 0, nil
 	var err error
 	if in.server.running {
-		err = in.readBeside()
+		err = in.readPolling()
 	} else {
 		err = in.c.raw.Read(in.some)
 	}
@@ -118,12 +118,12 @@ func (in *input) readPlain() error {
 	return dropEarly(n, err)
 }
 
-// shortenDeadline bounds the next read by fullWait. It returns the deadline before.
+// shortenDeadline bounds the next read by largeBufferWait. It returns the deadline before.
 func (c *Conn) shortenDeadline() (limit time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	limit = c.armed
-	if soon := time.Now().Add(fullWait); limit.IsZero() || soon.Before(limit) {
+	if soon := time.Now().Add(largeBufferWait); limit.IsZero() || soon.Before(limit) {
 		c.arm(soon)
 	}
 	return limit
@@ -144,8 +144,8 @@ func (c *Conn) restoreDeadline(limit time.Time) bool {
 	return true
 }
 
-// fullWait is how long a read waits with a large buffer for more input.
-const fullWait = 5 * time.Millisecond
+// largeBufferWait is how long a read waits with a large buffer for more input.
+const largeBufferWait = 5 * time.Millisecond
 
 // dropEarly drops an error that a read returned with input. The next read returns it
 // again.

@@ -55,7 +55,7 @@ func TestIdle(t *testing.T) {
 				if len(test.in) > 0 { // with a pipe the read would get it
 					_, _ = client.Write(test.in)
 				}
-				time.Sleep(2*fullWait + 20*time.Millisecond)
+				time.Sleep(2*largeBufferWait + 20*time.Millisecond)
 				eventually(t, "the read waits with little", func() bool {
 					return !c.ReadingSince().IsZero() && asked.last.Load() <= partSize
 				})

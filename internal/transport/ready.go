@@ -31,7 +31,7 @@ const (
 // All of this happens inside one call of RawConn.Read. A reader that leaves that call
 // between a read and the next wait misses input in between. Outside that call, each wait
 // would need an extra read. A close of the socket waits for the end of that call, so
-// handle must call Abort instead. Other readers must use readBeside.
+// handle must call Abort instead. Other readers must use readPolling.
 //
 // One goroutine at a time may call it, and only if CanPark is true.
 func (c *Conn) ServeReady(handle func() (again bool), first, idle time.Duration) Readiness {
@@ -40,11 +40,11 @@ func (c *Conn) ServeReady(handle func() (again bool), first, idle time.Duration)
 	defer in.mu.Unlock()
 	a := &in.server
 	a.handle, a.handled, a.result = handle, false, NeedRead
-	a.idle = int64(cmp.Or(idle, forever))
+	a.idle = int64(cmp.Or(idle, noTimeout))
 	if len(in.part) > 0 { // a reader waits for the remaining frame, for a short time
 		return NeedRead
 	}
-	for a.idleAt = c.now() + int64(cmp.Or(first, forever)); c.waitUntil(a.idleAt); {
+	for a.idleAt = c.now() + int64(cmp.Or(first, noTimeout)); c.waitUntil(a.idleAt); {
 		err := c.raw.Read(a.some)
 		if err == nil {
 			return a.result
@@ -60,8 +60,8 @@ func (c *Conn) ServeReady(handle func() (again bool), first, idle time.Duration)
 	return NeedRead
 }
 
-// forever is longer than any connection lives.
-const forever = 100 * 365 * 24 * time.Hour
+// noTimeout is longer than any connection lives.
+const noTimeout = 100 * 365 * 24 * time.Hour
 
 // readyServer is the state of ServeReady.
 type readyServer struct {
@@ -99,7 +99,7 @@ func (in *input) serveSome(fd uintptr) bool {
 		a.reads++
 		n, err := socket.Read(fd, in.buf.b[in.w:])
 		if err == socket.ErrAgain {
-			if now-a.verified < often && a.until > now+verifyAfter && !c.waitUntil(now+verifyAfter) {
+			if now-a.verified < recentInput && a.until > now+verifyAfter && !c.waitUntil(now+verifyAfter) {
 				return true
 			}
 			a.verified = now
@@ -145,10 +145,10 @@ func (in *input) canWait(now int64) bool {
 	return socket.ReadsAll && in.c.isTCP && in.server.until <= now+verifyAfter
 }
 
-// The socket of a connection that had input again within the time often is read after
+// The socket of a connection that had input again within recentInput is read after
 // verifyAfter. That saves nothing if few messages arrive meanwhile.
 const (
-	often       = int64(5 * time.Millisecond)
+	recentInput = int64(5 * time.Millisecond)
 	verifyAfter = int64(50 * time.Millisecond)
 )
 
@@ -206,11 +206,11 @@ func (c *Conn) waitUntil(t int64) bool {
 	return true
 }
 
-// readBeside reads while a handler runs in ServeReady. ServeReady has the right to wait
+// readPolling reads while a handler runs in ServeReady. ServeReady has the right to wait
 // for the socket, so this polls it. Only a closing handshake reads then, and CloseBy
 // bounds it.
-func (in *input) readBeside() error {
-	for wait := time.Millisecond; ; wait = min(2*wait, besideWait) {
+func (in *input) readPolling() error {
+	for wait := time.Millisecond; ; wait = min(2*wait, maxPollPause) {
 		var n int
 		var errno error
 		if err := in.c.raw.Control(func(fd uintptr) {
@@ -232,8 +232,8 @@ func (in *input) readBeside() error {
 	}
 }
 
-// besideWait is the longest pause between two such reads.
-const besideWait = 10 * time.Millisecond
+// maxPollPause is the longest pause between two such reads.
+const maxPollPause = 10 * time.Millisecond
 
 // deadlineOver reports whether the read deadline has passed.
 func (c *Conn) deadlineOver() bool {

@@ -17,7 +17,7 @@ type waitMode uint8
 const (
 	forInput   waitMode = iota
 	forMessage          // until a close begins; not at all with Options.ServeReady
-	atOnce              // not at all
+	noWait              // not at all
 )
 
 // fill waits for input. All scanned input has been passed to coder. It returns
@@ -36,7 +36,7 @@ func (in *input) fill(p waitMode) error {
 	if p == forMessage && !began && c.opts.ServeReady {
 		return errIdle
 	}
-	in.poll = p == atOnce
+	in.poll = p == noWait
 	var start time.Time
 	if began && c.opts.MessageTimeout > 0 {
 		start = time.Now()
@@ -46,7 +46,7 @@ func (in *input) fill(p waitMode) error {
 		err = in.readRaw()
 	} else {
 		err = in.readPlain()
-		if c.now()-c.waiting.Load() > int64(anyWait) {
+		if c.now()-c.waiting.Load() > int64(minWait) {
 			in.hasWaited() // readSome sees that directly
 		}
 	}
@@ -70,8 +70,8 @@ func (in *input) fill(p waitMode) error {
 	return nil
 }
 
-// A read that takes longer than anyWait has waited.
-const anyWait = 50 * time.Microsecond
+// A read that takes longer than minWait has waited.
+const minWait = 50 * time.Microsecond
 
 // await sets the deadline of the read that follows. Its error is that of a Conn that
 // has failed.

@@ -171,7 +171,7 @@ func TestNoYieldOneInFlight(t *testing.T) {
 		if _, err := io.ReadFull(peer, make([]byte, 7)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(4 * anyWait)
+		time.Sleep(4 * minWait)
 	}
 	if c.yielder != (fairness.Yielder{}) {
 		t.Errorf("the connection waited for others")
