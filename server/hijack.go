@@ -31,22 +31,37 @@ type hijack struct {
 	br         *bufio.Reader
 	status     int
 	hijacked   bool     // net/http has passed on the connection
-	denied     *refusal // by Options.Admit
+	denied     *refusal // by Options.Admit or PerConn, or because of the ResponseWriter
 	parks      bool     // Options.ParkAfter applies, if the transport can
 }
 
-// canHijack reports whether a handler can hijack the connection of w.
-func canHijack(w http.ResponseWriter) bool {
+// canHijack reports whether w, or a writer that it wraps, has a method Hijack. That may
+// still fail.
+func canHijack(w http.ResponseWriter) bool { return hijackerOf(w) != nil }
+
+// hijackerOf returns the writer whose Hijack an [http.ResponseController] calls, nil if
+// there is none.
+func hijackerOf(w http.ResponseWriter) http.Hijacker {
 	for {
 		switch t := w.(type) {
 		case http.Hijacker:
-			return true
+			return t
 		case interface{ Unwrap() http.ResponseWriter }:
 			w = t.Unwrap()
 		default:
-			return false
+			return nil
 		}
 	}
+}
+
+// hijackFailed returns the refusal for a ResponseWriter whose Hijack has returned err. One
+// that wraps another without Hijack has nothing to hijack.
+func hijackFailed(w http.ResponseWriter, r *http.Request, err error) *refusal {
+	if r.ProtoMajor >= 2 {
+		return cannotHijack(w, r)
+	}
+	return refuse(RefusedHijack, http.StatusNotImplemented, "the handler cannot hijack the connection, because the method Hijack of the ResponseWriter %T failed: %w; "+
+		"it has probably wrapped one without that method, such as that of http.TimeoutHandler", hijackerOf(w), err)
 }
 
 // cannotHijack returns the refusal for a ResponseWriter without Hijack.
@@ -82,8 +97,8 @@ func (h *hijack) refusal(err error) *refusal {
 	if h.hijacked {
 		return refuse(RefusedClientGone, 0, "%w", err)
 	}
-	for _, name := range []string{"Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol"} {
-		h.Header().Del(name) // coder has set them
+	for _, name := range []string{"Upgrade", "Connection", "Sec-WebSocket-Accept", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"} {
+		h.Header().Del(name) // coder and Hijack have set them
 	}
 	switch h.status {
 	case http.StatusForbidden:
@@ -184,6 +199,7 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	sock, rw, err := rc.Hijack()
 	h.hijacked = err == nil || answered
 	if err != nil {
+		h.denied = hijackFailed(h.ResponseWriter, h.r, err)
 		return nil, nil, err
 	}
 	sock = listener.Unwrap(sock)

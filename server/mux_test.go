@@ -101,6 +101,17 @@ func (h hiding) Header() http.Header         { return h.w.Header() }
 func (h hiding) Write(p []byte) (int, error) { return h.w.Write(p) }
 func (h hiding) WriteHeader(status int)      { h.w.WriteHeader(status) }
 
+// failingHijack is middleware with a Hijack that relies on that of the wrapped writer.
+type failingHijack struct{ http.ResponseWriter }
+
+func (f failingHijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	h, ok := f.ResponseWriter.(http.Hijacker)
+	if !ok {
+		return nil, nil, errors.New("hijack not supported")
+	}
+	return h.Hijack()
+}
+
 // unwrapping is a logger with the Unwrap method of http.ResponseController.
 type unwrapping struct{ hiding }
 
@@ -137,6 +148,8 @@ func TestMiddleware(t *testing.T) {
 		s.ServeHTTP(seeing{unwrapping{hiding{w}}, true, &kept}, r)
 	})
 	mux.Handle("/timeout", http.TimeoutHandler(s, soon, ""))
+	mux.HandleFunc("/wrapped", func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(failingHijack{w}, r) })
+	mux.Handle("/failing", http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(failingHijack{w}, r) }), soon, ""))
 	ts := httptest.NewServer(mux)
 	defer ts.Close()
 	for _, tt := range []struct {
@@ -148,6 +161,8 @@ func TestMiddleware(t *testing.T) {
 		{"/unwrapping", 101, ""},
 		{"/passing", 101, ""},
 		{"/keeping", 101, ""},
+		{"/wrapped", 101, ""},
+		{"/failing", 501, "the method Hijack of the ResponseWriter server_test.failingHijack failed: hijack not supported; "},
 		{"/timeout", 501, "*http.timeoutWriter has no method Hijack"},
 	} {
 		target := &testServer{url: "ws" + ts.URL[len("http"):] + tt.path}

@@ -61,7 +61,7 @@ const (
 	RefusedDraining                   // the server drains
 	RefusedNoUpgrade                  // a handshake without Upgrade or Connection, which a proxy has removed
 	RefusedHTTP2                      // a WebSocket over HTTP/2
-	RefusedHijack                     // the ResponseWriter has no method Hijack
+	RefusedHijack                     // the ResponseWriter has no method Hijack, or it fails
 	RefusedClientGone                 // the answer could not be written
 	RefusedTLS                        // TLS on a port without it
 	RefusedProxyHeader                // a header of the PROXY protocol that is wrong, missing or not accepted
