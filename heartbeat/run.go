@@ -25,12 +25,12 @@ const (
 )
 
 // Run sends one ping per tick. The first tick is at a random point of the first Interval,
-// unless Immediate is set. So connections that began together do not ping in step. Run blocks until it has a
-// verdict, which it returns as a [*Verdict]. The caller then closes the connection. Run
-// returns nil if ctx ends or the connection is closed, because the reader has the reason.
-// Run waits for the goroutines that it started. It then returns at once, unless it sent a
-// ping less than 100 ms ago. Such a ping has 100 ms to be written, so that cancelling ctx
-// does not damage the connection.
+// unless Immediate is set. So connections that began together do not ping in step. Run
+// blocks until it has a verdict, which it returns as a [*Verdict]. The caller then closes
+// the connection. Run returns nil if ctx ends or the connection is closed, because the
+// reader has the reason. Run waits for the goroutines that it started. It then returns at
+// once, unless it sent a ping less than 100 ms ago. Such a ping has 100 ms to be written,
+// so that cancelling ctx does not damage the connection.
 //
 // A silent peer is given up no later than
 //

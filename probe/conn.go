@@ -28,8 +28,8 @@ type conn struct {
 
 var past = time.Unix(1, 0)
 
-// connect resolves the host and opens TCP, or calls Options.DialContext. The deadline that it sets is that of all
-// steps: no later step moves it.
+// connect resolves the host and opens TCP, or calls Options.DialContext. The deadline
+// that it sets is that of all steps: no later step moves it.
 func (p *probing) connect(ctx context.Context) error {
 	dial := p.o.DialContext
 	if dial == nil {

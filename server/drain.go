@@ -39,8 +39,8 @@ func (t *tally) add(o *Outcome) {
 // Shutdown drains the server. /readyz answers 503. After the drain delay the server
 // refuses new connections and sends 1001 on all others. Shutdown returns when the last
 // connection has ended. Many connections get their close frames one after the other, so
-// that not all peers reconnect at once; see Options.DrainSpread. Shutdown cuts off the connections that are left
-// when ctx ends or the drain timeout is over.
+// that not all peers reconnect at once; see Options.DrainSpread. Shutdown cuts off the
+// connections that are left when ctx ends or the drain timeout is over.
 //
 // It returns nil if all connections ended in time. Otherwise the error contains how many
 // were cut off, or how many handlers have not returned. It may be called more than once.
@@ -314,8 +314,8 @@ type accepted struct {
 	used    atomic.Bool // for its first request; HTTP/2 may have several at once
 }
 
-// protectFromEviction protects the connection of r from eviction until the result is called. Under
-// another HTTP server it does nothing.
+// protectFromEviction protects the connection of r from eviction until the result is
+// called. Under another HTTP server it does nothing.
 func protectFromEviction(r *http.Request) (end func()) {
 	a, ok := r.Context().Value(acceptedKey{}).(*accepted)
 	if !ok {

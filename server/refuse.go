@@ -86,8 +86,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, f *refusal) {
 	s.opts.Error(w, r, f.status, f.reason)
 }
 
-// reportRefusal logs a refusal and passes it to the Observer and to Options.OnRefuse. The line is at level
-// warn if the request was meant as a handshake and is answered.
+// reportRefusal logs a refusal and passes it to the Observer and to Options.OnRefuse. The
+// line is at level warn if the request was meant as a handshake and is answered.
 func (s *Server) reportRefusal(r *http.Request, f *refusal) {
 	attrs := []slog.Attr{slog.String("remote", logged(r.RemoteAddr)), slog.Int("status", f.status), slog.String("reason", logged(errorText(f.reason)))}
 	attrs = s.newRequestLog(r).attrs(attrs, "")

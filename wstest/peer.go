@@ -73,8 +73,8 @@ type reading struct {
 
 // Client returns a client over c, which it then owns, without a handshake. c may be an end
 // of a [Pipe]. If c is a net.Pipe, RST and FIN return errors.ErrUnsupported, and the end of
-// the pipe counts as FIN. If c is a *tls.Conn, the end of TLS counts as FIN. [RawDial] returns a peer that
-// distinguishes the two.
+// the pipe counts as FIN. If c is a *tls.Conn, the end of TLS counts as FIN. [RawDial]
+// returns a peer that distinguishes the two.
 func Client(c net.Conn) *Peer { return newPeer(c, nil, false) }
 
 // Server returns a server over c, like [Client].

@@ -108,8 +108,9 @@ func startTerminal(t *testing.T, args []string, setup string) *terminal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		// The shell is in a session of its own, which a kill of script's group does not reach. It writes its history
-		// to HOME when it ends. script ends after the shell, so after Wait nothing writes to the directory.
+		// The shell is in a session of its own, which a kill of script's group does not
+		// reach. It writes its history to HOME when it ends. script ends after the shell,
+		// so after Wait nothing writes to the directory.
 		defer cancel()
 		kill := time.AfterFunc(waitLimit, cancel)
 		defer kill.Stop()

@@ -12,8 +12,8 @@ import (
 	"example.com/wsecho/internal/testfull"
 )
 
-// rollingFull reports whether 2,000 clients connect, and not 60. The race detector would slow the clients, and the
-// servers are other processes, which it does not examine.
+// rollingFull reports whether 2,000 clients connect, and not 60. The race detector would
+// slow the clients, and the servers are other processes, which it does not examine.
 func rollingFull() bool { return testfull.Enabled() && !raceEnabled }
 
 func rolling[T any](short, full T) T {

@@ -58,8 +58,8 @@ type Pair struct {
 	TLS       tls.Certificate
 }
 
-// Issue returns a certificate for localhost, its addresses and, if it is a host, name. It is valid from now
-// plus from, until now plus to.
+// Issue returns a certificate for localhost, its addresses and, if it is a host, name. It
+// is valid from now plus from, until now plus to.
 func (a *Authority) Issue(tb testing.TB, name string, from, to time.Duration) Pair {
 	now := time.Now()
 	names := []string{"localhost"}

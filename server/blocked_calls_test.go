@@ -260,7 +260,7 @@ func TestCloseRead(t *testing.T) {
 					}
 					ctx = c.CloseRead(ctx)
 					if again := c.CloseRead(ctx); again.Err() != nil {
-						t.Error("the second context is over")
+						t.Error("the second context has ended")
 					}
 					ponged <- c.Ping(ctx)
 					<-ctx.Done()
@@ -287,21 +287,21 @@ func TestCloseRead(t *testing.T) {
 	}
 }
 
-// TestContextOver: a call whose context is over returns its error, and the connection
+// TestContextEnded: a call whose context has ended returns its error, and the connection
 // stays open.
-func TestContextOver(t *testing.T) {
+func TestContextEnded(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(ctx context.Context, c *server.Conn) error {
 		over, cancel := context.WithCancel(ctx)
 		cancel()
 		_, _, err := c.Read(over)
-		wantOver(t, "Read", err)
+		wantContextError(t, "Read", err)
 		_, _, err = c.Reader(over)
-		wantOver(t, "Reader", err)
-		wantOver(t, "Write", c.Write(over, websocket.MessageText, []byte("no")))
+		wantContextError(t, "Reader", err)
+		wantContextError(t, "Write", c.Write(over, websocket.MessageText, []byte("no")))
 		_, err = c.Writer(over, websocket.MessageText)
-		wantOver(t, "Writer", err)
-		wantOver(t, "Ping", c.Ping(over))
+		wantContextError(t, "Writer", err)
+		wantContextError(t, "Ping", c.Ping(over))
 		return c.Write(ctx, websocket.MessageText, []byte("yes"))
 	}, server.Options{})
 	p := s.dial(t, wstest.DialOptions{})
@@ -310,7 +310,7 @@ func TestContextOver(t *testing.T) {
 	wantKind(t, s.end(t), ending.Done)
 }
 
-func wantOver(t *testing.T, call string, err error) {
+func wantContextError(t *testing.T, call string, err error) {
 	t.Helper()
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%s: got %v, want the error of the context", call, err)
