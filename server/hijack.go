@@ -113,7 +113,9 @@ func (h *hijack) refusal(err error) *refusal {
 	if inner := errors.Unwrap(err); inner != nil {
 		text = inner.Error()
 	}
-	return refuse(RefusedHandshake, h.status, "%s", text)
+	f := refuse(RefusedHandshake, h.status, "%s", text)
+	f.warningKind, _, _ = strings.Cut(text, `"`) // coder quotes what the client has sent
+	return f
 }
 
 // withoutBody removes the fields that describe a body, which middleware may have set. A

@@ -262,3 +262,26 @@ func TestLogPanic(t *testing.T) {
 		t.Errorf("got %s", text)
 	}
 }
+
+// TestRefusalKinds: many handshakes with one fault do not hide the warning about another.
+func TestRefusalKinds(t *testing.T) {
+	t.Parallel()
+	var log lockedBuffer
+	s := serve(t, echoes, server.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	wrongKey := func(from, to int) {
+		for i := from; i < to; i++ {
+			if status, _ := s.status(t, http.Header{"Sec-WebSocket-Key": {fmt.Sprint("short", i)}}); status != http.StatusBadRequest {
+				t.Errorf("got %d, want 400", status)
+			}
+		}
+	}
+	wrongKey(0, 8)
+	s.status(t, http.Header{"Sec-WebSocket-Version": {"8"}})
+	s.status(t, http.Header{"Sec-WebSocket-Extensions": {"?"}})
+	wrongKey(8, 10)
+	for text, want := range map[string]int{"invalid Sec-WebSocket-Key": 5, "protocol version": 1, "Sec-WebSocket-Extensions": 1} {
+		if n := log.count(text); n != want {
+			t.Errorf("got %d lines with %q, want %d: %s", n, text, want, log.b.String())
+		}
+	}
+}

@@ -21,7 +21,7 @@ type refusal struct {
 	reason      error
 	retry       bool        // the client may try again soon
 	header      http.Header // of the answer; nil: none of its own
-	warningKind string      // limits the warnings; the same for all reasons of one call of refuse
+	warningKind string      // limits the warnings; the format of the reason, without the text of the client
 	why         Refusal
 }
 
