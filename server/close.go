@@ -18,8 +18,9 @@ import (
 //
 //	open ── setReason ──> closing ── setClosed ──> closed
 //
-// The first setReason records the reason. correctReason may replace it once before
-// setClosed. setClosed ends the handler's context with the reason as its cause.
+// The first setReason records the reason. Only correctReason may replace it, once and
+// before setClosed: see docs/adr/0005. setClosed ends the handler's context with the reason
+// as its cause.
 type state uint32
 
 const (
@@ -123,10 +124,8 @@ func (c *Conn) closeAtOnce(end ending.Ending) bool {
 	return true
 }
 
-// correctReason replaces the reason by the peer's close frame if the peer closed first.
-// The frame may arrive after setReason. coder may answer it before startClose sends this
-// side's close frame. Then the peer receives only the answer. Nothing else changes the
-// reason.
+// correctReason replaces the reason by the peer's close frame if coder has answered that
+// before it could send this side's own. The peer receives only the answer then.
 func (c *Conn) correctReason() {
 	sent, reason := c.tr.OurClose() // waits for a write
 	c.mu.Lock()
