@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -31,8 +32,8 @@ func declared(t *testing.T, file string) map[string]bool {
 					names[s.Name.Name] = true
 					if typ, ok := s.Type.(*ast.StructType); ok {
 						for _, field := range typ.Fields.List {
-							for _, n := range field.Names {
-								names[s.Name.Name+"."+n.Name] = true
+							for _, name := range fieldNames(field) {
+								names[s.Name.Name+"."+name] = true
 							}
 						}
 					}
@@ -43,6 +44,18 @@ func declared(t *testing.T, file string) map[string]bool {
 				}
 			}
 		}
+	}
+	return names
+}
+
+// fieldNames returns the names of a field. That of an embedded one is its type's.
+func fieldNames(field *ast.Field) (names []string) {
+	for _, n := range field.Names {
+		names = append(names, n.Name)
+	}
+	if len(names) == 0 {
+		typ := types.ExprString(field.Type)
+		names = []string{typ[strings.LastIndexAny(typ, ".*")+1:]}
 	}
 	return names
 }
@@ -71,7 +84,7 @@ var (
 )
 
 // foreign are the names and paths of other projects on the page.
-var foreign = regexp.MustCompile(`websocket\.Accept|net/http|net\.Conn`)
+var foreign = regexp.MustCompile(`websocket\.Accept|net/http|net\.Conn|crypto/tls`)
 
 // TestArchitecture checks that every file, folder and declaration that the page of the
 // architecture names exists. A declaration follows its file. Later it may stand alone.
@@ -80,7 +93,7 @@ func TestArchitecture(t *testing.T) {
 	files, names := 0, make(map[string]bool)
 	for _, m := range fileAndName.FindAllStringSubmatch(page, -1) {
 		file := filepath.Join("..", m[1])
-		if !strings.Contains(m[1], "/") { // a link to another page
+		if !strings.Contains(m[1], "/") || strings.HasPrefix(m[1], "adr/") { // a link to another page
 			file = m[1]
 		}
 		if _, err := os.Stat(file); err != nil {
@@ -113,3 +126,67 @@ func TestArchitecture(t *testing.T) {
 		}
 	}
 }
+
+// TestLocks checks that the section about the locks names every mutex of the packages that
+// serve a connection.
+func TestLocks(t *testing.T) {
+	_, section, ok := strings.Cut(read(t, "architecture.md"), "## Locks")
+	if !ok {
+		t.Fatal("the page has no section about the locks")
+	}
+	named := make(map[string]bool)
+	for _, m := range fileAndName.FindAllStringSubmatch(section, -1) {
+		named[m[1]+": "+m[2]] = true
+	}
+	found := 0
+	for _, dir := range []string{"server", "echo", "heartbeat", "fault", "internal/transport", "internal/frame", "internal/deflate", "internal/socket", "internal/fairness", "internal/listener"} {
+		files, err := filepath.Glob(filepath.Join("..", dir, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: got no files, %v", dir, err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			for _, lock := range locks(t, file) {
+				found++
+				if name := filepath.ToSlash(file[len("../"):]) + ": " + lock; !named[name] {
+					t.Errorf("the section about the locks does not name %s", name)
+				}
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("found %d locks, want at least 20", found)
+	}
+}
+
+// locks returns the fields of the structs in a file that are mutexes or semaphores.
+func locks(t *testing.T, file string) (all []string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		spec, ok := n.(*ast.TypeSpec)
+		if !ok {
+			return true
+		}
+		typ, ok := spec.Type.(*ast.StructType)
+		if !ok {
+			return true
+		}
+		for _, field := range typ.Fields.List {
+			if lockType.MatchString(types.ExprString(field.Type)) {
+				for _, name := range fieldNames(field) {
+					all = append(all, spec.Name.Name+"."+name)
+				}
+			}
+		}
+		return true
+	})
+	return all
+}
+
+var lockType = regexp.MustCompile(`(?:sync\.(?:RW)?Mutex|semaphore\.Weighted)$`)

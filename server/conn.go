@@ -30,10 +30,7 @@ import (
 //
 // The end of a connection wakes every call on it.
 //
-// The order of the locks is: reading, the locks of the transport, then one leaf. The
-// leaves are mu, pings.mu, Server.mu, parker.mu and the locks of draining and the
-// heartbeat. A goroutine that holds a leaf acquires no other lock and calls no function of
-// the Options.
+// docs/architecture.md has the order of all locks.
 type Conn struct {
 	srv       *Server
 	ws        *websocket.Conn

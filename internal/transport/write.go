@@ -14,8 +14,7 @@ import (
 	"example.com/wsecho/internal/socket"
 )
 
-// Lock order: in.mu, out.mu, pendingControl.mu, Conn.mu. A goroutine that holds a lock
-// acquires only locks that are later in this order.
+// docs/architecture.md has the order of all locks. Those of this package are:
 //
 //   - in.mu guards reading. A reader holds it while it flushes replies and sends pongs.
 //   - out.mu guards writing. Its holder may wait for the peer until the write deadline.
