@@ -35,7 +35,7 @@ var checkFlags = map[string]string{"Timeout": "--timeout", "Subprotocols": "--su
 func (*checkCommand) Help() string {
 	return `wsecho check connects, opens a WebSocket, sends a random message, waits for its echo and closes. All steps together have one timeout that no server can prolong. Stdout has one line for each step that succeeded, with its duration.
 
-The exit code is 0 if the server works. Otherwise it names the step that failed: 3 connecting (the name, or TCP), 4 TLS, 5 the handshake, 6 the echo or the pong, 7 the close. 2 is a mistake in the arguments, 1 is anything else, such as Ctrl-C.
+The exit code is 0 if the server works. Otherwise it names the step that failed. 3 means connecting (the name, or TCP), 4 TLS, 5 the handshake. 6 means the echo or the pong, 7 the close. 2 is a mistake in the arguments, 1 is anything else, such as Ctrl-C.
 
 A proxy is used only with --proxy. Redirects are not followed. Each flag has an environment variable: --timeout is WSECHO_CHECK_TIMEOUT.`
 }
