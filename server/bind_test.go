@@ -42,8 +42,8 @@ func (c *countingContext) AfterFunc(func()) (stop func() bool) {
 	}
 }
 
-// TestBindEnds: a context that outlives a connection does not keep the connection, also
-// if the handler has left a message or a writer unfinished.
+// TestBindEnds: a context that outlives a connection does not keep the connection in
+// memory. The handler may have left a message or a writer unfinished.
 func TestBindEnds(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -8,8 +8,8 @@ import (
 )
 
 // A containedConn is a connection of ConnOptions.Wrap. A panic of its methods becomes
-// their error: the goroutines that send replies and find the end of the stream call them
-// too.
+// their error. The server's own goroutines call them too, to send replies and to find the
+// end of the stream.
 type containedConn struct {
 	net.Conn
 	c *Conn

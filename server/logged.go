@@ -54,7 +54,7 @@ func seconds(key string, d, unit time.Duration) slog.Attr {
 
 // httpLog returns the log of net/http, at level debug. An error of TLS may contain names
 // from the peer. A panic of a function of the Options is logged at level error, like that
-// of a handler, but limited as warnings are.
+// of a handler. It is limited as warnings are.
 func (s *Server) httpLog() *log.Logger { return log.New(httpLines{s}, "", 0) }
 
 type httpLines struct{ s *Server }

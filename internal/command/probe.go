@@ -39,7 +39,7 @@ type probeCommand struct {
 }
 
 // Exit codes of wsecho probe beside those of the steps, checkExitCodes. For probe, 6 is a
-// lost reply or no reply at all, and 7 a close code other than 1000 or none.
+// lost reply or no reply at all. 7 is a close code other than 1000, or none.
 const (
 	exitLost      = 6
 	exitPeerCode  = 7
