@@ -267,7 +267,7 @@ func TestLogPanic(t *testing.T) {
 func TestRefusalKinds(t *testing.T) {
 	t.Parallel()
 	var log lockedBuffer
-	s := serve(t, echoes, server.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	s := serve(t, echoes, server.Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), Compression: websocket.CompressionNoContextTakeover})
 	wrongKey := func(from, to int) {
 		for i := from; i < to; i++ {
 			if status, _ := s.status(t, http.Header{"Sec-WebSocket-Key": {fmt.Sprint("short", i)}}); status != http.StatusBadRequest {
