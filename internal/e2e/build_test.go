@@ -8,7 +8,7 @@ import (
 )
 
 // build builds the command in a temporary directory and returns its path.
-func build(t *testing.T, args ...string) string {
+func build(t testing.TB, args ...string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "wsecho")
 	args = append(append([]string{"build", "-o", program}, args...), "example.com/wsecho")

@@ -124,7 +124,7 @@ func TestDrainMany(t *testing.T) {
 }
 
 // needFiles skips a test that opens n files in each of two processes if the limit is lower.
-func needFiles(t *testing.T, n uint64) {
+func needFiles(t testing.TB, n uint64) {
 	t.Helper()
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -136,13 +136,13 @@ func needFiles(t *testing.T, n uint64) {
 }
 
 // connect opens n WebSockets.
-func connect(t *testing.T, p *process, n int) []*wstest.Peer {
+func connect(t testing.TB, p *process, n int) []*wstest.Peer {
 	t.Helper()
 	return connectTo(t, p.url(), nil, n)
 }
 
 // connectTo opens n WebSockets, with TLS if the URL asks for it.
-func connectTo(t *testing.T, url string, config *tls.Config, n int) []*wstest.Peer {
+func connectTo(t testing.TB, url string, config *tls.Config, n int) []*wstest.Peer {
 	t.Helper()
 	peers := make([]*wstest.Peer, n)
 	t.Cleanup(func() {

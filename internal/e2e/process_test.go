@@ -82,7 +82,7 @@ func (p *process) kill() {
 func (p *process) url() string { return "ws://" + p.addr + "/" }
 
 // startFor is start for a test. The process must have ended before the test ends.
-func startFor(t *testing.T, program string, args ...string) *process {
+func startFor(t testing.TB, program string, args ...string) *process {
 	t.Helper()
 	p, err := start(program, t.TempDir(), nil, args...)
 	if err != nil {
@@ -93,7 +93,7 @@ func startFor(t *testing.T, program string, args ...string) *process {
 }
 
 // stop ends the process as a service manager does, and checks the exit code.
-func (p *process) stop(t *testing.T) {
+func (p *process) stop(t testing.TB) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ func fetch(url string) ([]byte, error) {
 }
 
 // adminAddr returns the address of the metrics of p.
-func (p *process) adminAddr(t *testing.T) string {
+func (p *process) adminAddr(t testing.TB) string {
 	t.Helper()
 	match, err := waitFor(p.log, `msg="serving metrics" addr=(\S+)`)
 	if err != nil {
