@@ -3,15 +3,12 @@ package probe
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"sync"
 	"time"
 
-	"example.com/wsecho/internal/frame"
 	"example.com/wsecho/internal/handshake"
 )
 
@@ -23,6 +20,7 @@ const (
 	idleTrials  = 8                      // connections at once
 	idleNear    = 1.02                   // FindIdle ends if failed and survived differ by 2 %
 	maxSearches = 50                     // rounds, far more than are needed
+	maxRefuted  = 5                      // ends of connections that had another reason
 )
 
 // A Silence is the side that sends nothing.
@@ -55,13 +53,13 @@ type IdleOptions struct {
 type IdleResult struct {
 	Silent     Silence
 	Survived   time.Duration // the longest silence after which a ping was answered
-	Failed     time.Duration // the shortest silence that ended a connection; 0: none did
+	Failed     time.Duration // the shortest silence that ended two connections; 0: none did
 	Trials     int           // connections
 	ServerSent bool          // the server sent something during a silence
 
-	// Seen means that a connection was seen to end during a silence. Otherwise only the
-	// pings after the silences had no answer. Code and Reason are those of a close frame;
-	// 0 is none.
+	// Seen means that the connection of Failed was seen to end during its silence. Otherwise
+	// only the ping after it had no answer. Code and Reason are those of a close frame; 0 is
+	// none.
 	Seen   bool
 	Code   int
 	Reason string
@@ -70,44 +68,141 @@ type IdleResult struct {
 // FindIdle finds the longest silence that the path to a server survives. It opens eight
 // connections at once, and each is silent for another time and then sends a ping. The next
 // eight divide the range that is left, until Failed is less than 2 % longer than Survived.
-// It takes about three times the silence that it finds. It blocks until then, or until ctx
-// ends.
+// A last connection must end too, because the server may have ended one for another reason.
+// Otherwise the search continues with longer silences. It takes about four times the
+// silence that it finds. It blocks until then, or until ctx ends.
 //
-// The error is that of [Run], up to the handshake, or the cause of ctx. The result is
-// valid with an error too.
+// The error is that of [Run], up to the handshake, or the cause of ctx. It is another one if
+// connections end for other reasons too often. The result is valid with an error too. The
+// Failed of an unfinished search may be that of one connection.
 func FindIdle(ctx context.Context, rawURL string, o IdleOptions) (IdleResult, error) {
 	o.Max = cmp.Or(o.Max, DefaultMaxIdle)
-	r := IdleResult{Silent: o.Silent}
+	s := idleSearch{o: o, rawURL: rawURL, r: IdleResult{Silent: o.Silent}}
 	if o.Max < time.Second || o.Max > maxTimeout {
-		return r, fmt.Errorf("probe: %w", handshake.WrongField("Max", "%v is not from 1s to %v", o.Max, maxTimeout))
+		return s.r, fmt.Errorf("probe: %w", handshake.WrongField("Max", "%v is not from 1s to %v", o.Max, maxTimeout))
 	}
 	for range maxSearches {
+		r := &s.r
 		low, high := max(r.Survived, minIdle), cmp.Or(r.Failed, o.Max)
-		if r.Failed > 0 && (float64(high) <= float64(low)*idleNear || high <= minIdle) || r.Failed == 0 && r.Survived >= o.Max {
-			return r, nil
+		if r.Failed == 0 && r.Survived >= o.Max {
+			return *r, nil
 		}
-		if err := o.round(ctx, rawURL, &r, low, high); err != nil {
-			return r, err
+		if r.Failed > 0 && (near(low, high) || high <= minIdle) {
+			if done, err := s.confirm(ctx); done || err != nil {
+				return *r, err
+			}
+		} else if err := s.round(ctx, low, high); err != nil {
+			return *r, err
+		}
+		if s.refuted > maxRefuted {
+			break
 		}
 	}
-	return r, errors.New("probe: the silences that end a connection differ from one connection to the next")
+	return s.r, errors.New("probe: the silences that end a connection differ from one connection to the next")
+}
+
+// near reports whether high is less than 2 % longer than low.
+func near(low, high time.Duration) bool { return float64(high) <= float64(low)*idleNear }
+
+// An idleSearch is one call of FindIdle.
+type idleSearch struct {
+	o      IdleOptions
+	rawURL string
+
+	r       IdleResult
+	earlier []idleTrial // the values of r.Failed before, the longest first
+	refuted int         // values of r.Failed that were none
+}
+
+// fail records the shortest silence that ended a connection.
+func (s *idleSearch) fail(t idleTrial) {
+	if s.r.Failed > 0 {
+		s.earlier = append(s.earlier, idleTrial{silence: s.r.Failed, seen: s.r.Seen, code: s.r.Code, reason: s.r.Reason})
+	}
+	s.setFailed(t)
+}
+
+// survive records a silence that a connection has survived. It refutes shorter ones that
+// ended one.
+func (s *idleSearch) survive(silence time.Duration) {
+	s.r.Survived = max(s.r.Survived, silence)
+	if s.r.Failed == 0 || s.r.Survived < s.r.Failed {
+		return
+	}
+	if near(s.r.Failed, s.r.Survived) { // the path is not exact
+		s.r.Survived = time.Duration(float64(s.r.Failed)/idleNear) + 1
+		return
+	}
+	s.refute()
+}
+
+// refute replaces r.Failed by the least earlier one that is longer than r.Survived.
+func (s *idleSearch) refute() {
+	s.refuted++
+	var last idleTrial
+	for len(s.earlier) > 0 && last.silence == 0 {
+		last, s.earlier = s.earlier[len(s.earlier)-1], s.earlier[:len(s.earlier)-1]
+		if last.silence <= s.r.Survived {
+			last = idleTrial{}
+		}
+	}
+	s.setFailed(last)
+}
+
+func (s *idleSearch) setFailed(t idleTrial) {
+	s.r.Failed, s.r.Seen, s.r.Code, s.r.Reason = t.silence, t.seen, t.code, t.reason
+}
+
+// foreign reports whether a connection has ended for another reason than its silence.
+func (s *idleSearch) foreign(t idleTrial) bool {
+	return t.silence < s.r.Survived && !near(t.silence, s.r.Survived)
+}
+
+// confirm tries r.Failed with another connection. done reports that it has ended too.
+func (s *idleSearch) confirm(ctx context.Context) (done bool, err error) {
+	// The silence is a little longer, because the path may be not exact.
+	silence := min(time.Duration(float64(s.r.Failed)*idleNear*idleNear), s.o.Max)
+	t := s.o.trial(ctx, s.rawURL, silence)
+	if t.err != nil {
+		return false, t.err
+	}
+	s.r.Trials++
+	s.r.ServerSent = s.r.ServerSent || t.serverSent
+	switch {
+	case t.survived:
+		s.r.Survived = max(s.r.Survived, silence)
+		s.refute()
+	case s.foreign(t):
+		s.refuted++
+	default:
+		t.silence, done = min(t.silence, s.r.Failed), true
+		s.setFailed(t)
+	}
+	if s.o.OnProgress != nil {
+		s.o.OnProgress(s.r)
+	}
+	return done, nil
 }
 
 // round tries silences between low and high at once.
-func (o IdleOptions) round(ctx context.Context, rawURL string, r *IdleResult, low, high time.Duration) error {
+func (s *idleSearch) round(ctx context.Context, low, high time.Duration) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var failure error
+	foreign := 0
 	stop := make([]context.CancelFunc, idleTrials)
 	silences := make([]time.Duration, idleTrials)
 	factor := math.Pow(float64(high)/float64(low), 1/float64(idleTrials))
 	for i := range idleTrials {
 		silences[i] = time.Duration(float64(low) * math.Pow(factor, float64(i+1)))
-		if r.Failed > 0 { // high has failed, so the last one is below it
+		if s.r.Failed > 0 { // high has failed, so the last one is below it
 			silences[i] = time.Duration(float64(low) * math.Pow(float64(high)/float64(low), float64(i+1)/float64(idleTrials+1)))
 		}
+	}
+	if s.r.Failed == 0 {
+		silences[idleTrials-1] = high // not a little less
 	}
 	ctxs := make([]context.Context, idleTrials)
 	for i := range idleTrials {
@@ -116,7 +211,7 @@ func (o IdleOptions) round(ctx context.Context, rawURL string, r *IdleResult, lo
 	}
 	for i, silence := range silences {
 		wg.Go(func() {
-			t := o.trial(ctxs[i], rawURL, silence)
+			t := s.o.trial(ctxs[i], s.rawURL, silence)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -129,132 +224,26 @@ func (o IdleOptions) round(ctx context.Context, rawURL string, r *IdleResult, lo
 				}
 				return
 			case t.survived:
-				r.Survived = max(r.Survived, silence)
-			case r.Failed == 0 || t.silence < r.Failed:
-				r.Failed, r.Seen = t.silence, r.Seen || t.seen
-				if t.code != 0 {
-					r.Code, r.Reason = t.code, t.reason
-				}
+				s.survive(silence)
+			case s.foreign(t):
+				foreign = 1
+			case s.r.Failed == 0 || t.silence < s.r.Failed:
+				s.fail(t)
+				s.survive(0)
 				for j := range silences { // longer silences cannot survive
 					if silences[j] > t.silence {
 						stop[j]()
 					}
 				}
 			}
-			r.Trials++
-			r.ServerSent = r.ServerSent || t.serverSent
-			if o.OnProgress != nil {
-				o.OnProgress(*r)
+			s.r.Trials++
+			s.r.ServerSent = s.r.ServerSent || t.serverSent
+			if s.o.OnProgress != nil {
+				s.o.OnProgress(s.r)
 			}
 		})
 	}
 	wg.Wait()
-	if r.Failed > 0 && r.Survived >= r.Failed { // the path is not exact
-		r.Survived = time.Duration(float64(r.Failed) / idleNear)
-	}
+	s.refuted += foreign
 	return failure
-}
-
-// An idleTrial is the result of one connection.
-type idleTrial struct {
-	silence    time.Duration // up to the end, or the whole one
-	survived   bool
-	seen       bool
-	code       int
-	reason     string
-	serverSent bool
-	err        error
-}
-
-// trial opens a connection, is silent, and sends a ping.
-func (o IdleOptions) trial(parent context.Context, rawURL string, silence time.Duration) (t idleTrial) {
-	p, ctx, cancel, err := newProbing(parent, rawURL, o.Connect)
-	if err != nil {
-		return idleTrial{err: err}
-	}
-	defer cancel()
-	if err := p.run(ctx, stepFunc{Connect, p.connect}, stepFunc{TLS, p.secure}, stepFunc{Handshake, p.handshake}); err != nil {
-		p.teardown(ctx, false)
-		return idleTrial{err: err}
-	}
-	tcp := p.conn.tcp
-	defer func() {
-		_ = tcp.SetWriteDeadline(time.Now().Add(time.Second))
-		_ = p.conn.write(frame.Close, normalClosure)
-		_ = tcp.Close()
-	}()
-	p.conn.stop()
-	_ = tcp.SetDeadline(time.Time{})
-	defer context.AfterFunc(parent, func() { _ = tcp.SetReadDeadline(past) })()
-
-	began := time.Now()
-	until := began.Add(silence)
-	step := max(min(silence/20, time.Second), 20*time.Millisecond)
-	next := began.Add(step) // the time of a pong of this side
-	for {
-		wait := until
-		if o.Silent == ServerSilent && next.Before(until) {
-			wait = next
-		}
-		ended, m, err := p.conn.within(wait, p.o.Timeout)
-		switch {
-		case parent.Err() != nil:
-			return idleTrial{err: context.Cause(parent)}
-		case ended || m.opcode == frame.Close:
-			t.silence, t.seen = time.Since(began), true
-			if m.opcode == frame.Close && err == nil {
-				code, reason, _ := frame.ParseClose(m.bytes)
-				t.code, t.reason = code, string(reason)
-			}
-			return t
-		case err == nil: // a frame by the server
-			t.serverSent = true
-			if o.Silent == ServerSilent && m.opcode == frame.Ping {
-				_ = p.conn.write(frame.Pong, m.bytes)
-			}
-			continue
-		}
-		if time.Now().Before(until) {
-			_ = tcp.SetWriteDeadline(time.Now().Add(p.o.Timeout))
-			if p.conn.write(frame.Pong, nil) != nil {
-				t.silence, t.seen = time.Since(began), true
-				return t
-			}
-			next = time.Now().Add(step)
-			continue
-		}
-		break
-	}
-	t.silence = silence
-	nonce := []byte(rand.Text())
-	limit := time.Now().Add(p.o.Timeout)
-	_ = tcp.SetWriteDeadline(limit)
-	if p.conn.write(frame.Ping, nonce) != nil {
-		return t
-	}
-	for {
-		ended, m, err := p.conn.within(limit, p.o.Timeout)
-		switch {
-		case parent.Err() != nil:
-			return idleTrial{err: context.Cause(parent)}
-		case ended || err != nil || m.opcode == frame.Close:
-			return t
-		case m.opcode == frame.Pong && string(m.bytes) == string(nonce):
-			t.survived = true
-			return t
-		}
-	}
-}
-
-// within reads a frame that begins before a time. The rest of the frame may take timeout.
-// ended reports that the stream has ended or is wrong. Without a frame, err is
-// os.ErrDeadlineExceeded.
-func (c *conn) within(begins time.Time, timeout time.Duration) (ended bool, m message, err error) {
-	_ = c.tcp.SetReadDeadline(begins)
-	if _, err := c.br.Peek(1); err != nil {
-		return !errors.Is(err, os.ErrDeadlineExceeded), message{}, err
-	}
-	_ = c.tcp.SetReadDeadline(time.Now().Add(timeout))
-	m, err = c.frame()
-	return err != nil, m, err
 }

@@ -3,6 +3,9 @@ package probe_test
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +25,9 @@ type idleServer struct {
 }
 
 func (s idleServer) handle(p *wstest.Peer) {
-	p.Timeout = -1
+	if p.Timeout != -1 { // a timer of the caller may send
+		p.Timeout = -1
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	idle := time.AfterFunc(s.timeout, func() {
@@ -97,6 +102,88 @@ func TestFindIdle(t *testing.T) {
 					t.Errorf("got %+v", r)
 				case took > 6*limit+30*time.Second:
 					t.Errorf("it took %v", took)
+				}
+				time.Sleep(2 * time.Hour) // the servers end
+				synctest.Wait()
+			})
+		})
+	}
+}
+
+// TestFindIdleForeign checks that an end for another reason is no result. The timeout is
+// that of a firewall, which forgets a connection.
+func TestFindIdleForeign(t *testing.T) {
+	const timeout = time.Minute
+	for name, test := range map[string]struct {
+		ends    func(n int) time.Duration // the foreign end of the connection n; 0: none
+		code    uint16                    // of its close frame; 0: none
+		rounds  time.Duration             // times its number is the end of all connections of a round; 0: none
+		forever bool
+		wrong   bool
+	}{
+		"one of the first": {ends: func(n int) time.Duration { return map[int]time.Duration{7: 10 * time.Second, 8: 10 * time.Second}[n] }},
+		"a restart": {ends: func(n int) time.Duration {
+			if n <= 8 {
+				return 70 * time.Second
+			}
+			return 0
+		}, code: 1001},
+		"a restart in the second round": {ends: func(n int) time.Duration {
+			if n > 8 && n <= 16 {
+				return 5 * time.Second
+			}
+			return 0
+		}, code: 1001},
+		"no timeout": {ends: func(n int) time.Duration { return map[int]time.Duration{7: 10 * time.Second}[n] }, forever: true},
+		"too often":  {rounds: 10 * time.Second, forever: true, wrong: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var n, open, rounds atomic.Int64
+				var peers sync.Map
+				s := idleServer{timeout: timeout}
+				if test.forever {
+					s.timeout = time.Hour
+				}
+				handle := func(p *wstest.Peer) {
+					p.Timeout = -1
+					defer open.Add(-1)
+					after := time.Duration(0)
+					if test.ends != nil {
+						after = test.ends(int(n.Add(1)))
+					}
+					peers.Store(p, nil)
+					defer peers.Delete(p)
+					if open.Add(1) == 8 && test.rounds > 0 {
+						time.AfterFunc(test.rounds*time.Duration(rounds.Add(1)), func() {
+							peers.Range(func(p, _ any) bool { p.(*wstest.Peer).Close(); return true })
+						})
+					}
+					if after > 0 {
+						defer time.AfterFunc(after, func() {
+							if test.code != 0 {
+								_ = p.Send(wstest.CloseFrame(test.code, "restart"))
+							}
+							p.Close()
+						}).Stop()
+					}
+					s.handle(p)
+				}
+				r, err := probe.FindIdle(t.Context(), "ws://a.example/", probe.IdleOptions{
+					Connect: probe.Options{DialContext: pipe(handle), Timeout: 5 * time.Second}})
+				switch {
+				case test.wrong:
+					if err == nil || !strings.Contains(err.Error(), "differ from one connection to the next") {
+						t.Errorf("got %+v, %v", r, err)
+					}
+				case err != nil || r.Seen || r.Code != 0 || r.Reason != "":
+					t.Errorf("got %+v, %v", r, err)
+				case test.forever:
+					if r.Failed != 0 || r.Survived < probe.DefaultMaxIdle*99/100 {
+						t.Errorf("got %+v, want no timeout", r)
+					}
+				case r.Survived < timeout*95/100 || r.Survived > timeout || r.Failed < timeout || r.Failed > timeout*105/100:
+					t.Errorf("got %v to %v, want %v", r.Survived, r.Failed, timeout)
 				}
 				time.Sleep(2 * time.Hour) // the servers end
 				synctest.Wait()

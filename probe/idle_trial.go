@@ -1,0 +1,115 @@
+package probe
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"time"
+
+	"example.com/wsecho/internal/frame"
+)
+
+// An idleTrial is the result of one connection.
+type idleTrial struct {
+	silence    time.Duration // up to the end, or the whole one
+	survived   bool
+	seen       bool
+	code       int
+	reason     string
+	serverSent bool
+	err        error
+}
+
+// trial opens a connection, is silent, and sends a ping.
+func (o IdleOptions) trial(parent context.Context, rawURL string, silence time.Duration) (t idleTrial) {
+	p, ctx, cancel, err := newProbing(parent, rawURL, o.Connect)
+	if err != nil {
+		return idleTrial{err: err}
+	}
+	defer cancel()
+	if err := p.run(ctx, stepFunc{Connect, p.connect}, stepFunc{TLS, p.secure}, stepFunc{Handshake, p.handshake}); err != nil {
+		p.teardown(ctx, false)
+		return idleTrial{err: err}
+	}
+	tcp := p.conn.tcp
+	defer func() {
+		_ = tcp.SetWriteDeadline(time.Now().Add(time.Second))
+		_ = p.conn.write(frame.Close, normalClosure)
+		_ = tcp.Close()
+	}()
+	p.conn.stop()
+	_ = tcp.SetDeadline(time.Time{})
+	defer context.AfterFunc(parent, func() { _ = tcp.SetReadDeadline(past) })()
+
+	began := time.Now()
+	until := began.Add(silence)
+	step := max(min(silence/20, time.Second), 20*time.Millisecond)
+	next := began.Add(step) // the time of a pong of this side
+	for {
+		wait := until
+		if o.Silent == ServerSilent && next.Before(until) {
+			wait = next
+		}
+		ended, m, err := p.conn.within(wait, p.o.Timeout)
+		switch {
+		case parent.Err() != nil:
+			return idleTrial{err: context.Cause(parent)}
+		case ended || m.opcode == frame.Close:
+			t.silence, t.seen = time.Since(began), true
+			if m.opcode == frame.Close && err == nil {
+				code, reason, _ := frame.ParseClose(m.bytes)
+				t.code, t.reason = code, string(reason)
+			}
+			return t
+		case err == nil: // a frame by the server
+			t.serverSent = true
+			if o.Silent == ServerSilent && m.opcode == frame.Ping {
+				_ = p.conn.write(frame.Pong, m.bytes)
+			}
+			continue
+		}
+		if time.Now().Before(until) {
+			_ = tcp.SetWriteDeadline(time.Now().Add(p.o.Timeout))
+			if p.conn.write(frame.Pong, nil) != nil {
+				t.silence, t.seen = time.Since(began), true
+				return t
+			}
+			next = time.Now().Add(step)
+			continue
+		}
+		break
+	}
+	t.silence = silence
+	nonce := []byte(rand.Text())
+	limit := time.Now().Add(p.o.Timeout)
+	_ = tcp.SetWriteDeadline(limit)
+	if p.conn.write(frame.Ping, nonce) != nil {
+		return t
+	}
+	for {
+		ended, m, err := p.conn.within(limit, p.o.Timeout)
+		switch {
+		case parent.Err() != nil:
+			return idleTrial{err: context.Cause(parent)}
+		case ended || err != nil || m.opcode == frame.Close:
+			return t
+		case m.opcode == frame.Pong && string(m.bytes) == string(nonce):
+			t.survived = true
+			return t
+		}
+	}
+}
+
+// within reads a frame that begins before a time. The rest of the frame may take timeout.
+// ended reports that the stream has ended or is wrong. Without a frame, err is
+// os.ErrDeadlineExceeded.
+func (c *conn) within(begins time.Time, timeout time.Duration) (ended bool, m message, err error) {
+	_ = c.tcp.SetReadDeadline(begins)
+	if _, err := c.br.Peek(1); err != nil {
+		return !errors.Is(err, os.ErrDeadlineExceeded), message{}, err
+	}
+	_ = c.tcp.SetReadDeadline(time.Now().Add(timeout))
+	m, err = c.frame()
+	return err != nil, m, err
+}
