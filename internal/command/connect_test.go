@@ -83,6 +83,8 @@ func talkCases(t *testing.T) map[string]talkCase {
 		"answer":         {answers(wstest.AnswerOptions{Code: 1011}), nil, text(""), 7, `^$`, `answered with 1011`},
 		"no answer":      {answers(wstest.AnswerOptions{NoClose: true}), []string{"--timeout=3s"}, text(""), 7, `^$`, `not answered`},
 		"going away":     {sends(wstest.TextFrame("a"), wstest.CloseFrame(1001, "bye\x1b")), nil, held(t, ""), 8, `^a\n$`, `going away by the server, code 1001, reason "bye\\x1b"`},
+		"goes away":      {answers(wstest.AnswerOptions{Code: 1001}), nil, text(""), 8, `^$`, `answered with 1001`},
+		"close 1001":     {answers(wstest.AnswerOptions{Code: 1001}), nil, text("/close 1001\n"), 0, `^$`, `closed by this side, code 1001, after`},
 		"abnormal":       {after(func(p *wstest.Peer) { _ = p.FIN() }), nil, held(t, ""), 9, `^$`, `abnormal by the server: end of stream without a close frame`},
 		"protocol":       {sends(wstest.Frame{Fin: true, Opcode: 3}), nil, held(t, ""), 10, `^$`, `protocol by this side, code 1002`},
 		"not UTF-8":      {sends(wstest.TextFrame("a\xff")), nil, held(t, ""), 10, `^a[^a]\n$`, `invalid utf-8 by this side, code 1007`},

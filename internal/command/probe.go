@@ -222,10 +222,12 @@ func endExitCode(e probe.End, lost bool) int {
 		return exitFailure
 	case lost:
 		return exitLost
-	case k == ending.Closed && e.Received != e.Sent && e.Received != 1000 && e.Received != 1005:
-		return exitPeerCode
+	case k != ending.Closed || e.Received == e.Sent || e.Received == 1000 || e.Received == 1005:
+		return 0
+	case e.Received == 1001:
+		return exitGoingAway
 	}
-	return 0
+	return exitPeerCode
 }
 
 // verdict returns a sentence, without its subject, about a result that is not good.

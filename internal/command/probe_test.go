@@ -65,6 +65,7 @@ func probeCases(t *testing.T) map[string]probeCase {
 		"answer":     {answers(wstest.AnswerOptions{Code: 1011}), one, 7, `\nended    closed by this side, code 1000, answered with 1011, after `, `answered with 1011`},
 		"no answer":  {answers(wstest.AnswerOptions{NoClose: true}), one, 7, `\nended    closed by this side, code 1000, not answered: .*, after `, `not answered`},
 		"going away": {closes(1001, "bye\x1b"), nil, 8, `\nended    going away by the server, code 1001, reason "bye\\x1b", after `, `: the connection ended: going away`},
+		"goes away":  {answers(wstest.AnswerOptions{Code: 1001}), one, 8, `\nended    closed by this side, code 1000, answered with 1001, after `, `answered with 1001`},
 		"abnormal":   {wstest.Serve(t, answerOnce(func(p *wstest.Peer) { _ = p.FIN() })), nil, 9, `\nended    abnormal by the server: end of stream without a close frame, after `, `abnormal`},
 		"protocol":   {wstest.Serve(t, answerOnce(func(p *wstest.Peer) { _ = p.Send(wstest.Frame{Fin: true, Opcode: 3}) })), nil, 10, `\nended    protocol by this side, code 1002: .*unknown opcode.*, after `, `protocol`},
 		"usage":      {"http://a.example", nil, 2, `^$`, `"http://a\.example" does not begin with ws:// or wss://`},
