@@ -138,7 +138,7 @@ func (c *conn) read() error {
 		if n := int(c.in.echoed - before); n > 0 {
 			c.record(before, n, now)
 			c.received.Store(c.in.echoed)
-			if err == nil && t.plan.Rate == 0 && !t.over(now) {
+			if err == nil && t.plan.Rate == 0 && !t.ended(now) {
 				c.allow(n, now)
 			}
 		}
@@ -215,7 +215,7 @@ func (c *conn) write() {
 			}
 			c.send(int(sent), n)
 			if c.owner.plan.Rate > 0 {
-				c.late.free = c.owner.now()
+				c.late.lastWrite = c.owner.now()
 			}
 			sent += int64(n)
 		}

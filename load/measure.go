@@ -40,7 +40,7 @@ type run struct {
 func (t *run) now() time.Duration { return time.Since(t.began) }
 
 // over reports whether no more messages are sent at the time now.
-func (t *run) over(now time.Duration) bool { return now >= t.to || t.stopped.Load() }
+func (t *run) ended(now time.Duration) bool { return now >= t.to || t.stopped.Load() }
 
 // dueAt returns when message i of a connection is due, in an open loop.
 func (t *run) dueAt(conn int, i int64) time.Duration {
@@ -53,7 +53,7 @@ func (c *conn) record(from int64, n int, now time.Duration) {
 	t, p := c.owner, c.shard
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now >= t.from && !t.over(now) {
+	if now >= t.from && !t.ended(now) {
 		p.count += int64(n)
 	}
 	for i := from; i < from+int64(n); {

@@ -38,7 +38,7 @@ const lateBy = time.Millisecond
 
 // A lateness counts messages that left late because of this client or its machine.
 type lateness struct {
-	free       time.Duration // when the last write ended; a delay until then is the server's
+	lastWrite  time.Duration // when the last write ended; a delay until then is the server's
 	sent, late int64
 }
 
@@ -51,7 +51,7 @@ func (l *lateness) before(c *conn, from int64, n int, now time.Duration) {
 			continue
 		}
 		l.sent++
-		if now-max(due, l.free) > lateBy {
+		if now-max(due, l.lastWrite) > lateBy {
 			l.late++
 		}
 	}

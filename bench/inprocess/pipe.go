@@ -39,7 +39,7 @@ type deadline struct {
 	waiting *sync.Cond
 }
 
-func (d *deadline) over() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
+func (d *deadline) passed() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
 
 // set sets a deadline of p. Its timer wakes the waiting calls when it has passed.
 func (p *pipe) set(d *deadline, at time.Time) {
@@ -71,7 +71,7 @@ func (p *pipe) read(b []byte) (int, error) {
 		switch {
 		case p.gone:
 			return 0, net.ErrClosed
-		case p.reads.over():
+		case p.reads.passed():
 			return 0, os.ErrDeadlineExceeded
 		case len(b) == 0:
 			return 0, nil
@@ -102,7 +102,7 @@ func (p *pipe) write(b []byte) (written int, err error) {
 			return written, net.ErrClosed
 		case p.gone:
 			return written, io.ErrClosedPipe
-		case p.writes.over():
+		case p.writes.passed():
 			return written, os.ErrDeadlineExceeded
 		case len(b) == 0:
 			return written, nil

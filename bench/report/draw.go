@@ -30,7 +30,7 @@ func styled(size vg.Length, color ink, x text.XAlignment, y text.YAlignment) tex
 type axis struct {
 	label    string
 	log      bool
-	some     bool // min and max are set
+	set      bool // min and max are set
 	min, max float64
 	ticks    []plot.Tick // nil: 1, 2, 5, 10, …
 
@@ -43,8 +43,8 @@ func (a *axis) include(v float64) bool {
 	if math.IsNaN(v) || math.Abs(v) > most || a.log && v < 1/most {
 		return false
 	}
-	if !a.some {
-		a.some, a.min, a.max = true, v, v
+	if !a.set {
+		a.set, a.min, a.max = true, v, v
 	}
 	a.min, a.max = min(a.min, v), max(a.max, v)
 	return true

@@ -83,7 +83,7 @@ func pointOf(o *result.Outcome, name string, x float64, y *axis) (point, bool) {
 // addMain draws the cost of a message as a ratio to the base.
 func (f *facts) addMain(add addPlot) {
 	var panels []bars
-	x := axis{log: true, some: true, min: 0.8, max: 1.25, label: "÷ " + result.Base}
+	x := axis{log: true, set: true, min: 0.8, max: 1.25, label: "÷ " + result.Base}
 	var measured []peer
 	for _, p := range f.peers {
 		if p.Name != result.Base && slices.ContainsFunc(f.costs, func(c cost) bool { _, ok := f.over(c.cell, p.Name, c.figure); return ok }) {

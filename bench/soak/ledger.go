@@ -74,14 +74,14 @@ func (w Want) Compare(o Outcome) (wrong []string) {
 // only after its connection has ended, so both sides have the same order per address. The
 // zero Ledger is ready to use. Its methods may be called concurrently.
 type Ledger struct {
-	mu       sync.Mutex
-	changed  chan struct{}         // closed when a connection has its Outcome; nil: no goroutine waits
-	open     map[string][]*account // without an Outcome
-	early    map[string][]Outcome  // without a matched connection
-	pending  int                   // accounts without a matched Outcome
-	kinds    map[string]int
-	problems []string
-	count    int // of all complaints, including those not in problems
+	mu        sync.Mutex
+	changed   chan struct{}         // closed when a connection has its Outcome; nil: no goroutine waits
+	open      map[string][]*account // without an Outcome
+	unmatched map[string][]Outcome  // without a matched connection
+	pending   int                   // accounts without a matched Outcome
+	kinds     map[string]int
+	problems  []string
+	count     int // of all complaints, including those not in problems
 }
 
 // An account is the state of one connection.
@@ -115,19 +115,19 @@ func (l *Ledger) Open(remote string) (settle func(Want)) {
 func (l *Ledger) Outcome(o Outcome) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.early == nil {
-		l.early, l.kinds = make(map[string][]Outcome), make(map[string]int)
+	if l.unmatched == nil {
+		l.unmatched, l.kinds = make(map[string][]Outcome), make(map[string]int)
 	}
 	l.kinds[o.Kind]++
-	l.early[o.Remote] = append(l.early[o.Remote], o)
+	l.unmatched[o.Remote] = append(l.unmatched[o.Remote], o)
 	l.match(o.Remote)
 }
 
 // match compares the Wants and the Outcomes of one address.
 func (l *Ledger) match(remote string) {
-	for len(l.open[remote]) > 0 && len(l.early[remote]) > 0 && l.open[remote][0].want != nil {
-		w, o := l.open[remote][0].want, l.early[remote][0]
-		l.open[remote], l.early[remote] = l.open[remote][1:], l.early[remote][1:]
+	for len(l.open[remote]) > 0 && len(l.unmatched[remote]) > 0 && l.open[remote][0].want != nil {
+		w, o := l.open[remote][0].want, l.unmatched[remote][0]
+		l.open[remote], l.unmatched[remote] = l.open[remote][1:], l.unmatched[remote][1:]
 		l.pending--
 		for _, text := range w.Compare(o) {
 			l.complain("%s (id %d, %s): %s", w.What, o.ID, remote, text)
@@ -136,8 +136,8 @@ func (l *Ledger) match(remote string) {
 	if len(l.open[remote]) == 0 {
 		delete(l.open, remote)
 	}
-	if len(l.early[remote]) == 0 {
-		delete(l.early, remote)
+	if len(l.unmatched[remote]) == 0 {
+		delete(l.unmatched, remote)
 	}
 	if l.changed != nil {
 		close(l.changed)
@@ -201,12 +201,12 @@ func (l *Ledger) Balance(d time.Duration) {
 			l.complain("%s (%s): no Outcome within %v", what, remote, d)
 		}
 	}
-	for remote, outcomes := range l.early {
+	for remote, outcomes := range l.unmatched {
 		for _, o := range outcomes {
 			l.complain("an Outcome without a connection (id %d, %s): %s", o.ID, remote, o.Kind)
 		}
 	}
-	l.open, l.early, l.pending = nil, make(map[string][]Outcome), 0
+	l.open, l.unmatched, l.pending = nil, make(map[string][]Outcome), 0
 	if l.kinds == nil {
 		l.kinds = make(map[string]int)
 	}

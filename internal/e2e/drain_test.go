@@ -43,7 +43,7 @@ func TestDrainBusy(t *testing.T) {
 					if end.Code != 1001 || end.Reason == "" {
 						return fmt.Errorf("received %v, want close code 1001", end)
 					}
-					return leave(peer)
+					return answerClose(peer)
 				}
 				if err != nil {
 					return fmt.Errorf("receiving: %w", err)
@@ -98,7 +98,7 @@ func TestDrainMany(t *testing.T) {
 			if kind == 1 {
 				return nil // this peer reads and does not answer
 			}
-			return leave(peer)
+			return answerClose(peer)
 		})
 	}
 	p.stop(t)
@@ -175,8 +175,8 @@ func recvGoingAway(peer *wstest.Peer) error {
 	return err
 }
 
-// leave answers the close frame and closes the connection after the server.
-func leave(peer *wstest.Peer) error {
+// answerClose answers the close frame and closes the connection after the server.
+func answerClose(peer *wstest.Peer) error {
 	defer peer.Close()
 	if err := peer.Send(wstest.CloseFrame(1001, "")); err != nil {
 		return fmt.Errorf("answering: %w", err)

@@ -223,7 +223,7 @@ func (s *target) measureAttack(t *testing.T, untouched *target, a hostile.Attack
 	f.next = time.Since(left)
 	for {
 		f.after = s.resources(t)
-		if f.over = time.Since(began); f.leftover() == "" || f.over > waitLimit {
+		if f.released = time.Since(began); f.leftover() == "" || f.released > waitLimit {
 			break
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -49,7 +49,7 @@ func TestStdoutUnread(t *testing.T) {
 			t.Fatalf("got %q, %v", got, err)
 		}
 	}
-	go func() { _ = leave(peer) }()
+	go func() { _ = answerClose(peer) }()
 	p.stop(t)
 }
 

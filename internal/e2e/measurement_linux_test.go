@@ -33,7 +33,7 @@ type measurement struct {
 	peak          int64         // resident memory
 	next          time.Duration // from the end of the attack until a new client was served
 	after         resources
-	over          time.Duration // from the end of the attack until all resources were released
+	released      time.Duration // from the end of the attack until all resources were released
 }
 
 // A latency has the p99 of messages on an open connection, and that of new connections
@@ -46,7 +46,7 @@ func (l latency) String() string {
 
 func (f measurement) String() string {
 	return fmt.Sprintf("p99 of a message and of a connection %v, without the attack %v, of the other server %v; memory %d MiB over %d; after the attack a new client waited %v, and the resources were released after %v: %v, before %v",
-		f.beside, f.quiet, f.untouched, (f.peak-f.base.RSS)>>20, f.base.RSS>>20, f.next.Round(time.Millisecond), f.over.Round(time.Millisecond), f.after, f.base)
+		f.beside, f.quiet, f.untouched, (f.peak-f.base.RSS)>>20, f.base.RSS>>20, f.next.Round(time.Millisecond), f.released.Round(time.Millisecond), f.after, f.base)
 }
 
 // violations returns the limits that the attack violated.
@@ -60,7 +60,7 @@ func (f measurement) violations() (limits []string) {
 	check(f.beside.connect > 5*max(minLatency, f.quiet.connect, f.untouched.connect), "the attack delayed new connections")
 	check(f.peak > f.base.RSS+most, "the server used too much memory")
 	check(f.next > nextTime, "a new client waited too long after the attack")
-	check(f.over > hostile.DetectionTime+busyDelay, "the server released the resources too late")
+	check(f.released > hostile.DetectionTime+busyDelay, "the server released the resources too late")
 	if left := f.leftover(); left != "" {
 		limits = append(limits, left)
 	}
@@ -116,7 +116,7 @@ func measure(t *testing.T, s *target, good *wstest.Peer, d time.Duration, connec
 // keepSending runs a good client without a measurement. The client sends messages and answers
 // pings.
 func keepSending(t *testing.T, good *wstest.Peer) (stop func()) {
-	over := make(chan struct{})
+	stopped := make(chan struct{})
 	var sending sync.WaitGroup
 	sending.Go(func() {
 		for {
@@ -125,14 +125,14 @@ func keepSending(t *testing.T, good *wstest.Peer) (stop func()) {
 				return
 			}
 			select {
-			case <-over:
+			case <-stopped:
 				return
 			case <-time.After(20 * time.Millisecond):
 			}
 		}
 	})
 	return sync.OnceFunc(func() {
-		close(over)
+		close(stopped)
 		sending.Wait()
 	})
 }

@@ -81,7 +81,7 @@ func TestNothingIsLeft(t *testing.T) {
 		t.Errorf("got %q, %v", got, err)
 	}
 	cancel()
-	go func() { _ = leave(good) }()
+	go func() { _ = answerClose(good) }()
 	if code := <-ended; code != 0 {
 		t.Errorf("exit code %d", code)
 	}

@@ -167,7 +167,7 @@ func (p *process) drains(t *testing.T, peers []*wstest.Peer, signals ...syscall.
 			if err := recvGoingAway(peer); err != nil {
 				return err
 			}
-			return leave(peer)
+			return answerClose(peer)
 		})
 	}
 	for _, s := range signals {

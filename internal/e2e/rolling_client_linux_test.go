@@ -208,7 +208,7 @@ func (c *rollingClient) end(peer *wstest.Peer, f wstest.Frame, waiting, closing 
 		c.crossed++
 	}
 	if !closing {
-		return leave(peer)
+		return answerClose(peer)
 	}
 	return nil
 }
