@@ -26,8 +26,8 @@ var attacks = []string{
 	strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000),
 	strings.Repeat("a\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308", 500),
 	strings.Repeat("\n", 50_000),
-	`["` + strings.Repeat("json", 1<<18) + `"]`,
-	strings.Repeat("unbroken", 1<<20/8), // 1 MiB
+	`["` + strings.Repeat("json", 1<<18-1) + `"]`, // 1 MiB, the longest that is indented
+	strings.Repeat("unbroken", 1<<20/8),           // 1 MiB
 }
 
 // TestHostileMessages checks that the page shows messages of a peer as text. No text leaves
@@ -63,6 +63,9 @@ func TestHostileMessages(t *testing.T) {
 		detail.shows("text", "received")
 		if i < 3 {
 			detail.shows(attacks[i])
+		}
+		if strings.HasPrefix(attacks[i], `["json`) {
+			detail.shows("[\n  \"jsonjson")
 		}
 		if got := len(detail.text()); got > 100_000 {
 			t.Errorf("the detail of message %d has %d bytes, want a folded message", i+1, got)
