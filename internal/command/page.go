@@ -3,7 +3,9 @@ package command
 import (
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 
 	"example.com/wsecho/console"
 	"example.com/wsecho/fault"
@@ -24,7 +26,7 @@ func (f *serveCommand) adminPage(sockets listenerSet, overTLS bool, admin net.Li
 		scheme = "wss"
 	}
 	for _, l := range sockets {
-		if o.Endpoint = clientURL(scheme, seenFrom(admin, l.Addr())); o.Endpoint != "" {
+		if o.Endpoint = f.withServedHost(clientURL(scheme, seenFrom(admin, l.Addr()))); o.Endpoint != "" {
 			break
 		}
 	}
@@ -43,6 +45,26 @@ func seenFrom(admin net.Listener, socket net.Addr) net.Addr {
 		return socket
 	}
 	return &net.TCPAddr{IP: own.IP, Zone: own.Zone, Port: addr.Port}
+}
+
+// withServedHost returns the URL with the first host of --host, unless that flag also lists
+// the host of the URL or is not set.
+func (f *serveCommand) withServedHost(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || len(f.Host) == 0 {
+		return endpoint
+	}
+	for _, h := range f.Host {
+		if strings.EqualFold(h, u.Host) || strings.EqualFold(strings.Trim(h, "[]"), u.Hostname()) {
+			return endpoint
+		}
+	}
+	port := u.Port()
+	u.Host = f.Host[0]
+	if _, _, err := net.SplitHostPort(u.Host); err != nil {
+		u.Host = net.JoinHostPort(strings.Trim(u.Host, "[]"), port)
+	}
+	return u.String()
 }
 
 // adminOrigins returns the origins of the page on --admin-addr, which talks to the server

@@ -17,6 +17,9 @@ type fakeListener struct {
 }
 
 func (l fakeListener) Addr() net.Addr {
+	if l.addr == "unix" {
+		return &net.UnixAddr{Net: "unix", Name: "/run/wsecho.sock"}
+	}
 	addr, err := net.ResolveTCPAddr("tcp", l.addr) // of an IP address, so it asks no server
 	if err != nil {
 		panic(err)
@@ -78,19 +81,28 @@ func TestAdminPage(t *testing.T) {
 // TestAdminEndpoint checks the URL that the page of the admin listener proposes. In the
 // browser, localhost becomes the host of the page.
 func TestAdminEndpoint(t *testing.T) {
-	for _, tt := range []struct{ addr, admin, want string }{
-		{"[::]:8080", "127.0.0.1:9090", "ws://localhost:8080/"},
-		{"[::]:8080", "[::]:9090", "ws://localhost:8080/"},
-		{"[::]:8080", "192.0.2.1:9090", "ws://192.0.2.1:8080/"},
-		{"[::]:8080", "[2001:db8::1]:9090", "ws://[2001:db8::1]:8080/"},
-		{"127.0.0.1:8080", "192.0.2.1:9090", "ws://127.0.0.1:8080/"},
-		{"192.0.2.2:8080", "192.0.2.1:9090", "ws://192.0.2.2:8080/"},
+	for _, tt := range []struct{ hosts, addr, admin, want string }{
+		{"", "[::]:8080", "127.0.0.1:9090", "ws://localhost:8080/"},
+		{"", "[::]:8080", "[::]:9090", "ws://localhost:8080/"},
+		{"", "[::]:8080", "192.0.2.1:9090", "ws://192.0.2.1:8080/"},
+		{"", "[::]:8080", "[2001:db8::1]:9090", "ws://[2001:db8::1]:8080/"},
+		{"", "127.0.0.1:8080", "192.0.2.1:9090", "ws://127.0.0.1:8080/"},
+		{"", "192.0.2.2:8080", "192.0.2.1:9090", "ws://192.0.2.2:8080/"},
+		{"echo.example a.example", "[::]:8080", "127.0.0.1:9090", "ws://echo.example:8080/"},
+		{"echo.example:80", "[::]:8080", "127.0.0.1:9090", "ws://echo.example:80/"}, // a proxy may have this port
+		{"2001:db8::1", "[::]:8080", "127.0.0.1:9090", "ws://[2001:db8::1]:8080/"},
+		{"echo.example LocalHost", "[::]:8080", "127.0.0.1:9090", "ws://localhost:8080/"},
+		{"echo.example localhost:8080", "[::]:8080", "127.0.0.1:9090", "ws://localhost:8080/"},
+		{"localhost:80", "[::]:8080", "127.0.0.1:9090", "ws://localhost:80/"},
+		{"echo.example [::1]", "[::1]:8080", "127.0.0.1:9090", "ws://[::1]:8080/"},
+		{"echo.example", "unix", "127.0.0.1:9090", ""},
 	} {
-		h := new(serveCommand).adminPage(listenerSet{fakeListener{addr: tt.addr}}, false, fakeListener{addr: tt.admin}, http.NotFoundHandler())
+		f := &serveCommand{Host: strings.Fields(tt.hosts)}
+		h := f.adminPage(listenerSet{fakeListener{addr: tt.addr}}, false, fakeListener{addr: tt.admin}, http.NotFoundHandler())
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "/console/data.json", nil))
 		if want := `"endpoint":"` + tt.want + `"`; !strings.Contains(w.Body.String(), want) {
-			t.Errorf("--addr=%s --admin-addr=%s: got %.60s, want %s", tt.addr, tt.admin, w.Body, want)
+			t.Errorf("--host=%s --addr=%s --admin-addr=%s: got %.60s, want %s", tt.hosts, tt.addr, tt.admin, w.Body, want)
 		}
 	}
 }
