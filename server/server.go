@@ -125,11 +125,12 @@ func New(h Handler, o Options) (*Server, error) {
 }
 
 // ServeHTTP accepts a WebSocket on any path. Under another HTTP server than Serve's it
-// returns when the connection has ended. The end of that server's BaseContext ends the
-// connection with 1001. The deadline of a middleware does not. It also answers GET and
-// HEAD: /healthz with 200, / with Options.About, and any other path with 426. /readyz gets
-// 200 until a drain begins, and then 503. Under Serve, Options.HTTP can answer all paths
-// but /healthz and /readyz.
+// returns when the connection has ended. Cancelling that server's BaseContext ends the
+// connection with 1001. A deadline does not, because middleware sets one for a request.
+//
+// ServeHTTP also answers GET and HEAD: /healthz with 200, / with Options.About, and any
+// other path with 426. /readyz gets 200 until a drain begins, and then 503. Under Serve,
+// Options.HTTP can answer all paths but /healthz and /readyz.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer protectFromEviction(r)()
 	start := handshakeStart(r)
@@ -175,8 +176,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // requestOver ends the connection if the BaseContext of another HTTP server, and so its
-// request's context, was cancelled. A deadline comes from middleware and is for the
-// request only.
+// request's context, was cancelled. A deadline usually comes from middleware and is for
+// the request only. The context does not tell whether the BaseContext has set it.
 func (c *Conn) requestOver(ctx context.Context) {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		c.startClose(ending.Ending{Kind: ending.Closed, Reason: "the server is going away", By: ending.Local, Cause: context.Cause(ctx)})
