@@ -88,6 +88,8 @@ func serveAdmin(l net.Listener, h http.Handler, log *slog.Logger) *admin {
 		IdleTimeout:       adminIdleTime,
 		MaxHeaderBytes:    adminHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// net/http would read the body of OPTIONS * and answer it without protect.
+		DisableGeneralOptionsHandler: true,
 	}}
 	log.Info("serving metrics", "addr", l.Addr().String(), "url", clientURL("http", l.Addr())+"metrics")
 	go func() {

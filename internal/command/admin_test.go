@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -189,6 +190,27 @@ func TestAdminHandshake(t *testing.T) {
 	}
 	if n := s.Count(); n != 0 {
 		t.Errorf("%d connections are open", n)
+	}
+}
+
+// TestAdminOptions: OPTIONS * is refused as other requests are.
+func TestAdminOptions(t *testing.T) {
+	t.Parallel()
+	_, _, addr := startAdmin(t, server.Options{})
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "OPTIONS * HTTP/1.1\r\nHost: x.example\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.StatusCode != http.StatusForbidden {
+		t.Errorf("got %s, want 403", r.Status)
 	}
 }
 
