@@ -33,18 +33,27 @@ const soon = 30 * time.Second
 
 func echoes(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }
 
-// A testServer is a Server with metrics, for one test.
+// A testServer is a Server for one test.
 type testServer struct {
 	*server.Server
 	url      string
-	registry *prometheus.Registry
-	stop     func() error // drains the server and returns the result of Serve
+	registry *prometheus.Registry // nil: without metrics
+	stop     func() error         // drains the server and returns the result of Serve
 }
 
+// serve serves with metrics.
 func serve(t testing.TB, h server.Handler, o server.Options, mo metrics.Options) *testServer {
 	t.Helper()
 	m := metrics.New(mo)
 	o.Observer = m.Observer()
+	s := servePlain(t, h, o)
+	s.registry = prometheus.NewPedanticRegistry()
+	s.registry.MustRegister(m)
+	return s
+}
+
+func servePlain(t testing.TB, h server.Handler, o server.Options) *testServer {
+	t.Helper()
 	s, err := server.New(h, o)
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +62,6 @@ func serve(t testing.TB, h server.Handler, o server.Options, mo metrics.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := prometheus.NewPedanticRegistry()
-	r.MustRegister(m)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, l) }()
@@ -64,7 +71,7 @@ func serve(t testing.TB, h server.Handler, o server.Options, mo metrics.Options)
 			t.Error(err)
 		}
 	})
-	return &testServer{s, "ws://" + l.Addr().String() + "/", r, stop}
+	return &testServer{Server: s, url: "ws://" + l.Addr().String() + "/", stop: stop}
 }
 
 // A scrape has the value of each time series. A histogram has its count under its name.
