@@ -36,7 +36,7 @@ type Conn struct {
 	ws        *websocket.Conn
 	tr        *transport.Conn
 	heartbeat atomic.Pointer[heartbeat.Monitor] // nil: none; SetPingInterval replaces it beside Info
-	state     atomic.Uint32                     // a state; mu is held to change it; near tr, which needsLook uses too
+	state     atomic.Uint32                     // a state; written under mu; beside tr, as needsLook reads both
 
 	id                    uint64
 	remote, ip, host, uri string
@@ -240,9 +240,10 @@ func (c *Conn) SetReadLimit(limit int64) {
 }
 
 // SetPingInterval sets the PingInterval of c. 0 means that of the Options, and negative
-// means no heartbeat. A PingTimeout of the Options that is longer becomes the default for
-// d. A connection with a shorter interval than that of the Options is never parked. Call
-// it in Options.OnStart; later it returns an error, as for a wrong interval.
+// means no heartbeat. If the PingTimeout of the Options is longer than d, the timeout of
+// c becomes the default for d. A connection with a shorter interval than that of the
+// Options is never parked. Call it in Options.OnStart; later it returns an error, as for
+// a wrong interval.
 func (c *Conn) SetPingInterval(d time.Duration) error {
 	if c.started.Load() {
 		return errors.New("server: SetPingInterval is for OnStart, and the heartbeat of this connection runs already")
@@ -317,9 +318,9 @@ func (c *Conn) releaseBinds() {
 func contextError(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if err == cause {
-		return fmt.Errorf("server: the context is over: %w", err)
+		return fmt.Errorf("server: the context has ended: %w", err)
 	}
-	return fmt.Errorf("server: the context is over: %w: %w", err, cause)
+	return fmt.Errorf("server: the context has ended: %w: %w", err, cause)
 }
 
 // readFailed ends the connection for the error of a read, and returns the error that

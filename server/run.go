@@ -35,9 +35,10 @@ func (c *Conn) run() {
 	} // else c.ctx has ended, and so the group
 }
 
-// growStack makes the stack of a new goroutine large enough for the handler. Otherwise it
-// would grow twice inside coder, and each time all its frames would be copied. A connection
-// that cannot be parked would keep the memory while it is idle.
+// growStack makes the stack of a new goroutine large enough for the handler. Otherwise
+// the stack would grow twice inside coder, with a copy of all its frames each time. run
+// calls growStack only for connections that can be parked. Others would keep the larger
+// stack while they are idle.
 //
 //go:noinline
 func growStack() byte {
@@ -84,18 +85,18 @@ func (c *Conn) begin(parent context.Context) (begun bool) {
 		}
 	}()
 	c.ctx, c.cancel = context.WithCancelCause(parent)
-	late, tooLate := c.srv.add(c)
+	draining, cutting := c.srv.add(c)
 	c.srv.observeStarted(c)
 	c.startTimers() // a timer that fires needs c.id
-	c.drainAtOnce = late
-	c.neverPark = late // c.drain is a member of the group
+	c.drainAtOnce = draining
+	c.neverPark = draining // c.drain is a member of the group
 	c.logBegin()
 	c.warnSubprotocol()
 	if f := c.srv.opts.OnStart; f != nil {
 		f(c)
 	}
 	c.started.Store(true)
-	if tooLate {
+	if cutting {
 		c.cutOff()
 	}
 	return true

@@ -34,7 +34,7 @@ func (l *lockedBuffer) count(s string) int {
 // TestStuckHandler: a handler that does not return after the end of its context is
 // reported once. The report is after ten seconds, or at the end of a drain.
 func TestStuckHandler(t *testing.T) {
-	const line = `level=WARN msg="a handler has not returned though its context is over" id=1`
+	const line = `level=WARN msg="a handler has not returned although its context has ended" id=1`
 	for _, drained := range []bool{false, true} {
 		var log lockedBuffer
 		release := make(chan struct{})

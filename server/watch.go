@@ -100,7 +100,7 @@ type watched struct {
 	closed int  // looks since c was closed
 }
 
-// reportStuck logs that the handler of c has not returned though its context is over.
+// reportStuck logs that the handler of c has not returned although its context has ended.
 func (s *Server) reportStuck(c *Conn) {
 	if c.reportedStuck.Swap(true) {
 		return
@@ -108,6 +108,6 @@ func (s *Server) reportStuck(c *Conn) {
 	c.mu.Lock()
 	kind, at := c.reason.Kind, c.reasonAt
 	c.mu.Unlock()
-	s.log.Warn("a handler has not returned though its context is over", "id", c.id, "remote", c.remote,
+	s.log.Warn("a handler has not returned although its context has ended", "id", c.id, "remote", c.remote,
 		"uri", s.loggedURI(c.uri), "kind", kind.String(), seconds("since_seconds", time.Since(at), time.Millisecond))
 }
