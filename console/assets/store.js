@@ -63,7 +63,7 @@ const searched = 64 << 10;
 
 /**
  * matches reports whether a message has a direction and contains a text, in any case of
- * its letters. Hexadecimal digits are searched in binary messages.
+ * its letters. A binary message matches pairs of hexadecimal digits, with or without blanks.
  * @param {Message} m
  * @param {string} direction in, out or "" for both
  * @param {string} wanted in lower case
@@ -71,8 +71,9 @@ const searched = 64 << 10;
 export function matches(m, direction, wanted) {
   if (direction && (direction === "out") !== m.out) return false;
   if (!wanted) return true;
-  const text = m.text?.slice(0, searched).toLowerCase() ?? digits(m.bytes ?? new Uint8Array(), searched / 16);
-  return text.includes(wanted);
+  if (m.text !== undefined) return m.text.slice(0, searched).toLowerCase().includes(wanted);
+  const pairs = wanted.replace(/\s/g, "").replace(/..(?=.)/g, "$& ");
+  return digits(m.bytes ?? new Uint8Array(), searched / 16).includes(pairs);
 }
 
 /**

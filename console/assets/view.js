@@ -7,6 +7,8 @@ import { matches } from "./store.js";
 export class View {
   /** @type {Message[]} oldest first */
   items = [];
+  /** @type {Message[]} from which the items are chosen */
+  #all = [];
   #direction = "";
   #wanted = "";
   #seen = 0; // the newest id that was compared
@@ -39,24 +41,26 @@ export class View {
 
   clear() {
     this.items = [];
+    this.#all = [];
   }
 
   /**
-   * update adds the new messages of a store. A paused view with items does not change.
+   * update adds the new messages of a store. A paused view keeps the messages of the last
+   * update, also if the filter changes.
    * @param {Message[]} messages oldest first, with consecutive ids
    */
   update(messages) {
-    if (this.#paused && this.#seen) return;
+    if (!this.#paused) this.#all = [...messages]; // as drawn: a scroll event may come after further messages
     if (!this.#direction && !this.#wanted) {
-      this.items = [...messages]; // as drawn: a scroll event may come after further messages
-      this.#seen = messages.at(-1)?.id ?? this.#seen;
+      this.items = this.#all;
+      this.#seen = this.#all.at(-1)?.id ?? this.#seen;
       return;
     }
-    const oldest = messages[0]?.id ?? 0;
+    const oldest = this.#all[0]?.id ?? 0;
     let gone = 0;
     while (gone < this.items.length && this.items[gone].id < oldest) gone++;
     if (gone) this.items.splice(0, gone);
-    for (const m of messages.slice(Math.max(0, this.#seen + 1 - oldest))) {
+    for (const m of this.#all.slice(Math.max(0, this.#seen + 1 - oldest))) {
       if (matches(m, this.#direction, this.#wanted)) this.items.push(m);
       this.#seen = m.id;
     }

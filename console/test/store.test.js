@@ -38,6 +38,7 @@ test("a filter finds text in any case, and hexadecimal digits", () => {
   const binary = { ...message(bytes(0xca, 0xfe), false), id: 2 };
   assert.ok(matches(text, "", "world") && matches(text, "out", "") && !matches(text, "in", ""));
   assert.ok(matches(binary, "in", "ca fe") && !matches(binary, "", "hello"));
+  assert.ok(matches(binary, "", "cafe") && matches(binary, "", "caf") && !matches(binary, "", "afe"));
 });
 
 test("the messages become lines of JSON", () => {
@@ -90,6 +91,29 @@ test("a paused view without a filter keeps its items", () => {
   store.add(message("5", false));
   view.update(store.messages);
   assert.equal(view.items.length, 0);
+});
+
+test("a paused view keeps its messages when the filter changes", () => {
+  const store = new Store(3);
+  const view = new View();
+  const add = (...texts) => texts.forEach((text) => store.add(message(text, false)));
+  const shown = () => {
+    view.update(store.messages);
+    return view.items.map((m) => m.text).join(" ");
+  };
+  add("a1", "b1", "a2");
+  shown();
+  view.pause(true);
+  add("a3", "b2");
+  view.filter("", "a");
+  assert.equal(shown(), "a1 a2"); // although the store has dropped a1
+  add("a4", "a5");
+  view.filter("", "");
+  assert.equal(shown(), "a1 b1 a2");
+  view.clear();
+  assert.equal(shown(), "");
+  view.pause(false);
+  assert.equal(shown(), "b2 a4 a5");
 });
 
 test("a view finds an id, or the next one", () => {
