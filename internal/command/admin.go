@@ -59,7 +59,7 @@ func listenAdmin(addr string, log *slog.Logger) (net.Listener, error) {
 		return nil, err
 	}
 	l, err := net.Listen("tcp", addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
+	if isErrno(err, syscall.EADDRINUSE) {
 		log.Warn("there are no metrics, because the address is in use; choose another one, or off", "flag", "--admin-addr", "value", addr)
 		return nil, nil
 	}

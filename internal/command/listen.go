@@ -104,13 +104,13 @@ func listenTCP(addr string, reusePort bool) (net.Listener, error) {
 	switch {
 	case err == nil:
 		return l, nil
-	case errors.Is(err, syscall.EADDRINUSE):
+	case isErrno(err, syscall.EADDRINUSE):
 		hint := "choose another address with --addr, or --addr=:0 for any free port"
 		if reusePort {
 			hint = "with --reuseport, each process on the address needs that flag and the same user"
 		}
 		return nil, hintError{fmt.Errorf("cannot listen on %s: the address is in use", addr), hint}
-	case errors.Is(err, syscall.EACCES):
+	case isErrno(err, syscall.EACCES):
 		return nil, hintError{fmt.Errorf("cannot listen on %s: permission denied", addr),
 			"ports below 1024 may need a privilege; choose another port with --addr"}
 	}

@@ -51,7 +51,7 @@ func listenUnix(addr string, mode fileMode) (net.Listener, error) {
 	unlock := lockDirectoryOf(path) // another wsecho could find the same stale file
 	defer unlock()
 	l, err := bindUnix(path, mode)
-	if errors.Is(err, syscall.EADDRINUSE) {
+	if isErrno(err, syscall.EADDRINUSE) {
 		if err = removeStale(path); err != nil {
 			return nil, err
 		}
@@ -120,7 +120,7 @@ func removeStale(path string) error {
 	switch {
 	case err == nil:
 		_ = c.Close()
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case isErrno(err, syscall.ECONNREFUSED):
 		return os.Remove(path)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil

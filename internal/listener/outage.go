@@ -30,9 +30,16 @@ func (w *limited) acceptRetry() (net.Conn, error) {
 	}
 }
 
+// The errors of Windows Sockets. On Windows, the values of EMFILE and ENOBUFS in package
+// syscall are invented, and no call returns them.
+const (
+	wsaEMFILE  = syscall.Errno(10024)
+	wsaENOBUFS = syscall.Errno(10055)
+)
+
 // isExhausted reports whether err is the lack of a resource that others may release.
 func isExhausted(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, wsaEMFILE, wsaENOBUFS} {
 		if errors.Is(err, e) {
 			return true
 		}
