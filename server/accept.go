@@ -34,7 +34,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, start time.Time)
 	h := &hijack{
 		ResponseWriter: w,
 		r:              r,
-		parks:          s.opts.ParkAfter > 0 && s.owns(r),
+		parks:          s.opts.ParkAfter > 0 && s.serves(r),
 		c:              s.newConn(r),
 		extensions:     extensions,
 		deflate:        params,

@@ -10,21 +10,21 @@ import (
 	"example.com/wsecho/internal/listener"
 )
 
-// proxiedKey is the key of a request's *proxied.
-type proxiedKey struct{}
+// forwardedKey is the key of a request's *forwardedInfo.
+type forwardedKey struct{}
 
-// proxied is the part of a request that a trusted proxy has described.
-type proxied struct {
+// forwardedInfo is the part of a request that a trusted proxy has described.
+type forwardedInfo struct {
 	proxy  string // address of the proxy; "": the client has connected itself
 	scheme string // that the client has used: http, https or "" for unknown
 }
 
-// proxiedOf returns the proxied of r. It is zero if no trusted proxy has sent r.
-func proxiedOf(r *http.Request) proxied {
-	if p, _ := r.Context().Value(proxiedKey{}).(*proxied); p != nil {
+// forwardedOf returns the forwardedInfo of r. It is zero if no trusted proxy has sent r.
+func forwardedOf(r *http.Request) forwardedInfo {
+	if p, _ := r.Context().Value(forwardedKey{}).(*forwardedInfo); p != nil {
 		return *p
 	}
-	return proxied{}
+	return forwardedInfo{}
 }
 
 // Scheme returns "https" if the client of r has connected with TLS, and "http" otherwise.
@@ -32,7 +32,7 @@ func proxiedOf(r *http.Request) proxied {
 // The functions of the Options, such as Admit and CheckOrigin, can call it for their
 // request.
 func Scheme(r *http.Request) string {
-	if p := proxiedOf(r); p.scheme != "" {
+	if p := forwardedOf(r); p.scheme != "" {
 		return p.scheme
 	}
 	if r.TLS != nil {
@@ -44,7 +44,7 @@ func Scheme(r *http.Request) string {
 // fromClient returns r as its client has sent it. If a trusted proxy has sent r, the
 // RemoteAddr of the result is the client's.
 func (s *Server) fromClient(r *http.Request) (*http.Request, *refusal) {
-	var p proxied
+	var p forwardedInfo
 	remote := r.RemoteAddr
 	if a, ok := r.Context().Value(acceptedKey{}).(*accepted); ok {
 		// The header of the PROXY protocol is read after net/http has set RemoteAddr.
@@ -71,10 +71,10 @@ func (s *Server) fromClient(r *http.Request) (*http.Request, *refusal) {
 	} else if (r.Header["X-Forwarded-For"] != nil || r.Header["Forwarded"] != nil) && isUpgrade(r) {
 		s.untrustedOnce.Do(func() { s.logUntrusted(remote, peer.Addr()) })
 	}
-	if remote == r.RemoteAddr && p == (proxied{}) {
+	if remote == r.RemoteAddr && p == (forwardedInfo{}) {
 		return r, nil
 	}
-	r = r.WithContext(context.WithValue(r.Context(), proxiedKey{}, &p))
+	r = r.WithContext(context.WithValue(r.Context(), forwardedKey{}, &p))
 	r.RemoteAddr = remote
 	return r, nil
 }

@@ -43,7 +43,7 @@ type Conn struct {
 	subprotocol           string
 	request               *requestLog // nil: nothing of it is logged
 	value                 any
-	own                   *ConnOptions // of Options.PerConn; nil: c is like the others
+	connOptions           *ConnOptions // of Options.PerConn; nil: c is like the others
 
 	ctx    context.Context // the handler's; it ends when c is closed
 	cancel context.CancelCauseFunc

@@ -43,34 +43,35 @@ func (c *Conn) perConn(r *http.Request) *refusal {
 	if c.srv.opts.PerConn == nil {
 		return nil
 	}
-	own, err := c.srv.opts.PerConn(r)
+	connOptions, err := c.srv.opts.PerConn(r)
 	if err != nil {
 		return refuseAdmit(RefusedPerConn, err, "PerConn")
 	}
-	c.own = own
+	c.connOptions = connOptions
 	return nil
 }
 
-// apply changes the options of the transport as c.own demands, and returns the connection to use instead of
-// sock. first is the input behind the request that net/http has read.
+// apply changes the options of the transport as c.connOptions demands, and returns the
+// connection to use instead of sock. first is the input behind the request that net/http
+// has read.
 func (c *Conn) apply(o *transport.Options, sock net.Conn, first []byte) (wrapped net.Conn, rest []byte) {
-	own, s := c.own, c.srv
+	connOptions, s := c.connOptions, c.srv
 	o.ServeReady = false
-	if own.Pong != nil {
+	if connOptions.Pong != nil {
 		o.Pong = c.answerPing
 	}
-	if own.MinWriteRate != 0 {
-		o.MinWriteRate = min(o.MinWriteRate, max(0, own.MinWriteRate))
+	if connOptions.MinWriteRate != 0 {
+		o.MinWriteRate = min(o.MinWriteRate, max(0, connOptions.MinWriteRate))
 		o.Read, o.Write = s.slowPool, s.slowPool
 	}
-	if own.Wrap == nil {
+	if connOptions.Wrap == nil {
 		return sock, first
 	}
 	o.Flusher = nil
 	if len(first) > 0 {
 		sock = &resumedConn{sock, first}
 	}
-	switch wrapped = own.Wrap(sock); wrapped.(type) {
+	switch wrapped = connOptions.Wrap(sock); wrapped.(type) {
 	case nil:
 		panic("server: ConnOptions.Wrap returned nil")
 	case *net.TCPConn, *net.UnixConn:
@@ -83,7 +84,7 @@ func (c *Conn) apply(o *transport.Options, sock net.Conn, first []byte) (wrapped
 // answerPing calls ConnOptions.Pong.
 func (c *Conn) answerPing(ping []byte, send func([]byte)) {
 	defer c.srv.contain("ConnOptions.Pong", c)
-	c.own.Pong(ping, send)
+	c.connOptions.Pong(ping, send)
 }
 
 // slowBuffer is the ReadBufferSize and the WriteBufferSize of a connection with a
@@ -119,8 +120,8 @@ func (c *resumedConn) CloseWrite() error {
 
 // handler returns the handler of the connection.
 func (c *Conn) handler() Handler {
-	if c.own != nil && c.own.Handler != nil {
-		return c.own.Handler
+	if c.connOptions != nil && c.connOptions.Handler != nil {
+		return c.connOptions.Handler
 	}
 	return c.srv.handler
 }

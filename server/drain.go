@@ -214,9 +214,9 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	defer s.warnings.flush() // so that no timer logs after Serve has returned
 	hs := &http.Server{
 		Handler:           s,
-		ReadHeaderTimeout: within(s.opts.HandshakeTimeout),
-		ReadTimeout:       within(s.opts.HandshakeTimeout),
-		WriteTimeout:      within(s.opts.HandshakeTimeout),
+		ReadHeaderTimeout: offAsZero(s.opts.HandshakeTimeout),
+		ReadTimeout:       offAsZero(s.opts.HandshakeTimeout),
+		WriteTimeout:      offAsZero(s.opts.HandshakeTimeout),
 		IdleTimeout:       s.opts.HTTPIdleTimeout, // negative: none; 0 would be ReadTimeout
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          s.httpLog(),
@@ -288,8 +288,8 @@ type (
 	acceptedKey struct{}
 )
 
-// owns reports whether Serve of s has accepted r.
-func (s *Server) owns(r *http.Request) bool {
+// serves reports whether Serve of s has accepted r.
+func (s *Server) serves(r *http.Request) bool {
 	by := servedBy(r)
 	return by != nil && by.server == s
 }

@@ -128,15 +128,16 @@ func withoutBody(h http.Header) {
 	}
 }
 
-// announce calls WriteHeader(101) of middleware. The middleware may log the status and set
-// headers such as a session's cookie. Most middleware passes the call on to net/http,
-// which then writes the answer in Hijack. gin does not. announce reports whether net/http
-// has the answer.
+// callWriteHeader calls WriteHeader(101) of middleware. The middleware may log the status
+// and set headers such as a session's cookie. Most middleware passes the call on to
+// net/http, which then writes the answer in Hijack. gin does not. callWriteHeader reports
+// whether net/http has the answer.
 //
-// Without middleware, and under another HTTP server than net/http's, announce does
+// Without middleware, and under another HTTP server than net/http's, callWriteHeader does
 // nothing. There is no other way to find out whether net/http has the answer than its own
-// field. If that is renamed, middleware does not see the 101, and TestMiddlewareSees fails.
-func (h *hijack) announce(rc *http.ResponseController) (answered bool) {
+// field. If that is renamed, middleware does not see the 101, and TestMiddlewareSees
+// fails.
+func (h *hijack) callWriteHeader(rc *http.ResponseController) (answered bool) {
 	if _, wrapped := h.ResponseWriter.(interface{ Unwrap() http.ResponseWriter }); !wrapped {
 		return false
 	}
@@ -184,20 +185,20 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if h.denied = h.c.perConn(h.r); h.denied != nil {
 		return nil, nil, h.denied.reason
 	}
-	own := h.c.own
+	connOptions := h.c.connOptions
 	header := h.Header()
 	if h.extensions != "" {
 		header.Set("Sec-WebSocket-Extensions", h.extensions)
 	}
 	// A clone, so that the Conn does not keep the whole header in memory.
 	protocol := strings.Clone(header.Get("Sec-WebSocket-Protocol"))
-	if own != nil && own.Header != nil {
-		own.Header(header)
+	if connOptions != nil && connOptions.Header != nil {
+		connOptions.Header(header)
 	}
 	handshake.Spell(header)
 	withoutBody(header)
 	rc := http.NewResponseController(h.ResponseWriter)
-	answered := h.announce(rc)
+	answered := h.callWriteHeader(rc)
 	sock, rw, err := rc.Hijack()
 	h.hijacked = err == nil || answered
 	if err != nil {
@@ -232,8 +233,8 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		Write:          s.writePool,
 		ReadLimit:      s.opts.ReadLimit,
 		Deflate:        h.deflate,
-		MessageTimeout: within(s.opts.MessageTimeout),
-		WriteTimeout:   within(s.opts.WriteTimeout),
+		MessageTimeout: offAsZero(s.opts.MessageTimeout),
+		WriteTimeout:   offAsZero(s.opts.WriteTimeout),
 		MinWriteRate:   max(0, s.opts.MinWriteRate),
 		Flusher:        &s.flusher,
 		ServeReady:     h.parks,
@@ -242,7 +243,7 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		OnPong:         c.onPong,
 	}
 	first = bytes.Clone(first)
-	if own != nil {
+	if connOptions != nil {
 		h.parks = false
 		sock, first = c.apply(&o, sock, first)
 	}

@@ -67,8 +67,8 @@ func (c *Conn) setInfo(i *Info) {
 	if c.request != nil {
 		i.Proxy = c.request.proxy
 	}
-	if c.own != nil {
-		i.Fault = logged(c.own.Fault)
+	if c.connOptions != nil {
+		i.Fault = logged(c.connOptions.Fault)
 	}
 	if m := c.heartbeat.Load(); m != nil {
 		i.Heartbeat = m.Stats()

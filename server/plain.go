@@ -13,7 +13,7 @@ func (s *Server) plain(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, f)
 		return
 	}
-	if s.opts.HTTP != nil && s.owns(r) && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" {
+	if s.opts.HTTP != nil && s.serves(r) && r.URL.Path != "/healthz" && r.URL.Path != "/readyz" {
 		if a, ok := r.Context().Value(acceptedKey{}).(*accepted); ok {
 			r = a.pending.UnreadBody(a.conn, w, r)
 		}

@@ -18,19 +18,19 @@ const maxLoggedSubject = 128
 // A requestLog has the optional fields of a request. They are logged if the client or a
 // trusted proxy sent them. Its strings are escaped and truncated.
 type requestLog struct {
-	subprotocols string // that the client requested
-	id           string // value of the header that Options.LogHeader names
-	certificate  string // subject of the client's certificate, if TLS has verified it
-	proxied             // strings of this process
+	subprotocols  string // that the client requested
+	id            string // value of the header that Options.LogHeader names
+	certificate   string // subject of the client's certificate, if TLS has verified it
+	forwardedInfo        // strings of this process
 }
 
 // newRequestLog returns nil if the request has none of these fields.
 func (s *Server) newRequestLog(r *http.Request) *requestLog {
 	l := requestLog{
-		subprotocols: strings.Clone(truncate(strings.Join(requestedSubprotocols(r), ", "), maxLoggedHeader)),
-		id:           strings.Clone(truncate(strings.Join(r.Header[s.opts.LogHeader], ", "), maxLoggedHeader)),
-		certificate:  strings.Clone(truncate(certificateSubject(r), maxLoggedSubject)),
-		proxied:      proxiedOf(r),
+		subprotocols:  strings.Clone(truncate(strings.Join(requestedSubprotocols(r), ", "), maxLoggedHeader)),
+		id:            strings.Clone(truncate(strings.Join(r.Header[s.opts.LogHeader], ", "), maxLoggedHeader)),
+		certificate:   strings.Clone(truncate(certificateSubject(r), maxLoggedSubject)),
+		forwardedInfo: forwardedOf(r),
 	}
 	if l == (requestLog{}) {
 		return nil

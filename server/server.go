@@ -284,5 +284,5 @@ func isUpgrade(r *http.Request) bool {
 	return handshake.HasToken(r.Header["Upgrade"], "websocket") && handshake.HasToken(r.Header["Connection"], "upgrade")
 }
 
-// within returns the timeout d for packages in which 0 means none.
-func within(d time.Duration) time.Duration { return max(0, d) }
+// offAsZero returns the timeout d for packages in which 0 means none.
+func offAsZero(d time.Duration) time.Duration { return max(0, d) }
