@@ -28,8 +28,8 @@ import (
 // Options configure PerConn. The zero value is ready to use.
 type Options struct {
 	// MaxHold is the longest time of the parameter hold. MaxHold should be the
-	// HandshakeTimeout of the server, which ends a longer handshake. 0: 5 s. Negative, or
-	// more than a minute: a minute.
+	// HandshakeTimeout of the server, which ends a longer handshake. 0:
+	// server.DefaultHandshakeTimeout. Negative, or more than a minute: a minute.
 	MaxHold time.Duration
 	// Done ends a hold early, with status 503. The program should close it when the server
 	// begins to drain. An example is the Done of the context of Serve. Otherwise a client
@@ -38,8 +38,8 @@ type Options struct {
 	// MaxWrite is the longest time that the parameter write may take for the echo of a
 	// message over 16 KiB. Meanwhile the message occupies the memory budget. A connection
 	// whose echo would take longer ends with kind TooBig. MaxWrite should be the time of
-	// the longest message at MinWriteRate. 0: 34 m 8 s, the value for a server with default
-	// Options. Negative, or more than an hour: an hour.
+	// the longest message at MinWriteRate. 0: that of server.DefaultReadLimit at
+	// server.DefaultMinWriteRate. Negative, or more than an hour: an hour.
 	MaxWrite time.Duration
 }
 
