@@ -150,7 +150,7 @@ var parameters = []parameter{
 			p.afterTime, ok = duration(v, time.Millisecond, maxTime)
 			return ok
 		}},
-	{"delay", "100ms", "1ms to 1h", "sends each echo so much later; meanwhile the server reads on and answers pings",
+	{"delay", "100ms", "1ms to 1h", "delays each echo by this time; meanwhile the server reads on and answers pings",
 		func(p *plan, v string) (ok bool) { p.delay, ok = duration(v, time.Millisecond, maxTime); return ok }},
 	{"jitter", "50ms", "1ms to 1h", "varies the delay of each echo at random by this much, up or down; their order stays",
 		func(p *plan, v string) (ok bool) { p.jitter, ok = duration(v, time.Millisecond, maxTime); return ok }},
@@ -164,7 +164,7 @@ var parameters = []parameter{
 			p.readRate, ok = rate(v)
 			return ok
 		}},
-	{"write", "slow:1KiB/s", "slow: and 1B/s to 1GiB/s", "writes slowly; a message for which that takes too long is answered with 1009",
+	{"write", "slow:1KiB/s", "slow: and 1B/s to 1GiB/s", "writes at this rate; a message that would take too long is refused with 1009",
 		func(p *plan, v string) (ok bool) { p.writeRate, ok = rate(v); return ok }},
 	{"fragment", "N", "1 to 16777216 bytes", "sends each message in frames of N bytes",
 		func(p *plan, v string) (ok bool) { p.fragment, ok = count(v, 1, maxFragment); return ok }},
@@ -172,7 +172,7 @@ var parameters = []parameter{
 		func(p *plan, v string) bool { p.mask = true; return v == "1" }},
 	{"status", "503", "200 to 599", "refuses the handshake with this status",
 		func(p *plan, v string) (ok bool) { p.status, ok = count(v, 200, 599); return ok }},
-	{"hold", "3s", "1ms to the handshake timeout of the server, and at most 1m", "answers the handshake so much later",
+	{"hold", "3s", "1ms to the handshake timeout of the server, and at most 1m", "delays the response of the handshake by this time",
 		func(p *plan, v string) (ok bool) { p.hold, ok = duration(v, time.Millisecond, maxHold); return ok }},
 	{"accept", "wrong", "wrong", "answers with a wrong Sec-WebSocket-Accept",
 		func(p *plan, v string) bool { p.wrongAccept = true; return v == "wrong" }},
@@ -185,7 +185,7 @@ var parameters = []parameter{
 		func(p *plan, v string) (ok bool) { p.ping, ok = duration(v, minEvery, maxTime); return ok }},
 	{"send", "N", "1 to 1000000", "sends N messages that are no echo, one at a time",
 		func(p *plan, v string) (ok bool) { p.send, ok = count(v, 1, maxCount); return ok }},
-	{"every", "1s", "10ms to 1h, beside send", "sends them this often; every second without it",
+	{"every", "1s", "10ms to 1h, beside send", "is the time between the messages of send; 1s by default",
 		func(p *plan, v string) (ok bool) { p.every, ok = duration(v, minEvery, maxTime); return ok }},
 }
 
