@@ -67,6 +67,36 @@ func TestLooks(t *testing.T) {
 	}
 }
 
+// TestErrorLooks checks that axe-core finds nothing on the page of the admin listener with
+// each error and hint, and with pressed buttons.
+func TestErrorLooks(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	p := newTab(t)
+	p.size(1280, 1000, false)
+	p.navigate("http://" + s.admin + "/")
+	p.find("region", "0 connections are open. 0 have ended.") // the page is ready
+	p.connect()
+	p.find("button", "Pause").click()
+	p.find("radio", "Hex").click()
+	p.send("no digits")
+	p.byID("input-hint").shows("is no hexadecimal digit")
+	form := p.find("region", "Faults")
+	form.find("textbox", "close").fill("999")
+	form.shows("close is wrong")
+	p.find("textbox", "URL").fill("ws://127.0.0.1:1/")
+	p.byID("url-hint").shows("--origin=")
+	p.allow("ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET") // of the table
+	s.stop()
+	p.byID("watch-body").shows("The table is out of date")
+	p.find("button", "Pause the table").click()
+	for name, scheme := range map[string]func(*tab){"light": light, "dark": dark} {
+		scheme(p)
+		p.checkAccess("errors, " + name)
+	}
+	p.checkWidth()
+}
+
 // fillPlot sends messages for a third of the minute that the plot shows.
 func (p *tab) fillPlot() {
 	p.t.Helper()
