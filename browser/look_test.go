@@ -67,8 +67,8 @@ func TestLooks(t *testing.T) {
 	}
 }
 
-// TestErrorLooks checks that axe-core finds nothing on the page of the admin listener with
-// each error and hint, and with pressed buttons.
+// TestErrorLooks checks that axe-core finds nothing on the page of the admin listener.
+// The page has each error and hint, and pressed buttons.
 func TestErrorLooks(t *testing.T) {
 	t.Parallel()
 	s := serve(t)

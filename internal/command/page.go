@@ -47,8 +47,8 @@ func seenFrom(admin net.Listener, socket net.Addr) net.Addr {
 	return &net.TCPAddr{IP: own.IP, Zone: own.Zone, Port: addr.Port}
 }
 
-// withServedHost returns the URL with the first host of --host, unless that flag also lists
-// the host of the URL or is not set.
+// withServedHost returns the URL with the first host of --host. It returns the URL
+// unchanged if that flag also lists the host of the URL or is not set.
 func (f *serveCommand) withServedHost(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || len(f.Host) == 0 {
