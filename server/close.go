@@ -20,7 +20,7 @@ import (
 //
 // The first setReason records the reason. Only correctReason may replace it, once and
 // before setClosed: see docs/adr/0005. setClosed ends the handler's context with the reason
-// as its cause.
+// as its cause, unless closeAtOnce has done so.
 type state uint32
 
 const (
@@ -49,8 +49,13 @@ func (c *Conn) setClosed() {
 	c.state.Store(uint32(stateClosed))
 	end := c.reason
 	c.mu.Unlock()
-	c.cancel(&ending.Error{Kind: end.Kind, Code: end.Code, Reason: end.Reason, Cause: end.Cause})
+	c.endContext(end)
 	c.srv.wake(c) // a parked connection gets no event of the socket for it
+}
+
+// endContext ends the handler's context, unless it has ended.
+func (c *Conn) endContext(end ending.Ending) {
+	c.cancel(&ending.Error{Kind: end.Kind, Code: end.Code, Reason: end.Reason, Cause: end.Cause})
 }
 
 // isClosing reports whether the reason is recorded.
@@ -105,12 +110,23 @@ func (c *Conn) startClose(end ending.Ending) bool {
 	return true
 }
 
-// closeAtOnce is like startClose, but waits for nothing: the peer may be dead, or a caller
-// has waited long enough. The close frame is sent if the socket accepts it at once.
+// closeAtOnce is like startClose, but does not wait for the peer, which may be dead, or a
+// caller has waited long enough. It ends the handler's context first. Then it sends the
+// close frame if the socket accepts it at once: see TryClose. Under TLS that may need 20
+// milliseconds. teardown waits for closeAtOnce.
+//
+// After the end of the context correctReason may still change the reason, but not the cause
+// of the context.
 func (c *Conn) closeAtOnce(end ending.Ending) bool {
 	if !c.setReason(end) {
 		return false
 	}
+	done := make(chan struct{})
+	defer close(done)
+	c.mu.Lock()
+	c.atOnce = done
+	c.mu.Unlock()
+	c.endContext(end)
 	c.tr.Fail(&ending.Error{Kind: end.Kind, Reason: end.Reason, Cause: end.Cause})
 	c.tr.TryClose(closeCode(end), reasonOf(end))
 	limit := time.Now()
@@ -120,7 +136,7 @@ func (c *Conn) closeAtOnce(end ending.Ending) bool {
 	c.tr.CloseBy(limit)
 	_ = c.ws.CloseNow() // ends a write that waits
 	c.correctReason()
-	c.setClosed() // last: after it, the return of the handler leads to teardown
+	c.setClosed()
 	return true
 }
 
@@ -215,6 +231,12 @@ func (c *Conn) cutOff() {
 func (c *Conn) teardown() {
 	for _, t := range c.timers {
 		t.Stop()
+	}
+	c.mu.Lock()
+	atOnce := c.atOnce
+	c.mu.Unlock()
+	if atOnce != nil {
+		<-atOnce
 	}
 	// After CloseNow or cutOff, coder's connection is still open. It would never be freed,
 	// and it might still read.

@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,7 +25,11 @@ type closeTest struct {
 	ends chan Outcome
 }
 
-func newCloseTest(t *testing.T, o Options) *closeTest {
+func newCloseTest(t *testing.T, o Options) *closeTest { return newCloseTestOn(t, o, nil, false) }
+
+// newCloseTestOn is newCloseTest over TLS if secure is true. The server's sockets are those
+// that wrap returns; nil: as they are.
+func newCloseTestOn(t *testing.T, o Options, wrap func(net.Conn) net.Conn, secure bool) *closeTest {
 	t.Helper()
 	ct := &closeTest{read: make(chan error, 1), gone: make(chan time.Time, 1), ends: make(chan Outcome, 1)}
 	o.OnEnd = func(end Outcome) { ct.ends <- end }
@@ -45,6 +51,15 @@ func newCloseTest(t *testing.T, o Options) *closeTest {
 	if err != nil {
 		t.Fatal(err)
 	}
+	url, dial := "ws://"+l.Addr().String()+"/", wstest.DialOptions{}
+	if wrap != nil {
+		l = wrapListener{l, wrap}
+	}
+	if secure {
+		var config *tls.Config
+		config, dial.TLS = wstest.TLS()
+		l, url = tls.NewListener(l, config), "wss"+strings.TrimPrefix(url, "ws")
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, l) }()
@@ -54,7 +69,7 @@ func newCloseTest(t *testing.T, o Options) *closeTest {
 			t.Error(err)
 		}
 	})
-	ct.peer, err = wstest.Dial("ws://"+l.Addr().String()+"/", wstest.DialOptions{})
+	ct.peer, err = wstest.Dial(url, dial)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,24 +233,16 @@ func TestCorrectReasonClosed(t *testing.T) {
 	}
 }
 
-// TestMissedPongEndsAtOnce: after the last missed pong the handler's context and the
-// connection end at once. A peer whose socket is alive gets 1001.
-func TestMissedPongEndsAtOnce(t *testing.T) {
-	ct := newCloseTest(t, Options{PingInterval: 50 * time.Millisecond, MaxMissed: -1, CloseTimeout: MaxCloseTimeout})
-	gone := next(t, ct.gone)
-	o := next(t, ct.ends)
-	ended := time.Now()
-	if o.Kind != ending.NoPong || o.Sent != websocket.StatusGoingAway || o.Received != 0 {
-		t.Errorf("got %v, sent %d, received %d, want no pong and 1001 sent", o.Kind, o.Sent, o.Received)
+// A wrapListener wraps what it accepts.
+type wrapListener struct {
+	net.Listener
+	wrap func(net.Conn) net.Conn
+}
+
+func (l wrapListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
 	}
-	if d := gone.Sub(o.Ended); d > 500*time.Millisecond {
-		t.Errorf("the handler's context ended %v after the verdict", d)
-	}
-	if d := ended.Sub(o.Ended); d > 500*time.Millisecond {
-		t.Errorf("OnEnd was called %v after the verdict", d)
-	}
-	// The peer answers nothing, not even with FIN.
-	if e, err := ct.peer.End(10 * time.Second); err != nil || e.Code != 1001 || !e.FIN {
-		t.Errorf("the peer got %v, %v, want a close frame with 1001 and FIN", e, err)
-	}
+	return l.wrap(c), nil
 }

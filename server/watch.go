@@ -75,8 +75,10 @@ func (c *Conn) look(group *errgroup.Group) {
 		}
 		return
 	}
+	// TryLock: the holder of the lock reads. It finds the end, or it has read since the last
+	// look. If it unlocks without either, the look after watchPeriod acquires the lock.
 	if !c.reading.TryLock() {
-		return // the reader finds the end
+		return
 	}
 	read := c.reads != w.reads
 	w.reads = c.reads

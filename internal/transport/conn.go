@@ -19,7 +19,7 @@
 //   - write.go sends output. flusher.go decides whether replies are batched, and sends a
 //     batch that has waited too long. stall.go bounds a write with too little progress.
 //   - control.go inserts pings and pongs between frames.
-//   - tryclose.go and hangup.go end the connection.
+//   - tryclose.go, pending_close.go and hangup.go end the connection.
 //   - compress.go and decompress.go apply permessage-deflate between coder and the others.
 //
 // Packages frame, socket, deflate and fairness implement frames, system calls, compressed
@@ -76,13 +76,14 @@ type Conn struct {
 	raw      syscall.RawConn // of sock, for system calls of this package; nil: sock has none
 	openedAt time.Time
 
-	mu            sync.Mutex // guards the fields up to closed
+	mu            sync.Mutex // guards the fields up to lastFrame
 	failed        error      // the error of all later reads; the first one stays
 	closeBy       time.Time  // the deadline of every wait for the peer; zero: not closing
 	armed         time.Time  // the read deadline that is set now
 	writeBy       time.Time  // the write deadline that is set now
 	interruptible bool       // a read that waits now is one of Wait or ServeReady
-	closed        bool       // coder has closed: nothing more is written
+	closed        bool       // coder has closed: nothing more is written, unless lastFrame is set
+	lastFrame     *pendingClose
 
 	pendingReset atomic.Pointer[error] // a socket error that a write or a peek has met; the kernel reports it once
 
@@ -225,7 +226,7 @@ func (c *Conn) CloseBy(t time.Time) {
 		c.arm(t)
 	}
 	if c.writeBy.IsZero() || t.Before(c.writeBy) {
-		c.armWrite(t)
+		c.armWrite(c.writeLimit())
 	}
 }
 
@@ -242,16 +243,13 @@ func (c *Conn) Close() error {
 	}
 	c.fail(net.ErrClosed)
 	c.closed = true
-	c.armWrite(longAgo)
+	c.armWrite(c.writeLimit())
 	return nil
 }
 
-// isClosed reports whether coder has closed.
-func (c *Conn) isClosed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closed
-}
+// writesEnded reports whether coder has closed, and no pending close frame permits more
+// writes. c.mu is held.
+func (c *Conn) writesEnded() bool { return c.closed && c.lastFrame == nil }
 
 // OurClose returns the code and reason of this side's close frame, if the kernel has
 // accepted all of it. Code 0 means that it has not. coder answers a close frame while it

@@ -175,18 +175,22 @@ func (o *output) unlock() {
 }
 
 // flushPending sends the pending control frames, unless a frame is in progress. It does not
-// wait for the peer: the Flusher and the heartbeat call it too.
+// wait for the peer: the Flusher and the heartbeat call it too. Under TLS a close frame may
+// need 20 milliseconds, once.
 //
 // TryLock: hasPending is set before TryLock. If TryLock fails, another goroutine holds
 // o.mu. It unlocks later and then loads hasPending, through unlock or in this loop. So it
 // sees the pending frame and sends it. The goroutine of flushLater sends a frame for which
 // there is no room. isTorn and end do not load hasPending. Hangup calls them, after which
-// nothing is sent.
+// nothing is sent. It calls awaitClose before them.
 func (o *output) flushPending() {
 	for o.hasPending.Load() && o.mu.TryLock() {
 		if !o.AtBoundary() && o.err == nil {
 			o.mu.Unlock()
 			return
+		}
+		if p := o.c.pendingClose(); p != nil {
+			o.flushClose(p) // then the others are dropped
 		}
 		w := &o.pending
 		w.mu.Lock()

@@ -28,6 +28,7 @@ func (c *Conn) Hangup() {
 	defer c.out.end(true)
 	defer c.in.end(true)
 	defer c.base.Close()
+	c.awaitClose()
 	top := c.sock
 	if c.out.isTorn() {
 		top = c.base // a close_notify after a torn record would be reported as an attack

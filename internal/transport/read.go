@@ -99,6 +99,9 @@ func (c *Conn) Wait() (size int64, idle bool) {
 
 // Whole returns the size of the message that coder is reading, if coder has all of it.
 // Otherwise, and if another goroutine is reading, it returns -1.
+//
+// TryLock: the size saves the reader a call of coder's Read. After -1 the reader makes that
+// call, which returns io.EOF or the next bytes.
 func (c *Conn) Whole() int64 {
 	in := &c.in
 	if !in.mu.TryLock() {

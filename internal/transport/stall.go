@@ -142,7 +142,10 @@ const (
 
 // writeLimit returns the write deadline. c.mu is held.
 func (c *Conn) writeLimit() time.Time {
-	if c.closed {
+	switch {
+	case c.raw == nil && c.lastFrame != nil:
+		return c.lastFrame.by
+	case c.closed:
 		return longAgo
 	}
 	return c.closeBy

@@ -15,21 +15,37 @@ import (
 // whether it did. Buffered replies are sent with it. The reason has at most 123 bytes.
 //
 // TryClose does not wait for the peer. Under TLS, and on other sockets without system
-// calls of their own, the write may need 20 milliseconds. It returns false while another
-// write is in progress or a frame is incomplete. Nothing can be written after a frame that
-// was sent, or of which only a part was sent.
+// calls of their own, the write may need 20 milliseconds. Nothing can be written after a
+// frame that was sent, or of which only a part was sent.
+//
+// While another frame is in progress, the close frame becomes pending, and TryClose returns
+// false: see pendingClose. It does not become pending if a write has waited for the peer
+// for 20 milliseconds.
 func (c *Conn) TryClose(code websocket.StatusCode, reason string) bool {
 	o := &c.out
-	// TryLock: the holder of the lock may wait for a peer that reads nothing. After a
-	// failed TryLock the peer gets no close frame, and TryClose reports that.
-	if !o.mu.TryLock() {
-		return false
-	}
-	defer o.unlock()
-	if o.err != nil || o.Closing || !o.AtBoundary() {
-		return false
-	}
 	f := frame.EncodeClose(code, reason)
+	// TryLock: if it fails, the frame becomes pending. flushPending shows that a pending
+	// frame is sent.
+	if o.mu.TryLock() {
+		if o.err != nil || o.AtBoundary() {
+			defer o.unlock()
+			return o.sendClose(f)
+		}
+		o.mu.Unlock()
+	}
+	if !c.Writing() && c.setPendingClose(f) {
+		o.hasPending.Store(true)
+		o.flushPending()
+	}
+	return false
+}
+
+// sendClose sends the buffer and the close frame f if the socket accepts all of it at once,
+// and reports whether it did. No frame is in progress. o.mu is held.
+func (o *output) sendClose(f []byte) bool {
+	if o.err != nil || o.Closing {
+		return false
+	}
 	p := f
 	if o.n > 0 {
 		p = append(bytes.Clone(o.buf.b[:o.n]), f...)
@@ -55,14 +71,14 @@ func (c *Conn) TryClose(code websocket.StatusCode, reason string) bool {
 func (o *output) trySend(p []byte) (n int, err error) {
 	c := o.c
 	c.mu.Lock()
-	if c.closed {
+	if c.writesEnded() {
 		c.mu.Unlock()
 		return 0, net.ErrClosed
 	}
 	if c.raw == nil {
 		limit := time.Now().Add(noticeable)
-		if !c.closeBy.IsZero() && c.closeBy.Before(limit) {
-			limit = c.closeBy
+		if l := c.writeLimit(); !l.IsZero() && l.Before(limit) {
+			limit = l
 		}
 		c.armWrite(limit)
 	}

@@ -147,7 +147,7 @@ func (o *output) flushBatch() {
 // sendBatch sends the bytes of the batch that the socket accepts at once, when the
 // connection ends. Nothing can be written afterwards.
 func (o *output) sendBatch() {
-	if !o.batching() {
+	if !o.batching() || o.c.pendingClose() != nil { // the close frame is sent with the batch
 		return
 	}
 	defer o.c.closeSoon()() // a holder of the lock may begin to wait for the peer now
@@ -312,6 +312,9 @@ func (o *output) sendRaw(p []byte) error {
 	c := o.c
 	o.remaining, o.errWrite = p, nil
 	err := c.raw.Write(o.some)
+	if err != nil && o.completeFrame() {
+		err = nil
+	}
 	o.remaining = nil
 	if c.stalledSince.Load() != 0 {
 		o.endStall()
@@ -351,7 +354,10 @@ func (o *output) writeSome(fd uintptr) bool {
 // each write is one record.
 func (o *output) sendPlain(p []byte) error {
 	c := o.c
-	if c.isClosed() { // tls.Conn would count a record that is never sent
+	c.mu.Lock()
+	ended := c.writesEnded()
+	c.mu.Unlock()
+	if ended { // tls.Conn would count a record that is never sent
 		return net.ErrClosed
 	}
 	o.beginStall()

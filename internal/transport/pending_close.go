@@ -1,0 +1,91 @@
+package transport
+
+import (
+	"cmp"
+	"net"
+	"time"
+)
+
+// A pendingClose is a close frame that waits for the end of the frame in progress. The
+// goroutine that completes that frame sends it, also after CloseBy and Close. This
+// goroutine does not wait for the peer. If the socket does not accept the rest of the frame
+// at once, no close frame is sent. Conn.mu guards the fields.
+//
+// TLS cannot report whether a write would wait. So there the frame in progress and the
+// close frame have 20 milliseconds.
+type pendingClose struct {
+	frame []byte
+	by    time.Time     // the end of those 20 milliseconds
+	done  chan struct{} // closed when the frame was sent or cannot be sent
+	over  bool          // that is so, or awaitClose has given the frame up
+}
+
+// setPendingClose makes f the pending close frame, unless coder has closed. The first one
+// stays.
+func (c *Conn) setPendingClose(f []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lastFrame != nil || c.closed {
+		return false
+	}
+	by := time.Now().Add(noticeable)
+	c.lastFrame = &pendingClose{frame: f, by: by, done: make(chan struct{})}
+	if c.raw == nil && (c.writeBy.IsZero() || by.Before(c.writeBy)) {
+		c.armWrite(by)
+	}
+	return true
+}
+
+// pendingClose returns the close frame that is pending, nil if there is none.
+func (c *Conn) pendingClose() *pendingClose {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.lastFrame; p != nil && !p.over {
+		return p
+	}
+	return nil
+}
+
+// flushClose sends the pending close frame p. No frame is in progress. Nothing is written
+// afterwards. o.mu is held.
+func (o *output) flushClose(p *pendingClose) {
+	if !o.sendClose(p.frame) && !o.Closing {
+		o.err = cmp.Or(o.err, net.ErrClosed)
+	}
+	o.c.mu.Lock()
+	defer o.c.mu.Unlock()
+	p.over = true
+	close(p.done)
+}
+
+// completeFrame writes the remaining bytes of a write that has failed, if a close frame is
+// pending and the socket accepts all of them at once. After its deadline RawConn.Write
+// fails even if it would not wait. o.mu is held.
+func (o *output) completeFrame() bool {
+	if o.c.pendingClose() == nil {
+		return false
+	}
+	n, err := o.trySend(o.remaining)
+	return err == nil && n == len(o.remaining)
+}
+
+// awaitClose waits until no close frame is pending. If the frame in progress is not
+// completed in time, it gives the close frame up, and sends the batch before that frame.
+func (c *Conn) awaitClose() {
+	p := c.pendingClose()
+	if p == nil {
+		return
+	}
+	t := time.NewTimer(time.Until(p.by))
+	defer t.Stop()
+	select {
+	case <-p.done:
+		return
+	case <-t.C:
+	}
+	c.mu.Lock()
+	p.over = true
+	p.by = time.Now().Add(noticeable) // for the batch
+	c.mu.Unlock()
+	c.out.sendBatch()
+}
