@@ -2,10 +2,8 @@ package transport
 
 import (
 	"bytes"
-	"encoding/binary"
 	"net"
 	"time"
-	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -82,12 +80,9 @@ func (t lastInput) answer(code websocket.StatusCode) (reason string, ok bool) {
 		if f[0] != frame.Fin|frame.Close || f[1] != 0x80|byte(n) {
 			continue
 		}
-		payload := bytes.Clone(f[6:])
-		for i := range payload {
-			payload[i] ^= f[2+i%4]
-		}
-		if websocket.StatusCode(binary.BigEndian.Uint16(payload)) == code && utf8.Valid(payload[2:]) {
-			return string(payload[2:]), true
+		got, reason, err := frame.ParseClose(frame.Payload(bytes.Clone(f)))
+		if err == nil && websocket.StatusCode(got) == code {
+			return string(reason), true
 		}
 	}
 	return "", false
