@@ -77,7 +77,6 @@ type Conn struct {
 	openedAt time.Time
 
 	mu            sync.Mutex // guards the fields up to lastFrame
-	failed        error      // the error of all later reads; the first one stays
 	closeBy       time.Time  // the deadline of every wait for the peer; zero: not closing
 	armed         time.Time  // the read deadline that is set now
 	writeBy       time.Time  // the write deadline that is set now
@@ -87,20 +86,22 @@ type Conn struct {
 
 	pendingReset atomic.Pointer[error] // a socket error that a write or a peek has met; the kernel reports it once
 
-	closing       atomic.Bool // CloseBy has been called
-	peerCloseRead atomic.Bool // the reader has read the peer's close frame
+	// closing: CloseBy has been called. It stays true when closeSoon restores closeBy: a wait
+	// that CloseBy has interrupted must not begin again.
+	closing       atomic.Bool
+	peerCloseRead atomic.Bool // in.CloseCode is set; for Hangup, which does not wait for in.mu
 
 	in  input  // of the reading goroutine
 	out output // under out.mu
 
 	yielder fairness.Yielder // of reading
 
-	received     atomic.Int64 // when the last byte was received, in nanoseconds since openedAt; 0: never
-	waiting      atomic.Int64 // since when a read waits; 0: none does
-	hasFailed    atomic.Bool  // failed is set; beside waiting, for the look at all connections
-	stalledSince atomic.Int64 // since when a write waits; 0: none does
-	pinged       atomic.Int64 // when the newest ping left
-	asked        atomic.Int64 // the number of pings sent, each of which the peer may answer
+	received     atomic.Int64          // when the last byte was received, in nanoseconds since openedAt; 0: never
+	waiting      atomic.Int64          // since when a read waits; 0: none does
+	failed       atomic.Pointer[error] // the error of all later reads; set under mu, the first one stays; beside waiting, for Waiting
+	stalledSince atomic.Int64          // since when a write waits; 0: none does
+	pinged       atomic.Int64          // when the newest ping left
+	asked        atomic.Int64          // the number of pings sent, each of which the peer may answer
 	countIn      counters
 	countOut     counters
 
@@ -183,7 +184,7 @@ func (c *Conn) Fail(err error) {
 }
 
 func (c *Conn) fail(err error) {
-	if c.failed == nil {
+	if c.Err() == nil {
 		c.setFailed(err)
 		c.arm(longAgo)
 	}
@@ -191,8 +192,8 @@ func (c *Conn) fail(err error) {
 
 // setFailed sets failed. c.mu is held.
 func (c *Conn) setFailed(err error) {
-	c.failed = err
-	c.hasFailed.Store(true)
+	first := err // the address of err would move err to the heap in callers too
+	c.failed.Store(&first)
 }
 
 // SetReadLimit sets Options.ReadLimit for the messages whose header has not been read. It
@@ -205,9 +206,10 @@ func (c *Conn) SetReadLimit(limit int64) {
 
 // Err returns the error of all later reads, nil if there is none yet.
 func (c *Conn) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.failed
+	if err := c.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // CloseBy sets the deadline of every wait for the peer from now on. A later call can only
@@ -298,7 +300,7 @@ func (c *Conn) ReadingSince() time.Time {
 
 // Waiting reports whether a read waits for the peer, or c is parked. It returns false if
 // reading has failed, because a parked connection may get no event of the socket then.
-func (c *Conn) Waiting() bool { return c.waiting.Load() != 0 && !c.hasFailed.Load() }
+func (c *Conn) Waiting() bool { return c.waiting.Load() != 0 && c.failed.Load() == nil }
 
 // PingSent returns when the kernel accepted the newest ping. Zero means never.
 func (c *Conn) PingSent() time.Time { return c.at(&c.pinged) }

@@ -137,7 +137,7 @@ func (c *Conn) restoreDeadline(limit time.Time) bool {
 	if !c.closeBy.IsZero() && (limit.IsZero() || c.closeBy.Before(limit)) {
 		limit = c.closeBy
 	}
-	if c.failed != nil || !limit.IsZero() && !time.Now().Before(limit) {
+	if c.Err() != nil || !limit.IsZero() && !time.Now().Before(limit) {
 		return false
 	}
 	c.arm(limit)

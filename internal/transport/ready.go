@@ -197,7 +197,7 @@ func (in *input) call() (again bool) {
 func (c *Conn) waitUntil(t int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failed != nil || !c.closeBy.IsZero() {
+	if c.Err() != nil || !c.closeBy.IsZero() {
 		return false
 	}
 	c.interruptible = true

@@ -78,8 +78,8 @@ const minWait = 50 * time.Microsecond
 func (c *Conn) await(began bool, waited time.Duration, p waitMode) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failed != nil {
-		return c.failed
+	if err := c.Err(); err != nil {
+		return err
 	}
 	c.interruptible = p != forInput
 	limit := c.closeBy
@@ -101,8 +101,8 @@ func (c *Conn) readError(err error, began bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.failed != nil:
-		return c.failed
+	case c.Err() != nil:
+		return c.Err()
 	case err == errIdle: // no input is there now
 		return err
 	case c.interruptible && c.closing.Load() && errors.Is(err, os.ErrDeadlineExceeded):

@@ -297,8 +297,7 @@ func (o *output) fail(err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failed != nil {
-		o.err = c.failed
+	if o.err = c.Err(); o.err != nil {
 		return
 	}
 	o.err = c.stallError()
