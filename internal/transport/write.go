@@ -19,7 +19,8 @@ import (
 //   - in.mu guards reading. A reader holds it while it flushes replies and sends pongs.
 //   - out.mu guards writing. Its holder may wait for the peer until the write deadline.
 //   - pendingControl.mu guards control frames that wait for out.mu.
-//   - Conn.mu guards the deadlines and the errors. Its holder never waits for the peer.
+//   - Conn.mu guards the deadlines, the errors and a pending close frame. Its holder never
+//     waits for the peer.
 
 // output is the write side. coder writes a frame in pieces. output sends a complete frame
 // in one write, or a batch of frames.
