@@ -31,13 +31,16 @@ const (
 
 // setReason is the transition from open to closing. It reports whether end is the
 // reason: the first one is.
-func (c *Conn) setReason(end ending.Ending) bool {
+func (c *Conn) setReason(end ending.Ending) bool { return c.setReasonFor(end, nil) }
+
+// setReasonFor is setReason, and sets atOnce with the reason.
+func (c *Conn) setReasonFor(end ending.Ending, atOnce chan struct{}) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if state(c.state.Load()) != stateOpen {
 		return false
 	}
-	c.reason, c.reasonAt = end, time.Now()
+	c.reason, c.reasonAt, c.atOnce = end, time.Now(), atOnce
 	c.state.Store(uint32(stateClosing))
 	return true
 }
@@ -65,13 +68,17 @@ func (c *Conn) isClosing() bool { return state(c.state.Load()) != stateOpen }
 func (c *Conn) isClosed() bool { return state(c.state.Load()) == stateClosed }
 
 // onPeerClose records the peer's close frame. The reader calls it before coder sees and
-// answers the frame, so the side that closed first is known.
-func (c *Conn) onPeerClose(code websocket.StatusCode, reason string) {
+// answers the frame, so the side that closed first is known. After closeAtOnce has recorded
+// its reason, the frame is not answered: closeAtOnce sends this side's close frame.
+func (c *Conn) onPeerClose(code websocket.StatusCode, reason string) (answer bool) {
 	c.mu.Lock()
 	c.peerClose = &websocket.CloseError{Code: code, Reason: reason}
 	c.mu.Unlock()
 	c.setReason(ending.OfClose(code, reason))
 	c.tr.CloseBy(time.Now().Add(c.srv.opts.CloseTimeout))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.atOnce == nil
 }
 
 // peerClosedFirst reports whether the reason is the peer's close frame.
@@ -114,18 +121,12 @@ func (c *Conn) startClose(end ending.Ending) bool {
 // caller has waited long enough. It ends the handler's context first. Then it sends the
 // close frame if the socket accepts it at once: see TryClose. Under TLS that may need 20
 // milliseconds. teardown waits for closeAtOnce.
-//
-// After the end of the context correctReason may still change the reason, but not the cause
-// of the context.
 func (c *Conn) closeAtOnce(end ending.Ending) bool {
-	if !c.setReason(end) {
-		return false
-	}
 	done := make(chan struct{})
 	defer close(done)
-	c.mu.Lock()
-	c.atOnce = done
-	c.mu.Unlock()
+	if !c.setReasonFor(end, done) {
+		return false
+	}
 	c.endContext(end)
 	c.tr.Fail(&ending.Error{Kind: end.Kind, Reason: end.Reason, Cause: end.Cause})
 	c.tr.TryClose(closeCode(end), reasonOf(end))
@@ -135,7 +136,6 @@ func (c *Conn) closeAtOnce(end ending.Ending) bool {
 	}
 	c.tr.CloseBy(limit)
 	_ = c.ws.CloseNow() // ends a write that waits
-	c.correctReason()
 	c.setClosed()
 	return true
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/wstest"
 )
 
 // TestMissedPongEndsAtOnce: after the last missed pong the handler's context and the
@@ -159,6 +160,76 @@ func TestCloseDuringWrites(t *testing.T) {
 			if o := next(t, ct.ends); o.Sent != websocket.StatusGoingAway {
 				t.Errorf("sent %d, want 1001", o.Sent)
 			}
+		}
+	}
+}
+
+// TestPeerClosesAfterReason: the peer's close frame arrives after closeAtOnce has recorded
+// the reason. coder must not answer it: the peer gets this side's close frame.
+func TestPeerClosesAfterReason(t *testing.T) {
+	ct := newCloseTest(t, Options{PingInterval: -1})
+	c := ct.c
+	done := make(chan struct{})
+	end := ending.Ending{Kind: ending.Closed, Reason: "ours", By: ending.Local}
+	if !c.setReasonFor(end, done) {
+		t.Fatal("the first reason was refused")
+	}
+	if err := ct.peer.Send(wstest.CloseFrame(4999, "theirs")); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		c.mu.Lock()
+		received := c.peerClose != nil
+		c.mu.Unlock()
+		if received && c.tr.Waiting() {
+			break
+		}
+		if time.Since(began) > 10*time.Second {
+			t.Fatal("the close frame was answered or not received")
+		}
+	}
+	c.endContext(end)
+	c.tr.Fail(net.ErrClosed)
+	if !c.tr.TryClose(1001, "ours") {
+		t.Error("no close frame was sent")
+	}
+	c.setClosed()
+	close(done)
+	if e, err := ct.peer.End(10 * time.Second); err != nil || e.Code != 1001 {
+		t.Errorf("the peer got %v, %v, want 1001", e, err)
+	}
+	_ = ct.peer.Close()
+	if o := next(t, ct.ends); o.Kind != ending.Closed || o.By != ending.Local || o.Sent != 1001 || o.Received != 4999 {
+		t.Errorf("got %v by %v, sent %d, received %d", o.Kind, o.By, o.Sent, o.Received)
+	}
+}
+
+// TestCrossingCloseAtOnce: the peer closes at about the time of closeAtOnce. The peer gets
+// the code of the Outcome, which is the cause of the handler's context.
+func TestCrossingCloseAtOnce(t *testing.T) {
+	for i := range 60 {
+		ct := newCloseTest(t, Options{PingInterval: -1, CloseTimeout: MaxCloseTimeout})
+		closed := make(chan struct{})
+		go func() {
+			time.Sleep(time.Duration(i) * time.Microsecond)
+			ct.c.closeAtOnce(ending.Ending{Kind: ending.Closed, By: ending.Local})
+			close(closed)
+		}()
+		_ = ct.peer.Send(wstest.CloseFrame(4999, "theirs"))
+		e, err := ct.peer.End(10 * time.Second)
+		_ = ct.peer.Close()
+		next(t, closed)
+		o := next(t, ct.ends)
+		var cause *ending.Error
+		if !errors.As(context.Cause(ct.c.ctx), &cause) || cause.Kind != o.Kind || cause.Code != o.Code {
+			t.Errorf("cause %v, outcome %v %d", context.Cause(ct.c.ctx), o.Kind, o.Code)
+		}
+		want := uint16(closeCode(o.Ending))
+		if o.By == ending.Peer {
+			want = 4999
+		}
+		if err != nil || e.Code != want || uint16(o.Sent) != want {
+			t.Errorf("the peer got %v, %v; got %v, sent %d, want %d", e, err, o.Kind, o.Sent, want)
 		}
 	}
 }

@@ -70,7 +70,7 @@ type Conn struct {
 	watched       watched       // see Server.watch
 	reportedStuck atomic.Bool   // the log has a line about the handler, which does not return
 	closeRead     chan struct{} // closed when the goroutine of CloseRead has returned; nil: there is none; under mu
-	atOnce        chan struct{} // closed when closeAtOnce has returned; nil: it was not called; under mu
+	atOnce        chan struct{} // closed when closeAtOnce returns; nil: the reason is not from it; under mu
 
 	pings pings
 

@@ -54,11 +54,12 @@ type Options struct {
 	Flusher        *Flusher        // of the server; nil: each reply is sent at once
 
 	// The reader calls these for each ping, each pong, and the peer's close frame. It
-	// calls OnClose before coder sees the frame. Hangup may call OnClose instead.
+	// calls OnClose before coder sees the frame. If OnClose returns false, coder does not see
+	// the frame and does not answer it. Hangup may call OnClose instead.
 	// Nil: not called.
 	OnPing  func()
 	OnPong  func(payload []byte)
-	OnClose func(code websocket.StatusCode, reason string)
+	OnClose func(code websocket.StatusCode, reason string) (answer bool)
 
 	// Pong answers each ping, instead of a pong with the ping's payload. It may call send
 	// with another payload of at most 125 bytes, later, or never. After the end of the

@@ -231,8 +231,8 @@ func (in *input) advance() bool {
 	if in.CloseCode != 0 {
 		in.c.peerCloseRead.Store(true)
 		in.publish() // no other goroutine may read on
-		if f := in.c.opts.OnClose; f != nil {
-			f(in.CloseCode, in.CloseReason)
+		if f := in.c.opts.OnClose; f != nil && !f(in.CloseCode, in.CloseReason) {
+			in.r = in.ready
 		}
 	}
 	if in.ready == at {
