@@ -79,8 +79,8 @@ type Conn struct {
 
 	mu            sync.Mutex // guards the fields up to lastFrame
 	closeBy       time.Time  // the deadline of every wait for the peer; zero: not closing
-	armed         time.Time  // the read deadline that is set now
-	writeBy       time.Time  // the write deadline that is set now
+	readDeadline  time.Time  // the read deadline that is set now
+	writeDeadline time.Time  // the write deadline that is set now
 	interruptible bool       // a read that waits now is one of Wait or ServeReady
 	closed        bool       // coder has closed: nothing more is written, unless lastFrame is set
 	lastFrame     *pendingClose
@@ -102,7 +102,7 @@ type Conn struct {
 	failed       atomic.Pointer[error] // the error of all later reads; set under mu, the first one stays; beside waiting, for Waiting
 	stalledSince atomic.Int64          // since when a write waits; 0: none does
 	pinged       atomic.Int64          // when the newest ping left
-	asked        atomic.Int64          // the number of pings sent, each of which the peer may answer
+	pingsSent    atomic.Int64          // the number of pings sent, each of which the peer may answer
 	countIn      counters
 	countOut     counters
 
@@ -225,10 +225,10 @@ func (c *Conn) CloseBy(t time.Time) {
 	c.closing.Store(true)
 	if c.interruptible {
 		c.arm(longAgo)
-	} else if c.armed.IsZero() || t.Before(c.armed) {
+	} else if c.readDeadline.IsZero() || t.Before(c.readDeadline) {
 		c.arm(t)
 	}
-	if c.writeBy.IsZero() || t.Before(c.writeBy) {
+	if c.writeDeadline.IsZero() || t.Before(c.writeDeadline) {
 		c.armWrite(c.writeLimit())
 	}
 }
@@ -274,7 +274,7 @@ func (c *Conn) OurClose() (websocket.StatusCode, string) {
 // as much.
 func (c *Conn) Counts() (in, out frame.ByType) { return c.countIn.load(), c.countOut.load() }
 
-// Stalls returns how many writes have waited for the kernel for a noticeable time. A write
+// Stalls returns how many writes have waited for the kernel for at least 20 ms. A write
 // in progress does not count.
 func (c *Conn) Stalls() int64 {
 	c.mu.Lock()
@@ -306,8 +306,8 @@ func (c *Conn) Waiting() bool { return c.waiting.Load() != 0 && c.failed.Load() 
 // PingSent returns when the kernel accepted the newest ping. Zero means never.
 func (c *Conn) PingSent() time.Time { return c.at(&c.pinged) }
 
-// Writing reports whether a write has waited for the kernel for a noticeable time.
-func (c *Conn) Writing() bool { return c.stalledFor(noticeable) }
+// Writing reports whether a write has waited for the kernel for at least 20 ms.
+func (c *Conn) Writing() bool { return c.stalledFor(minStall) }
 
 func (c *Conn) stalledFor(d time.Duration) bool {
 	s := c.stalledSince.Load()
@@ -328,16 +328,16 @@ func (c *Conn) Unsent() int {
 
 // arm sets the read deadline. Zero clears it. c.mu is held.
 func (c *Conn) arm(t time.Time) {
-	if !t.Equal(c.armed) {
-		c.armed = t
+	if !t.Equal(c.readDeadline) {
+		c.readDeadline = t
 		_ = c.sock.SetReadDeadline(t) // fails only if the socket is closed, which the read reports
 	}
 }
 
 // armWrite sets the write deadline. Zero clears it. c.mu is held.
 func (c *Conn) armWrite(t time.Time) {
-	if !t.Equal(c.writeBy) {
-		c.writeBy = t
+	if !t.Equal(c.writeDeadline) {
+		c.writeDeadline = t
 		_ = c.sock.SetWriteDeadline(t) // fails only if the socket is closed, which the write reports
 	}
 }

@@ -16,7 +16,7 @@ import (
 // handleControl handles a ping or pong from the peer. It returns the ending of a peer that
 // sends too many. It does not wait for a write of another goroutine.
 func (c *Conn) handleControl(op byte, payload []byte) *ending.Error {
-	if !c.in.limiter.allow(c.now, c.asked.Load()+c.in.Counts.Total().Messages) {
+	if !c.in.limiter.allow(c.now, c.pingsSent.Load()+c.in.Counts.Total().Messages) {
 		return &ending.Error{Kind: ending.Flood, Reason: "too many pings or pongs"}
 	}
 	if op == frame.Pong {
@@ -40,7 +40,7 @@ func (c *Conn) handleControl(op byte, payload []byte) *ending.Error {
 // ping that cannot be sent at once is sent later, and a newer one may replace it. PingSent
 // returns when the kernel accepted it.
 func (c *Conn) Ping(payload []byte) {
-	c.asked.Add(1)
+	c.pingsSent.Add(1)
 	c.out.sendControl(frame.Ping, payload)
 }
 
@@ -181,7 +181,7 @@ func (o *output) unlock() {
 // TryLock: hasPending is set before TryLock. If TryLock fails, another goroutine holds
 // o.mu. It unlocks later and then loads hasPending, through unlock or in this loop. So it
 // sees the pending frame and sends it. The goroutine of flushLater sends a frame for which
-// there is no room. isTorn and end do not load hasPending. Hangup calls them, after which
+// there is no room. hasPartialRecord and end do not load hasPending. Hangup calls them, after which
 // nothing is sent. It calls awaitClose before them.
 func (o *output) flushPending() {
 	for o.hasPending.Load() && o.mu.TryLock() {

@@ -10,7 +10,7 @@ import (
 // It has no goroutine, and its timer is armed only while a batch waits.
 type Flusher struct {
 	mu      sync.Mutex // a leaf: nothing is locked under it
-	outputs []*output  // each of which is listed
+	outputs []*output  // for each, inFlusher is true
 	timer   *time.Timer
 }
 
@@ -21,20 +21,21 @@ const flushInterval = 250 * time.Microsecond
 
 // add makes the Flusher watch the batch of o, unless it does.
 //
-// The order matters: batch makes o.batches odd and then calls add. A tick clears o.listed
-// and then loads o.batches. So either add lists o, or the tick sees the batch.
+// The order matters: batch makes o.batchSeq odd and then calls add. A tick clears
+// o.inFlusher and then loads o.batchSeq. So either add lists o, or the tick sees the
+// batch.
 func (f *Flusher) add(o *output) {
-	if o.listed.Load() || !o.listed.CompareAndSwap(false, true) {
+	if o.inFlusher.Load() || !o.inFlusher.CompareAndSwap(false, true) {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.outputs = append(f.outputs, o)
 	if len(f.outputs) > 1 { // the timer is armed, and the next tick is too soon
-		o.watched = 0 // even: no batch
+		o.watchedSeq = 0 // even: no batch
 		return
 	}
-	o.watched = o.batches.Load()
+	o.watchedSeq = o.batchSeq.Load()
 	if f.timer == nil {
 		f.timer = time.AfterFunc(flushInterval, f.tick)
 	} else {
@@ -48,18 +49,18 @@ func (f *Flusher) tick() {
 	var late []*output
 	kept := f.outputs[:0]
 	for _, o := range f.outputs {
-		b := o.batches.Load()
-		if b&1 != 0 && b == o.watched {
+		b := o.batchSeq.Load()
+		if b&1 != 0 && b == o.watchedSeq {
 			late = append(late, o)
 			continue
 		}
 		if b&1 == 0 {
-			o.listed.Store(false)
-			if b = o.batches.Load(); b&1 == 0 || !o.listed.CompareAndSwap(false, true) {
+			o.inFlusher.Store(false)
+			if b = o.batchSeq.Load(); b&1 == 0 || !o.inFlusher.CompareAndSwap(false, true) {
 				continue
 			}
 		}
-		o.watched = b
+		o.watchedSeq = b
 		kept = append(kept, o)
 	}
 	clear(f.outputs[len(kept):])
@@ -76,11 +77,11 @@ func (f *Flusher) tick() {
 // any more.
 //
 // TryLock: the holder of the lock may wait for the peer. If it leaves the batch unsent,
-// add lists the batch again. Either batches is odd here, or the holder's own call of add
-// finds listed false.
+// add lists the batch again. Either batchSeq is odd here, or the holder's own call of add
+// finds inFlusher false.
 func (o *output) flushLate(f *Flusher) {
 	o.trusted.Store(false)
-	o.listed.Store(false)
+	o.inFlusher.Store(false)
 	if !o.mu.TryLock() {
 		if o.batching() {
 			f.add(o)
@@ -93,11 +94,11 @@ func (o *output) flushLate(f *Flusher) {
 	o.unlock()
 }
 
-// A reader is trusted after promptReads prompt reads. A read is prompt if it follows a
+// A reader is trusted after minPromptReads prompt reads. A read is prompt if it follows a
 // reply within promptTime, while more input is buffered.
 const (
-	promptTime  = 50 * time.Microsecond
-	promptReads = 8
+	promptTime     = 50 * time.Microsecond
+	minPromptReads = 8
 )
 
 // wroteEarly records that a reply was sent although more input is buffered, because the
@@ -118,11 +119,11 @@ func (in *input) updateTrust() {
 	}
 	o.wroteAt.Store(0)
 	if in.c.now()-at > int64(promptTime) {
-		in.prompt = 0
+		in.promptReads = 0
 		return
 	}
-	if in.prompt++; in.prompt == promptReads {
-		in.prompt = 0
+	if in.promptReads++; in.promptReads == minPromptReads {
+		in.promptReads = 0
 		o.trusted.Store(true)
 	}
 }

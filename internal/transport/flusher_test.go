@@ -15,7 +15,7 @@ import (
 	"example.com/wsecho/internal/frame"
 )
 
-// TestTrust checks when replies are batched: after promptReads prompt reads in a row. The
+// TestTrust checks when replies are batched: after minPromptReads prompt reads in a row. The
 // clock of the bubble stops unless all goroutines wait.
 func TestTrust(t *testing.T) {
 	for _, test := range []struct {
@@ -24,12 +24,12 @@ func TestTrust(t *testing.T) {
 		flusher bool
 		want    []string
 	}{
-		{"soon", make([]time.Duration, promptReads+5), true, []string{"read", "8 times write 3", "write 15", "wait"}},
-		{"a pause", append(append(make([]time.Duration, promptReads-1), 51*time.Microsecond), make([]time.Duration, promptReads+3)...), true,
+		{"soon", make([]time.Duration, minPromptReads+5), true, []string{"read", "8 times write 3", "write 15", "wait"}},
+		{"a pause", append(append(make([]time.Duration, minPromptReads-1), 51*time.Microsecond), make([]time.Duration, minPromptReads+3)...), true,
 			[]string{"read", "16 times write 3", "write 9", "wait"}},
-		{"just soon enough", append([]time.Duration{50 * time.Microsecond}, make([]time.Duration, promptReads+1)...), true,
+		{"just soon enough", append([]time.Duration{50 * time.Microsecond}, make([]time.Duration, minPromptReads+1)...), true,
 			[]string{"read", "8 times write 3", "write 6", "wait"}},
-		{"no Flusher", make([]time.Duration, promptReads+5), false, []string{"read", "13 times write 3", "wait"}},
+		{"no Flusher", make([]time.Duration, minPromptReads+5), false, []string{"read", "13 times write 3", "wait"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestFlusherRaces(t *testing.T) {
 					t.Error(err)
 					break
 				}
-				for want++; want%(2*promptReads+3) == 0 && got < want; {
+				for want++; want%(2*minPromptReads+3) == 0 && got < want; {
 					got = within(t, arrived)
 				}
 			}

@@ -14,8 +14,8 @@ func (in *input) acquireBuffer() {
 	if in.buf == nil {
 		in.buf = in.c.opts.Read.get()
 		in.r, in.ready = headroom, headroom
-		in.w = headroom + copy(in.buf.b[headroom:], in.part)
-		in.part = in.part[:0]
+		in.w = headroom + copy(in.buf.b[headroom:], in.incompleteFrame)
+		in.incompleteFrame = in.incompleteFrame[:0]
 	}
 }
 
@@ -27,16 +27,16 @@ func (in *input) resetBuffer() {
 	}
 }
 
-// releaseBuffer returns the buffer to the pool. An incomplete frame moves to part.
+// releaseBuffer returns the buffer to the pool. An incomplete frame moves to incompleteFrame.
 func (in *input) releaseBuffer() {
 	if in.buf == nil {
 		return
 	}
 	if in.w > in.ready {
-		if in.part == nil {
-			in.part = make([]byte, 0, partSize)
+		if in.incompleteFrame == nil {
+			in.incompleteFrame = make([]byte, 0, maxIncompleteFrame)
 		}
-		in.part = append(in.part, in.buf.b[in.ready:in.w]...)
+		in.incompleteFrame = append(in.incompleteFrame, in.buf.b[in.ready:in.w]...)
 	}
 	if len(in.buf.b) == in.c.opts.Read.size {
 		in.c.opts.Read.put(in.buf)
@@ -44,9 +44,9 @@ func (in *input) releaseBuffer() {
 	in.buf, in.r, in.ready, in.w = nil, 0, 0, 0
 }
 
-// partSize is room for the largest incomplete frame that is kept. readPlain also reads
+// maxIncompleteFrame is the size of the largest incomplete frame that is kept. readPlain also reads
 // into it.
-const partSize = 256
+const maxIncompleteFrame = 256
 
 // readRaw waits for the socket to be ready and only then acquires a buffer.
 func (in *input) readRaw() error {
@@ -56,7 +56,7 @@ func (in *input) readRaw() error {
 	if in.server.running {
 		err = in.readPolling()
 	} else {
-		err = in.c.raw.Read(in.some)
+		err = in.c.raw.Read(in.onReadable)
 	}
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (in *input) readSome(fd uintptr) bool {
 			return true
 		}
 		in.errno = nil
-		in.hasWaited()
+		in.resetQuantum()
 		in.releaseBuffer()
 		in.c.waiting.CompareAndSwap(0, in.c.now())
 		return false
@@ -96,24 +96,24 @@ func (in *input) readPlain() error {
 	c := in.c
 	in.releaseBuffer()
 	c.waiting.Store(c.now())
-	if in.full {
+	if in.bufferFilled {
 		in.acquireBuffer()
 		limit := c.shortenDeadline()
 		n, err := c.sock.Read(in.buf.b[in.w:])
 		in.w += n
-		in.full = in.w == len(in.buf.b)
+		in.bufferFilled = in.w == len(in.buf.b)
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !c.restoreDeadline(limit) {
 			return dropEarly(n, err)
 		}
 		in.releaseBuffer() // no more input was there: the next wait needs no large buffer
 	}
-	if in.part == nil {
-		in.part = make([]byte, 0, partSize)
+	if in.incompleteFrame == nil {
+		in.incompleteFrame = make([]byte, 0, maxIncompleteFrame)
 	}
-	kept := len(in.part)
-	n, err := c.sock.Read(in.part[kept:cap(in.part)])
-	in.part = in.part[:kept+n]
-	in.full = kept+n == cap(in.part)
+	kept := len(in.incompleteFrame)
+	n, err := c.sock.Read(in.incompleteFrame[kept:cap(in.incompleteFrame)])
+	in.incompleteFrame = in.incompleteFrame[:kept+n]
+	in.bufferFilled = kept+n == cap(in.incompleteFrame)
 	in.acquireBuffer()
 	return dropEarly(n, err)
 }
@@ -122,7 +122,7 @@ func (in *input) readPlain() error {
 func (c *Conn) shortenDeadline() (limit time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	limit = c.armed
+	limit = c.readDeadline
 	if soon := time.Now().Add(largeBufferWait); limit.IsZero() || soon.Before(limit) {
 		c.arm(soon)
 	}

@@ -28,7 +28,7 @@ func (c *Conn) Hangup() {
 	defer c.base.Close()
 	c.awaitClose()
 	top := c.sock
-	if c.out.isTorn() {
+	if c.out.hasPartialRecord() {
 		top = c.base // a close_notify after a torn record would be reported as an attack
 	}
 	half, ok := top.(interface{ CloseWrite() error })
@@ -124,7 +124,7 @@ func discard(sock net.Conn, p *Pool, limit time.Time, end *lastInput) {
 	raw := socket.Raw(sock)
 	left := lingerBytes
 	if raw == nil {
-		for b := make([]byte, partSize); left > 0; {
+		for b := make([]byte, maxIncompleteFrame); left > 0; {
 			n, err := sock.Read(b)
 			if err != nil {
 				return

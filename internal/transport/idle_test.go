@@ -57,12 +57,12 @@ func TestIdle(t *testing.T) {
 				}
 				time.Sleep(2*largeBufferWait + 20*time.Millisecond)
 				eventually(t, "the read waits with little", func() bool {
-					return !c.ReadingSince().IsZero() && asked.last.Load() <= partSize
+					return !c.ReadingSince().IsZero() && asked.last.Load() <= maxIncompleteFrame
 				})
 				_ = c.Close() // after the check
 				<-done
-				if got := len(c.in.part); got != test.kept || cap(c.in.part) > partSize {
-					t.Errorf("got %d bytes kept of %d, want %d", got, cap(c.in.part), test.kept)
+				if got := len(c.in.incompleteFrame); got != test.kept || cap(c.in.incompleteFrame) > maxIncompleteFrame {
+					t.Errorf("got %d bytes kept of %d, want %d", got, cap(c.in.incompleteFrame), test.kept)
 				}
 				if c.in.buf != nil || c.out.buf != nil {
 					t.Error("a buffer was not released")
@@ -252,7 +252,7 @@ func TestEndReleasesInput(t *testing.T) {
 	}
 	_ = ws.CloseNow()
 	c.Hangup()
-	if c.in.buf != nil || c.in.part != nil {
-		t.Errorf("%d bytes were not released", cap(c.in.part))
+	if c.in.buf != nil || c.in.incompleteFrame != nil {
+		t.Errorf("%d bytes were not released", cap(c.in.incompleteFrame))
 	}
 }

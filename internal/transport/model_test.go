@@ -142,8 +142,8 @@ func play(t *testing.T, rng *rand.Rand, kind string, tr traffic, most int, o Opt
 	if end := ending.Of(err); end.Code != tr.code || end.Reason != tr.reason || end.By != ending.Peer {
 		t.Errorf("got %v (%v), want close %d", end, err, tr.code)
 	}
-	if c.in.buf != nil && kind != "tcp" && len(c.in.part) > partSize {
-		t.Errorf("got %d bytes kept, want at most %d", len(c.in.part), partSize)
+	if c.in.buf != nil && kind != "tcp" && len(c.in.incompleteFrame) > maxIncompleteFrame {
+		t.Errorf("got %d bytes kept, want at most %d", len(c.in.incompleteFrame), maxIncompleteFrame)
 	}
 	_ = ws.CloseNow()
 	c.Hangup()

@@ -21,7 +21,7 @@ func (c *Conn) Park() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	since, received := c.waiting.Load(), c.received.Load()
-	if err := in.get(noWait); err != errIdle || in.Inside() || len(in.part) > 0 {
+	if err := in.get(noWait); err != errIdle || in.Inside() || len(in.incompleteFrame) > 0 {
 		return false
 	}
 	if x := c.ext; x != nil {

@@ -28,9 +28,9 @@ func (c *Conn) setPendingClose(f []byte) bool {
 	if c.lastFrame != nil || c.closed {
 		return false
 	}
-	by := time.Now().Add(noticeable)
+	by := time.Now().Add(minStall)
 	c.lastFrame = &pendingClose{frame: f, by: by, done: make(chan struct{})}
-	if c.raw == nil && (c.writeBy.IsZero() || by.Before(c.writeBy)) {
+	if c.raw == nil && (c.writeDeadline.IsZero() || by.Before(c.writeDeadline)) {
 		c.armWrite(by)
 	}
 	return true
@@ -85,7 +85,7 @@ func (c *Conn) awaitClose() {
 	}
 	c.mu.Lock()
 	p.over = true
-	p.by = time.Now().Add(noticeable) // for the batch
+	p.by = time.Now().Add(minStall) // for the batch
 	c.mu.Unlock()
 	c.out.sendBatch()
 }

@@ -22,11 +22,11 @@ type input struct {
 	w        int
 	hasInput atomic.Bool // there is such input
 
-	part      []byte        // of an incomplete frame during a wait; readPlain also reads into it
-	full      bool          // readPlain's last read filled its buffer
-	waited    time.Duration // for the message in progress
-	workUnits int           // work units since the last wait
-	prompt    int           // prompt reads in a row
+	incompleteFrame []byte        // during a wait; readPlain also reads into it
+	bufferFilled    bool          // readPlain's last read filled its buffer
+	waited          time.Duration // for the message in progress
+	workUnits       int           // work units since the last wait
+	promptReads     int           // prompt reads in a row
 
 	limiter controlLimiter // of pings and pongs
 
@@ -34,16 +34,16 @@ type input struct {
 
 	server readyServer
 
-	some  func(uintptr) bool // readSome, made once
-	poll  bool               // readSome must not wait
-	n     int                // the result of readSome
-	errno error
+	onReadable func(uintptr) bool // readSome, made once
+	poll       bool               // readSome must not wait
+	n          int                // the result of readSome
+	errno      error
 }
 
 func (in *input) init(c *Conn) {
 	in.c = c
 	in.Limit, in.Deflate = c.opts.ReadLimit, c.ext != nil
-	in.some, in.server.some = in.readSome, in.serveSome
+	in.onReadable, in.server.onReadable = in.readSome, in.serveSome
 }
 
 // begin makes first the beginning of the input.
@@ -121,8 +121,9 @@ func (c *Conn) Whole() int64 {
 }
 
 // Announced returns the length of the message that coder is reading. It returns -1 if the
-// last frame's header has not been read, the message is compressed, or another goroutine
-// is reading. The caller needs it as a hint only, so a failed TryLock is no error.
+// last frame's header has not been read or the message is compressed. It also returns -1
+// while another goroutine reads. The caller needs it as a hint only, so a failed TryLock
+// is no error.
 func (c *Conn) Announced() int64 {
 	in := &c.in
 	if !in.mu.TryLock() {
@@ -181,8 +182,9 @@ const maxWorkUnits = 64
 
 func workUnitsOf(bytes int) int { return 1 + bytes>>12 }
 
-// hasWaited records that the reader has waited for the peer, so that others could run.
-func (in *input) hasWaited() {
+// resetQuantum restarts the count of work units. The reader has waited for the peer, so
+// that others could run.
+func (in *input) resetQuantum() {
 	in.workUnits = 0
 	if x := in.c.ext; x != nil {
 		x.out.work.Store(0)
@@ -270,7 +272,7 @@ func (in *input) end(wait bool) {
 	in.publish()
 	in.r, in.w = in.ready, in.ready // the remaining input is discarded
 	in.releaseBuffer()
-	in.part = nil
+	in.incompleteFrame = nil
 	if x := in.c.ext; x != nil {
 		x.in.end()
 	}

@@ -41,11 +41,11 @@ func (c *Conn) ServeReady(handle func() (again bool), first, idle time.Duration)
 	a := &in.server
 	a.handle, a.handled, a.result = handle, false, NeedRead
 	a.idle = int64(cmp.Or(idle, noTimeout))
-	if len(in.part) > 0 { // a reader waits for the remaining frame, for a short time
+	if len(in.incompleteFrame) > 0 { // a reader waits for the remaining frame, for a short time
 		return NeedRead
 	}
 	for a.idleAt = c.now() + int64(cmp.Or(first, noTimeout)); c.waitUntil(a.idleAt); {
-		err := c.raw.Read(a.some)
+		err := c.raw.Read(a.onReadable)
 		if err == nil {
 			return a.result
 		}
@@ -76,8 +76,8 @@ type readyServer struct {
 	until    int64 // when the wait ends, for that or to read the socket
 	verified int64 // when a read last found nothing
 
-	some  func(uintptr) bool // serveSome, made once
-	reads int                // for the tests
+	onReadable func(uintptr) bool // serveSome, made once
+	reads      int                // for the tests
 }
 
 // serveSome is the callback of ServeReady, called when there may be input.
@@ -122,7 +122,7 @@ func (in *input) serveSome(fd uintptr) bool {
 		in.workUnits += workUnitsOf(n)
 		c.received.Store(c.now())
 	}
-	in.hasWaited()
+	in.resetQuantum()
 	in.releaseBuffer()
 	in.publish()
 	if a.handled {
@@ -239,5 +239,5 @@ const maxPollPause = 10 * time.Millisecond
 func (c *Conn) deadlineOver() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.armed.IsZero() && !time.Now().Before(c.armed)
+	return !c.readDeadline.IsZero() && !time.Now().Before(c.readDeadline)
 }

@@ -247,7 +247,7 @@ func TestServeReadyPart(t *testing.T) {
 	if _, err := client.Write([]byte{0x81}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the part is read", func() bool { _ = c.Park(); return len(c.in.part) > 0 })
+	eventually(t, "the part is read", func() bool { _ = c.Park(); return len(c.in.incompleteFrame) > 0 })
 	if c.Park() {
 		t.Error("it can be parked, with a part of a header buffered")
 	}

@@ -17,7 +17,7 @@ type stall struct {
 	began   time.Duration // when the window began, since Conn.openedAt
 	base    int64         // the progress at that time
 	since   int64         // when the write began to wait, as Conn.stalledSince
-	count   int64         // noticeable waits that are over
+	count   int64         // waits of at least minStall that have ended
 	checked bool          // checkStall has seen this write
 	acks    bool          // progress is the number of acknowledged bytes
 
@@ -42,7 +42,7 @@ func (o *output) beginStall() {
 	}
 	s.checked, s.acks = false, false
 	s.began, s.base = time.Since(c.openedAt)-s.waited, o.accepted()-s.moved
-	first := min(noticeable, c.opts.WriteTimeout/stallChecks)
+	first := min(minStall, c.opts.WriteTimeout/stallChecks)
 	if s.timer == nil {
 		s.timer = time.AfterFunc(first, o.checkStall)
 	} else {
@@ -61,7 +61,7 @@ func (o *output) endStall() {
 			s.waited, s.moved = time.Since(c.openedAt)-s.began, o.progress()-s.base
 		}
 	}
-	if c.now()-s.since >= int64(noticeable) {
+	if c.now()-s.since >= int64(minStall) {
 		s.count++
 	}
 	c.stalledSince.Store(0)
@@ -136,8 +136,8 @@ func (o *output) accepted() int64 { return -o.unsent.Load() }
 const (
 	// stallChecks is how often checkStall runs within the write timeout.
 	stallChecks = 4
-	// noticeable is the shortest wait of a write that counts as a stall.
-	noticeable = 20 * time.Millisecond
+	// minStall is the shortest wait of a write that counts as a stall.
+	minStall = 20 * time.Millisecond
 )
 
 // writeLimit returns the write deadline. c.mu is held.

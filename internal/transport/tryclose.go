@@ -76,7 +76,7 @@ func (o *output) trySend(p []byte) (n int, err error) {
 		return 0, net.ErrClosed
 	}
 	if c.raw == nil {
-		limit := time.Now().Add(noticeable)
+		limit := time.Now().Add(minStall)
 		if l := c.writeLimit(); !l.IsZero() && l.Before(limit) {
 			limit = l
 		}
@@ -86,7 +86,7 @@ func (o *output) trySend(p []byte) (n int, err error) {
 
 	if c.raw == nil {
 		n, err = c.sock.Write(p)
-		o.torn = err != nil
+		o.partialTLSRecord = err != nil
 		c.mu.Lock()
 		c.armWrite(c.writeLimit())
 		c.mu.Unlock()

@@ -100,7 +100,7 @@ func TestTryCloseBehindReplies(t *testing.T) {
 // TestTryCloseDuringWrite returns at once while another goroutine waits for a peer
 // that reads nothing. The close frame follows the message if the peer reads in time.
 func TestTryCloseDuringWrite(t *testing.T) {
-	for waited, want := range map[time.Duration][]byte{0: {frame.Binary, frame.Close}, 2 * noticeable: {frame.Binary}} {
+	for waited, want := range map[time.Duration][]byte{0: {frame.Binary, frame.Close}, 2 * minStall: {frame.Binary}} {
 		t.Run(waited.String(), func(t *testing.T) { tryCloseDuringWrite(t, waited, want) })
 	}
 }
@@ -200,7 +200,7 @@ func TestTryCloseFullSocket(t *testing.T) {
 				t.Error("a close frame counts as sent, and was not")
 			}
 			if kind == "tls" {
-				if !c.out.isTorn() {
+				if !c.out.hasPartialRecord() {
 					t.Error("the TLS stream counts as complete after a failed write")
 				}
 				client.Close()

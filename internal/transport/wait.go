@@ -24,7 +24,7 @@ const (
 // errInterrupted or errIdle; the error of a read is in.err.
 func (in *input) fill(p waitMode) error {
 	c := in.c
-	began := in.Inside() || in.w > in.ready || len(in.part) > 0
+	began := in.Inside() || in.w > in.ready || len(in.incompleteFrame) > 0
 	in.publish()
 	if err := c.await(began, in.waited, p); err != nil {
 		in.err = err
@@ -47,7 +47,7 @@ func (in *input) fill(p waitMode) error {
 	} else {
 		err = in.readPlain()
 		if c.now()-c.waiting.Load() > int64(minWait) {
-			in.hasWaited() // readSome sees that directly
+			in.resetQuantum() // readSome sees that directly
 		}
 	}
 	c.waiting.Store(0)

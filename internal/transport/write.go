@@ -33,32 +33,32 @@ type output struct {
 	n   int    // bytes in buf
 	err error  // of all later writes
 
-	pingBuffered bool         // buf contains a ping
-	closeSent    bool         // the kernel has accepted a close frame
-	torn         bool         // a write of sendPlain failed, perhaps inside a TLS record
-	unsent       atomic.Int64 // bytes that wait for the kernel
+	pingBuffered     bool         // buf contains a ping
+	closeSent        bool         // the kernel has accepted a close frame
+	partialTLSRecord bool         // a write of sendPlain failed, perhaps inside a TLS record
+	unsent           atomic.Int64 // bytes that wait for the kernel
 
-	trusted atomic.Bool   // the handler reads again soon, so replies may wait in buf
-	wroteAt atomic.Int64  // when a reply was sent early, as Conn.received; 0: none, or the handler has read since
-	batches atomic.Uint32 // odd: buf contains complete frames that wait for others; only holders of mu change it
-	listed  atomic.Bool   // the Flusher watches the batch
-	watched uint32        // batches at its last tick; guarded by Flusher.mu
+	trusted    atomic.Bool   // the handler reads again soon, so replies may wait in buf
+	wroteAt    atomic.Int64  // when a reply was sent early, as Conn.received; 0: none, or the handler has read since
+	batchSeq   atomic.Uint32 // odd: buf contains complete frames that wait for others; only holders of mu change it
+	inFlusher  atomic.Bool   // the Flusher watches the batch
+	watchedSeq uint32        // batchSeq at its last tick; guarded by Flusher.mu
 
 	hasPending atomic.Bool // pending contains a frame
 	pending    pendingControl
 	flushing   bool           // flusher waits for mu, to flush
 	flusher    sync.WaitGroup // the goroutine of flushLater
 
-	remaining []byte             // the bytes that writeSome has to write
-	some      func(uintptr) bool // writeSome, made once
-	errWrite  error              // of writeSome
+	remaining  []byte             // the bytes that writeSome has to write
+	onWritable func(uintptr) bool // writeSome, made once
+	errWrite   error              // of writeSome
 
 	stall *stall // nil: no write has waited yet
 }
 
 func (o *output) init(c *Conn) {
 	o.c = c
-	o.some = o.writeSome
+	o.onWritable = o.writeSome
 }
 
 // Write writes a piece of a frame. It blocks only while the kernel accepts no bytes.
@@ -104,15 +104,15 @@ func (o *output) buffer(p []byte) {
 }
 
 // batch reports whether the buffered frames wait for others. They do while input is
-// buffered and the reader is trusted. The order matters: batch makes batches odd and then
-// loads in.hasInput. The reader clears in.hasInput and then loads batches. So either batch
+// buffered and the reader is trusted. The order matters: batch makes batchSeq odd and then
+// loads in.hasInput. The reader clears in.hasInput and then loads batchSeq. So either batch
 // sees that no input is left, or the reader sees the batch and flushes it.
 func (o *output) batch() bool {
 	if !o.trusted.Load() || o.Closing {
 		return false
 	}
-	if o.batches.Load()&1 == 0 { // a store costs more than a load
-		o.batches.Add(1)
+	if o.batchSeq.Load()&1 == 0 { // a store costs more than a load
+		o.batchSeq.Add(1)
 	}
 	if !o.c.in.hasInput.Load() {
 		return false
@@ -123,14 +123,14 @@ func (o *output) batch() bool {
 
 // endBatch records that the buffered frames do not wait any more.
 func (o *output) endBatch() {
-	if o.batches.Load()&1 != 0 {
-		o.batches.Add(1)
+	if o.batchSeq.Load()&1 != 0 {
+		o.batchSeq.Add(1)
 	}
 }
 
 // batching reports whether complete frames wait in the buffer and no goroutine is sending
 // them.
-func (o *output) batching() bool { return o.batches.Load()&1 != 0 }
+func (o *output) batching() bool { return o.batchSeq.Load()&1 != 0 }
 
 // flushBatch sends the batch. The reader calls it before it waits. An incomplete frame
 // behind the batch is sent too, because its end may be written much later.
@@ -169,7 +169,7 @@ func (o *output) sendBatch() {
 // waits as long as without a batch. Otherwise input in transit would reset the connection,
 // and the peer would lose the batch.
 func (c *Conn) closeSoon() (restore func()) {
-	limit := time.Now().Add(noticeable)
+	limit := time.Now().Add(minStall)
 	c.mu.Lock()
 	before := c.closeBy
 	c.mu.Unlock()
@@ -183,17 +183,17 @@ func (c *Conn) closeSoon() (restore func()) {
 	}
 }
 
-// isTorn reports whether a TLS record was sent only in part, or may be.
+// hasPartialRecord reports whether a TLS record was sent only in part, or may be.
 //
 // TryLock: only Hangup asks, to choose between a close_notify and a plain FIN. A holder of
 // the lock may be inside a record, so true is the safe answer. Hangup then closes the
 // connection beneath TLS, which is correct in any state.
-func (o *output) isTorn() bool {
+func (o *output) hasPartialRecord() bool {
 	if !o.mu.TryLock() {
 		return true
 	}
 	defer o.mu.Unlock()
-	return o.torn
+	return o.partialTLSRecord
 }
 
 // end releases the buffers. Nothing is written afterwards. If wait is false, it does
@@ -311,7 +311,7 @@ func (o *output) fail(err error) {
 func (o *output) sendRaw(p []byte) error {
 	c := o.c
 	o.remaining, o.errWrite = p, nil
-	err := c.raw.Write(o.some)
+	err := c.raw.Write(o.onWritable)
 	if err != nil && o.completeFrame() {
 		err = nil
 	}
@@ -368,7 +368,7 @@ func (o *output) sendPlain(p []byte) error {
 		p = p[n:]
 		o.unsent.Store(int64(len(p)))
 		if err != nil && !(n > 0 && errors.Is(err, os.ErrDeadlineExceeded) && o.resumeStall()) {
-			o.torn = true
+			o.partialTLSRecord = true
 			return err
 		}
 	}
