@@ -75,7 +75,7 @@ type Options struct {
 	// TransportState is the state of the transport under the connection.
 	// [Monitor.Use] can set it later. Nil means that it is not known. Then each ping
 	// without a sign of life is a miss. OnPing, OnPong and Received report the signs of
-	// life. The caller must have a Read waiting at all times.
+	// life. The caller must have a Read waiting at all times. [Reads] is for another caller.
 	TransportState TransportState
 }
 

@@ -36,7 +36,8 @@ type ConnOptions struct {
 	// answer. Read waits for it. Nil: not called.
 	OnPing func(payload []byte)
 
-	// Heartbeat receives the signs of life. The caller runs it. Nil: none.
+	// Heartbeat receives the signs of life. The caller runs it. A caller that pauses between
+	// its calls of Read also needs a [heartbeat.Reads]. Nil: none.
 	Heartbeat *heartbeat.Monitor
 }
 

@@ -24,7 +24,8 @@ type session struct {
 	p       *probing
 	conn    *websocket.Conn
 	monitor *heartbeat.Monitor
-	prefix  string // of the messages that this side sends
+	reads   heartbeat.Reads // OnEvent pauses the reader
+	prefix  string          // of the messages that this side sends
 	opened  time.Time
 
 	all  chan struct{}      // closed when Count pings were sent
@@ -54,6 +55,7 @@ func (w *watcher) connect(parent context.Context) (*session, *Error) {
 	if s.monitor, err = w.monitor(); err != nil {
 		failure = &Error{Step: Connect, Err: err, what: Connect.failed(false)}
 	} else {
+		s.monitor.Use(&s.reads)
 		s.conn, failure = p.establish(ctx, &websocket.DialOptions{OnPingReceived: s.monitor.OnPing, OnPongReceived: s.onPong})
 	}
 	if w.number == 1 {
@@ -81,7 +83,7 @@ func (s *session) run(ctx context.Context) {
 	beating, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	verdict := make(chan error, 1)
-	wg.Go(func() { verdict <- s.monitor.Run(beating, s) })
+	wg.Go(func() { verdict <- s.monitor.Run(beating, s.reads.Pinger(s)) })
 	wg.Go(func() {
 		select {
 		case <-s.all: // no further ping
@@ -180,6 +182,7 @@ func (s *session) close(ctx context.Context, read <-chan struct{}, readErr *erro
 
 // read reads until the connection ends, and returns the error.
 func (s *session) read() error {
+	s.reads.Waiting(true)
 	buffer, rest := make([]byte, maxKept), make([]byte, maxKept)
 	for {
 		kind, r, err := s.conn.Reader(context.Background())
@@ -220,10 +223,10 @@ func (s *session) completed() bool {
 
 // Ping sends a ping, a message, or both. It waits for the pong, or for the echo if it
 // sent no ping. It is for package heartbeat.
-func (s *session) Ping(ctx context.Context) error {
+func (s *session) Ping(parent context.Context) error {
 	w, mode := s.w, s.w.o.Echo
-	s.mu.Lock()
-	if s.finished || w.o.Count > 0 && w.sent >= w.o.Count {
+	s.mu.Lock() // OnEvent may have it for long
+	if s.finished || parent.Err() != nil || w.o.Count > 0 && w.sent >= w.o.Count {
 		s.mu.Unlock()
 		return nil
 	}
@@ -246,6 +249,11 @@ func (s *session) Ping(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 
+	// coder closes the connection if the context ends during a write. A late ping has this
+	// time to be written, too.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	defer cancel()
+	defer context.AfterFunc(parent, func() { time.AfterFunc(pingGrace, cancel) })()
 	if echo != nil {
 		limit, cancel := context.WithTimeout(ctx, w.o.Connect.Timeout)
 		err := s.conn.Write(limit, websocket.MessageText, []byte(text))
@@ -269,6 +277,8 @@ func (s *session) Ping(ctx context.Context) error {
 func (s *session) onPong(ctx context.Context, payload []byte) {
 	now := time.Now()
 	s.monitor.OnPong(ctx, payload)
+	s.reads.Waiting(false)
+	defer s.reads.Waiting(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.pings[string(payload)]; p != nil {
@@ -280,6 +290,8 @@ func (s *session) onPong(ctx context.Context, payload []byte) {
 // onMessage is for each message.
 func (s *session) onMessage(kind websocket.MessageType, text string) {
 	now := time.Now()
+	s.reads.Waiting(false)
+	defer s.reads.Waiting(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.echoes[text]; p != nil && kind == websocket.MessageText {

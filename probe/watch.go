@@ -19,6 +19,8 @@ const (
 	minInterval = 10 * time.Millisecond
 	// closeLimit bounds the closing handshake of a Watch.
 	closeLimit = time.Second
+	// pingGrace is the time to write a ping after the heartbeat has ended.
+	pingGrace = 100 * time.Millisecond
 )
 
 // An EchoMode chooses whether a Watch sends messages.

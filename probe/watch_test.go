@@ -406,3 +406,29 @@ func TestWatchOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestWatchPaused checks that a server which answers is not called dead while OnEvent
+// blocks.
+func TestWatchPaused(t *testing.T) {
+	t.Parallel()
+	url := wstest.Serve(t, wstest.Echo)
+	for name, mode := range map[string]probe.EchoMode{"pings": probe.NoEcho, "messages": probe.EchoOnly} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			replies := 0
+			r, err := probe.Watch(t.Context(), url, probe.WatchOptions{
+				Connect: probe.Options{Timeout: 200 * time.Millisecond}, Interval: 200 * time.Millisecond, Count: 4, Echo: mode,
+				OnEvent: func(e probe.Event) {
+					if e.Type == probe.Replied {
+						if replies++; replies == 2 {
+							time.Sleep(2 * time.Second)
+						}
+					}
+				},
+			})
+			if err != nil || r.End == nil || r.End.Kind != ending.Closed {
+				t.Errorf("got %+v, %+v, %v", r, r.End, err)
+			}
+		})
+	}
+}

@@ -97,6 +97,7 @@ func (f *connectCommand) talk(out streams) (*talk, error) {
 		interval := time.Duration(f.PingInterval)
 		t.options.Heartbeat, err = heartbeat.New(heartbeat.Options{
 			Interval: interval, Timeout: min(interval, time.Duration(f.Timeout)), MaxMissed: cmp.Or(int(f.MaxMissed), -1),
+			TransportState: &t.reads,
 		})
 		if err != nil {
 			return nil, flagError(err, map[string]string{"Interval": "--ping-interval"})
@@ -112,7 +113,11 @@ func (f *connectCommand) talk(out streams) (*talk, error) {
 	t.name = name
 	t.view = &talkView{f: f, url: name, out: out.stdout, notes: out.stderr, human: !f.JSON && isTerminal(out.stdout)}
 	if f.Pings {
-		t.options.OnPing = func(payload []byte) { t.printed(t.view.ping(payload)) }
+		t.options.OnPing = func(payload []byte) {
+			t.reads.Waiting(false)
+			t.printed(t.view.ping(payload))
+			t.reads.Waiting(true)
+		}
 	}
 	t.stdin = f.stdin
 	if t.stdin == nil {

@@ -87,6 +87,28 @@ func (t *talk) perform(line string) (*stopRequest, error) {
 	return nil, nil
 }
 
+// awaiting returns a context for a pong. It ends after the timeout, but not while a print
+// pauses the reader.
+func (t *talk) awaiting() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer restoreOnPanic()
+		timeout := time.NewTicker(time.Duration(t.f.Timeout))
+		defer timeout.Stop()
+		for {
+			select {
+			case <-timeout.C:
+				if !t.reads.ReadingSince().IsZero() {
+					cancel()
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ctx, cancel
+}
+
 // ping sends a ping and prints the time to its pong, on a goroutine of its own. It blocks
 // while maxPings of them wait.
 func (t *talk) ping() {
@@ -94,7 +116,7 @@ func (t *talk) ping() {
 	go func() {
 		defer restoreOnPanic()
 		defer func() { <-t.pings }()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(t.f.Timeout))
+		ctx, cancel := t.awaiting()
 		defer cancel()
 		rtt, err := heartbeat.Check(ctx, t.conn)
 		switch {

@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/heartbeat"
 	"example.com/wsecho/probe"
 )
 
@@ -35,6 +36,7 @@ type talk struct {
 	view          *talkView
 	terminal      *terminal // nil unless lines are edited
 	conn          *probe.Conn
+	reads         heartbeat.Reads // a print to stdout pauses the reader
 
 	stop     chan stopRequest // the first request to close
 	answered chan struct{}    // a message was received
@@ -124,7 +126,7 @@ func (t *talk) run(ctx context.Context) error {
 	beating, stopBeating := context.WithCancel(context.Background())
 	if t.options.Heartbeat != nil {
 		start(func() {
-			if err := t.options.Heartbeat.Run(beating, conn); err != nil {
+			if err := t.options.Heartbeat.Run(beating, t.reads.Pinger(conn)); err != nil {
 				verdict <- err
 			}
 		})
@@ -199,7 +201,9 @@ func (t *talk) close(ctx context.Context, c stopRequest) probe.End {
 // read prints the messages until the connection ends.
 func (t *talk) read() {
 	for {
+		t.reads.Waiting(true)
 		typ, p, err := t.conn.Read()
+		t.reads.Waiting(false)
 		if p != nil {
 			t.received.Add(1)
 			t.printed(t.view.message(typ, p))

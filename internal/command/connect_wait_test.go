@@ -116,3 +116,30 @@ func TestConnectStuckOutput(t *testing.T) {
 		read.Close() // so that the goroutines end
 	})
 }
+
+// TestConnectPausedOutput checks that a server which answers is not called dead while stdout
+// takes no bytes, and that no pong counts as lost.
+func TestConnectPausedOutput(t *testing.T) {
+	t.Parallel()
+	url := wstest.Serve(t, func(p *wstest.Peer) {
+		_ = p.Send(wstest.TextFrame("one"))
+		pings := 0
+		_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Each: func(f wstest.Frame) {
+			if f.Opcode == wstest.Ping {
+				if pings++; pings == 20 {
+					_ = p.Send(wstest.CloseFrame(1000, ""))
+				}
+			}
+		}})
+	})
+	f := parse(t, "connect", "--proxy=none", "--wait=off", "--ping-interval=200ms", "--timeout=500ms", url).Connect
+	f.stdin = held(t, "/ping\n")
+	read, write := io.Pipe()
+	time.AfterFunc(2*time.Second, func() { go func() { _, _ = io.Copy(io.Discard, read) }() })
+	var errs strings.Builder
+	err := f.Run(t.Context(), streams{write, &errs}, nil)
+	write.Close()
+	if err != nil || !strings.Contains(errs.String(), "normal by the server") || !strings.Contains(errs.String(), "pong after") {
+		t.Errorf("got %v\n%s", err, &errs)
+	}
+}
