@@ -53,7 +53,7 @@ func (c *Conn) setClosed() {
 	end := c.reason
 	c.mu.Unlock()
 	c.endContext(end)
-	c.srv.wake(c) // a parked connection gets no event of the socket for it
+	c.srv.unparkClosed(c) // a parked connection gets no event of the socket for it
 }
 
 // endContext ends the handler's context, unless it has ended.
@@ -140,8 +140,9 @@ func (c *Conn) closeAtOnce(end ending.Ending) bool {
 	return true
 }
 
-// correctReason replaces the reason by the peer's close frame if coder has answered that
-// before it could send this side's own. The peer receives only the answer then.
+// correctReason replaces the reason by the peer's close frame. It does so if coder has
+// answered that before it could send this side's own. The peer receives only the answer
+// then.
 func (c *Conn) correctReason() {
 	sent, reason := c.tr.OurClose() // waits for a write
 	c.mu.Lock()

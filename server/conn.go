@@ -36,7 +36,7 @@ type Conn struct {
 	ws        *websocket.Conn
 	tr        *transport.Conn
 	heartbeat atomic.Pointer[heartbeat.Monitor] // nil: none; SetPingInterval replaces it beside Info
-	state     atomic.Uint32                     // a state; written under mu; beside tr, as needsLook reads both
+	state     atomic.Uint32                     // a state; written under mu; beside tr, as needsInspection reads both
 
 	id                    uint64
 	remote, ip, host, uri string

@@ -192,8 +192,8 @@ func (c *Conn) isParked() bool {
 	return p.conns[c.id] != nil
 }
 
-// wake starts a parked connection that is closed, so that it ends.
-func (s *Server) wake(c *Conn) {
+// unparkClosed starts a parked connection that is closed, so that it ends.
+func (s *Server) unparkClosed(c *Conn) {
 	if p := s.parker.Load(); p != nil && p.remove(c.id) != nil {
 		go c.unpark()
 	}
@@ -249,7 +249,7 @@ func (c *Conn) addOrStart(p *parker) {
 		c.unpark()
 		return
 	}
-	if c.isClosing() && p.remove(c.id) != nil { // wake may have been called before add
+	if c.isClosing() && p.remove(c.id) != nil { // unparkClosed may have been called before add
 		c.unpark()
 	}
 }

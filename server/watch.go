@@ -10,8 +10,8 @@ import (
 // the Server looks at the connections. It acts only on those on which no read waits. A
 // parked connection counts as one if reading has failed.
 const (
-	// watchPeriod is the time from one look to the next. The end of the stream is found
-	// within two periods.
+	// watchPeriod is the time from one inspection to the next. The end of the stream is
+	// found within two periods.
 	watchPeriod = 400 * time.Millisecond
 	// stuckPeriods is the number of looks at a closed connection after which its handler
 	// is reported.
@@ -34,13 +34,13 @@ func (s *Server) watch(stop <-chan struct{}) {
 		}
 		s.mu.Lock()
 		for _, c := range s.conns {
-			if c.needsLook() {
+			if c.needsInspection() {
 				some = append(some, c)
 			}
 		}
 		s.mu.Unlock()
 		for _, c := range some {
-			c.look(&group)
+			c.inspect(&group)
 		}
 		clear(some)
 		some = some[:0]
@@ -54,8 +54,8 @@ func (s *Server) startWatch() {
 	s.watching.Go(func() { s.watch(stop) })
 }
 
-// needsLook reports whether no read waits on c, or c is closed and its handler runs.
-func (c *Conn) needsLook() bool {
+// needsInspection reports whether no read waits on c, or c is closed and its handler runs.
+func (c *Conn) needsInspection() bool {
 	switch state(c.state.Load()) {
 	case stateOpen:
 		return !c.tr.Waiting()
@@ -65,9 +65,10 @@ func (c *Conn) needsLook() bool {
 	return true
 }
 
-// look ends c if its stream has ended, or a read or write has failed. It does not do so if
-// the handler has read since the last look. It reports a handler that does not return.
-func (c *Conn) look(group *errgroup.Group) {
+// inspect ends c if its stream has ended, or a read or write has failed. It does not do
+// so if the handler has read since the last inspection. It reports a handler that does
+// not return.
+func (c *Conn) inspect(group *errgroup.Group) {
 	w := &c.watched
 	if state(c.state.Load()) == stateClosed {
 		if w.closed++; w.closed == stuckPeriods {
@@ -75,8 +76,9 @@ func (c *Conn) look(group *errgroup.Group) {
 		}
 		return
 	}
-	// TryLock: the holder of the lock reads. It finds the end, or it has read since the last
-	// look. If it unlocks without either, the look after watchPeriod acquires the lock.
+	// TryLock: the holder of the lock reads. It finds the end, or it has read since the
+	// last inspection. If it unlocks without either, the inspection after watchPeriod
+	// acquires the lock.
 	if !c.reading.TryLock() {
 		return
 	}
@@ -98,8 +100,8 @@ func (c *Conn) look(group *errgroup.Group) {
 
 // watched is the state of the watch of one connection. Only that goroutine uses it.
 type watched struct {
-	reads  uint // Conn.reads as of the last look
-	closed int  // looks since c was closed
+	reads  uint // Conn.reads as of the last inspection
+	closed int  // inspections since c was closed
 }
 
 // reportStuck logs that the handler of c has not returned although its context has ended.
