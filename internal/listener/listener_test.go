@@ -58,9 +58,15 @@ func newTestServer(t *testing.T, most int, others ...net.Listener) *testServer {
 			c := r.Context().Value(connKey{}).(net.Conn)
 			h.Begin(c)
 			defer h.End(c)
-			if r.URL.Path == "/blocked" {
+			r = h.UnreadBody(c, w, r)
+			switch r.URL.Path {
+			case "/blocked":
 				h.began <- true
 				<-h.release
+			case "/page":
+				_, _ = w.Write(make([]byte, 64<<10))
+			case "/reads":
+				_, _ = io.Copy(io.Discard, r.Body)
 			}
 		}),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
@@ -264,6 +270,8 @@ func TestHoldsNoSlot(t *testing.T) {
 		"a body that never comes":    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
 		"chunks that never come":     "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
 		"an unknown expectation":     "GET / HTTP/1.1\r\nHost: x\r\nExpect: x\r\nContent-Length: 100\r\n\r\n",
+		"a page before the body":     "GET /page HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
+		"a handler reads the body":   "POST /reads HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n",
 		"one request after another":  "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"requests, answers not read": strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 100_000),
 	} {
