@@ -72,6 +72,32 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// TestEndsDuringWrite: an end at a time does not wait for the slow write in progress.
+func TestEndsDuringWrite(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]wstest.End{
+		"/?drop=fin&after=100ms&write=slow:10B/s":            {FIN: true, Truncated: true},
+		"/?drop=rst&after=100ms&write=slow:10B/s":            {RST: true, Truncated: true},
+		"/?truncate=1&after=100ms&write=slow:10B/s":          {FIN: true, Truncated: true},
+		"/?truncate=1&drop=rst&after=100ms&write=slow:10B/s": {RST: true, Truncated: true},
+		"/?hello=1&drop=rst&after=100ms&write=slow:10B/s":    {RST: true, Truncated: true},
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, server.Options{})
+			p := s.dial(t, path)
+			send(t, p, wstest.TextFrame(strings.Repeat("x", 5000))) // an echo takes 500 s
+			e, err := p.End(soon)
+			if err != nil || e.FIN != want.FIN || e.RST != want.RST || e.Truncated != want.Truncated {
+				t.Errorf("got %v, %v, want %v", e, err, want)
+			}
+			if o := s.outcome(t); o.Kind != ending.Closed || o.By != ending.Local || o.Sent != 0 {
+				t.Errorf("got %+v", o)
+			}
+		})
+	}
+}
+
 // TestEndsTLS: under TLS, drop ends TCP without a close_notify.
 func TestEndsTLS(t *testing.T) {
 	t.Parallel()
@@ -185,6 +211,18 @@ func TestDrainDelayed(t *testing.T) {
 	}
 	if o := s.outcome(t); o.Kind != ending.Drained || o.MessagesIn != 1 || o.MessagesOut != 0 || o.Fault != "delay=1h" {
 		t.Errorf("got %+v", o)
+	}
+}
+
+// TestLongDelay: a message over 16 KiB does not occupy the memory budget for an hour.
+func TestLongDelay(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{})
+	p := s.dial(t, "/?delay=20m&jitter=20m")
+	send(t, p, wstest.TextFrame(strings.Repeat("x", 16<<10+1)))
+	e, err := p.Answer(t.Context(), wstest.AnswerOptions{})
+	if err != nil || e.Code != 1009 || e.Reason != "an echo with the requested delay and rate takes over 34m8s" {
+		t.Errorf("got %+v, %v", e, err)
 	}
 }
 

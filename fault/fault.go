@@ -27,19 +27,20 @@ import (
 
 // Options configure PerConn. The zero value is ready to use.
 type Options struct {
-	// MaxHold is the longest time of the parameter hold. MaxHold should be the
-	// HandshakeTimeout of the server, which ends a longer handshake. 0:
+	// MaxHold is the longest time of the parameter hold. It should leave the server a part
+	// of its HandshakeTimeout for the answer. 0: nine tenths of
 	// server.DefaultHandshakeTimeout. Negative, or more than a minute: a minute.
 	MaxHold time.Duration
 	// Done ends a hold early, with status 503. The program should close it when the server
 	// begins to drain. An example is the Done of the context of Serve. Otherwise a client
 	// can make a drain last for MaxHold. Nil: never.
 	Done <-chan struct{}
-	// MaxWrite is the longest time that the parameter write may take for the echo of a
-	// message over 16 KiB. Meanwhile the message occupies the memory budget. A connection
-	// whose echo would take longer ends with kind TooBig. MaxWrite should be the time of
-	// the longest message at MinWriteRate. 0: that of server.DefaultReadLimit at
-	// server.DefaultMinWriteRate. Negative, or more than an hour: an hour.
+	// MaxWrite is the longest time that the parameters write and delay, with jitter, may
+	// take for the echo of a message over 16 KiB. Meanwhile the message occupies the memory
+	// budget. A connection whose echo would take longer ends with kind TooBig. MaxWrite
+	// should be the time of the longest message at MinWriteRate. 0: that of
+	// server.DefaultReadLimit at server.DefaultMinWriteRate. Negative, or more than an
+	// hour: an hour.
 	MaxWrite time.Duration
 }
 
@@ -47,7 +48,7 @@ type Options struct {
 // ConnOptions. serve, such as echo.Serve, serves the connections with a fault.
 func PerConn(serve func(context.Context, echo.Conn) error, o Options) func(*http.Request) (*server.ConnOptions, error) {
 	if o.MaxHold == 0 {
-		o.MaxHold = server.DefaultHandshakeTimeout
+		o.MaxHold = server.DefaultHandshakeTimeout / 10 * 9
 	}
 	if o.MaxHold < 0 || o.MaxHold > maxHold {
 		o.MaxHold = maxHold

@@ -268,10 +268,19 @@ func TestSlowWrite(t *testing.T) {
 			o := wstest.DialOptions{Dial: func(string, string) (net.Conn, error) { return net.Dial(network, l.Addr().String()) }}
 			p := s.dialWith(t, "/?write=slow:5KiB/s", o)
 			exchange(t, p, strings.Repeat("x", 8<<10)) // takes much longer than the timeout
+			p = s.dialWith(t, "/?write=slow:10KiB/s&fragment=1&mask=1", o)
+			send(t, p, wstest.TextFrame(strings.Repeat("x", 2<<10))) // seven bytes for each
+			for n := 0; n < 2<<10; n++ {
+				if _, err := p.Recv(); err != nil {
+					t.Fatalf("after %d frames: %v", n, err)
+				}
+			}
+			_ = p.Close()
+			s.outcome(t)
 			p = s.dialWith(t, "/?write=slow:1KiB/s", o)
 			send(t, p, wstest.BinaryFrame(make([]byte, 3<<20)))
 			e, err := p.End(soon)
-			if err != nil || e.Code != 1009 || e.Reason != "an echo at the requested rate takes over 34m8s" {
+			if err != nil || e.Code != 1009 || e.Reason != "an echo with the requested delay and rate takes over 34m8s" {
 				t.Errorf("got %+v, %v", e, err)
 			}
 		})

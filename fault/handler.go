@@ -62,23 +62,22 @@ func (f *faultyConn) handle(ctx context.Context, c *server.Conn) error {
 		defer context.AfterFunc(running, f.stream.endInsert)()
 		defer f.stream.endInsert()
 	}
+	if f.acts() && f.afterTime > 0 {
+		goroutines.Go(func() {
+			if sleep(running, f.afterTime) {
+				_ = f.act(c) // ends the handler by ending c
+			}
+		})
+	}
 	if f.greeting != nil {
 		if err := c.Write(ctx, websocket.MessageText, f.greeting.json()); err != nil {
 			return err
 		}
 		f.greeting = nil
 	}
-	if f.acts() && f.after == 0 {
-		if f.afterTime == 0 {
-			if err := f.act(c); err != nil {
-				return err
-			}
-		} else {
-			goroutines.Go(func() {
-				if sleep(running, f.afterTime) {
-					_ = f.act(c) // ends the handler by ending c
-				}
-			})
+	if f.acts() && f.after == 0 && f.afterTime == 0 {
+		if err := f.act(c); err != nil {
+			return err
 		}
 	}
 	if f.ping > 0 {
@@ -108,10 +107,6 @@ func (f *faultyConn) act(c *server.Conn) error {
 	if f.garbage {
 		inserted = append(inserted, 0x83, 0)
 	}
-	if f.truncate {
-		inserted = append(inserted, 0x82, 126, 0, 200)
-		inserted = append(inserted, "truncated"...)
-	}
 	if inserted != nil {
 		if f.stream.insert(inserted) != nil {
 			return nil // the next read reports the cause
@@ -121,6 +116,9 @@ func (f *faultyConn) act(c *server.Conn) error {
 	case f.closeCode != 0:
 		_ = c.Close(f.closeCode, f.reason) // fails only if c has ended for another reason
 	case f.drop != "", f.truncate:
+		if f.truncate {
+			f.stream.truncate(append([]byte{0x82, 126, 0, 200}, "truncated"...))
+		}
 		f.stream.drop(f.drop == "rst")
 		_ = c.CloseNow()
 	default:
@@ -176,9 +174,9 @@ const shortMessage = 16 << 10
 
 // Write sends the message, perhaps later.
 func (c *echoConn) Write(ctx context.Context, typ websocket.MessageType, p []byte) error {
-	if len(p) > shortMessage && c.f.writeTime(len(p)) > c.f.maxWrite {
+	if len(p) > shortMessage && c.f.echoTime(len(p)) > c.f.maxWrite {
 		return &ending.Choice{Err: ending.Error{Kind: ending.TooBig,
-			Reason: fmt.Sprintf("an echo at the requested rate takes over %v", c.f.maxWrite)}}
+			Reason: fmt.Sprintf("an echo with the requested delay and rate takes over %v", c.f.maxWrite)}}
 	}
 	if c.line != nil {
 		return c.line.write(typ, p)

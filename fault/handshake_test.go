@@ -74,7 +74,7 @@ func TestWrong(t *testing.T) {
 		{"/?mask=on", "right is 1"},
 		{"/?status=199", "right is 200 to 599"},
 		{"/status/600", "right is 200 to 599"},
-		{"/?hold=6s", "the fault hold is at most 5s here; --handshake-timeout changes it"},
+		{"/?hold=6s", "the fault hold is at most 4.5s here; --handshake-timeout changes it"},
 		{"/?hold=2m", "at most 1m"},
 		{"/?accept=1", "right is wrong"},
 		{"/?hello=2", "right is 1 or all"},
@@ -162,13 +162,13 @@ func TestHoldGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.SendRaw(wstest.Request(s.url+"/?hold=4.9s", "", nil)); err != nil {
+	if err := p.SendRaw(wstest.Request(s.url+"/?hold=4.4s", "", nil)); err != nil {
 		t.Fatal(err)
 	}
 	_ = p.Close()
 	select {
 	case err := <-gone:
-		if !strings.Contains(err.Error(), "disconnected during the fault hold=4.9s") {
+		if !strings.Contains(err.Error(), "disconnected during the fault hold=4.4s") {
 			t.Errorf("got %v", err)
 		}
 	case <-time.After(soon):

@@ -64,3 +64,27 @@ func TestDeadline(t *testing.T) {
 		}
 	})
 }
+
+// TestEchoTime: delay, jitter and the header of each frame count.
+func TestEchoTime(t *testing.T) {
+	for _, tt := range []struct {
+		plan plan
+		n    int
+		want time.Duration
+	}{
+		{plan{}, 1 << 20, 0},
+		{plan{delay: time.Hour, jitter: time.Minute}, 1, time.Hour + time.Minute},
+		{plan{writeRate: 1000}, 100, 102 * time.Millisecond},
+		{plan{writeRate: 1000}, 1000, 1004 * time.Millisecond},
+		{plan{writeRate: 1000, mask: true}, 70_000, 70_014 * time.Millisecond},
+		{plan{writeRate: 1000, fragment: 1}, 1000, 3 * time.Second},
+		{plan{writeRate: 1000, fragment: 1, mask: true, delay: time.Second}, 1000, 8 * time.Second},
+		{plan{writeRate: 1000, fragment: 300}, 1000, 1016 * time.Millisecond},
+		{plan{writeRate: 1000, fragment: 9999}, 1000, 1004 * time.Millisecond},
+		{plan{writeRate: 1}, 1 << 60, 2 * time.Hour},
+	} {
+		if got := tt.plan.echoTime(tt.n).Round(time.Millisecond); got != tt.want {
+			t.Errorf("%+v, %d bytes: got %v, want %v", tt.plan, tt.n, got, tt.want)
+		}
+	}
+}

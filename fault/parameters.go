@@ -68,24 +68,35 @@ func (p *plan) needsStream() bool {
 }
 
 // minWriteRate returns the MinWriteRate of server.ConnOptions. A write at the rate of the
-// fault is no stall. A peer that reads slower than a quarter of it is one.
+// fault is no stall. A peer that reads slower than a quarter of it is one. The server counts
+// its own bytes, without the headers of the fragments.
 func (p *plan) minWriteRate() int64 {
-	if p.writeRate > 0 && p.writeRate < 4 {
+	least := p.writeRate / 4
+	if p.fragment > 0 {
+		least = int(float64(least) / float64(p.fragment+p.headerSize(p.fragment)) * float64(p.fragment))
+	}
+	if p.writeRate > 0 && least == 0 {
 		return -1
 	}
-	return int64(p.writeRate / 4)
+	return int64(least)
 }
 
-// writeTime returns how long the fault write takes for a message of n bytes.
-func (p *plan) writeTime(n int) time.Duration {
+// headerSize returns the size of the header of a frame with n bytes.
+func (p *plan) headerSize(n int) int {
+	return len(frame.Header{Length: uint64(n), Masked: p.mask}.Append(nil, 0))
+}
+
+// echoTime returns the longest time that the faults delay and write take for a message of n
+// bytes.
+func (p *plan) echoTime(n int) time.Duration {
+	t := p.delay + p.jitter
 	if p.writeRate == 0 {
-		return 0
+		return t
 	}
-	bytes := float64(n)
-	if p.fragment > 0 {
-		bytes += float64(n/p.fragment) * 2 // the headers
-	}
-	return time.Duration(min(bytes/float64(p.writeRate), maxTime.Seconds()*2) * float64(time.Second))
+	size := min(n, cmp.Or(p.fragment, n))
+	frames := (n-1)/max(1, size) + 1
+	bytes := float64(n) + float64(frames)*float64(p.headerSize(size))
+	return t + time.Duration(min(bytes/float64(p.writeRate), maxTime.Seconds()*2)*float64(time.Second))
 }
 
 // Bounds of the values.
@@ -172,7 +183,7 @@ var parameters = []parameter{
 		func(p *plan, v string) bool { p.mask = true; return v == "1" }},
 	{"status", "503", "200 to 599", "refuses the handshake with this status",
 		func(p *plan, v string) (ok bool) { p.status, ok = count(v, 200, 599); return ok }},
-	{"hold", "3s", "1ms to the handshake timeout of the server, and at most 1m", "delays the response of the handshake by this time",
+	{"hold", "3s", "1ms to the handshake timeout of the server less a tenth, and at most 1m", "delays the response of the handshake by this time",
 		func(p *plan, v string) (ok bool) { p.hold, ok = duration(v, time.Millisecond, maxHold); return ok }},
 	{"accept", "wrong", "wrong", "answers with a wrong Sec-WebSocket-Accept",
 		func(p *plan, v string) bool { p.wrongAccept = true; return v == "wrong" }},

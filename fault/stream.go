@@ -22,8 +22,10 @@ type stream struct {
 	readBy    deadline
 	writeBy   deadline
 	over      atomic.Bool // CloseWrite was called; only the rest of the input is read
-	dropped   atomic.Bool // drop was called; the server sees no input and no end of it
 	nextRead  time.Time   // of readRate
+
+	ending  sync.Mutex  // guards the deadlines and dropped
+	dropped atomic.Bool // stopIO was called; the server sees no input and no end of it
 
 	mu        sync.Mutex // guards writing
 	boundary  sync.Cond  // of mu; no frame may be in progress now
@@ -69,19 +71,30 @@ func (s *stream) CloseWrite() error {
 }
 
 func (s *stream) SetReadDeadline(t time.Time) error {
+	s.ending.Lock()
+	defer s.ending.Unlock()
 	s.readBy.set(t)
+	if s.dropped.Load() { // drop reads
+		return nil
+	}
 	return s.Conn.SetReadDeadline(t)
 }
 
 func (s *stream) SetWriteDeadline(t time.Time) error {
+	s.ending.Lock()
+	defer s.ending.Unlock()
+	if s.dropped.Load() {
+		return nil
+	}
 	s.writeBy.set(t)
 	return s.Conn.SetWriteDeadline(t)
 }
 
 func (s *stream) SetDeadline(t time.Time) error {
-	s.readBy.set(t)
-	s.writeBy.set(t)
-	return s.Conn.SetDeadline(t)
+	if err := s.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return s.SetWriteDeadline(t)
 }
 
 // chunk returns the size of a read or write at a rate: that of 50 ms.
@@ -138,6 +151,9 @@ func (s *stream) Write(p []byte) (n int, err error) {
 		written, err := s.writePaced(s.pending)
 		s.pending = s.pending[written:]
 		if err != nil {
+			if s.dropped.Load() {
+				continue
+			}
 			s.broken = s.broken || !errors.Is(err, os.ErrDeadlineExceeded)
 			return n, err
 		}
@@ -203,12 +219,36 @@ func (s *stream) endInsert() {
 	s.boundary.Broadcast()
 }
 
+// stopIO ends a Write in progress, and a Read within lingerTime. The server writes and
+// reads nothing afterwards.
+func (s *stream) stopIO() {
+	s.ending.Lock()
+	defer s.ending.Unlock()
+	s.dropped.Store(true)
+	past := time.Unix(1, 0)
+	s.writeBy.set(past)
+	_ = s.Conn.SetWriteDeadline(past)
+	_ = s.Conn.SetReadDeadline(time.Now().Add(lingerTime))
+}
+
+// truncate writes the beginning of a frame, unless a frame is in progress. It takes
+// lingerTime at most. A call of drop must follow.
+func (s *stream) truncate(p []byte) {
+	s.stopIO()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.broken && s.frames.atBoundary() && len(s.pending) == 0 {
+		_ = s.Conn.SetWriteDeadline(time.Now().Add(lingerTime))
+		_, _ = s.Conn.Write(p)
+	}
+}
+
 // drop ends TCP with FIN, or prepares the RST that the close then sends. With FIN it
 // discards input until the peer's FIN, for a second at most. Otherwise the kernel would
 // answer unread input with RST. The server writes and reads nothing afterwards.
 func (s *stream) drop(rst bool) {
+	s.stopIO()
 	s.mu.Lock()
-	s.dropped.Store(true)
 	s.boundary.Broadcast()
 	s.mu.Unlock()
 	if rst {
@@ -222,7 +262,7 @@ func (s *stream) drop(rst bool) {
 		return
 	}
 	limit := time.Now().Add(lingerTime)
-	_ = s.base.SetReadDeadline(limit) // ends also a Read of the server that waits
+	_ = s.base.SetReadDeadline(limit)
 	for b := make([]byte, 4<<10); time.Now().Before(limit); {
 		if _, err := s.base.Read(b); err != nil {
 			return

@@ -9,7 +9,7 @@ const reason = fault("reason", "at most 123 bytes of UTF-8, beside close");
 const drop = fault("drop", "fin or rst");
 const after = fault("after", "1 to 1000000 messages, or a time from 1ms to 1h, beside close, drop or garbage");
 const pong = fault("pong", "off, other, 1 to 1000000, or late: and 1ms to 1h, such as late:2s");
-const hold = fault("hold", "1ms to the handshake timeout of the server, and at most 1m");
+const hold = fault("hold", "1ms to the handshake timeout of the server less a tenth, and at most 1m");
 const write = fault("write", "slow: and 1B/s to 1GiB/s");
 
 test("right and wrong values", () => {

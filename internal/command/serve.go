@@ -51,7 +51,7 @@ func (f *serveCommand) Run(ctx context.Context, out streams, w warnings, release
 	m := newMetrics(e)
 	options.Observer = m.Observer()
 	if !f.NoFaults {
-		options.PerConn = fault.PerConn(e.Serve, fault.Options{MaxHold: time.Duration(f.HandshakeTimeout), Done: ctx.Done(), MaxWrite: longestWrite(options)})
+		options.PerConn = fault.PerConn(e.Serve, fault.Options{MaxHold: longestHold(f.HandshakeTimeout), Done: ctx.Done(), MaxWrite: longestWrite(options)})
 	}
 	adminListener, err := listenAdmin(f.AdminAddr, log)
 	if err != nil {
@@ -188,6 +188,15 @@ func (f *serveCommand) warn(log *slog.Logger) {
 	if budget != "" {
 		log.Warn(budget, "flag", "--memory-budget", "budget_bytes", int64(f.MemoryBudget), "read_limit_bytes", int64(f.ReadLimit))
 	}
+}
+
+// longestHold returns the longest time that a client may hold a handshake: see
+// fault.Options.MaxHold.
+func longestHold(timeout duration) time.Duration {
+	if timeout <= 0 {
+		return -1
+	}
+	return time.Duration(timeout) / 10 * 9 // the rest is for the answer
 }
 
 // longestWrite returns the longest time that the echo of a peer may take: see
