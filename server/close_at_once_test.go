@@ -15,9 +15,9 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// TestMissedPongEndsAtOnce: after the last missed pong the handler's context and the
-// connection end at once, also if a Write waits for the peer. A peer whose socket is alive
-// gets 1001.
+// TestMissedPongEndsAtOnce: after the last missed pong, the handler's context and the
+// connection end at once. This is also true while a Write waits for the peer. A peer
+// whose socket is alive gets 1001.
 func TestMissedPongEndsAtOnce(t *testing.T) {
 	for name, secure := range map[string]bool{"tcp": false, "tls": true} {
 		t.Run(name, func(t *testing.T) {

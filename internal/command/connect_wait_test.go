@@ -117,8 +117,8 @@ func TestConnectStuckOutput(t *testing.T) {
 	})
 }
 
-// TestConnectPausedOutput checks that a server which answers is not called dead while stdout
-// takes no bytes, and that no pong counts as lost.
+// TestConnectPausedOutput checks that a server which answers is not called dead while
+// stdout takes no bytes. No pong may count as lost.
 func TestConnectPausedOutput(t *testing.T) {
 	t.Parallel()
 	url := wstest.Serve(t, func(p *wstest.Peer) {

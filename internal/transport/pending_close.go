@@ -58,9 +58,9 @@ func (o *output) flushClose(p *pendingClose) {
 	close(p.done)
 }
 
-// completeFrame writes the remaining bytes of a write that has failed, if a close frame is
-// pending and the socket accepts all of them at once. After its deadline RawConn.Write
-// fails even if it would not wait. o.mu is held.
+// completeFrame writes the remaining bytes of a write that has failed. It does so if a
+// close frame is pending and the socket accepts all of them at once. After its deadline
+// RawConn.Write fails even if it would not wait. o.mu is held.
 func (o *output) completeFrame() bool {
 	if o.c.pendingClose() == nil {
 		return false
@@ -70,7 +70,8 @@ func (o *output) completeFrame() bool {
 }
 
 // awaitClose waits until no close frame is pending. If the frame in progress is not
-// completed in time, it gives the close frame up, and sends the batch before that frame.
+// completed in time, it gives the close frame up. It then sends the batch before that
+// frame.
 func (c *Conn) awaitClose() {
 	p := c.pendingClose()
 	if p == nil {

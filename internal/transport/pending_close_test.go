@@ -181,8 +181,8 @@ func TestPendingCloseGivenUp(t *testing.T) {
 	}
 }
 
-// TestHangupWaitsForClose: Hangup does not close the socket before a goroutine that is
-// inside a write has sent the pending close frame.
+// TestHangupWaitsForClose: a goroutine is inside a write. Hangup does not close the
+// socket before that goroutine has sent the pending close frame.
 func TestHangupWaitsForClose(t *testing.T) {
 	for i := range 20 {
 		server, client := over(t, "tcp")

@@ -40,8 +40,8 @@ func (c *Conn) TryClose(code websocket.StatusCode, reason string) bool {
 	return false
 }
 
-// sendClose sends the buffer and the close frame f if the socket accepts all of it at once,
-// and reports whether it did. No frame is in progress. o.mu is held.
+// sendClose sends the buffer and the close frame f if the socket accepts all of it at
+// once. It reports whether it did. No frame is in progress. o.mu is held.
 func (o *output) sendClose(f []byte) bool {
 	if o.err != nil || o.Closing {
 		return false
