@@ -134,7 +134,9 @@ func (s *Server) refuseOrigin(r *http.Request) *refusal {
 	default:
 		remedy = "OriginPatterns (" + flagFor("--origin", u.Host) + ") can allow it"
 	}
-	return refuse(RefusedOrigin, http.StatusForbidden, "%s may not connect to host %q; %s", who, r.Host, remedy)
+	f := refuse(RefusedOrigin, http.StatusForbidden, "%s may not connect to host %q; %s", who, r.Host, remedy)
+	f.warningKind, _, _ = strings.Cut(remedy, " (") // without the origin
+	return f
 }
 
 // normalHost normalises a host and port for coder's check. The result is in lower case,

@@ -279,7 +279,12 @@ func TestRefusalKinds(t *testing.T) {
 	s.status(t, http.Header{"Sec-WebSocket-Version": {"8"}})
 	s.status(t, http.Header{"Sec-WebSocket-Extensions": {"?"}})
 	wrongKey(8, 10)
-	for text, want := range map[string]int{"invalid Sec-WebSocket-Key": 5, "protocol version": 1, "Sec-WebSocket-Extensions": 1} {
+	for range 8 {
+		s.status(t, http.Header{"Origin": {"null"}})
+	}
+	s.status(t, http.Header{"Origin": {"https://example.com"}})
+	for text, want := range map[string]int{"invalid Sec-WebSocket-Key": 5, "protocol version": 1, "Sec-WebSocket-Extensions": 1,
+		"only AllowAnyOrigin": 5, "OriginPatterns (--origin=example.com)": 1} {
 		if n := log.count(text); n != want {
 			t.Errorf("got %d lines with %q, want %d: %s", n, text, want, log.b.String())
 		}
