@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/url"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/socket"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -191,33 +194,43 @@ func TestStreamEnds(t *testing.T) {
 			{"FIN behind a message", func(p *wstest.Peer) error { return p.Send(wstest.TextFrame("unread")) }, ending.Abnormal},
 			{"RST", func(p *wstest.Peer) error { return p.RST() }, ending.Reset},
 		} {
-			t.Run(name+"/"+test.name, func(t *testing.T) {
-				t.Parallel()
-				// A second is promised. A busy machine may need longer, but not each time.
-				for tries := 3; ; tries-- {
-					d := endOfStream(t, h, test.end, test.kind)
-					if d < 2*time.Second {
-						break
-					}
-					if tries == 1 {
-						t.Fatalf("found after %v, want a second at most", d)
-					}
+			for _, network := range []string{"tcp", "unix"} {
+				if network == "unix" && (!socket.HaveQueue || test.kind == ending.Reset) {
+					continue // the end is found only on Linux, and a unix socket has no RST
 				}
-			})
+				t.Run(name+"/"+test.name+"/"+network, func(t *testing.T) {
+					t.Parallel()
+					// A second is promised. A busy machine may need longer, but not each time.
+					for tries := 3; ; tries-- {
+						d := endOfStream(t, network, h, test.end, test.kind)
+						if d < 2*time.Second {
+							break
+						}
+						if tries == 1 {
+							t.Fatalf("found after %v, want a second at most", d)
+						}
+					}
+				})
+			}
 		}
 	}
 }
 
 // endOfStream ends the stream of a new connection, and returns the time until the server
 // has found it.
-func endOfStream(t *testing.T, h server.Handler, end func(p *wstest.Peer) error, kind ending.Kind) time.Duration {
+func endOfStream(t *testing.T, network string, h server.Handler, end func(p *wstest.Peer) error, kind ending.Kind) time.Duration {
 	t.Helper()
 	started := make(chan struct{})
-	s := serve(t, func(ctx context.Context, c *server.Conn) error {
+	l, dial := listen(t), wstest.DialOptions{}
+	if network == "unix" {
+		_ = l.Close()
+		l, dial = listenUnix(t)
+	}
+	s := serveOn(t, l, func(ctx context.Context, c *server.Conn) error {
 		close(started)
 		return h(ctx, c)
 	}, server.Options{WriteTimeout: time.Hour, PingInterval: -1})
-	p := s.dial(t, wstest.DialOptions{})
+	p := s.dial(t, dial)
 	<-started
 	send(t, p, wstest.TextFrame("first"))
 	if err := end(p); err != nil {
@@ -232,6 +245,38 @@ func endOfStream(t *testing.T, h server.Handler, end func(p *wstest.Peer) error,
 	o := s.end(t)
 	wantKind(t, o, kind)
 	return o.Ended.Sub(ended)
+}
+
+// listenUnix listens on a unix socket. The options dial it.
+func listenUnix(t *testing.T) (net.Listener, wstest.DialOptions) {
+	t.Helper()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Skip("this system has no unix sockets: ", err)
+	}
+	return l, wstest.DialOptions{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", l.Addr().String()) }}
+}
+
+// A plainListener accepts connections of which no more is known than that they are a
+// net.Conn.
+type plainListener struct{ net.Listener }
+
+func (l plainListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return struct{ net.Conn }{c}, err
+}
+
+// TestStreamEndsPlain: over a transport of unknown kind, a ping that fails shows the end of
+// the stream, though the handler does not read.
+func TestStreamEndsPlain(t *testing.T) {
+	t.Parallel()
+	l, dial := listenUnix(t)
+	s := serveOn(t, plainListener{l}, func(ctx context.Context, c *server.Conn) error { <-ctx.Done(); return nil },
+		server.Options{PingInterval: 100 * time.Millisecond})
+	p := s.dial(t, dial)
+	send(t, p, wstest.TextFrame("unread"), wstest.CloseFrame(1000, ""))
+	_ = p.Close()
+	wantKind(t, s.end(t), ending.Normal)
 }
 
 // TestStreamEndsTLS is TestStreamEnds over TLS, where only Linux reports the end.

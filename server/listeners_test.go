@@ -110,14 +110,10 @@ func TestListeners(t *testing.T) {
 // no address.
 func TestUnixNotCounted(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Skip("this system has no unix sockets: ", err)
-	}
+	l, dial := listenUnix(t)
 	s := serveOn(t, l, echoes, server.Options{MaxConnsPerIP: 1})
-	s.url = "ws://localhost/"
 	for range 3 {
-		s.dial(t, wstest.DialOptions{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", l.Addr().String()) }})
+		s.dial(t, dial)
 	}
 }
 

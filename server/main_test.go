@@ -113,6 +113,9 @@ func serveOn(tb testing.TB, l net.Listener, h server.Handler, o server.Options) 
 			tb.Errorf("the test has not read %d outcomes", cap(s.ends))
 		}
 	}
+	if l.Addr().Network() == "unix" {
+		s.url = "ws://localhost/"
+	}
 	var err error
 	if s.Server, err = server.New(h, o); err != nil {
 		tb.Fatal(err)

@@ -48,12 +48,24 @@ func Unanswered(sock net.Conn) bool {
 	return n > 0 && (info.retransmits > 0 || info.probes > 1)
 }
 
-// Ended reports whether the kernel has received the peer's FIN or RST. It returns false
-// for a connection that is not TCP.
-func Ended(sock net.Conn) bool {
-	const closed, closeWait = 7, 8 // as in /usr/include/netinet/tcp.h
-	var state byte                 // the beginning of struct tcp_info
-	return tcpInfo(sock, unsafe.Pointer(&state), 1) > 0 && (state == closed || state == closeWait)
+// Ended reports whether the kernel has received the peer's FIN or RST, or the socket is shut
+// down. It reads no input. It returns false for a connection other than TCP and unix sockets.
+func Ended(sock net.Conn) (ended bool) {
+	raw := Raw(sock)
+	if raw == nil {
+		return false
+	}
+	_ = raw.Control(func(fd uintptr) { // fails only if the socket is closed
+		const rdhup, err, hup = 0x2000, 8, 0x10 // as in /usr/include/asm-generic/poll.h
+		wait := struct {
+			fd              int32
+			events, revents int16
+		}{fd: int32(fd), events: rdhup}
+		var noTime syscall.Timespec
+		n, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&wait)), 1, uintptr(unsafe.Pointer(&noTime)), 0, 0, 0)
+		ended = errno == 0 && n == 1 && wait.revents&(rdhup|err|hup) != 0
+	})
+	return ended
 }
 
 // tcpInfo reads at most size bytes of the socket's struct tcp_info into p. It returns their

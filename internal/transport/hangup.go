@@ -99,14 +99,14 @@ func (c *Conn) Abort() {
 	}
 }
 
-// HungUp reports whether the kernel has received the peer's FIN or RST. It does not wait
-// and reads no input. On other systems than Linux it detects them only if no input is
-// unread, and not under TLS.
+// HungUp reports whether the kernel has received the peer's FIN or RST, or a write has
+// failed. It does not wait and reads no input. On other systems than Linux it detects FIN and
+// RST only if no input is unread, and not under TLS.
 func (c *Conn) HungUp() (over bool) {
-	if socket.Ended(c.base) {
+	if c.out.failed.Load() || socket.Ended(c.base) {
 		return true
 	}
-	if c.raw == nil || c.isTCP && socket.HaveQueue {
+	if c.raw == nil || socket.HaveQueue {
 		return false
 	}
 	_ = c.raw.Control(func(fd uintptr) { // fails only if the socket is closed

@@ -36,6 +36,7 @@ type output struct {
 	pingBuffered     bool         // buf contains a ping
 	closeSent        bool         // the kernel has accepted a close frame
 	partialTLSRecord bool         // a write of sendPlain failed, perhaps inside a TLS record
+	failed           atomic.Bool  // a write of the socket has failed
 	unsent           atomic.Int64 // bytes that wait for the kernel
 
 	trusted    atomic.Bool   // the handler reads again soon, so replies may wait in buf
@@ -289,6 +290,7 @@ func (o *output) send(p []byte) {
 func (o *output) fail(err error) {
 	c := o.c
 	o.err = err
+	o.failed.Store(true)
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		if ending.IsReset(err) {
 			reset := err // the address of err would move err to the heap in each call
