@@ -21,7 +21,7 @@ func TestReads(t *testing.T) {
 		time.AfterFunc(time.Minute, func() { reads.Waiting(true) })
 		err := m.Run(t.Context(), reads.Pinger(silent))
 		verdict := (*heartbeat.Verdict)(nil)
-		if took := time.Since(began); !errors.As(err, &verdict) || verdict.State != heartbeat.Dead || verdict.Missed != 3 || took < time.Minute+3*time.Second || took > time.Minute+6*time.Second {
+		if took := time.Since(began); !errors.As(err, &verdict) || verdict.State != heartbeat.Dead || verdict.Missed != 3 || took < time.Minute+2*time.Second || took > time.Minute+6*time.Second {
 			t.Errorf("got %v after %v", err, took)
 		}
 		if s := m.Stats(); s.Stalled != 0 || s.Missed != 3 || s.Unread < 58 {
