@@ -76,7 +76,9 @@ func (f *probeCommand) Run(ctx context.Context, out streams, w warnings) error {
 	if f.FindIdleTimeout {
 		return f.findIdle(ctx, out, jobs[0])
 	}
-	p := &probePrinter{w: out.stdout, f: f, several: len(jobs) > 1}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	p := &probePrinter{w: out.stdout, f: f, several: len(jobs) > 1, stop: stop}
 	if f.Plot {
 		p.plot = newPlot(out.stdout)
 	}

@@ -54,14 +54,18 @@ type probePrinter struct {
 	several bool // the lines begin with the name of the server
 	plot    *plot
 
-	mu  sync.Mutex
-	w   io.Writer
-	err error // the first of a write
+	mu   sync.Mutex
+	w    io.Writer
+	err  error  // the first of a write
+	stop func() // called with it
 }
 
 func (p *probePrinter) print(text string) {
-	if p.err == nil {
-		_, p.err = io.WriteString(p.w, text)
+	if p.err != nil {
+		return
+	}
+	if _, p.err = io.WriteString(p.w, text); p.err != nil {
+		p.stop()
 	}
 }
 
