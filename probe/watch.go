@@ -206,7 +206,7 @@ func (w *watcher) run(ctx context.Context) {
 				return
 			}
 		}
-		if since.IsZero() {
+		if since.IsZero() && w.result.Opened > 0 {
 			since = time.Now()
 		}
 		if !w.o.Reconnect || ctx.Err() != nil {

@@ -432,3 +432,20 @@ func TestWatchPaused(t *testing.T) {
 		})
 	}
 }
+
+// TestWatchFirstFails checks that the time before the first connection is no gap.
+func TestWatchFirstFails(t *testing.T) {
+	dials := 0
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		if dials++; dials == 1 {
+			return nil, errors.New("no way")
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	r, err := probe.Watch(t.Context(), wstest.Serve(t, wstest.Echo), probe.WatchOptions{
+		Connect: probe.Options{Timeout: waitLimit, DialContext: dial}, Count: 1, Interval: 10 * time.Millisecond, Reconnect: true,
+	})
+	if err != nil || r.Opened != 1 || r.Failed != 1 || r.Gaps != 0 || r.GapTime != 0 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}

@@ -20,6 +20,7 @@ type plot struct {
 	width int // of the terminal
 	rtts  []time.Duration
 	last  string
+	drawn bool // the cursor is in its line
 }
 
 // lost marks a missing reply in plot.rtts.
@@ -44,6 +45,7 @@ func (p *plot) add(e probe.Event) string {
 		p.rtts = append(p.rtts, e.RTT)
 		p.last = number.Duration(float64(e.RTT))
 	}
+	p.drawn = true
 	bars := max(p.width-40, 10)
 	p.rtts = p.rtts[max(0, len(p.rtts)-bars):]
 	var most time.Duration
@@ -66,5 +68,11 @@ func bar(d, most time.Duration) string {
 	return string(blocks[min(int(float64(d)/float64(max(most, 1))*float64(len(blocks))), len(blocks)-1)])
 }
 
-// end returns the text that leaves the plot.
-func (p *plot) end() string { return "\n" }
+// leave returns the text that begins a new line after the plot, if it was drawn.
+func (p *plot) leave() string {
+	if p == nil || !p.drawn {
+		return ""
+	}
+	p.drawn = false
+	return "\n"
+}

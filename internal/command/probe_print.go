@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -92,7 +93,7 @@ func (p *probePrinter) event(j *probeJob, e probe.Event) {
 	if p.several {
 		text = j.name + ": " + text
 	}
-	p.print(text + "\n")
+	p.print(p.plot.leave() + text + "\n")
 }
 
 // eventText returns the line for an event.
@@ -174,9 +175,7 @@ func endText(e probe.End) string {
 func (p *probePrinter) summaries(jobs []*probeJob) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.plot != nil {
-		p.print(p.plot.end())
-	}
+	p.print(p.plot.leave())
 	for _, j := range jobs {
 		switch {
 		case p.f.JSON:
@@ -241,29 +240,18 @@ func summaryText(j *probeJob) string {
 	return b.String()
 }
 
-// tableText returns one row for each server.
+// tableText returns one row for each server, or two if messages were sent beside pings.
 func tableText(jobs []*probeJob) string {
 	var b strings.Builder
 	b.WriteString("\n")
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	both := slices.ContainsFunc(jobs, func(j *probeJob) bool { return j.result.Pings.Sent > 0 && j.result.Echoes.Sent > 0 })
 	fmt.Fprintln(t, "server\topen\tsent\treceived\tlost\tlate\tmin\tmean\tp99\tmax\tend")
 	for _, j := range jobs {
 		r := j.result
-		replies, echo := r.Pings, false
-		if replies.Sent == 0 {
-			replies, echo = r.Echoes, true
-		}
 		open := "–"
 		if r.Opened > 0 {
 			open = number.Duration(float64(r.First.Took))
-		}
-		times := "–\t–\t–\t–"
-		if replies.Received > 0 {
-			var texts []string
-			for _, d := range []time.Duration{replies.Min, replies.Mean, j.rtts.at(echo, 99), replies.Max} {
-				texts = append(texts, number.Duration(float64(d)))
-			}
-			times = strings.Join(texts, "\t")
 		}
 		end := "–"
 		switch {
@@ -272,7 +260,26 @@ func tableText(jobs []*probeJob) string {
 		case r.End != nil:
 			end = endText(*r.End)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\n", r.URL, open, replies.Sent, replies.Received, replies.Lost, replies.Late, times, end)
+		row := func(name string, replies probe.Replies, echo bool) {
+			times := "–\t–\t–\t–"
+			if replies.Received > 0 {
+				var texts []string
+				for _, d := range []time.Duration{replies.Min, replies.Mean, j.rtts.at(echo, 99), replies.Max} {
+					texts = append(texts, number.Duration(float64(d)))
+				}
+				times = strings.Join(texts, "\t")
+			}
+			fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\n", name, open, replies.Sent, replies.Received, replies.Lost, replies.Late, times, end)
+		}
+		switch {
+		case both: // for each server, so that the rows can be compared
+			row(r.URL+" pings", r.Pings, false)
+			row(r.URL+" echoes", r.Echoes, true)
+		case r.Pings.Sent > 0:
+			row(r.URL, r.Pings, false)
+		default:
+			row(r.URL, r.Echoes, true)
+		}
 	}
 	_ = t.Flush() // to memory
 	return b.String()

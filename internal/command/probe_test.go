@@ -144,6 +144,43 @@ func TestProbeSeveral(t *testing.T) {
 	}
 }
 
+// TestProbeSeveralBeside checks that the table has the messages beside the pings.
+func TestProbeSeveralBeside(t *testing.T) {
+	t.Parallel()
+	good := wstest.Serve(t, wstest.Echo)
+	silent := wstest.Serve(t, func(p *wstest.Peer) { _, _ = p.Answer(context.Background(), wstest.AnswerOptions{}) })
+	code, stdout, stderr := ran(t, "probe", "--count=2", "--timeout=2s", "--interval=50ms", "--echo=beside", "--quiet", good, silent)
+	for _, pattern := range []string{
+		regexp.QuoteMeta(good) + ` pings .* 2 +2 +0 +0 .*\n` + regexp.QuoteMeta(good) + ` echoes .* 2 +2 +0 +0 `,
+		regexp.QuoteMeta(silent) + ` pings .* 2 +2 +0 +0 .*\n` + regexp.QuoteMeta(silent) + ` echoes .* 2 +0 +2 +0 +–`,
+	} {
+		if !regexp.MustCompile(pattern).MatchString(stdout) {
+			t.Errorf("no %s in\n%s", pattern, stdout)
+		}
+	}
+	if code != 6 || !strings.Contains(stderr, "replies were lost: 2 of 4") {
+		t.Errorf("exit code %d, want 6: %s", code, stderr)
+	}
+}
+
+// TestPlotLines checks that a line after a plot begins on a line of its own.
+func TestPlotLines(t *testing.T) {
+	var out strings.Builder
+	p := &probePrinter{w: &out, f: &probeCommand{Plot: true}, plot: newPlot(&out)}
+	j := &probeJob{}
+	for _, e := range []probe.Event{
+		{Type: probe.Opened, Report: &probe.Report{Remote: "a"}}, {Type: probe.Replied, Seq: 1, RTT: time.Millisecond},
+		{Type: probe.Replied, Seq: 2, RTT: time.Millisecond}, {Type: probe.Ended, End: &probe.End{}},
+	} {
+		p.event(j, e)
+	}
+	p.summaries([]*probeJob{j})
+	want := "connected to a: \n\r\x1b[K█  1: 1.00 ms, max 1.00 ms\r\x1b[K██  2: 1.00 ms, max 1.00 ms\nended: open, after 0 µs\n\n\n"
+	if out.String() != want {
+		t.Errorf("got  %q\nwant %q", &out, want)
+	}
+}
+
 // TestProbeJSON checks that each line has the documented fields, and that the summary has
 // the exit code.
 func TestProbeJSON(t *testing.T) {
