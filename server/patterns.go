@@ -148,7 +148,7 @@ func checkHostPort(hostport, wild string) error {
 		return nil
 	}
 	switch end := strings.IndexByte(host, ']'); {
-	case !hasHost(host):
+	case strings.Trim(host, ".") == "": // host has no port any more: hasHost would split ::1
 		return errors.New("it has no host")
 	case host[0] == '[' && end == len(host)-1:
 		return fmt.Errorf("%s is not an IPv6 address without a zone", host)
