@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // An outcome is what wsecho probe reports of one server with one fault. The texts of the
@@ -23,6 +24,8 @@ type outcome struct {
 
 	lost, late int // pings, or messages without pings
 	others     int // messages that were no echoes; the expected one is any if it is negative
+
+	upgrade, echo time.Duration // the handshake and the fastest echo; the expected one is the least
 }
 
 // closeFrame is a part of the cause if the server has closed.
@@ -70,6 +73,14 @@ func (o outcome) lateBy(n int) outcome { return o.with(func(o *outcome) { o.late
 
 func (o outcome) sending(n int) outcome { return o.with(func(o *outcome) { o.others = n }) }
 
+func (o outcome) heldFor(d time.Duration) outcome {
+	return o.with(func(o *outcome) { o.upgrade = d })
+}
+
+func (o outcome) delayedBy(d time.Duration) outcome {
+	return o.with(func(o *outcome) { o.echo = d })
+}
+
 // unanswered is a close frame of the probe without an answer.
 func (o outcome) unanswered() outcome {
 	return o.with(func(o *outcome) { o.closed, o.cause = 0, "no close frame was received" })
@@ -86,6 +97,11 @@ func (o outcome) meets(want outcome) bool {
 	if want.others < 0 {
 		o.others = want.others
 	}
+	const early = 2 * time.Millisecond // of the timers of other languages
+	if o.upgrade < want.upgrade-early || o.echo < want.echo-early {
+		return false
+	}
+	o.upgrade, o.echo = want.upgrade, want.echo
 	return o == want
 }
 

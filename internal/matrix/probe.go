@@ -59,12 +59,18 @@ func (r row) probe(ctx context.Context, program, addr string) (outcome, error) {
 		return outcome{}, err
 	}
 	var s struct {
-		Event         string
-		Exit          int `json:"exit_code"`
-		Others        int
-		Pings, Echoes struct{ Lost, Late int }
-		Step, Error   string
-		End           struct {
+		Event  string
+		Exit   int `json:"exit_code"`
+		Others int
+		Phases struct {
+			Upgrade float64 `json:"upgrade_seconds"`
+		}
+		Pings, Echoes struct {
+			Lost, Late int
+			Min        float64 `json:"min_seconds"`
+		}
+		Step, Error string
+		End         struct {
 			Kind, By, Reason, Cause string
 			Code, Received          int
 		}
@@ -80,8 +86,11 @@ func (r row) probe(ctx context.Context, program, addr string) (outcome, error) {
 		exit: exit, kind: s.End.Kind, by: s.End.By, code: s.End.Code, reason: s.End.Reason, cause: s.End.Cause, closed: s.End.Received,
 		step: s.Step, fail: strings.TrimPrefix(s.Error, "did not open a WebSocket: "),
 		lost: s.Pings.Lost + s.Echoes.Lost, late: s.Pings.Late + s.Echoes.Late, others: s.Others,
+		upgrade: seconds(s.Phases.Upgrade), echo: seconds(s.Echoes.Min),
 	}, nil
 }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // environment is that of this process without variables that change wsecho.
 func environment() (env []string) {

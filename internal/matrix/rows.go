@@ -1,5 +1,7 @@
 package main
 
+import "time"
+
 // A row is a fault, and what wsecho probe must report of it.
 type row struct {
 	fault string // the query of the URL, or its path; "" is none
@@ -48,11 +50,11 @@ var rows = []row{
 	{fault: "utf8=bad", want: badText},
 	{fault: "utf8=bad&after=1", flags: "--echo=only", want: badText},
 
-	{fault: "delay=300ms", flags: "--echo=only --count=3", want: good},
-	{fault: "delay=700ms", flags: "--echo=only --count=2 --interval=1s --timeout=300ms", want: good.lateBy(2)},
-	{fault: "/delay/200ms", flags: "--echo=beside --count=2", want: good},
+	{fault: "delay=300ms", flags: "--echo=only --count=3", want: good.delayedBy(300 * time.Millisecond)},
+	{fault: "delay=700ms", flags: "--echo=only --count=2 --interval=1s --timeout=300ms", want: good.lateBy(2).delayedBy(700 * time.Millisecond)},
+	{fault: "/delay/200ms", flags: "--echo=beside --count=2", want: good.delayedBy(200 * time.Millisecond)},
 	{fault: "jitter=50ms", flags: "--echo=only --count=3", want: good},
-	{fault: "delay=100ms&jitter=50ms", flags: "--echo=beside --count=3", want: good},
+	{fault: "delay=100ms&jitter=50ms", flags: "--echo=beside --count=3", want: good.delayedBy(50 * time.Millisecond)},
 	{fault: "pong=off", flags: "--count=2 --timeout=500ms", want: good.losing(2)},
 	{fault: "pong=off", flags: "--max-missed=0 --timeout=500ms --interval=500ms", want: noPong.losing(1)},
 	{fault: "pong=off&send=1000&every=50ms", flags: "--count=10 --max-missed=0 --timeout=500ms", want: good.losing(10).sending(-1)},
@@ -61,8 +63,8 @@ var rows = []row{
 	{fault: "pong=late:700ms", flags: "--count=3 --interval=600ms --timeout=200ms", want: good.lateBy(3)},
 	{fault: "read=stall", flags: "--count=2 --timeout=500ms", want: good.losing(2).unanswered()},
 	{fault: "read=stall", flags: "--max-missed=0 --timeout=500ms --interval=500ms", want: noPong.losing(1)},
-	{fault: "read=slow:1KiB/s", flags: "--echo=beside --count=3", want: good, unsupported: noRate},
-	{fault: "write=slow:1KiB/s", flags: "--echo=beside --count=3", want: good, unsupported: noRate},
+	{fault: "read=slow:100B/s", flags: "--echo=beside --count=3", want: good.delayedBy(300 * time.Millisecond), unsupported: noRate},
+	{fault: "write=slow:100B/s", flags: "--echo=beside --count=3", want: good.delayedBy(300 * time.Millisecond), unsupported: noRate},
 	{fault: "fragment=1", flags: "--echo=only --count=3", want: good},
 	{fault: "mask=1", want: masked, unsupported: noMask},
 	{fault: "mask=1", flags: "--echo=only", want: masked, unsupported: noMask},
@@ -71,9 +73,9 @@ var rows = []row{
 	{fault: "status=403", want: refused("the answer is 403 Forbidden")},
 	{fault: "status=301", want: refused("the answer is 301 Moved Permanently")},
 	{fault: "/status/404", want: refused("the answer is 404 Not Found")},
-	{fault: "hold=500ms", flags: "--count=1", want: good},
+	{fault: "hold=500ms", flags: "--count=1", want: good.heldFor(500 * time.Millisecond)},
 	{fault: "hold=2s", flags: "--timeout=500ms", want: refused("no whole answer within the 500ms")},
-	{fault: "hold=4s", flags: "--count=1", long: true, want: good, except: proxied(refused("the answer is 504"))},
+	{fault: "hold=4s", flags: "--count=1", long: true, want: good.heldFor(4 * time.Second), except: proxied(refused("the answer is 504"))},
 	{fault: "accept=wrong", want: refused("Sec-WebSocket-Accept does not match the key")},
 
 	{fault: "hello=1", flags: "--count=2", want: good.sending(1)},
@@ -86,7 +88,7 @@ var rows = []row{
 	{fault: "pong=late:500ms&drop=rst&after=1800ms", flags: "--interval=1s --timeout=200ms", want: reset.lateBy(2), except: proxied(abnormal.lateBy(2))},
 	{fault: "garbage=1&close=4000", want: opcode},
 	{fault: "utf8=bad&drop=fin&after=300ms", want: badText},
-	{fault: "delay=100ms&fragment=2&ping=50ms", flags: "--echo=beside --count=3", want: good},
+	{fault: "delay=100ms&fragment=2&ping=50ms", flags: "--echo=beside --count=3", want: good.delayedBy(100 * time.Millisecond)},
 	{fault: "hold=200ms&status=403", want: refused("the answer is 403 Forbidden")},
 	{fault: "hello=1&read=stall&close=1011&after=300ms", want: closes(1011).sending(1)},
 }
