@@ -179,11 +179,27 @@ func (t target) at(addr netip.Addr) target {
 }
 
 // hasDotSegment reports whether a decoded path has a segment that a server may resolve to
-// another path.
+// another path. Some servers decode a path again, or drop the parameters of a segment first,
+// as in "..;a=b".
 func hasDotSegment(path string) bool {
-	return slices.ContainsFunc(strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' }),
-		func(segment string) bool { return segment == "." || segment == ".." })
+	for {
+		for _, segment := range strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' }) {
+			if name, _, _ := strings.Cut(segment, ";"); name == "." || name == ".." {
+				return true
+			}
+		}
+		again := percentPairs.ReplaceAllStringFunc(path, func(pair string) string {
+			c, _ := url.PathUnescape(pair)
+			return c
+		})
+		if again == path { // it becomes shorter each time
+			return false
+		}
+		path = again
+	}
 }
+
+var percentPairs = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 
 // matches reports whether p allows t, apart from private addresses.
 func (p targetPattern) matches(t target) bool {

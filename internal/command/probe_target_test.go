@@ -18,7 +18,7 @@ func TestTargetPatterns(t *testing.T) {
 			"ws://example.com:8080/ ws://example.com:443/ wss://example.com:80/ ws://www.example.com/ ws://example.com.evil.test/ ws://example.com@evil.test/ ws://evil.test/example.com ws://notexample.com/"},
 		{"wss://*.example.com/socket", "wss://a.example.com/socket wss://a.b.example.com:443/socket wss://a.example.com/%73ocket",
 			"ws://a.example.com/socket wss://example.com/socket wss://a.example.com/socket/ wss://a.example.com/ wss://a.example.com.evil.test/socket wss://evil.test/.example.com/socket"},
-		{"ws://EXAMPLE.com.:8080/a/*", "ws://example.com:8080/a/ ws://example.com:8080/a/b/c", "ws://example.com:8080/a ws://example.com:8080/a/../b ws://example.com:8080/a/%2e%2E/b ws://example.com:8080/a/..%2fb ws://example.com:8080/a/..%5cb ws://example.com:80/a/"},
+		{"ws://EXAMPLE.com.:8080/a/*", "ws://example.com:8080/a/ ws://example.com:8080/a/b/c", "ws://example.com:8080/a ws://example.com:8080/a/../b ws://example.com:8080/a/%2e%2E/b ws://example.com:8080/a/..%2fb ws://example.com:8080/a/..%5cb ws://example.com:8080/a/..;/b ws://example.com:8080/a/.;x=y/b ws://example.com:8080/a/%252e%252e/b ws://example.com:8080/a/%25252E.%252fb ws://example.com:8080/a/%zz%252e%252e%3b/b ws://example.com:80/a/"},
 		{"bücher.example", "ws://bücher.example ws://BÜCHER。example ws://xn--bcher-kva.example", "ws://bucher.example"},
 		{"*", "ws://example.com wss://192.0.2.1 ws://[2001:db8::1]/", "ws://example.com:81"},
 		{"*:*", "ws://example.com:81 ws://127.1:22/ ws://2130706433/", ""},
