@@ -88,6 +88,7 @@ func TestSuspects(t *testing.T) {
 		{345 * second, 351 * second, "350 s: an AWS Network Load Balancer or NAT gateway", 172 * second},
 		{75 * second, 76 * second, "", 37 * second},
 		{600 * second, 0, "", 0},
+		{11 * second, 221 * second, "", 5 * second}, // interrupted
 		{3 * second, 3100 * time.Millisecond, "", 1500 * time.Millisecond},
 	} {
 		r := probe.IdleResult{Survived: test.survived, Failed: test.failed}
