@@ -249,3 +249,30 @@ func TestProbeParameters(t *testing.T) {
 		t.Errorf("got %v", h)
 	}
 }
+
+// TestProbeEarlyClose checks the sentence for a server that closes before the last ping.
+func TestProbeEarlyClose(t *testing.T) {
+	t.Parallel()
+	address := wstest.Serve(t, answerOnce(func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1000, "")) }))
+	_, body := scrape(t, startProber(t, "127.0.0.1:*", nil), address+"/", "debug=true&count=5")
+	if !strings.Contains(body, "\nexit code 6: the server closed after 1 of 5 pings\n") {
+		t.Errorf("got %s", body)
+	}
+}
+
+// TestProbeNoProxy checks that /probe uses no proxy of the environment.
+func TestProbeNoProxy(t *testing.T) {
+	withoutProxies(t)
+	address := wstest.Serve(t, wstest.Echo)
+	_, port, _ := strings.Cut(strings.TrimPrefix(address, "ws://"), ":")
+	web := newTestProxy(t, httpProxy)
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
+		t.Setenv(name, "http://"+web.addr)
+	}
+	resolver := nameServer(t, []string{"127.0.0.1"})
+	probeURL := startProber(t, "*:* 127.0.0.1:*", func(p *prober) { p.resolver = resolver })
+	status, body := scrape(t, probeURL, "ws://name.test:"+port+"/", "count=1")
+	if status != 200 || !strings.Contains(body, "probe_success 1") || web.addresses() != "" {
+		t.Errorf("got %d, the proxy was asked for %q: %s", status, web.addresses(), body)
+	}
+}

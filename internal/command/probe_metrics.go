@@ -3,12 +3,14 @@ package command
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"example.com/wsecho/ending"
 	"example.com/wsecho/probe"
 )
 
@@ -29,6 +31,9 @@ func judge(r probe.Watched, count int) scrapedProbe {
 		s.verdict = verdict(r)
 	} else if r.Pings.Received < count {
 		s.code, s.verdict = exitLost, "the deadline has passed before all pings were sent"
+		if r.End.By == ending.Peer {
+			s.verdict = fmt.Sprintf("the server closed after %d of %d pings", r.Pings.Received, count)
+		}
 	}
 	return s
 }
