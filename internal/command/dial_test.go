@@ -292,3 +292,48 @@ func TestUnixSocket(t *testing.T) {
 		t.Errorf("without a server: exit code %d, want 3\n%s%s", code, stdout, stderr)
 	}
 }
+
+// TestProxyDefault checks that probe and connect use the proxies of the environment unless a
+// flag or NO_PROXY prevents that.
+func TestProxyDefault(t *testing.T) {
+	withoutProxies(t)
+	named, port := withHost(t, wstest.Serve(t, wstest.Echo), "echo.example")
+	securely, securePort := withHost(t, wstest.ServeTLS(t, wstest.Echo), "localhost")
+	securely = strings.Replace(securely, "localhost", "secure.example", 1)
+	web := newTestProxy(t, httpProxy)
+	direct := []string{"--resolve=echo.example:" + port + ":127.0.0.1"}
+	for _, test := range []struct {
+		name, env string
+		url       string
+		args      []string
+		asked     string
+	}{
+		{"HTTP_PROXY", "HTTP_PROXY", named, nil, "echo.example:" + port},
+		{"HTTPS_PROXY", "HTTPS_PROXY", securely, []string{"--insecure"}, "secure.example:" + securePort},
+		{"HTTPS_PROXY is for wss", "HTTPS_PROXY", named, direct, ""},
+		{"NO_PROXY", "HTTP_PROXY NO_PROXY", named, direct, ""},
+		{"a flag", "HTTP_PROXY", named, append([]string{"--proxy=none"}, direct...), ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, name := range strings.Fields(test.env) {
+				t.Setenv(name, map[bool]string{true: "localhost,.example", false: "http://" + web.addr}[name == "NO_PROXY"])
+			}
+			for _, command := range []string{"probe", "connect"} {
+				web.mu.Lock()
+				web.asked = nil
+				web.mu.Unlock()
+				args := append([]string{"--timeout=30s"}, test.args...)
+				var code int
+				var stdout, stderr string
+				if command == "probe" {
+					code, stdout, stderr = ran(t, append(append([]string{"probe", "--count=1"}, args...), test.url)...)
+				} else {
+					code, stdout, stderr = talked(t, strings.NewReader(""), append(args, test.url)...)
+				}
+				if got := web.addresses(); code != 0 || got != test.asked {
+					t.Errorf("%s: exit code %d, the proxy was asked for %q, want %q\n%s%s", command, code, got, test.asked, stdout, stderr)
+				}
+			}
+		})
+	}
+}

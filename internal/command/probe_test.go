@@ -163,6 +163,28 @@ func TestProbeSeveralBeside(t *testing.T) {
 	}
 }
 
+// TestPercentiles compares percentiles with values computed by hand. A histogram has three
+// digits.
+func TestPercentiles(t *testing.T) {
+	var h rttHistograms
+	for i := range 1000 {
+		h.add(false, time.Duration(1000-i)*time.Millisecond)
+	}
+	h.add(true, 3*time.Second)
+	for percent, want := range map[float64]time.Duration{50: 500, 90: 900, 99: 990, 99.9: 999, 100: 1000} {
+		got := h.at(false, percent)
+		if want *= time.Millisecond; got < want || got > want*1001/1000 {
+			t.Errorf("p%v: got %v, want %v", percent, got, want)
+		}
+		if got := h.at(true, percent); got != 3*time.Second {
+			t.Errorf("p%v of messages: got %v", percent, got)
+		}
+	}
+	if got := new(rttHistograms).at(true, 50); got != 0 {
+		t.Errorf("without a value: got %v", got)
+	}
+}
+
 // TestPlotLines checks that a line after a plot begins on a line of its own.
 func TestPlotLines(t *testing.T) {
 	var out strings.Builder
