@@ -50,7 +50,7 @@ On a terminal, each received message is a line with its time, type and size. Oth
 
 At the end of stdin it waits for one answer to each message, at most for --wait. It then closes with 1000. Ctrl-C closes at once.
 
-The exit codes are those of wsecho probe. 0 means closed normally, 3 connecting, 4 TLS, 5 the handshake, 6 lost pongs. 7 means a close code other than 1000, or no answer to the close frame. 8 means going away (1001), 9 an end without a close frame, 10 a violation of the protocol. 2 is a mistake in the arguments, or in a line if stdin is no terminal. 1 is any other error.
+The exit codes are those of wsecho probe. 0 means closed normally, 3 connecting, 4 TLS, 5 the handshake, 6 lost pongs or no answer within --wait. 7 means a close code other than 1000, or no answer to the close frame. 8 means going away (1001), 9 an end without a close frame, 10 a violation of the protocol. 2 is a mistake in the arguments, or in a line if stdin is no terminal. 1 is any other error.
 
 It uses the proxies of the environment; --proxy=none prevents that. Redirects are not followed. Each flag has an environment variable: --wait is WSECHO_CONNECT_WAIT.`
 }

@@ -176,6 +176,9 @@ func (t *talk) drain() bool {
 	t.waitPings()
 	if missing := t.sent.Load() - t.answers.Load(); missing > 0 && ctx.Err() == context.DeadlineExceeded {
 		t.view.note(fmt.Sprintf("no answer to %d of %d messages within %v; --wait changes that", missing, t.sent.Load(), limit))
+		if t.answers.Load() == 0 && !t.reads.ReadingSince().IsZero() { // not because of stdout
+			t.unanswered.Store(true)
+		}
 	}
 	return true
 }

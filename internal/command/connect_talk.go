@@ -46,6 +46,8 @@ type talk struct {
 	pings    chan struct{}    // slots for pings that wait
 	allPings sync.Mutex       // for waitPings
 	lost     atomic.Int64     // pings without a pong
+
+	unanswered atomic.Bool // no message had an answer within the wait
 }
 
 // A stopRequest is a request to close the connection.
@@ -151,7 +153,7 @@ func (t *talk) run(ctx context.Context) error {
 	stopBeating()
 	members.Wait()
 	t.waitPings()
-	code := endExitCode(end, t.lost.Load() > 0)
+	code := endExitCode(end, t.lost.Load() > 0 || t.unanswered.Load())
 	if why != nil {
 		code = exitCode(why)
 	}
@@ -162,6 +164,8 @@ func (t *talk) run(ctx context.Context) error {
 		return why
 	case code == 0:
 		return nil
+	case code == exitLost && t.unanswered.Load() && end.Kind != ending.NoPong:
+		err = errors.New("no message was answered")
 	case code == exitLost && end.Kind != ending.NoPong:
 		err = fmt.Errorf("pongs were lost: %d", t.lost.Load())
 	default:

@@ -28,6 +28,16 @@ func TestConnectWaits(t *testing.T) {
 			}
 		}})
 	}
+	onlyFirst := func(p *wstest.Peer) {
+		texts := 0
+		_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Each: func(f wstest.Frame) {
+			if f.Opcode == wstest.Text {
+				if texts++; texts == 1 {
+					_ = p.Send(wstest.TextFrame("first"))
+				}
+			}
+		}})
+	}
 	for name, test := range map[string]struct {
 		server func(*wstest.Peer)
 		args   string
@@ -39,10 +49,11 @@ func TestConnectWaits(t *testing.T) {
 	}{
 		"echo":         {answers(wstest.AnswerOptions{Echo: true}), "", "a\n", 0, 0, "a\n", "closed by this side, code 1000"},
 		"late":         {slow, "", "a\n", 3 * time.Second, 0, "late\n", "closed by this side, code 1000"},
-		"too late":     {slow, "--wait=2s", "a\nb\n", 2 * time.Second, 0, "", "no answer to 2 of 2 messages within 2s; --wait changes that"},
+		"too late":     {slow, "--wait=2s", "a\nb\n", 2 * time.Second, 6, "", "no answer to 2 of 2 messages within 2s; --wait changes that"},
 		"close waits":  {slow, "", "a\n/close 4000\n", 3 * time.Second, 0, "late\n", "closed by this side, code 4000"},
 		"no wait":      {slow, "--wait=0s", "a\n", 0, 0, "", "closed by this side, code 1000"},
-		"no answer":    {answers(wstest.AnswerOptions{}), "", "a\n", 5 * time.Second, 0, "", "no answer to 1 of 1 messages within 5s"},
+		"no answer":    {answers(wstest.AnswerOptions{}), "", "a\n", 5 * time.Second, 6, "", "no answer to 1 of 1 messages within 5s"},
+		"one answer":   {onlyFirst, "--wait=2s", "a\nb\n", 2 * time.Second, 0, "first\n", "no answer to 1 of 2 messages within 2s"},
 		"no pong":      {answers(wstest.AnswerOptions{Echo: true, NoPong: true}), "", "a\n", 5 * time.Second, 0, "a\n", "closed by this side, code 1000"},
 		"/ping":        {answers(wstest.AnswerOptions{NoPong: true}), "--timeout=2s", "/ping\n", 2 * time.Second, 6, "", "no pong within 2s"},
 		"close":        {answers(wstest.AnswerOptions{NoClose: true}), "--timeout=4s", "/close 4001\n", 4 * time.Second, 7, "", "code 4001, not answered"},
