@@ -88,6 +88,7 @@ func TestCloseConnectionRefused(t *testing.T) {
 	t.Parallel()
 	_, url, addr := startAdmin(t, server.Options{PingInterval: -1})
 	p := dialPeer(t, url)
+	echoed(t, p, 1) // then the list has it
 	const path = "/connections/1/close"
 	for _, tt := range []struct {
 		path, body, header string
@@ -159,6 +160,7 @@ func TestCloseConnectionRemote(t *testing.T) {
 	t.Parallel()
 	s, url, _ := startAdmin(t, server.Options{PingInterval: -1})
 	p := dialPeer(t, url)
+	echoed(t, p, 1)
 	h := protect(adminHandler(s, nil, nil, slog.New(slog.DiscardHandler)))
 	for _, host := range []string{"192.0.2.1:9090", "localhost", "evil.example"} {
 		r := httptest.NewRequest(http.MethodPost, "/connections/1/close", strings.NewReader("{}"))
