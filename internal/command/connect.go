@@ -111,7 +111,7 @@ func (f *connectCommand) talk(out streams) (*talk, error) {
 		name = u.Redacted()
 	}
 	t.name = name
-	t.view = &talkView{f: f, url: name, out: out.stdout, notes: out.stderr, human: !f.JSON && isTerminal(out.stdout)}
+	t.view = &talkView{f: f, url: name, out: out.stdout, notes: out.stderr, dialed: dial != nil, human: !f.JSON && isTerminal(out.stdout)}
 	if f.Pings {
 		t.options.OnPing = func(payload []byte) {
 			t.reads.Waiting(false)

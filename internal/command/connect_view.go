@@ -24,6 +24,7 @@ type talkView struct {
 	url    string // without a password
 	human  bool   // out is a terminal and has the lines for people
 	edited bool   // lines are edited on it
+	dialed bool   // as in phasesText
 
 	mu  sync.Mutex
 	out io.Writer
@@ -95,7 +96,7 @@ func (v *talkView) opened(r probe.Report) error {
 	if v.f.Quiet {
 		return nil
 	}
-	text := "connected to " + r.Remote + ": " + phasesText(r)
+	text := "connected to " + r.Remote + ": " + phasesText(r, v.dialed)
 	if v.edited {
 		text += "\n/help lists the commands"
 	}

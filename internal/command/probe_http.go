@@ -107,7 +107,7 @@ func (p *prober) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.Connect.TLS, o.Connect.DialContext = p.config, p.patterns.dialer(request.target, p.resolver, &private)
 	o.OnEvent = func(e probe.Event) {
 		if request.debug {
-			fmt.Fprintf(&log, "%9.3f s  %s\n", e.Time.Sub(began).Seconds(), eventText(e))
+			fmt.Fprintf(&log, "%9.3f s  %s\n", e.Time.Sub(began).Seconds(), eventText(e, false))
 		}
 	}
 	watched, err := probe.Watch(ctx, request.address, o)

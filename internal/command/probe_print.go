@@ -89,22 +89,22 @@ func (p *probePrinter) event(j *probeJob, e probe.Event) {
 		p.print(p.plot.add(e))
 		return
 	}
-	text := eventText(e)
+	text := eventText(e, j.options.Connect.DialContext != nil)
 	if p.several {
 		text = j.name + ": " + text
 	}
 	p.print(p.plot.leave() + text + "\n")
 }
 
-// eventText returns the line for an event.
-func eventText(e probe.Event) string {
+// eventText returns the line for an event. dialed is as in phasesText.
+func eventText(e probe.Event, dialed bool) string {
 	what := "pong"
 	if e.Echo {
 		what = "echo"
 	}
 	switch e.Type {
 	case probe.Opened:
-		return "connected to " + e.Report.Remote + ": " + phasesText(*e.Report)
+		return "connected to " + e.Report.Remote + ": " + phasesText(*e.Report, dialed)
 	case probe.Failed:
 		return "failed: " + e.Err.Error()
 	case probe.Replied:
@@ -119,8 +119,9 @@ func eventText(e probe.Event) string {
 	return "ended: " + endText(*e.End)
 }
 
-// phasesText returns the times of the steps that open a connection.
-func phasesText(r probe.Report) string {
+// phasesText returns the times of the steps that open a connection. dialed means that a flag
+// or the environment chose the way to the server, such as a proxy.
+func phasesText(r probe.Report, dialed bool) string {
 	var parts []string
 	add := func(name string, d time.Duration) {
 		if d > 0 {
@@ -132,7 +133,7 @@ func phasesText(r probe.Report) string {
 	for _, s := range r.Steps {
 		switch s.Step {
 		case probe.Connect:
-			if rest := s.Took - r.DNS - r.TCP; rest > s.Took/2 { // a proxy, or a socket without TCP
+			if rest := s.Took - r.DNS - r.TCP; dialed && rest > s.Took/2 { // a proxy, or a socket without TCP
 				add("proxy and others", rest)
 			}
 		case probe.TLS:

@@ -185,6 +185,16 @@ func TestPercentiles(t *testing.T) {
 	}
 }
 
+// TestPhases checks that a slow machine is no proxy.
+func TestPhases(t *testing.T) {
+	r := probe.Report{DNS: time.Millisecond, TCP: time.Millisecond, Steps: []probe.Timing{{Step: probe.Connect, Took: 10 * time.Millisecond}, {Step: probe.Handshake, Took: time.Millisecond}}}
+	for dialed, want := range map[bool]string{false: "DNS 1.00 ms, TCP 1.00 ms, upgrade 1.00 ms", true: "DNS 1.00 ms, TCP 1.00 ms, proxy and others 8.00 ms, upgrade 1.00 ms"} {
+		if got := phasesText(r, dialed); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // TestPlotLines checks that a line after a plot begins on a line of its own.
 func TestPlotLines(t *testing.T) {
 	var out strings.Builder
