@@ -98,9 +98,9 @@ type Options struct {
 	// HTTP serves the requests that are no WebSocket handshake under Serve, except /healthz
 	// and /readyz. Under another HTTP server its mux does that. HandshakeTimeout bounds each
 	// request and its answer; [http.ResponseController] can give a request more time. An
-	// answer does not wait for the rest of the request's body: see EnableFullDuplex there.
-	// So the answer to a request with a body ends the connection. Nil: / is answered with
-	// About and any other path with 426, as by [ServePlain].
+	// answer does not wait for the rest of the request's body. So the answer to a request
+	// with a body ends the connection. Nil: / is answered with About and any other path with
+	// 426, as by [ServePlain].
 	HTTP http.Handler
 
 	// ReadLimit is the longest message from a peer, in bytes after inflation.

@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -52,6 +54,49 @@ func TestServePlain(t *testing.T) {
 	}
 	if n := int(called.Load()); n < requests/3 {
 		t.Errorf("HTTP was called for %d of %d requests", n, requests)
+	}
+}
+
+// TestBodyAfterAnswer: the body of a request, or the end of the stream, may arrive after
+// the answer. Options.HTTP may also read the body.
+func TestBodyAfterAnswer(t *testing.T) {
+	t.Parallel()
+	var log lockedBuffer
+	s := serve(t, echoes, server.Options{
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/reads" {
+				if p, err := io.ReadAll(r.Body); string(p) != "hello" {
+					t.Errorf("the handler read %q, %v", p, err)
+				}
+			}
+			_, _ = w.Write(make([]byte, 64<<10))
+		}),
+	})
+	const request = " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+	for _, tt := range []struct{ before, after string }{
+		{"GET /" + request + "\r\n", "hello"},
+		{"GET /" + request + "\r\n", ""},
+		{"POST /" + request + "\r\nhel", "lo"},
+		{"POST /" + request + "Expect: 100-continue\r\n\r\n", "hello"},
+		{"POST /reads" + request + "\r\nhello", ""},
+		{"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n"},
+	} {
+		p := s.raw(t)
+		r, body := roundTrip(t, p, tt.before)
+		if r.StatusCode != http.StatusOK || len(body) != 64<<10 || !r.Close {
+			t.Errorf("%q: got %s, %d bytes, close: %v", tt.before, r.Status, len(body), r.Close)
+		}
+		// On a slow machine the server may have closed the connection already.
+		_ = p.SendRaw([]byte(tt.after))
+		_ = p.FIN()
+		_, _ = io.Copy(io.Discard, p.NetConn())
+	}
+	if err := s.stop(); err != nil {
+		t.Error(err)
+	}
+	if log.count("panic") > 0 {
+		t.Errorf("got the log %s", log.b.String())
 	}
 }
 
