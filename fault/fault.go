@@ -35,12 +35,11 @@ type Options struct {
 	// begins to drain. An example is the Done of the context of Serve. Otherwise a client
 	// can make a drain last for MaxHold. Nil: never.
 	Done <-chan struct{}
-	// MaxWrite is the longest time that the parameters write and delay, with jitter, may
-	// take for the echo of a message over 16 KiB. Meanwhile the message occupies the memory
-	// budget. A connection whose echo would take longer ends with kind TooBig. MaxWrite
-	// should be the time of the longest message at MinWriteRate. 0: that of
-	// server.DefaultReadLimit at server.DefaultMinWriteRate. Negative, or more than an
-	// hour: an hour.
+	// MaxWrite is the longest time that write, delay and jitter may take for the echo of
+	// a message over 16 KiB. Meanwhile the message occupies the memory budget. A
+	// connection whose echo would take longer ends with kind TooBig. MaxWrite should be
+	// the time of the longest message at MinWriteRate. 0: that of server.DefaultReadLimit
+	// at server.DefaultMinWriteRate. Negative, or more than an hour: an hour.
 	MaxWrite time.Duration
 }
 

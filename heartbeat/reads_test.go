@@ -10,8 +10,8 @@ import (
 	"example.com/wsecho/heartbeat"
 )
 
-// TestReads checks that a pause of the reader gives no verdict, and that silence does as
-// soon as a Read waits again.
+// TestReads checks that a pause of the reader gives no verdict. Silence gives one as soon
+// as a Read waits again.
 func TestReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var reads heartbeat.Reads

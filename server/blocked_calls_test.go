@@ -266,8 +266,8 @@ func (l plainListener) Accept() (net.Conn, error) {
 	return struct{ net.Conn }{c}, err
 }
 
-// TestStreamEndsPlain: over a transport of unknown kind, a ping that fails shows the end of
-// the stream, though the handler does not read.
+// TestStreamEndsPlain: over a transport of unknown kind, a ping that fails shows the end
+// of the stream. The handler does not read.
 func TestStreamEndsPlain(t *testing.T) {
 	t.Parallel()
 	l, dial := listenUnix(t)
