@@ -23,5 +23,6 @@
 //
 // [Watch] keeps a connection open instead. It sends pings through package heartbeat,
 // measures the round-trip times, and reports how the connection ended. [Dial] opens one for
-// a caller that sends and receives messages itself.
+// a caller that sends and receives messages itself. [FindIdle] finds an idle timeout, and
+// [PingInterval] a ping interval for it. [Watched.ExitCode] is the exit code of wsecho probe.
 package probe

@@ -75,13 +75,13 @@ func ExampleWatch() {
 		log.Fatal(err)
 	}
 	fmt.Println(r.Pings.Received, "of", r.Pings.Sent)
-	fmt.Printf("%v, %d\n", r.End.Kind, r.End.Received)
+	fmt.Printf("%v, %d, exit code %d\n", r.End.Kind, r.End.Received, r.ExitCode())
 	// Output:
 	// pong 1
 	// pong 2
 	// pong 3
 	// 3 of 3
-	// closed, 1000
+	// closed, 1000, exit code 0
 }
 
 func ExampleDial() {
@@ -119,4 +119,16 @@ func ExampleDial() {
 	// Output:
 	// hello!
 	// peer code peer 4000 enough
+}
+
+func ExamplePingInterval() {
+	// Such a result is that of FindIdle.
+	r := probe.IdleResult{Survived: 59500 * time.Millisecond, Failed: 60 * time.Second}
+	fmt.Println(probe.PingInterval(r))
+	for _, s := range r.Suspects() {
+		fmt.Println(s.Timeout, s.Name)
+	}
+	// Output:
+	// 29s
+	// 1m0s nginx (proxy_read_timeout) or an AWS Application Load Balancer
 }

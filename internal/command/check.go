@@ -25,9 +25,6 @@ type checkCommand struct {
 	Quiet bool `group:"result" env:"WSECHO_CHECK_QUIET" help:"Print nothing on stdout. A failure is still printed on stderr."`
 }
 
-// checkExitCodes are the exit codes of the steps that can fail.
-var checkExitCodes = map[probe.Step]int{probe.Connect: 3, probe.TLS: 4, probe.Handshake: 5, probe.Echo: 6, probe.Close: 7}
-
 // checkFlags maps the names of probe.Options to flags.
 var checkFlags = map[string]string{"Timeout": "--timeout", "Subprotocols": "--subprotocol", "Header": "--header"}
 
@@ -68,7 +65,7 @@ func (f *checkCommand) Run(ctx context.Context, out streams, w warnings) error {
 	if errors.Is(failure, context.Canceled) {
 		return err
 	}
-	return exitError{err, checkExitCodes[failure.Step]}
+	return exitError{err, failure.Step.ExitCode()}
 }
 
 // probeOptions returns the options that the flags ask for, for the server at this URL.

@@ -100,7 +100,7 @@ func (t *talk) run(ctx context.Context) error {
 	failure := (*probe.Error)(nil)
 	switch {
 	case errors.As(err, &failure):
-		code := checkExitCodes[failure.Step]
+		code := failure.Step.ExitCode()
 		if errors.Is(failure, context.Canceled) {
 			code = exitFailure
 		}
@@ -153,7 +153,7 @@ func (t *talk) run(ctx context.Context) error {
 	stopBeating()
 	members.Wait()
 	t.waitPings()
-	code := endExitCode(end, t.lost.Load() > 0 || t.unanswered.Load())
+	code := end.ExitCode(t.lost.Load() > 0 || t.unanswered.Load())
 	if why != nil {
 		code = exitCode(why)
 	}

@@ -38,15 +38,8 @@ type probeCommand struct {
 	Plot  bool `group:"result" env:"WSECHO_PROBE_PLOT" xor:"form" help:"Plot the round-trip times live. Stdout must be a terminal, and there must be one URL."`
 }
 
-// Exit codes of wsecho probe beside those of the steps, checkExitCodes. For probe, 6 is a
-// lost reply or no reply at all. 7 is a close code other than 1000, or none.
-const (
-	exitLost      = 6
-	exitPeerCode  = 7
-	exitGoingAway = 8
-	exitAbnormal  = 9
-	exitProtocol  = 10
-)
+// exitLost is the exit code of wsecho probe for a lost reply, or no reply at all.
+const exitLost = 6
 
 // probeFlags maps the names of probe.WatchOptions to flags.
 var probeFlags = map[string]string{"Timeout": "--timeout", "Subprotocols": "--subprotocol", "Header": "--header", "Interval": "--interval", "Count": "--count", "Deadline": "--deadline", "Max": "--max-idle"}
@@ -101,7 +94,7 @@ func (f *probeCommand) Run(ctx context.Context, out streams, w warnings) error {
 		return p.err
 	}
 	for _, j := range jobs {
-		if code := probeExitCode(j.result); code != 0 {
+		if code := j.result.ExitCode(); code != 0 {
 			return exitError{fmt.Errorf("%s: %s", j.result.URL, verdict(j.result)), code}
 		}
 	}
@@ -179,59 +172,6 @@ func (f *probeCommand) jobs() ([]*probeJob, error) {
 	return jobs, nil
 }
 
-// probeExitCode returns the exit code for a result.
-func probeExitCode(r probe.Watched) int {
-	lost := r.Pings.Lost+r.Echoes.Lost > 0 || unanswered(r) != ""
-	switch {
-	case r.Err != nil && errors.Is(r.Err, context.Canceled):
-		return exitFailure
-	case r.Err != nil:
-		return checkExitCodes[r.Err.Step]
-	case r.End == nil:
-		return exitFailure
-	}
-	return endExitCode(*r.End, lost)
-}
-
-// unanswered returns a sentence if this side has closed before any ping, or any message, had
-// a reply. It is "" otherwise.
-func unanswered(r probe.Watched) string {
-	switch {
-	case r.End == nil || r.End.Kind != ending.Closed:
-		return ""
-	case r.Pings.Pending > 0 && r.Pings.Received == 0:
-		return "no ping was answered before the end"
-	case r.Echoes.Pending > 0 && r.Echoes.Received == 0:
-		return "no message was echoed before the end"
-	}
-	return ""
-}
-
-// endExitCode returns the exit code for an end. lost means that replies were lost.
-func endExitCode(e probe.End, lost bool) int {
-	switch k := e.Kind; {
-	case k == ending.Protocol || k == ending.InvalidUTF8:
-		return exitProtocol
-	case k == ending.GoingAway:
-		return exitGoingAway
-	case k == ending.PeerCode:
-		return exitPeerCode
-	case k == ending.NoPong:
-		return exitLost
-	case k.Abnormal():
-		return exitAbnormal
-	case k != ending.Normal && k != ending.Closed:
-		return exitFailure
-	case lost:
-		return exitLost
-	case k != ending.Closed || e.Received == e.Sent || e.Received == 1000 || e.Received == 1005:
-		return 0
-	case e.Received == 1001:
-		return exitGoingAway
-	}
-	return exitPeerCode
-}
-
 // verdict returns a sentence, without its subject, about a result that is not good.
 func verdict(r probe.Watched) string {
 	switch {
@@ -240,10 +180,13 @@ func verdict(r probe.Watched) string {
 	case r.End == nil:
 		return "no connection was opened"
 	}
-	code := probeExitCode(r)
+	code := r.ExitCode()
 	if lost := r.Pings.Lost + r.Echoes.Lost; code == exitLost && r.End.Kind != ending.NoPong {
-		if lost == 0 {
-			return unanswered(r)
+		switch {
+		case lost == 0 && r.Pings.Pending > 0 && r.Pings.Received == 0:
+			return "no ping was answered before the end"
+		case lost == 0:
+			return "no message was echoed before the end"
 		}
 		return fmt.Sprintf("replies were lost: %d of %d", lost, r.Pings.Sent+r.Echoes.Sent)
 	}

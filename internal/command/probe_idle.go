@@ -37,45 +37,12 @@ type (
 	}
 )
 
-// suspects are known defaults of idle timeouts.
-var suspects = []struct {
-	timeout time.Duration
-	name    string
-}{
-	{55 * time.Second, "the router of Heroku"},
-	{60 * time.Second, "nginx (proxy_read_timeout) or an AWS Application Load Balancer"},
-	{100 * time.Second, "Cloudflare"},
-	{4 * time.Minute, "an Azure Load Balancer"},
-	{350 * time.Second, "an AWS Network Load Balancer or NAT gateway"},
-}
-
-// suspectsFor returns the suspects for a timeout, within 3 %. There are none for a search
-// that has left a wide range.
+// suspectsFor describes the suspects for a timeout.
 func suspectsFor(r probe.IdleResult) (names []string) {
-	if r.Failed == 0 || r.Failed > r.Survived*11/10 {
-		return nil
-	}
-	for _, s := range suspects {
-		if s.timeout >= r.Survived*97/100 && s.timeout <= r.Failed*103/100 {
-			names = append(names, fmt.Sprintf("%s: %s", number.Duration(float64(s.timeout)), s.name))
-		}
+	for _, s := range r.Suspects() {
+		names = append(names, fmt.Sprintf("%s: %s", number.Duration(float64(s.Timeout)), s.Name))
 	}
 	return names
-}
-
-// pingInterval returns a ping interval that keeps a connection alive, even if one ping is
-// lost. It is 0 if no timeout was found.
-func pingInterval(results []probe.IdleResult) time.Duration {
-	var least time.Duration
-	for _, r := range results {
-		if r.Failed > 0 && (least == 0 || r.Survived < least) {
-			least = r.Survived
-		}
-	}
-	if half := least / 2; half > 2*time.Second {
-		return half.Truncate(time.Second)
-	}
-	return (least / 2).Truncate(time.Millisecond)
 }
 
 // silentSide names the side that was silent in fact.
@@ -136,7 +103,7 @@ func (f *probeCommand) findIdle(ctx context.Context, out streams, j *probeJob) e
 	case err == nil:
 		return nil
 	case errors.As(err, &failure) && !errors.Is(err, context.Canceled):
-		return exitError{fmt.Errorf("%s: %w", j.name, err), checkExitCodes[failure.Step]}
+		return exitError{fmt.Errorf("%s: %w", j.name, err), failure.Step.ExitCode()}
 	case errors.As(err, new(*handshake.FieldError)):
 		return flagError(err, probeFlags)
 	}
@@ -182,7 +149,7 @@ func (f *probeCommand) idleText(j *probeJob, r probe.IdleResult) string {
 
 // idleSummaryText returns the recommendation and the suspects.
 func (f *probeCommand) idleSummaryText(j *probeJob, results []probe.IdleResult) string {
-	interval := pingInterval(results)
+	interval := probe.PingInterval(results...)
 	var names []string
 	for _, r := range results {
 		for _, name := range suspectsFor(r) {

@@ -95,11 +95,11 @@ func TestSuspects(t *testing.T) {
 		if got := strings.Join(suspectsFor(r), ", "); got != test.suspects {
 			t.Errorf("%v: got %q, want %q", test.failed, got, test.suspects)
 		}
-		if got := pingInterval([]probe.IdleResult{r, {Survived: time.Hour}}); got != test.interval {
+		if got := probe.PingInterval(r, probe.IdleResult{Survived: time.Hour}); got != test.interval {
 			t.Errorf("%v: got the interval %v, want %v", test.failed, got, test.interval)
 		}
 	}
-	if got := pingInterval(nil); got != 0 {
+	if got := probe.PingInterval(); got != 0 {
 		t.Errorf("got %v", got)
 	}
 }

@@ -110,7 +110,7 @@ func eventJSON(j *probeJob, e probe.Event) string {
 func summaryJSON(j *probeJob) string {
 	r := j.result
 	line := summaryLine{
-		Event: "summary", URL: r.URL, ExitCode: probeExitCode(r), Opened: r.Opened, Failed: r.Failed,
+		Event: "summary", URL: r.URL, ExitCode: r.ExitCode(), Opened: r.Opened, Failed: r.Failed,
 		Gaps: r.Gaps, GapTime: r.GapTime.Seconds(), Others: r.Others, Took: r.Took.Seconds(), Phases: phasesOf(r.First),
 		Pings: repliesOf(j, r.Pings, false), Echoes: repliesOf(j, r.Echoes, true),
 	}

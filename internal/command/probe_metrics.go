@@ -26,7 +26,7 @@ type scrapedProbe struct {
 func judge(r probe.Watched, count int) scrapedProbe {
 	r.Pings.Lost += r.Pings.Pending
 	r.Pings.Pending = 0
-	s := scrapedProbe{Watched: r, code: probeExitCode(r)}
+	s := scrapedProbe{Watched: r, code: r.ExitCode()}
 	if s.code != 0 {
 		s.verdict = verdict(r)
 	} else if r.Pings.Received < count {
