@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -161,7 +162,10 @@ func (f *probeCommand) idleSummaryText(j *probeJob, results []probe.IdleResult) 
 	if f.JSON {
 		return jsonText(idleSummary{Event: "idle_summary", URL: j.name, Interval: interval.Seconds(), Suspects: names})
 	}
-	if interval == 0 {
+	switch {
+	case interval == 0 && slices.ContainsFunc(results, func(r probe.IdleResult) bool { return r.Failed > 0 }):
+		return "no silence was survived, so there is no ping interval to recommend\n"
+	case interval == 0:
 		return "no idle timeout was found; --max-idle tries longer silences\n"
 	}
 	text := fmt.Sprintf("recommended ping interval: %v or less\n", interval)

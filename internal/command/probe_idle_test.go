@@ -103,3 +103,15 @@ func TestSuspects(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// TestIdleSummary checks the sentence for a result without a recommendation.
+func TestIdleSummary(t *testing.T) {
+	for want, r := range map[string]probe.IdleResult{
+		"no silence was survived": {Failed: 100 * time.Millisecond},
+		"no idle timeout":         {Survived: time.Minute},
+	} {
+		if got := new(probeCommand).idleSummaryText(&probeJob{}, []probe.IdleResult{r}); !strings.HasPrefix(got, want) {
+			t.Errorf("got %q, want %s", got, want)
+		}
+	}
+}
