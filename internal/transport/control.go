@@ -189,9 +189,7 @@ func (o *output) flushPending() {
 			o.mu.Unlock()
 			return
 		}
-		if p := o.c.pendingClose(); p != nil {
-			o.flushClose(p) // then the others are dropped
-		}
+		o.flushClose() // then the others are dropped
 		w := &o.pending
 		w.mu.Lock()
 		n := len(w.pongs) + len(w.ping)
@@ -205,6 +203,7 @@ func (o *output) flushPending() {
 		pongs, ping := w.pongs, w.ping
 		w.pongs, w.ping = nil, nil
 		w.mu.Unlock()
+		o.flushClose() // TryClose may have set hasPending before it was cleared
 		o.insert(pongs, false)
 		o.insert(ping, false)
 		o.mu.Unlock()

@@ -46,9 +46,13 @@ func (c *Conn) pendingClose() *pendingClose {
 	return nil
 }
 
-// flushClose sends the pending close frame p. No frame is in progress. Nothing is written
-// afterwards. o.mu is held.
-func (o *output) flushClose(p *pendingClose) {
+// flushClose sends the pending close frame, if there is one. No frame is in progress.
+// Nothing is written afterwards. o.mu is held.
+func (o *output) flushClose() {
+	p := o.c.pendingClose()
+	if p == nil {
+		return
+	}
 	if !o.sendClose(p.frame) && !o.Closing {
 		o.err = cmp.Or(o.err, net.ErrClosed)
 	}

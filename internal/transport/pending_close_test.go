@@ -204,3 +204,33 @@ func TestHangupWaitsForClose(t *testing.T) {
 		}
 	}
 }
+
+// TestPendingCloseBesidePong: another goroutine is about to send a pending pong when the
+// close frame becomes pending. That goroutine sends the close frame too.
+func TestPendingCloseBesidePong(t *testing.T) {
+	server, client := over(t, "tcp")
+	c := New(server, nil, options())
+	o := &c.out
+	o.pending.mu.Lock()
+	o.hasPending.Store(true)
+	flushed := make(chan struct{})
+	go func() {
+		defer close(flushed)
+		o.flushPending()
+	}()
+	eventually(t, "flushPending has begun", func() bool {
+		if o.mu.TryLock() {
+			o.mu.Unlock()
+			return false
+		}
+		return true
+	})
+	c.TryClose(1001, "")
+	o.pending.mu.Unlock()
+	within(t, flushed)
+	if !c.CloseSent() {
+		t.Error("no close frame was sent")
+	}
+	client.Close()
+	c.Hangup()
+}
