@@ -204,6 +204,35 @@ func TestPeerClosesAfterReason(t *testing.T) {
 	}
 }
 
+// TestCloseNowAfterReason: the handler calls CloseNow when its context has ended, before
+// closeAtOnce has sent the close frame. The peer gets it.
+func TestCloseNowAfterReason(t *testing.T) {
+	ct := newCloseTest(t, Options{PingInterval: -1})
+	c := ct.c
+	done := make(chan struct{})
+	end := ending.Ending{Kind: ending.Closed, By: ending.Local}
+	if !c.setReasonFor(end, done) {
+		t.Fatal("the first reason was refused")
+	}
+	c.endContext(end)
+	if err := c.CloseNow(); err != net.ErrClosed {
+		t.Errorf("CloseNow returned %v, want net.ErrClosed", err)
+	}
+	c.tr.Fail(net.ErrClosed)
+	if !c.tr.TryClose(1001, "") {
+		t.Error("no close frame was sent")
+	}
+	c.setClosed()
+	close(done)
+	if e, err := ct.peer.End(10 * time.Second); err != nil || e.Code != 1001 {
+		t.Errorf("the peer got %v, %v, want 1001", e, err)
+	}
+	_ = ct.peer.Close()
+	if o := next(t, ct.ends); o.Sent != 1001 {
+		t.Errorf("sent %d, want 1001", o.Sent)
+	}
+}
+
 // TestCrossingCloseAtOnce: the peer closes at about the time of closeAtOnce. The peer gets
 // the code of the Outcome, which is the cause of the handler's context.
 func TestCrossingCloseAtOnce(t *testing.T) {

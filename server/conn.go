@@ -211,10 +211,16 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	return nil
 }
 
-// CloseNow closes the connection without sending a close frame.
+// CloseNow closes the connection without sending a close frame. After a missed pong, or the
+// end of a call's context, the connection ends at once without it, and the peer gets 1001.
 func (c *Conn) CloseNow() error {
 	won := c.setReason(ending.Ending{Kind: ending.Closed, By: ending.Local})
-	c.tr.Abort()
+	c.mu.Lock()
+	atOnce := c.atOnce
+	c.mu.Unlock()
+	if atOnce == nil { // else closeAtOnce ends each call, and perhaps has not sent its close frame
+		c.tr.Abort()
+	}
 	if !won {
 		return net.ErrClosed
 	}
