@@ -81,7 +81,7 @@ func TestEchoTime(t *testing.T) {
 		{plan{writeRate: 1000, fragment: 1, mask: true, delay: time.Second}, 1000, 8 * time.Second},
 		{plan{writeRate: 1000, fragment: 300}, 1000, 1016 * time.Millisecond},
 		{plan{writeRate: 1000, fragment: 9999}, 1000, 1004 * time.Millisecond},
-		{plan{writeRate: 1}, 1 << 60, 2 * time.Hour},
+		{plan{writeRate: 1}, 1 << 30, 2 * time.Hour},
 	} {
 		if got := tt.plan.echoTime(tt.n).Round(time.Millisecond); got != tt.want {
 			t.Errorf("%+v, %d bytes: got %v, want %v", tt.plan, tt.n, got, tt.want)
