@@ -53,11 +53,19 @@ func fillSocket(t *testing.T, sock net.Conn) {
 	}
 }
 
-// TestFullSocket: the peer accepts nothing and there is no write timeout. Conn.Ping
-// returns the error of its context and does not end the connection. The heartbeat gives
-// its verdict.
+// TestFullSocket: the peer accepts nothing. Conn.Ping returns the error of its context and
+// does not end the connection, whatever the write timeout. The heartbeat gives its verdict.
 func TestFullSocket(t *testing.T) {
 	t.Parallel()
+	for _, timeout := range []time.Duration{-1, 100 * time.Millisecond} {
+		t.Run(timeout.String(), func(t *testing.T) {
+			t.Parallel()
+			fullSocket(t, timeout)
+		})
+	}
+}
+
+func fullSocket(t *testing.T, writeTimeout time.Duration) {
 	l := capture(listen(t))
 	pinged := make(chan error)
 	full := make(chan struct{})
@@ -71,7 +79,7 @@ func TestFullSocket(t *testing.T) {
 		}
 		_, _, err := c.Read(ctx)
 		return err
-	}, server.Options{WriteTimeout: -1, PingInterval: 300 * time.Millisecond})
+	}, server.Options{WriteTimeout: writeTimeout, PingInterval: 300 * time.Millisecond})
 	p := s.dial(t, wstest.DialOptions{})
 	fillSocket(t, <-l.accepted)
 	close(full)
@@ -85,6 +93,9 @@ func TestFullSocket(t *testing.T) {
 			t.Fatal("Ping has not returned")
 		}
 	}
-	wantKind(t, s.end(t), ending.WriteStalled)
+	o := s.end(t)
+	if wantKind(t, o, ending.WriteStalled); o.Cause != nil {
+		t.Errorf("got the cause %v of a failed write, want the heartbeat's verdict", o.Cause)
+	}
 	_ = p.Close()
 }

@@ -85,6 +85,13 @@ func (o *output) sendControl(op byte, payload []byte) {
 	o.flushPending()
 }
 
+// hasPongs reports whether pongs are pending.
+func (w *pendingControl) hasPongs() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.pongs) > 0
+}
+
 // insert writes a ping, or pongs, between two frames. It does not wait for the peer,
 // unless mayWait is true: see tryFlush. o.mu is held.
 func (o *output) insert(f []byte, mayWait bool) {
@@ -93,6 +100,7 @@ func (o *output) insert(f []byte, mayWait bool) {
 	}
 	isPing := f[0] == frame.Fin|frame.Ping
 	o.pingBuffered = o.pingBuffered || isPing
+	o.pongBuffered = o.pongBuffered || !isPing
 	o.acquireBuffer()
 	if len(f) > len(o.buf.b)-o.n { // a small buffer, or pongs that became pending after hasRoom
 		o.buf = &block{append(o.buf.b[:o.n:o.n], make([]byte, len(f))...)}
@@ -151,7 +159,8 @@ func (o *output) tryFlush(mayWait bool) {
 const smallWrite = 2 << 10
 
 // flushLater starts a goroutine that sends the buffer and then the pending frames, unless
-// there is one. It waits for the peer within the write timeout. o.mu is held.
+// there is one. It waits for the peer within the write timeout, but without a limit if only
+// pings wait: see stall.onlyPings. o.mu is held.
 func (o *output) flushLater() {
 	o.unsent.Store(int64(o.n))
 	if o.flushing {
@@ -162,7 +171,9 @@ func (o *output) flushLater() {
 		o.mu.Lock()
 		o.flushing = false
 		if o.err == nil {
+			o.onlyPings = o.AtBoundary() && !o.batching() && !o.pongBuffered
 			o.flush()
+			o.onlyPings = false
 		}
 		o.unlock()
 	})

@@ -2,10 +2,12 @@ package transport
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"testing"
 	"time"
 
+	"example.com/wsecho/ending"
 	"example.com/wsecho/internal/frame"
 )
 
@@ -64,5 +66,47 @@ func TestControlSentLater(t *testing.T) {
 	frames := decoded(t, got)
 	if last := frames[len(frames)-1]; last.Opcode != frame.Ping || string(last.Payload) != "two" {
 		t.Errorf("got %v, want pings up to the newest", frames)
+	}
+}
+
+// TestPingNeverStalls: a ping that the peer does not accept has no limit, and is sent when the
+// peer reads again. A frame or pong behind it has one.
+func TestPingNeverStalls(t *testing.T) {
+	t.Parallel()
+	for name, behind := range map[string]func(c *Conn){
+		"alone": nil,
+		"frame": func(c *Conn) { go c.Write([]byte{frame.Fin | frame.Text, 1, 'x'}) },
+		"pong":  func(c *Conn) { c.handleControl(frame.Ping, []byte("x")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server, client := over(t, "pipe")
+			o := options()
+			o.WriteTimeout = 100 * time.Millisecond
+			c := New(server, nil, o)
+			c.Ping([]byte("one"))
+			time.Sleep(4 * o.WriteTimeout)
+			c.Ping([]byte("two"))
+			if err := c.Err(); err != nil || !c.Writing() {
+				t.Errorf("after four timeouts: got %v, a write waits %v", err, c.Writing())
+			}
+			if behind == nil {
+				for _, want := range []string{"one", "two"} {
+					b := make([]byte, 5)
+					if _, err := io.ReadFull(client, b); err != nil || string(b[2:]) != want {
+						t.Errorf("got %q, %v, want the ping %q", b, err, want)
+					}
+				}
+			} else {
+				start := time.Now()
+				behind(c)
+				eventually(t, "the write has stalled", func() bool { return c.Err() != nil })
+				if d := time.Since(start); kindOf(c.Err()) != ending.WriteStalled || d < o.WriteTimeout {
+					t.Errorf("got %v after %v, want a stall after the write timeout", c.Err(), d)
+				}
+			}
+			c.Abort()
+			c.Hangup()
+		})
 	}
 }

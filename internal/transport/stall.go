@@ -21,6 +21,10 @@ type stall struct {
 	checked bool          // checkStall has seen this write
 	acks    bool          // progress is the number of acknowledged bytes
 
+	// Only pings have waited, so there is no limit: a ping does not end the connection. The
+	// window begins when checkStall sees that a frame or a pong waits behind them.
+	onlyPings bool
+
 	// Of the window before this write; 0 for the first write of a frame.
 	waited time.Duration
 	moved  int64
@@ -40,7 +44,7 @@ func (o *output) beginStall() {
 	if c.opts.WriteTimeout <= 0 {
 		return
 	}
-	s.checked, s.acks = false, false
+	s.checked, s.acks, s.onlyPings = false, false, o.onlyPings
 	s.began, s.base = time.Since(c.openedAt)-s.waited, o.accepted()-s.moved
 	first := min(minStall, c.opts.WriteTimeout/stallChecks)
 	if s.timer == nil {
@@ -72,6 +76,7 @@ func (o *output) endStall() {
 // timeout.
 func (o *output) checkStall() {
 	c, s := o.c, o.stall
+	others := o.writers.Load() > 0 || o.pending.hasPongs()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stalledSince.Load() == 0 {
@@ -84,6 +89,10 @@ func (o *output) checkStall() {
 		if s.acks = socket.Acked(c.base) >= 0; s.acks {
 			s.began, s.base = now-s.waited, o.progress()-s.moved
 		}
+	}
+	if s.onlyPings {
+		s.onlyPings = !others
+		s.began, s.base = now, o.progress()
 	}
 	if !o.extend(now) {
 		c.armWrite(longAgo)

@@ -34,6 +34,8 @@ type output struct {
 	err error  // of all later writes
 
 	pingBuffered     bool         // buf contains a ping
+	pongBuffered     bool         // buf contains pongs
+	onlyPings        bool         // flush sends nothing but pings
 	closeSent        bool         // the kernel has accepted a close frame
 	partialTLSRecord bool         // a write of sendPlain failed, perhaps inside a TLS record
 	failed           atomic.Bool  // a write of the socket has failed
@@ -47,6 +49,7 @@ type output struct {
 
 	hasPending atomic.Bool // pending contains a frame
 	pending    pendingControl
+	writers    atomic.Int32   // calls of Write that wait for mu
 	flushing   bool           // flusher waits for mu, to flush
 	flusher    sync.WaitGroup // the goroutine of flushLater
 
@@ -65,7 +68,7 @@ func (o *output) init(c *Conn) {
 // Write writes a piece of a frame. It blocks only while the kernel accepts no bytes.
 func (c *Conn) Write(p []byte) (int, error) {
 	o := &c.out
-	o.mu.Lock()
+	o.lockForData()
 	defer o.unlock()
 	if o.err != nil {
 		return 0, o.err
@@ -84,6 +87,18 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return 0, o.err
 	}
 	return len(p), nil
+}
+
+// lockForData locks o.mu for a Write. A ping that waits for the peer has a limit then.
+//
+// TryLock: only the first look. If it fails, Lock follows.
+func (o *output) lockForData() {
+	if o.mu.TryLock() {
+		return
+	}
+	o.writers.Add(1)
+	o.mu.Lock()
+	o.writers.Add(-1)
 }
 
 // buffer appends p to the buffer. It sends a full buffer.
@@ -260,7 +275,7 @@ func (o *output) releaseBuffer() {
 	if len(o.buf.b) == o.c.opts.Write.size { // see insert
 		o.c.opts.Write.put(o.buf)
 	}
-	o.buf, o.n = nil, 0
+	o.buf, o.n, o.pongBuffered = nil, 0, false
 }
 
 // send writes all of p to the socket, or sets o.err. It fails if the write makes too little
