@@ -105,6 +105,25 @@ func TestHTML(t *testing.T) {
 	}
 }
 
+// TestNarrow: each table, and the plot in it, scrolls in its own box on a small screen.
+func TestNarrow(t *testing.T) {
+	var b strings.Builder
+	if err := report.HTML(&b, found()); err != nil {
+		t.Fatal(err)
+	}
+	tables := strings.Split(b.String(), "<table>")
+	for _, before := range tables[:len(tables)-1] {
+		if box := strings.LastIndex(before, `<div class="box"`); box < 0 || strings.Contains(before[box:], "</div>") {
+			t.Fatalf("a table is not in a box that scrolls, after\n%s", before)
+		}
+	}
+	for _, want := range []string{".box { overflow-x: auto;", "overflow-wrap: anywhere"} {
+		if len(tables) != 4 || strings.Contains(tables[0], "<svg") || !strings.Contains(tables[0], want) {
+			t.Errorf("got %d tables, want 3 and a style with %q", len(tables)-1, want)
+		}
+	}
+}
+
 // TestHTMLOfNothing checks the page of a server that answered no message: it has no
 // NaN.
 func TestHTMLOfNothing(t *testing.T) {
