@@ -11,11 +11,12 @@ import (
 // goroutine does not wait for the peer. If the socket does not accept the rest of the frame
 // at once, no close frame is sent. Conn.mu guards the fields.
 //
-// TLS cannot report whether a write would wait. So there the frame in progress and the
-// close frame have 20 milliseconds.
+// The goroutine has 200 milliseconds, because a long message may be compressed to a frame for
+// which the socket always has room. TLS cannot report whether a write would wait. So there
+// the frame in progress and the close frame have 20 milliseconds.
 type pendingClose struct {
 	frame []byte
-	by    time.Time     // the end of those 20 milliseconds
+	by    time.Time     // the end of that time
 	done  chan struct{} // closed when the frame was sent or cannot be sent
 	over  bool          // that is so, or awaitClose has given the frame up
 }
@@ -29,6 +30,9 @@ func (c *Conn) setPendingClose(f []byte) bool {
 		return false
 	}
 	by := time.Now().Add(minStall)
+	if c.raw != nil {
+		by = time.Now().Add(200 * time.Millisecond)
+	}
 	c.lastFrame = &pendingClose{frame: f, by: by, done: make(chan struct{})}
 	if c.raw == nil && (c.writeDeadline.IsZero() || by.Before(c.writeDeadline)) {
 		c.armWrite(by)
@@ -66,7 +70,8 @@ func (o *output) flushClose() {
 // close frame is pending and the socket accepts all of them at once. After its deadline
 // RawConn.Write fails even if it would not wait. o.mu is held.
 func (o *output) completeFrame() bool {
-	if o.c.pendingClose() == nil {
+	p := o.c.pendingClose()
+	if p == nil || !time.Now().Before(p.by) {
 		return false
 	}
 	n, err := o.trySend(o.remaining)

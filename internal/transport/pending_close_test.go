@@ -181,6 +181,25 @@ func TestPendingCloseGivenUp(t *testing.T) {
 	}
 }
 
+// TestPendingCloseTooLate: the frame in progress is not completed after the time of the
+// close frame, although the socket accepts it.
+func TestPendingCloseTooLate(t *testing.T) {
+	server, client := over(t, "tcp")
+	c := New(server, nil, options())
+	if _, err := c.Write([]byte("\x82\x03")); err != nil {
+		t.Fatal(err)
+	}
+	endNow(c)
+	c.mu.Lock()
+	c.lastFrame.by = time.Now()
+	c.mu.Unlock()
+	if _, err := c.Write([]byte("abc")); err == nil || c.CloseSent() {
+		t.Errorf("error %v, close frame sent %v", err, c.CloseSent())
+	}
+	client.Close()
+	c.Hangup()
+}
+
 // TestHangupWaitsForClose: a goroutine is inside a write. Hangup does not close the
 // socket before that goroutine has sent the pending close frame.
 func TestHangupWaitsForClose(t *testing.T) {
