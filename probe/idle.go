@@ -57,9 +57,9 @@ type IdleResult struct {
 	Trials     int           // connections
 	ServerSent bool          // the server sent something during a silence
 
-	// Seen means that the connection of Failed was seen to end during its silence. Otherwise
-	// only the ping after it had no answer. Code and Reason are those of a close frame; 0 is
-	// none.
+	// Seen means that the connection of Failed was seen to end, during its silence or as the
+	// ping was sent. Otherwise the ping had no answer, or a reset. Code and Reason are those
+	// of a close frame; 0 is none.
 	Seen   bool
 	Code   int
 	Reason string

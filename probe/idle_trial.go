@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 	"os"
 	"time"
 
@@ -56,11 +57,8 @@ func (o IdleOptions) trial(parent context.Context, rawURL string, silence time.D
 		case parent.Err() != nil:
 			return idleTrial{err: context.Cause(parent)}
 		case ended || m.opcode == frame.Close:
-			t.silence, t.seen = time.Since(began), true
-			if m.opcode == frame.Close && err == nil {
-				code, reason, _ := frame.ParseClose(m.bytes)
-				t.code, t.reason = code, string(reason)
-			}
+			t.silence = time.Since(began)
+			t.ends(m, err)
 			return t
 		case err == nil: // a frame by the server
 			t.serverSent = true
@@ -92,12 +90,24 @@ func (o IdleOptions) trial(parent context.Context, rawURL string, silence time.D
 		switch {
 		case parent.Err() != nil:
 			return idleTrial{err: context.Cause(parent)}
-		case ended || err != nil || m.opcode == frame.Close:
+		case errors.Is(err, io.EOF) || err == nil && m.opcode == frame.Close: // no answer to the ping: it crossed the end
+			t.ends(m, err)
+			return t
+		case ended || err != nil:
 			return t
 		case m.opcode == frame.Pong && string(m.bytes) == string(nonce):
 			t.survived = true
 			return t
 		}
+	}
+}
+
+// ends records an end that was seen. m is the close frame if err is nil.
+func (t *idleTrial) ends(m message, err error) {
+	t.seen = true
+	if m.opcode == frame.Close && err == nil {
+		code, reason, _ := frame.ParseClose(m.bytes)
+		t.code, t.reason = code, string(reason)
 	}
 }
 
