@@ -62,12 +62,12 @@ func factsOf(r *result.Report) *facts {
 	return f
 }
 
-// titleOf returns the head of a cell's column. It names the connections if another column
-// differs only in them.
+// titleOf returns the head of a cell's column. It names the connections if another cell, also one
+// of another table, differs only in them.
 func (f *facts) titleOf(c *result.Cell) string {
 	title := columnTitle(c)
-	for _, other := range f.costs {
-		if other.cell != c && columnTitle(other.cell) == title {
+	for _, other := range f.cells {
+		if other.Connections != c.Connections && columnTitle(other) == title {
 			return title + ", " + number.Plural(c.Connections, "connection")
 		}
 	}
@@ -113,12 +113,14 @@ func columnTitle(c *result.Cell) string {
 	return describe(c)
 }
 
-// over divides a figure of a peer by the figure of the base. The base has no ratio.
+// over divides a figure of a peer by the figure of the base. The base has no ratio. Nor has a
+// figure of 0, which is below the resolution of the clock.
 func (f *facts) over(c *result.Cell, name, figure string) (load.Ratio, bool) {
 	if name == result.Base {
 		return load.Ratio{}, false
 	}
-	return c.Of(name).Over(c.Of(result.Base), figure)
+	r, ok := c.Of(name).Over(c.Of(result.Base), figure)
+	return r, ok && r.Median > 0
 }
 
 // hasBase reports whether the base was measured.

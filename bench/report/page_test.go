@@ -334,6 +334,31 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// TestTitles: the head of a column names the connections if a cell of another table differs only
+// in them. A ratio of 0 is not printed.
+func TestTitles(t *testing.T) {
+	r := synthetic(5)
+	for _, c := range r.Cells {
+		if c.Chosen && c.Size == 5 && c.InFlight == 16 {
+			other := *c
+			other.Connections, other.Chosen = 512, false
+			r.Cells = append(r.Cells, &other)
+			for _, round := range c.Of("gws").Rounds {
+				round["cpu_us"] = 0
+			}
+		}
+	}
+	var b strings.Builder
+	if err := report.Markdown(&b, r, nil); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{"CPU: 5 B, 16 in flight, 64 connections": true, "CPU: 5 B, 16 in flight |": false, "below resolution": true, "| 0<br>": false, "<br>0× ": false} {
+		if strings.Contains(b.String(), text) != want {
+			t.Errorf("contains %q: want %v\n%s", text, want, b.String())
+		}
+	}
+}
+
 // TestNarrow: a wide table or plot scrolls in its own box. Nothing else is wider than a
 // small screen.
 func TestNarrow(t *testing.T) {

@@ -128,12 +128,15 @@ func (f *facts) costCell(c cost, name string) cell {
 	if len(values) == 0 {
 		return cell{Text: "–"}
 	}
-	median := micros(measure.Sample(values).Median())
+	typical := measure.Sample(values).Median()
+	median := micros(typical)
 	switch r, ok := f.over(c.cell, name, c.figure); {
 	case name == result.Base && slices.Max(values) > 0:
 		return cell{Text: "1", Below: median}
 	case name == result.Base: // below the resolution of the kernel's clock
 		return cell{Text: median}
+	case typical == 0:
+		return cell{Text: "–", Below: "below resolution"}
 	case ok:
 		median, interval := r.Text("")
 		return cell{Text: median, Below: interval}
