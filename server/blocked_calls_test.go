@@ -272,7 +272,7 @@ func TestStreamEndsPlain(t *testing.T) {
 	t.Parallel()
 	l, dial := listenUnix(t)
 	s := serveOn(t, plainListener{l}, func(ctx context.Context, c *server.Conn) error { <-ctx.Done(); return nil },
-		server.Options{PingInterval: 100 * time.Millisecond})
+		server.Options{PingInterval: 100 * time.Millisecond, MaxMissed: 100})
 	p := s.dial(t, dial)
 	send(t, p, wstest.TextFrame("unread"), wstest.CloseFrame(1000, ""))
 	_ = p.Close()

@@ -13,10 +13,10 @@ import (
 )
 
 // Hangup sends FIN, discards the input until the peer's FIN, and closes the socket. It
-// blocks for a second at most, and not beyond the time of CloseBy, except for a pending close
-// frame: see pendingClose. It waits for reads
-// and writes in progress, which the close wakes. If the discarded input ends with the
-// peer's answer to this side's close frame, it calls Options.OnClose. It is called once.
+// blocks for a second at most, and not beyond the time of CloseBy. Before that it waits for
+// a pending close frame: see pendingClose. It waits for reads and writes in progress, which
+// the close wakes. If the discarded input ends with the peer's answer to this side's close
+// frame, it calls Options.OnClose. It is called once.
 func (c *Conn) Hangup() {
 	limit := time.Now().Add(lingerTime)
 	c.mu.Lock()
