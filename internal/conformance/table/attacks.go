@@ -237,7 +237,7 @@ var attacks = []row{
 	27: {
 		what:  "a handler that panics",
 		duty:  "1011 for its connection; the process continues",
-		tests: []string{"server.TestEndings/panicked/", "server.TestEndings/panicked/Goexit", "server.TestLogPanic", "server.TestPanickingOptions", "server.TestPanicIsAlone"},
+		tests: []string{"server.TestEndings/panicked/", "server.TestEndings/panicked/Goexit", "server.TestLogPanic", "server.TestPanickingOptions", "server.TestPanicIsAlone", "server.TestErrorPanics"},
 	},
 	28: {
 		what: "peer data that attacks the log or the terminal",
