@@ -224,7 +224,8 @@ func TestNormalOrigins(t *testing.T) {
 	}
 }
 
-// TestEmptyHosts: a host that is empty, or that is empty when it is normalised, is nobody's.
+// TestEmptyHosts: an Origin or Host whose host is empty after normalisation matches no other
+// host.
 func TestEmptyHosts(t *testing.T) {
 	t.Parallel()
 	o := server.Options{OriginPatterns: []string{"https://good.example", "file://", "*:8080", "*.example"}, LocalOriginPatterns: []string{"app://"}}

@@ -226,7 +226,13 @@ func TestAdminBounded(t *testing.T) {
 		}
 		defer c.Close()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*adminHeaderTime)
+	scrapeWithin(t, addr, 10*adminHeaderTime)
+}
+
+// scrapeWithin requests the metrics, and waits for the answer for at most limit.
+func scrapeWithin(t *testing.T, addr string, limit time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)
 	if err != nil {
@@ -255,17 +261,7 @@ func TestAdminBodies(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), adminHeaderTime*4/5)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
+	scrapeWithin(t, addr, adminHeaderTime*4/5)
 }
 
 // TestAdminIdle: clients that stay connected after a request cannot keep the port from a
