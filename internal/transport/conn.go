@@ -27,7 +27,6 @@
 package transport
 
 import (
-	"encoding/binary"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -261,13 +260,11 @@ func (c *Conn) OurClose() (websocket.StatusCode, string) {
 	o := &c.out
 	o.mu.Lock()
 	defer o.unlock()
-	switch {
-	case !o.closeSent:
+	if !o.closeSent {
 		return 0, ""
-	case len(o.ClosePayload) < 2:
-		return websocket.StatusNoStatusRcvd, ""
 	}
-	return websocket.StatusCode(binary.BigEndian.Uint16(o.ClosePayload)), string(o.ClosePayload[2:])
+	code, reason, _ := frame.ParseClose(o.ClosePayload) // this side sends no illegal one
+	return websocket.StatusCode(code), string(reason)
 }
 
 // Counts returns the counts of each direction. In each count, a later call returns at least

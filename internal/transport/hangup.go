@@ -15,8 +15,8 @@ import (
 // Hangup sends FIN, discards the input until the peer's FIN, and closes the socket. It
 // blocks for a second at most, and not beyond the time of CloseBy. Before that it waits for
 // a pending close frame: see pendingClose. It waits for reads and writes in progress, which
-// the close wakes. If the discarded input ends with the peer's answer to this side's close
-// frame, it calls Options.OnClose. It is called once.
+// the close wakes. If the input that was not scanned ends with the peer's answer to this
+// side's close frame, it calls Options.OnClose. It is called once.
 func (c *Conn) Hangup() {
 	limit := time.Now().Add(lingerTime)
 	c.mu.Lock()
@@ -48,15 +48,15 @@ func (c *Conn) Hangup() {
 		_ = half.CloseWrite() // tls.Conn sends a close_notify and no FIN
 	}
 	// The wait for the peer's FIN needs no buffers.
-	c.in.end(false)
+	end := c.in.end(false)
 	c.out.end(false)
-	// A refused peer may answer the close frame behind input that is discarded.
+	// A refused peer may answer the close frame behind input that is discarded. Reading may
+	// have ended inside the peer's close frame.
 	code, _ := c.OurClose()
 	if code == 0 || c.peerCloseRead.Load() {
 		discard(c.base, c.opts.Read, limit, nil)
 		return
 	}
-	var end lastInput
 	discard(top, c.opts.Read, limit, &end)
 	if reason, ok := end.answer(code); ok && c.opts.OnClose != nil {
 		c.opts.OnClose(code, reason)

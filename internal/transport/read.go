@@ -260,20 +260,26 @@ func (in *input) publish() {
 }
 
 // end publishes the counts and releases the buffer. Nothing is read afterwards. If wait is
-// false, it does nothing while a Read is in progress.
-func (in *input) end(wait bool) {
+// false, it does nothing while a Read is in progress. It returns the end of the input that
+// was read and not scanned.
+func (in *input) end(wait bool) (last lastInput) {
 	if !in.mu.TryLock() {
 		if !wait {
-			return
+			return nil
 		}
 		in.mu.Lock()
 	}
 	defer in.mu.Unlock()
 	in.publish()
+	last.add(in.incompleteFrame)
+	if in.buf != nil {
+		last.add(in.buf.b[in.ready:in.w])
+	}
 	in.r, in.w = in.ready, in.ready // the remaining input is discarded
 	in.releaseBuffer()
 	in.incompleteFrame = nil
 	if x := in.c.ext; x != nil {
 		x.in.end()
 	}
+	return last
 }
