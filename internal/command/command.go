@@ -30,11 +30,7 @@ func Run(ctx context.Context, release string, args []string, stdout, stderr io.W
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(stderr, "wsecho: error: %v\n", err)
-	if h := (hintError{}); errors.As(err, &h) {
-		fmt.Fprintf(stderr, "wsecho: hint: %s\n", h.hint)
-	}
-	return exitCode(err)
+	return printError(err, stderr)
 }
 
 // streams are the outputs of a subcommand.

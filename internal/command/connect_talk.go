@@ -105,7 +105,7 @@ func (t *talk) run(ctx context.Context) error {
 			code = exitFailure
 		}
 		t.view.failed(report, failure, code)
-		return exitError{fmt.Errorf("%s: %w", t.name, failure), code}
+		return exitError{error: fmt.Errorf("%s: %w", t.name, failure), code: code}
 	case err != nil:
 		return flagError(err, connectFlagNames)
 	}
@@ -159,6 +159,7 @@ func (t *talk) run(ctx context.Context) error {
 	}
 	t.view.ended(end, code, t.sent.Load(), t.received.Load())
 	t.terminal.close()
+	printed := false
 	switch {
 	case why != nil:
 		return why
@@ -170,8 +171,9 @@ func (t *talk) run(ctx context.Context) error {
 		err = fmt.Errorf("pongs were lost: %d", t.lost.Load())
 	default:
 		err = errors.New("the connection ended: " + endText(end))
+		printed = !t.f.Quiet && !t.f.JSON // by ended
 	}
-	return exitError{fmt.Errorf("%s: %w", t.name, err), code}
+	return exitError{fmt.Errorf("%s: %w", t.name, err), code, printed}
 }
 
 // edit starts the editing of lines if stdin and stdout are terminals.

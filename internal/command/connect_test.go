@@ -23,8 +23,7 @@ func talked(t *testing.T, stdin io.Reader, args ...string) (code int, stdout, st
 	var out, errs strings.Builder
 	err := f.Run(t.Context(), streams{&out, &errs}, nil)
 	if err != nil {
-		errs.WriteString("error: " + err.Error() + "\n")
-		code = exitCode(err)
+		code = printError(err, &errs)
 	}
 	return code, out.String(), errs.String()
 }
@@ -74,24 +73,25 @@ func talkCases(t *testing.T) map[string]talkCase {
 		}), []string{"--wait=off"}, text("a"), 0, `^x\ny\n$`, `\nended: normal by the server`},
 		"greeting":       {after(func(p *wstest.Peer) { _ = p.Send(wstest.TextFrame("hi")); wstest.Echo(p) }), []string{"--quiet"}, text("a\nb"), 0, `^hi\na\nb\n$`, `^$`},
 		"heartbeat":      {answers(wstest.AnswerOptions{}), []string{"--wait=off", "--ping-interval=20ms"}, text("/close"), 0, `^$`, `closed by this side`},
-		"connect":        {"ws://127.0.0.1:1/", nil, text(""), 3, `^$`, `^error: ws://127\.0\.0\.1:1/: cannot connect: `},
+		"connect":        {"ws://127.0.0.1:1/", nil, text(""), 3, `^$`, `^wsecho: error: ws://127\.0\.0\.1:1/: cannot connect: `},
 		"TLS":            {wstest.ServeTLS(t, wstest.Echo), nil, text(""), 4, `^$`, `: TLS failed: `},
 		"handshake":      {echo, []string{"--subprotocol=chat"}, text(""), 5, `^$`, `: did not open a WebSocket: it chose no subprotocol of chat\n$`},
-		"lost":           {answers(wstest.AnswerOptions{NoPong: true}), []string{"--timeout=3s"}, text("/ping\n"), 6, `^$`, `\nno pong within 3s\nended: closed .*\nerror: .*: pongs were lost: 1\n$`},
-		"no pong":        {answers(wstest.AnswerOptions{NoPong: true}), []string{"--ping-interval=50ms", "--max-missed=0"}, held(t, ""), 6, `^$`, `: the connection ended: no pong by this side, code 1001`},
-		"peer code":      {sends(wstest.CloseFrame(4000, "")), nil, held(t, ""), 7, `^$`, `: the connection ended: peer code by the server, code 4000`},
+		"lost":           {answers(wstest.AnswerOptions{NoPong: true}), []string{"--timeout=3s"}, text("/ping\n"), 6, `^$`, `\nno pong within 3s\nended: closed .*\nwsecho: error: .*: pongs were lost: 1\n$`},
+		"no pong":        {answers(wstest.AnswerOptions{NoPong: true}), []string{"--ping-interval=50ms", "--max-missed=0"}, held(t, ""), 6, `^$`, `\nended: no pong by this side, code 1001`},
+		"peer code":      {sends(wstest.CloseFrame(4000, "")), nil, held(t, ""), 7, `^$`, `^connected to .*\nended: peer code by the server, code 4000, after .*\n$`},
+		"quiet code":     {sends(wstest.CloseFrame(4000, "")), []string{"--quiet"}, held(t, ""), 7, `^$`, `^wsecho: error: ws://.*: the connection ended: peer code by the server, code 4000, after .*\n$`},
 		"answer":         {answers(wstest.AnswerOptions{Code: 1011}), nil, text(""), 7, `^$`, `answered with 1011`},
 		"no answer":      {answers(wstest.AnswerOptions{NoClose: true}), []string{"--timeout=3s"}, text(""), 7, `^$`, `not answered`},
-		"going away":     {sends(wstest.TextFrame("a"), wstest.CloseFrame(1001, "bye\x1b")), nil, held(t, ""), 8, `^a\n$`, `going away by the server, code 1001, reason "bye\\x1b"`},
+		"going away":     {sends(wstest.TextFrame("a"), wstest.CloseFrame(1001, "bye\x1b")), nil, held(t, ""), 8, `^a\n$`, `^connected to .*\nended: going away by the server, code 1001, reason "bye\\x1b", after .*\n$`},
 		"goes away":      {answers(wstest.AnswerOptions{Code: 1001}), nil, text(""), 8, `^$`, `answered with 1001`},
 		"close 1001":     {answers(wstest.AnswerOptions{Code: 1001}), nil, text("/close 1001\n"), 0, `^$`, `closed by this side, code 1001, after`},
 		"abnormal":       {after(func(p *wstest.Peer) { _ = p.FIN() }), nil, held(t, ""), 9, `^$`, `abnormal by the server: end of stream without a close frame`},
 		"protocol":       {sends(wstest.Frame{Fin: true, Opcode: 3}), nil, held(t, ""), 10, `^$`, `protocol by this side, code 1002`},
 		"not UTF-8":      {sends(wstest.TextFrame("a\xff")), nil, held(t, ""), 10, `^a[^a]\n$`, `invalid utf-8 by this side, code 1007`},
-		"too big":        {sends(wstest.TextFrame("abcd")), []string{"--read-limit=3B"}, held(t, ""), 1, `^$`, `: the connection ended: too big by this side, code 1009`},
+		"too big":        {sends(wstest.TextFrame("abcd")), []string{"--read-limit=3B"}, held(t, ""), 1, `^$`, `\nended: too big by this side, code 1009`},
 		"scheme":         {"http://a.example", nil, text(""), 2, `^$`, `"http://a\.example" does not begin with ws:// or wss://`},
 		"interval":       {echo, []string{"--ping-interval=1000000h"}, text("/close"), 0, ``, `closed`},
-		"wrong line":     {echo, nil, text("a\n/bogus\nb\n"), 2, `^(a\n)?$`, `\nerror: line 2 of stdin: there is no command "/bogus"; /help lists`},
+		"wrong line":     {echo, nil, text("a\n/bogus\nb\n"), 2, `^(a\n)?$`, `\nwsecho: error: line 2 of stdin: there is no command "/bogus"; /help lists`},
 		"long line":      {echo, []string{"--write-limit=3B"}, text("abc\r\nabcd\n"), 2, `^(abc\n)?$`, `line 2 of stdin: the line is longer than 3 bytes; --write-limit changes that`},
 		"long file":      {echo, []string{"--write-limit=25B"}, text("/file connect_test.go\n"), 2, `^$`, `/file: connect_test\.go is longer than 25 bytes; --write-limit`},
 		"line with \xff": {echo, nil, text("\xff\n"), 2, `^$`, `line 1 of stdin: the line is not UTF-8`},

@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"example.com/wsecho/internal/handshake"
 	"example.com/wsecho/server"
@@ -22,7 +23,8 @@ func (e usageError) Unwrap() error { return e.error }
 // An exitError has an exit code of its own.
 type exitError struct {
 	error
-	code int
+	code    int
+	printed bool // a line for people has the error already
 }
 
 func (e exitError) Unwrap() error { return e.error }
@@ -44,6 +46,18 @@ func exitCode(err error) int {
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// printError prints an error on stderr, unless the output has it already. It returns the exit
+// code.
+func printError(err error, stderr io.Writer) int {
+	if e := (exitError{}); !errors.As(err, &e) || !e.printed {
+		fmt.Fprintf(stderr, "wsecho: error: %v\n", err)
+	}
+	if h := (hintError{}); errors.As(err, &h) {
+		fmt.Fprintf(stderr, "wsecho: hint: %s\n", h.hint)
+	}
+	return exitCode(err)
 }
 
 // flagError returns the usage error for an error of a package about its options. It

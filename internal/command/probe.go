@@ -95,7 +95,9 @@ func (f *probeCommand) Run(ctx context.Context, out streams, w warnings) error {
 	}
 	for _, j := range jobs {
 		if code := j.result.ExitCode(); code != 0 {
-			return exitError{fmt.Errorf("%s: %s", j.result.URL, verdict(j.result)), code}
+			text, printed := verdict(j.result)
+			printed = printed && !f.JSON && !p.silent(j)
+			return exitError{fmt.Errorf("%s: %s", j.result.URL, text), code, printed}
 		}
 	}
 	return nil
@@ -172,23 +174,24 @@ func (f *probeCommand) jobs() ([]*probeJob, error) {
 	return jobs, nil
 }
 
-// verdict returns a sentence, without its subject, about a result that is not good.
-func verdict(r probe.Watched) string {
+// verdict returns a sentence, without its subject, about a result that is not good. printed
+// reports that the summary has it too.
+func verdict(r probe.Watched) (text string, printed bool) {
 	switch {
 	case r.Err != nil:
-		return r.Err.Error()
+		return r.Err.Error(), true
 	case r.End == nil:
-		return "no connection was opened"
+		return "no connection was opened", false
 	}
 	code := r.ExitCode()
 	if lost := r.Pings.Lost + r.Echoes.Lost; code == exitLost && r.End.Kind != ending.NoPong {
 		switch {
 		case lost == 0 && r.Pings.Pending > 0 && r.Pings.Received == 0:
-			return "no ping was answered before the end"
+			return "no ping was answered before the end", false
 		case lost == 0:
-			return "no message was echoed before the end"
+			return "no message was echoed before the end", false
 		}
-		return fmt.Sprintf("replies were lost: %d of %d", lost, r.Pings.Sent+r.Echoes.Sent)
+		return fmt.Sprintf("replies were lost: %d of %d", lost, r.Pings.Sent+r.Echoes.Sent), false
 	}
-	return "the connection ended: " + endText(*r.End)
+	return "the connection ended: " + endText(*r.End), true
 }

@@ -28,7 +28,7 @@ func judge(r probe.Watched, count int) scrapedProbe {
 	r.Pings.Pending = 0
 	s := scrapedProbe{Watched: r, code: r.ExitCode()}
 	if s.code != 0 {
-		s.verdict = verdict(r)
+		s.verdict, _ = verdict(r)
 	} else if r.Pings.Received < count {
 		s.code, s.verdict = exitLost, "the deadline has passed before all pings were sent"
 		if r.End.By == ending.Peer {

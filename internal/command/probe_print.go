@@ -83,7 +83,7 @@ func (p *probePrinter) event(j *probeJob, e probe.Event) {
 			p.print(eventJSON(j, e))
 		}
 		return
-	case p.f.Quiet, e.Type == probe.Failed && !p.several && !p.f.Reconnect: // the summary has it
+	case p.f.Quiet, (e.Type == probe.Failed || e.Type == probe.Ended) && !p.several && !p.f.Reconnect: // said at the end
 		return
 	case p.plot != nil && (e.Type == probe.Replied || e.Type == probe.Missing):
 		p.print(p.plot.add(e))
@@ -172,6 +172,12 @@ func endText(e probe.End) string {
 	return fmt.Sprintf("%s, after %s", text, number.Duration(float64(e.Age)))
 }
 
+// silent reports whether the result of j has only a failure, which is the error of the
+// command. Then there is no summary for people.
+func (p *probePrinter) silent(j *probeJob) bool {
+	return !p.several && !p.f.Reconnect && j.result.Opened == 0
+}
+
 // summaries prints the summary of each job, and a table if there are several.
 func (p *probePrinter) summaries(jobs []*probeJob) {
 	p.mu.Lock()
@@ -181,7 +187,7 @@ func (p *probePrinter) summaries(jobs []*probeJob) {
 		switch {
 		case p.f.JSON:
 			p.print(summaryJSON(j))
-		case !p.several:
+		case !p.several && !p.silent(j):
 			p.print(summaryText(j))
 		}
 	}
