@@ -3,6 +3,7 @@ package probe_test
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -208,4 +209,40 @@ func TestFindIdleFails(t *testing.T) {
 	if _, err = probe.FindIdle(ctx, url, probe.IdleOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: got %v", err)
 	}
+}
+
+// A cancelBeforeDeadline cancels before it sets a read deadline that is far away.
+type cancelBeforeDeadline struct {
+	net.Conn
+	once   *atomic.Bool
+	cancel func()
+}
+
+func (c cancelBeforeDeadline) SetReadDeadline(t time.Time) error {
+	if time.Until(t) > time.Second && c.once.CompareAndSwap(false, true) {
+		c.cancel()
+		synctest.Wait() // until the functions of the context have set their deadlines
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// TestFindIdleCancelled ends the context at the moment at which a read deadline is set. That
+// of the end of the context stays.
+func TestFindIdleCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		dial, once := pipe(idleServer{timeout: time.Hour}.handle), new(atomic.Bool)
+		began := time.Now()
+		_, err := probe.FindIdle(ctx, "ws://a.example/", probe.IdleOptions{Connect: probe.Options{
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := dial(ctx, network, address)
+				return cancelBeforeDeadline{c, once, cancel}, err
+			},
+		}})
+		if took := time.Since(began); !errors.Is(err, context.Canceled) || took > time.Second {
+			t.Errorf("got %v after %v", err, took)
+		}
+		time.Sleep(2 * time.Hour) // the servers end
+	})
 }

@@ -52,7 +52,7 @@ func (o IdleOptions) trial(parent context.Context, rawURL string, silence time.D
 		if o.Silent == ServerSilent && next.Before(until) {
 			wait = next
 		}
-		ended, m, err := p.conn.within(wait, p.o.Timeout)
+		ended, m, err := p.conn.within(parent, wait, p.o.Timeout)
 		switch {
 		case parent.Err() != nil:
 			return idleTrial{err: context.Cause(parent)}
@@ -86,7 +86,7 @@ func (o IdleOptions) trial(parent context.Context, rawURL string, silence time.D
 		return t
 	}
 	for {
-		ended, m, err := p.conn.within(limit, p.o.Timeout)
+		ended, m, err := p.conn.within(parent, limit, p.o.Timeout)
 		switch {
 		case parent.Err() != nil:
 			return idleTrial{err: context.Cause(parent)}
@@ -113,13 +113,24 @@ func (t *idleTrial) ends(m message, err error) {
 
 // within reads a frame that begins before a time. The rest of the frame may take timeout.
 // ended reports that the stream has ended or is wrong. Without a frame, err is
-// os.ErrDeadlineExceeded.
-func (c *conn) within(begins time.Time, timeout time.Duration) (ended bool, m message, err error) {
-	_ = c.tcp.SetReadDeadline(begins)
+// os.ErrDeadlineExceeded, or the cause of ctx. The end of ctx sets a read deadline too.
+func (c *conn) within(ctx context.Context, begins time.Time, timeout time.Duration) (ended bool, m message, err error) {
+	if err := c.readBy(ctx, begins); err != nil {
+		return false, message{}, err
+	}
 	if _, err := c.br.Peek(1); err != nil {
 		return !errors.Is(err, os.ErrDeadlineExceeded), message{}, err
 	}
-	_ = c.tcp.SetReadDeadline(time.Now().Add(timeout))
+	if err := c.readBy(ctx, time.Now().Add(timeout)); err != nil {
+		return false, message{}, err
+	}
 	m, err = c.frame()
 	return err != nil, m, err
+}
+
+// readBy sets the read deadline. It fails if ctx has ended, because t may have replaced the
+// deadline that the end of ctx has set.
+func (c *conn) readBy(ctx context.Context, t time.Time) error {
+	_ = c.tcp.SetReadDeadline(t)
+	return context.Cause(ctx)
 }
