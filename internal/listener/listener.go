@@ -54,7 +54,7 @@ type Limiter struct {
 type pendingConn struct {
 	conn      net.Conn
 	accepted  time.Time
-	answering int       // requests that a handler is answering; HTTP/2 may have several
+	answering int       // requests that a handler is answering; HTTP/2 may have several; negative: see Await
 	idleSince time.Time // since when there is none
 	flushing  bool      // net/http may not have sent the last answer; for flushTime at most
 }
@@ -155,18 +155,22 @@ func (w *limited) Close() error {
 // necessary. If nothing can be evicted yet, it returns the time until the next attempt.
 func (l *Limiter) ensureSlot() time.Duration {
 	wait, evicted := l.tryEnsureSlot()
-	if evicted && l.OnEvict != nil {
-		l.OnEvict()
+	if evicted != nil {
+		l.log.Debug("evicted", "remote", evicted.RemoteAddr().String())
+		if l.OnEvict != nil {
+			l.OnEvict()
+		}
 	}
 	return wait
 }
 
-func (l *Limiter) tryEnsureSlot() (wait time.Duration, evicted bool) {
+// tryEnsureSlot returns the connection that it has evicted, nil if there is none.
+func (l *Limiter) tryEnsureSlot() (wait time.Duration, evicted net.Conn) {
 	limit := l.limit()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.pending) < limit {
-		return 0, false
+		return 0, nil
 	}
 	for e := l.order.Front(); e != nil; e = e.Next() {
 		p := e.Value.(*pendingConn)
@@ -174,13 +178,12 @@ func (l *Limiter) tryEnsureSlot() (wait time.Duration, evicted bool) {
 			continue
 		}
 		if left := minAge(limit) - time.Since(p.accepted); left > 0 {
-			return left, false
+			return left, nil
 		}
-		l.log.Debug("evicted", "remote", p.conn.RemoteAddr().String())
 		l.evict(e)
-		return 0, true
+		return 0, p.conn
 	}
-	return answeringPoll, false
+	return answeringPoll, nil
 }
 
 // evict closes the connection beneath TLS, since a close_notify could block. Its owner
@@ -227,7 +230,8 @@ func (l *Limiter) ConnState(c net.Conn, s http.ConnState) {
 // the remaining body of the request.
 func (l *Limiter) Begin(c net.Conn) { l.answering(c, 1, false) }
 
-// Await reports that the handler waits for the request's body.
+// Await reports that the handler waits for the request's body. The handler may return before
+// the wait is over, if another goroutine waits, as under http.TimeoutHandler.
 func (l *Limiter) Await(c net.Conn) { l.answering(c, -1, false) }
 
 // End reports that the handler has returned. net/http then sends the answer.
@@ -286,7 +290,7 @@ func (l *Limiter) closeWaiting() {
 	defer l.mu.Unlock()
 	for e := l.order.Front(); e != nil; {
 		next := e.Next()
-		if p := e.Value.(*pendingConn); p.answering == 0 && time.Since(p.idleSince) >= flushTime {
+		if p := e.Value.(*pendingConn); p.answering <= 0 && time.Since(p.idleSince) >= flushTime {
 			l.evict(e)
 		}
 		e = next

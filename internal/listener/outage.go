@@ -59,28 +59,39 @@ type outage struct {
 }
 
 func (o *outage) failed(err error) {
+	if o.record() {
+		o.log.Warn("cannot accept connections", "cause", err.Error())
+	}
+}
+
+// record records a failure, and reports whether an outage has begun.
+func (o *outage) record() (began bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.last = time.Now()
-	if o.failures++; o.began.IsZero() {
+	if began = o.began.IsZero(); began {
 		o.began = o.last
-		o.log.Warn("cannot accept connections", "cause", err.Error())
 	}
+	o.failures++
 	if o.endTimer == nil {
 		o.endTimer = time.AfterFunc(quietTime, o.end)
 	} else {
 		o.endTimer.Reset(quietTime)
 	}
+	return began
 }
 
 func (o *outage) end() {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.began.IsZero() || time.Since(o.last) < quietTime {
-		return // there was another failure while the timer fired
+	failures, took := o.failures, o.last.Sub(o.began)
+	over := !o.began.IsZero() && time.Since(o.last) >= quietTime // else there was another failure while the timer fired
+	if over {
+		o.began, o.failures = time.Time{}, 0
 	}
-	o.log.Warn("accepting connections again", "after_seconds", float64(o.last.Sub(o.began).Milliseconds())/1000, "failures", o.failures)
-	o.began, o.failures = time.Time{}, 0
+	o.mu.Unlock()
+	if over {
+		o.log.Warn("accepting connections again", "after_seconds", float64(took.Milliseconds())/1000, "failures", failures)
+	}
 }
 
 func (o *outage) stop() {
