@@ -36,6 +36,8 @@ type probeCommand struct {
 	Quiet bool `group:"result" env:"WSECHO_PROBE_QUIET" help:"Print only the summary."`
 	JSON  bool `group:"result" name:"json" env:"WSECHO_PROBE_JSON" xor:"form" help:"Print one line of JSON for each event, and one for each summary."`
 	Plot  bool `group:"result" env:"WSECHO_PROBE_PLOT" xor:"form" help:"Plot the round-trip times live. Stdout must be a terminal, and there must be one URL."`
+
+	idleTick time.Duration // as in idleProgress; 0: the default
 }
 
 // exitLost is the exit code of wsecho probe for a lost reply, or no reply at all.

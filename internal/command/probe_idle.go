@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -66,24 +67,22 @@ func (f *probeCommand) findIdle(ctx context.Context, out streams, j *probeJob) e
 	}
 	var mu sync.Mutex
 	results := []probe.IdleResult{{Silent: probe.BothSilent}, {Silent: probe.ServerSilent}}
-	shown := make([]string, len(results))
-	began := time.Now()
+	notes := out.stderr
+	if f.Quiet {
+		notes = io.Discard
+	}
+	progress := newIdleProgress(notes, f.idleTick, results)
+	running, stop := context.WithCancel(ctx)
+	var ticking sync.WaitGroup
+	ticking.Go(func() { progress.run(running) })
 	g, gctx := errgroup.WithContext(ctx)
 	for i := range results {
 		g.Go(func() error {
 			r, err := probe.FindIdle(gctx, j.address, probe.IdleOptions{
 				Connect: j.options.Connect, Silent: results[i].Silent, Max: time.Duration(f.MaxIdle),
-				OnProgress: func(r probe.IdleResult) {
-					mu.Lock()
-					defer mu.Unlock()
-					text := silentSide(r) + " silent: " + idleRange(r)
-					if f.Quiet || text == shown[i] {
-						return
-					}
-					shown[i] = text
-					fmt.Fprintf(out.stderr, "after %s: %s\n", number.Duration(float64(time.Since(began))), text)
-				},
+				OnProgress: func(r probe.IdleResult) { progress.changed(i, r) },
 			})
+			progress.end(i)
 			mu.Lock()
 			results[i] = r
 			mu.Unlock()
@@ -91,11 +90,17 @@ func (f *probeCommand) findIdle(ctx context.Context, out streams, j *probeJob) e
 		})
 	}
 	err := g.Wait()
+	stop()
+	ticking.Wait()
 	var b strings.Builder
 	for _, r := range results {
-		b.WriteString(f.idleText(j, r))
+		if f.JSON || r.Trials > 0 {
+			b.WriteString(f.idleText(j, r))
+		}
 	}
-	b.WriteString(f.idleSummaryText(j, results))
+	if f.JSON || err == nil || probe.PingInterval(results...) > 0 {
+		b.WriteString(f.idleSummaryText(j, results))
+	}
 	if _, err := out.stdout.Write([]byte(b.String())); err != nil {
 		return err
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/wsecho/probe"
@@ -55,6 +57,84 @@ func TestProbeIdle(t *testing.T) {
 	}
 }
 
+// TestIdleProgress: a search that learns nothing for a long time prints lines too. The first
+// silence that survives may last for minutes.
+func TestIdleProgress(t *testing.T) {
+	t.Parallel()
+	silent := wstest.ServeRaw(t, nil, func(p *wstest.Peer) { _, _ = p.End(waitLimit) }) // so no silence begins
+	for _, form := range []string{"--json=false", "--json", "--quiet"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		lines := &lineCounter{most: 4, full: cancel}
+		if form == "--quiet" {
+			time.AfterFunc(200*time.Millisecond, cancel)
+		}
+		f := parse(t, "probe", "--find-idle-timeout", "--timeout=30s", form, silent).Probe
+		f.idleTick = 10 * time.Millisecond
+		var stdout strings.Builder
+		err := f.Run(ctx, streams{&stdout, lines}, nil)
+		want := "both silent: nothing is known yet\n"
+		if form == "--quiet" {
+			want = ""
+		}
+		if got := lines.String(); err == nil || !strings.Contains(got, want) || (want == "") != (got == "") || (stdout.Len() == 0) != (form != "--json") {
+			t.Errorf("%s: %v\n%s%s", form, err, got, &stdout)
+		}
+	}
+}
+
+// TestIdleTicks: a search gets a line if it had none for a whole tick and has not ended.
+func TestIdleTicks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var out strings.Builder
+		p := newIdleProgress(&out, 0, []probe.IdleResult{{}, {Silent: probe.ServerSilent}})
+		var running sync.WaitGroup
+		running.Go(func() { p.run(ctx) })
+		time.Sleep(20 * time.Second)
+		p.changed(0, probe.IdleResult{Survived: 20 * time.Second})
+		p.changed(0, probe.IdleResult{Survived: 20 * time.Second, Trials: 2})
+		time.Sleep(26 * time.Second)
+		p.end(1)
+		time.Sleep(15 * time.Second)
+		cancel()
+		running.Wait()
+		const want = `after 20.0 s: both silent: survived 20.0 s, and nothing has ended
+after 30.0 s: server silent: nothing is known yet
+after 45.0 s: both silent: survived 20.0 s, and nothing has ended
+after 45.0 s: server silent: nothing is known yet
+after 60.0 s: both silent: survived 20.0 s, and nothing has ended
+`
+		if out.String() != want {
+			t.Errorf("got\n%swant\n%s", &out, want)
+		}
+	})
+}
+
+// A lineCounter keeps what is written, and calls full when it has most lines.
+type lineCounter struct {
+	most int
+	full func()
+
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (c *lineCounter) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.text.Write(b)
+	if strings.Count(c.text.String(), "\n") >= c.most {
+		c.full()
+	}
+	return len(b), nil
+}
+
+func (c *lineCounter) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text.String()
+}
+
 // TestProbeIdleFails checks the exit codes.
 func TestProbeIdleFails(t *testing.T) {
 	t.Parallel()
@@ -69,7 +149,7 @@ func TestProbeIdleFails(t *testing.T) {
 		"two URLs":  {[]string{echo, echo}, 2, "--find-idle-timeout: there must be one URL"},
 		"short":     {[]string{"--max-idle=10ms", echo}, 2, "--max-idle: 10ms is not from 1s"},
 	} {
-		if code, stdout, stderr := ran(t, append([]string{"probe", "--find-idle-timeout"}, test.args...)...); code != test.code || !strings.Contains(stderr, test.stderr) {
+		if code, stdout, stderr := ran(t, append([]string{"probe", "--find-idle-timeout"}, test.args...)...); code != test.code || !strings.Contains(stderr, test.stderr) || strings.Contains(stdout, "--max-idle") || (stdout == "") != (name != "deadline") {
 			t.Errorf("%s: exit code %d, want %d\n%s%s", name, code, test.code, stdout, stderr)
 		}
 	}
