@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"flag"
 	"log/slog"
 	"net"
 	"os"
@@ -14,11 +15,16 @@ import (
 
 	"example.com/wsecho/echo"
 	"example.com/wsecho/fault"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
 
-func TestMain(m *testing.M) { os.Exit(wstest.VerifyNoLeaks(m)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	testfull.Parallel(16, 8)
+	os.Exit(wstest.VerifyNoLeaks(m))
+}
 
 // soon bounds each wait of a test. A test that passes never waits that long.
 const soon = 20 * time.Second
