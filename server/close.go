@@ -33,7 +33,8 @@ const (
 // reason: the first one is.
 func (c *Conn) setReason(end ending.Ending) bool { return c.setReasonFor(end, nil) }
 
-// setReasonFor is setReason, and sets atOnce with the reason.
+// setReasonFor is setReason, and sets atOnce with the reason. Abort is for a net.Conn that
+// ignores its deadlines. All others are closed before.
 func (c *Conn) setReasonFor(end ending.Ending, atOnce chan struct{}) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -41,9 +42,13 @@ func (c *Conn) setReasonFor(end ending.Ending, atOnce chan struct{}) bool {
 		return false
 	}
 	c.reason, c.reasonAt, c.atOnce = end, time.Now(), atOnce
+	c.abort = time.AfterFunc(c.srv.opts.CloseTimeout+abortGrace, c.tr.Abort)
 	c.state.Store(uint32(stateClosing))
 	return true
 }
+
+// abortGrace is the time from the end of the close timeout to Abort.
+const abortGrace = time.Second
 
 // setClosed is the transition to closed, unless c is closed. It ends the handler's
 // context with the reason as its cause.
@@ -249,6 +254,7 @@ func (c *Conn) teardown() {
 		<-closeRead
 	}
 	c.releaseBinds()
+	c.abort.Stop()
 	c.tr.Hangup()
 	c.reportClose()
 }

@@ -77,6 +77,7 @@ type Conn struct {
 	mu        sync.Mutex
 	reason    ending.Ending // why c ends, from closing on
 	reasonAt  time.Time
+	abort     *time.Timer           // armed from closing to teardown; under mu
 	peerClose *websocket.CloseError // the peer's close frame; nil: none was received
 }
 

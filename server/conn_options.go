@@ -20,7 +20,8 @@ type ConnOptions struct {
 	// socket, or has a method NetConn that returns one. The result needs a method NetConn
 	// that returns sock, and a method CloseWrite for a graceful end. Its Read and Write
 	// must obey a deadline that is set while they block. The end of the connection sets
-	// one, and may close only the socket. The 101 response is not written to the result.
+	// one, and may close only the socket. It closes the socket a second after the
+	// CloseTimeout if they do not return. The 101 response is not written to the result.
 	// Each reply is written at once, without batching. A panic of Read or Write is logged,
 	// and is the error of that call. Nil: not called.
 	Wrap func(sock net.Conn) net.Conn
