@@ -5,7 +5,8 @@
 //
 // A client requests a fault with query parameters such as ?drop=rst&after=3, or with a path
 // such as /close/4001. docs/faults.md lists them. PerConn refuses a wrong value with 400
-// and a sentence that names the right ones. Other parameters and paths have no effect.
+// and a sentence that names the right ones. It also refuses the name of a parameter that looks
+// mistyped, such as clsoe. Other parameters and paths have no effect.
 //
 // The limits of the server apply to a connection with a fault too. MaxAge ends it.
 // WriteTimeout and MinWriteRate end a write that the peer makes slow. With the fault write,

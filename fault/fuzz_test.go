@@ -21,6 +21,7 @@ func FuzzParse(f *testing.F) {
 		f.Add("/"+name+"/2s", "")
 	}
 	f.Add("/close/4001", "reason=bye%20now&after=5s&garbage=1&pong=late:2s")
+	f.Add("/a", "clsoe=1001&Drop=fin&fragmnt=1&seed=42")
 	f.Add("/a", "token=%zz&drop=fin&drop=rst;after=1&delay=+1s")
 	f.Fuzz(func(t *testing.T, path, query string) {
 		const longestHold = 5 * time.Second

@@ -96,6 +96,37 @@ func TestWrong(t *testing.T) {
 	}
 }
 
+// TestMistyped: a parameter whose name is nearly that of a fault is refused. Any other
+// parameter is allowed, and has no effect.
+func TestMistyped(t *testing.T) {
+	t.Parallel()
+	s := serve(t, server.Options{})
+	for query, meant := range map[string]string{
+		"clsoe=1001": "close", "colse=x": "close", "lcose=1001": "close", "clos=4001": "close", "cloose=4001": "close", "CLOSE=x": "close",
+		"token=x&dealy=1s": "delay", "delya=": "delay", "Delay=1s": "delay", "delays=1s": "delay", "drp=fin": "drop", "drop=rst&afetr=3": "after",
+		"drop=rst&aftr=3": "after", "send=3&evry=1s": "every", "sned=3": "send", "maks=1": "mask", "utf-8=bad": "utf8", "pon=off": "pong",
+		"reed=stall": "read", "wrte=slow:1KiB/s": "write", "fragments=1": "fragment", "acept=wrong": "accept", "hallo=1": "hello",
+		"clo%00e=1001": "close", "clsoe=1&pign=1s": "close", "resaon=x": "reason", "garbage=1&reasons=x": "reason",
+	} {
+		status, text := s.refused(t, "/?"+query)
+		if want := "is no fault; did you mean " + meant + "? --no-faults allows any name\n"; status != http.StatusBadRequest || !strings.HasSuffix(text, want) {
+			t.Errorf("%s: got %d %q, want %q", query, status, text, want)
+		}
+	}
+	for _, query := range []string{
+		"token=close", "t=1001", "_=1700000000000", "seed=42", "sent=1", "end=3", "pin=1234", "pin=1", "task=1", "mark=1", "head=1", "song=5", "old=3s",
+		"relay=1s", "season=2", "alter=42", "reasons=x", "every1=no", "stats=1", "state=200", "status2=ok", "closed=yes", "clone=1", "page=2",
+		"delay2=", "rate=1", "id=1&user=x&room=y", "readOnly=1", "=1", "d=1s",
+	} {
+		p := s.dial(t, "/?"+query)
+		exchange(t, p, "x")
+		_ = p.Close()
+		if o := s.outcome(t); o.Fault != "" {
+			t.Errorf("%s: got the fault %q", query, o.Fault)
+		}
+	}
+}
+
 // TestHandshake: status, hold and accept=wrong change the handshake.
 func TestHandshake(t *testing.T) {
 	t.Parallel()

@@ -240,6 +240,9 @@ func parse(u *url.URL, longestHold time.Duration) (*plan, error) {
 	if err != nil && (requestsFault || namesFault(u.RawQuery)) {
 		return nil, errors.New("the query cannot be parsed; separate parameters by &, and write % and the code of a character in two hexadecimal digits")
 	}
+	if err := mistyped(query, requestsFault); err != nil {
+		return nil, err
+	}
 	if !requestsFault {
 		return nil, nil
 	}
@@ -252,7 +255,7 @@ func parse(u *url.URL, longestHold time.Duration) (*plan, error) {
 func namesFault(query string) bool {
 	for pair := range strings.SplitSeq(query, "&") {
 		name, _, _ := strings.Cut(pair, "=")
-		if slices.ContainsFunc(parameters, func(a parameter) bool { return a.name == name }) {
+		if isParameter(name) {
 			return true
 		}
 	}
