@@ -41,7 +41,7 @@ func TestAnswer(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := dial(t, wstest.Serve(t, func(p *wstest.Peer) {
 				p.Answer(context.Background(), test.options)
-			}), wstest.DialOptions{Timeout: time.Second})
+			}), wstest.DialOptions{Timeout: soon})
 			check(t, p.Send(test.frame))
 			if test.want == silence {
 				p.Timeout = 20 * time.Millisecond
@@ -94,13 +94,12 @@ func TestAnswerContext(t *testing.T) {
 	p := dial(t, wstest.Serve(t, wstest.Echo), wstest.DialOptions{})
 	cause := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	go func() {
-		check(t, p.Send(wstest.TextFrame("x")))
-		time.Sleep(20 * time.Millisecond)
-		cancel(cause)
-	}()
+	check(t, p.Send(wstest.TextFrame("x")))
 	frames := 0
-	_, err := p.Answer(ctx, wstest.AnswerOptions{Each: func(wstest.Frame) { frames++ }})
+	_, err := p.Answer(ctx, wstest.AnswerOptions{Each: func(wstest.Frame) {
+		frames++
+		time.AfterFunc(20*time.Millisecond, func() { cancel(cause) })
+	}})
 	if err != cause || frames != 1 {
 		t.Errorf("got %v after %d frames, want %v after 1", err, frames, cause)
 	}

@@ -149,7 +149,7 @@ func TestDialErrors(t *testing.T) {
 		t.Errorf("got %v, want the error of Dial", err)
 	}
 	mute := wstest.ServeRaw(t, nil, wstest.Silent)
-	_, err = wstest.Dial(mute, wstest.DialOptions{Timeout: 20 * time.Millisecond})
+	_, err = wstest.Dial(mute, wstest.DialOptions{Timeout: 20 * time.Millisecond, Dial: net.Dial})
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("mute server: got %v, want a timeout", err)
 	}

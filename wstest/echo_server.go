@@ -159,7 +159,6 @@ var errTooMany = errors.New("more than 1000 connections are open")
 
 // handle serves one connection.
 func (s *EchoServer) handle(p *Peer) {
-	defer s.open.Add(-1)
 	c := &serverConn{Peer: p, plan: *s.plan.Load()}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	c.active, c.deactivate = context.WithCancel(c.ctx)
@@ -169,5 +168,6 @@ func (s *EchoServer) handle(p *Peer) {
 		c.run()
 	}
 	c.cancel()
+	s.open.Add(-1) // before Next returns the report
 	s.report(&c.report)
 }

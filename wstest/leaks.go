@@ -50,6 +50,7 @@ func verify(m interface{ Run() int }, grace time.Duration, stderr io.Writer) int
 	var leaks []string
 	deadline := time.Now().Add(grace)
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		last := time.Now().After(deadline) // so that the last look is after the deadline
 		http.DefaultClient.CloseIdleConnections()
 		leaks = nil
 		left := leftGoroutines(goroutines)
@@ -64,7 +65,7 @@ func verify(m interface{ Run() int }, grace time.Duration, stderr io.Writer) int
 		if len(leaks) == 0 {
 			return code
 		}
-		if time.Now().After(deadline) {
+		if last {
 			break
 		}
 		time.Sleep(pause)

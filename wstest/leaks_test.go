@@ -15,35 +15,47 @@ type tests func() int
 
 func (t tests) Run() int { return t() }
 
-func leakyGoroutine(c chan bool) { <-c }
+func leakyGoroutine(c chan bool) {
+	c <- true // its stack has its name from now on
+	<-c
+}
 
 func TestVerify(t *testing.T) {
-	release := make(chan bool)
-	defer close(release)
+	var leaked []chan bool
+	defer func() {
+		for _, c := range leaked {
+			close(c)
+		}
+	}()
 	late := func() int {
 		go time.Sleep(20 * time.Millisecond)
 		return 0
 	}
 	leaky := func(code int) func() int {
 		return func() int {
-			go leakyGoroutine(release)
+			c := make(chan bool)
+			go leakyGoroutine(c)
+			<-c
+			leaked = append(leaked, c)
 			return code
 		}
 	}
+	const short = 100 * time.Millisecond
 	for _, test := range []struct {
-		name string
-		run  tests
-		code int
-		want string
+		name  string
+		run   tests
+		grace time.Duration
+		code  int
+		want  string
 	}{
-		{"nothing", func() int { return 0 }, 0, ""},
-		{"gone in time", late, 0, ""},
-		{"goroutine", leaky(0), 1, "leakyGoroutine"},
-		{"tests have failed", leaky(3), 3, ""},
+		{"nothing", func() int { return 0 }, leakGrace, 0, ""},
+		{"gone in time", late, leakGrace, 0, ""},
+		{"goroutine", leaky(0), short, 1, "leakyGoroutine"},
+		{"tests have failed", leaky(3), short, 3, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var stderr bytes.Buffer
-			if got := verify(test.run, 100*time.Millisecond, &stderr); got != test.code {
+			if got := verify(test.run, test.grace, &stderr); got != test.code {
 				t.Errorf("got exit code %d, want %d", got, test.code)
 			}
 			if got := stderr.String(); !strings.Contains(got, test.want) || test.want == "" && got != "" {

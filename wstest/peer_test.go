@@ -97,7 +97,7 @@ func TestEndAfterFailedSend(t *testing.T) {
 	for p.Send(wstest.PingFrame("")) == nil {
 		time.Sleep(time.Millisecond)
 	}
-	if end, err := p.End(time.Second); err != nil || !end.RST || end.FIN {
+	if end, err := p.End(soon); err != nil || !end.RST || end.FIN {
 		t.Errorf("got %v, %v, want RST", end, err)
 	}
 }
@@ -108,18 +108,22 @@ func TestEndTimeout(t *testing.T) {
 		server func(*wstest.Peer)
 		want   wstest.End
 	}{
-		{"nothing", wstest.Silent, wstest.End{}},
+		{"nothing", func(*wstest.Peer) {}, wstest.End{}},
 		{"close frame without FIN", func(p *wstest.Peer) {
 			check(t, p.Send(wstest.CloseFrame(1000, "")))
-			wstest.Silent(p)
 		}, wstest.End{Code: 1000, Frames: 1}},
 		{"close_notify without FIN", func(p *wstest.Peer) {
 			check(t, p.CloseNotify())
-			wstest.Silent(p)
 		}, wstest.End{CloseNotify: true}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			p := dial(t, wstest.ServeTLS(t, test.server), wstest.DialOptions{})
+			sent := make(chan bool)
+			p := dial(t, wstest.ServeTLS(t, func(p *wstest.Peer) {
+				test.server(p)
+				close(sent)
+				wstest.Silent(p)
+			}), wstest.DialOptions{})
+			<-sent
 			got, err := p.End(100 * time.Millisecond)
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("got %v, want a timeout", err)
@@ -187,14 +191,14 @@ func TestAwait(t *testing.T) {
 		check(t, p.Send(wstest.TextFrame("x"), wstest.CloseFrame(4000, "why")))
 	})
 	p := dial(t, url, wstest.DialOptions{})
-	code, reason, err := p.Await(time.Second)
+	code, reason, err := p.Await(soon)
 	if err != nil || code != 4000 || reason != "why" {
 		t.Errorf("got %d %q, %v, want 4000 why", code, reason, err)
 	}
-	if _, _, err := p.Await(time.Second); !errors.Is(err, io.EOF) {
+	if _, _, err := p.Await(soon); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v, want %v", err, io.EOF)
 	}
-	if end, err := p.End(time.Second); err != nil || end.Code != 4000 || end.Frames != 0 {
+	if end, err := p.End(soon); err != nil || end.Code != 4000 || end.Frames != 0 {
 		t.Errorf("got %v, %v, want the close frame of before", end, err)
 	}
 }

@@ -130,12 +130,14 @@ func TestPipeBuffer(t *testing.T) {
 			t.Errorf("got %d, %v", n, err)
 		}
 	})
-	a, b := newPipe(t)
-	check(t, b.(interface{ SetReadBuffer(int) error }).SetReadBuffer(3))
-	check(t, a.SetWriteDeadline(time.Now().Add(10*time.Millisecond)))
-	if n, err := a.Write(make([]byte, 10)); n != 3 || !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("got %d, %v", n, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newPipe(t)
+		check(t, b.(interface{ SetReadBuffer(int) error }).SetReadBuffer(3))
+		check(t, a.SetWriteDeadline(time.Now().Add(10*time.Millisecond)))
+		if n, err := a.Write(make([]byte, 10)); n != 3 || !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %d, %v", n, err)
+		}
+	})
 }
 
 // TestPipeListener: a dial ends with its context, with Close and by Accept.
