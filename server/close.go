@@ -125,7 +125,7 @@ func (c *Conn) startClose(end ending.Ending) bool {
 // closeAtOnce is like startClose, but does not wait for the peer. The peer may be dead,
 // or a caller has waited long enough. closeAtOnce ends the handler's context first. Then
 // it sends the close frame if the socket accepts that at once: see TryClose. Under TLS
-// that may need 20 milliseconds. teardown waits for closeAtOnce.
+// that may wait for the peer for 20 milliseconds. teardown waits for closeAtOnce.
 func (c *Conn) closeAtOnce(end ending.Ending) bool {
 	done := make(chan struct{})
 	defer close(done)

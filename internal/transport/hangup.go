@@ -90,8 +90,8 @@ func (t lastInput) answer(code websocket.StatusCode) (reason string, ok bool) {
 }
 
 // Abort ends the connection at once. It sends the buffered replies that the socket accepts
-// without a wait. Under TLS that may need 20 milliseconds. Reads and writes in progress
-// return. Hangup must still be called.
+// without a wait. Under TLS that may wait for the peer for 20 milliseconds. Reads and writes
+// in progress return. Hangup must still be called.
 func (c *Conn) Abort() {
 	c.Fail(net.ErrClosed)
 	c.out.sendBatch()

@@ -15,8 +15,8 @@ import (
 // whether it did. Buffered replies are sent with it. The reason has at most 123 bytes.
 //
 // TryClose does not wait for the peer. Under TLS, and on other sockets without system
-// calls of their own, the write may need 20 milliseconds. Nothing can be written after a
-// frame that was sent, or of which only a part was sent.
+// calls of their own, the write may wait for the peer for 20 milliseconds. Nothing can be
+// written after a frame that was sent, or of which only a part was sent.
 //
 // While another frame is in progress, the close frame becomes pending, and TryClose returns
 // false: see pendingClose. It does not become pending if a write has waited for the peer
@@ -76,11 +76,7 @@ func (o *output) trySend(p []byte) (n int, err error) {
 		return 0, net.ErrClosed
 	}
 	if c.raw == nil {
-		limit := time.Now().Add(minStall)
-		if l := c.writeLimit(); !l.IsZero() && l.Before(limit) {
-			limit = l
-		}
-		c.armWrite(limit)
+		c.armWrite(c.tryLimit())
 	}
 	c.mu.Unlock()
 
@@ -103,3 +99,21 @@ func (o *output) trySend(p []byte) (n int, err error) {
 	}
 	return n, nil
 }
+
+// tryLimit returns the deadline of a write that must not wait for the peer. It is 20
+// milliseconds from now. If the kernel's send queue is almost empty, the kernel accepts the
+// bytes at once, and only a busy machine delays the write. It has 200 milliseconds then.
+// c.mu is held.
+func (c *Conn) tryLimit() time.Time {
+	limit := minStall
+	if n := socket.NotAcked(c.base); n >= 0 && n <= almostEmpty {
+		limit = 10 * minStall
+	}
+	by := time.Now().Add(limit)
+	if l := c.writeLimit(); !l.IsZero() && l.Before(by) {
+		return l
+	}
+	return by
+}
+
+const almostEmpty = 4 << 10 // bytes, much less than any kernel's buffer

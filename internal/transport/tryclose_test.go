@@ -299,3 +299,31 @@ func TestTryCloseAmongWrites(t *testing.T) {
 		}
 	}
 }
+
+// A lateConn is late with each write, as on a busy machine.
+type lateConn struct{ net.Conn }
+
+func (c lateConn) NetConn() net.Conn { return c.Conn }
+
+func (c lateConn) Write(p []byte) (int, error) {
+	time.Sleep(2 * minStall)
+	return c.Conn.Write(p)
+}
+
+// TestTryCloseLate: a write without a system call of its own is late, and the kernel's send
+// queue is empty. The close frame is sent, because no peer delays it.
+func TestTryCloseLate(t *testing.T) {
+	if !socket.HaveQueue {
+		t.Skip("the size of the send queue is not known")
+	}
+	server, client := over(t, "tcp")
+	c := New(lateConn{server}, nil, options())
+	all := drained(client)
+	if !c.TryClose(1001, "") {
+		t.Error("no close frame was sent")
+	}
+	c.Hangup()
+	if got, want := string(within(t, all)), "\x88\x02\x03\xe9"; got != want {
+		t.Errorf("the peer got %q, want %q", got, want)
+	}
+}

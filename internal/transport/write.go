@@ -167,9 +167,10 @@ func (o *output) sendBatch() {
 	if !o.batching() || o.c.pendingClose() != nil { // the close frame is sent with the batch
 		return
 	}
-	defer o.c.closeSoon()() // a holder of the lock may begin to wait for the peer now
+	restore := o.c.closeSoon() // a holder of the lock may begin to wait for the peer now
 	o.mu.Lock()
 	defer o.unlock()
+	restore() // trySend has a limit of its own
 	if o.err != nil || !o.batching() {
 		return
 	}
