@@ -36,7 +36,7 @@ type Options struct {
 	// begins to drain. An example is the Done of the context of Serve. Otherwise a client
 	// can make a drain last for MaxHold. Nil: never.
 	Done <-chan struct{}
-	// MaxWrite is the longest time that write, delay and jitter may take for the echo of
+	// MaxWrite is the longest time of write, delay and jitter for the echo of
 	// a message over 16 KiB. Meanwhile the message occupies the memory budget. A
 	// connection whose echo would take longer ends with kind TooBig. MaxWrite should be
 	// the time of the longest message at MinWriteRate. 0: that of server.DefaultReadLimit

@@ -105,7 +105,7 @@ func TestNoWebSocket(t *testing.T) {
 		"other compression":    {raw(accepts("Sec-WebSocket-Extensions", "x-gzip")), load.Plan{Compression: true}, `it chose the extensions "x-gzip", which were not offered$`},
 		"a window":             {raw(accepts("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits=9")), load.Plan{Compression: true}, `permessage-deflate with "client_max_window_bits", which was not offered$`},
 		"unasked compression":  {raw(accepts("Sec-WebSocket-Extensions", "permessage-deflate")), load.Plan{}, `it chose the extension "permessage-deflate", which was not offered$`},
-		"no subprotocol":       {raw(accepts("X", "")), load.Plan{Subprotocols: []string{"a", "b"}}, `it chose no subprotocol of a, b$`},
+		"no subprotocol":       {raw(accepts("X", "")), load.Plan{Subprotocols: []string{"a", "b"}}, `it chose none of the offered subprotocols: a, b$`},
 		"unasked subprotocol":  {raw(accepts("Sec-WebSocket-Protocol", "c")), load.Plan{Subprotocols: []string{"a"}}, `it chose the subprotocol "c", which was not offered$`},
 		"nobody knows the TLS": {func(t *testing.T) string { return wstest.ServeTLS(t, wstest.Echo) }, load.Plan{}, `TLS failed: .*certificate`},
 		"red names":            {named("\x1b[31mred.example"), asking, `TLS failed: "tls: [ -~]* \\x1b\[31mred\.example, not a\.example"$`},

@@ -61,7 +61,7 @@ func (p *probing) failure(ctx context.Context, s Step, err error) *Error {
 		e.what = fmt.Sprintf("interrupted (at the step %v)", s)
 		e.Err = interrupted{context.Cause(ctx)}
 	default:
-		e.Err = late{fmt.Sprintf("no whole answer within the %v of the probe", roundLimit(p.limit)) + p.note}
+		e.Err = late{fmt.Sprintf("no whole answer within the %v of the timeout", roundLimit(p.limit)) + p.note}
 	}
 	return e
 }
@@ -91,7 +91,7 @@ func (p *probing) reason(s Step, err error) string {
 		}
 		return "it ended the connection"
 	case errors.As(err, new(tls.RecordHeaderError)):
-		return "the answer is not TLS"
+		return "the answer is not TLS; a port without TLS needs ws://"
 	case s == TLS:
 		return handshake.Printable(strings.TrimPrefix(err.Error(), "tls: "))
 	}

@@ -97,7 +97,7 @@ func TestWrong(t *testing.T) {
 		"wrong connection": {handle: accepts("Connection", "keep-alive, upgraded"), step: probe.Handshake, want: `: the answer is 101 without Connection: Upgrade$`},
 		"an extension":     {handle: accepts("Sec-WebSocket-Extensions", "permessage-deflate"), step: probe.Handshake, want: `: it chose the extension "permessage-deflate", which was not offered$`},
 		"a subprotocol":    {handle: accepts("Sec-WebSocket-Protocol", "chat"), step: probe.Handshake, want: `: it chose the subprotocol "chat", which was not offered$`},
-		"no subprotocol":   {handle: accepts("A", "b"), step: probe.Handshake, want: `: it chose no subprotocol of chat, talk$`, o: probe.Options{Subprotocols: []string{"chat", "talk"}}},
+		"no subprotocol":   {handle: accepts("A", "b"), step: probe.Handshake, want: `: it chose none of the offered subprotocols: chat, talk$`, o: probe.Options{Subprotocols: []string{"chat", "talk"}}},
 
 		"a wrong byte":       {handle: changes(func(s string) wstest.Frame { return text(s[:20] + "x" + s[21:]) }), step: probe.Echo, want: `^did not send the message back: "wsecho probe .*" came back, and "wsecho probe .*" was sent$`},
 		"the last byte":      {handle: changes(func(s string) wstest.Frame { return text(s[:len(s)-1] + "x") }), step: probe.Echo, want: ` came back, and `},
@@ -244,7 +244,7 @@ func TestUnreachable(t *testing.T) {
 		"no TLS": {url: "wss" + strings.TrimPrefix(wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
 			_ = p.SendRaw([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
 			_, _ = p.End(waitLimit)
-		}), "ws"), step: probe.TLS, want: `^TLS failed: the answer is not TLS$`},
+		}), "ws"), step: probe.TLS, want: `^TLS failed: the answer is not TLS; a port without TLS needs ws://$`},
 		"TLS that ends":         {url: "wss" + strings.TrimPrefix(wstest.ServeRaw(t, nil, func(p *wstest.Peer) { _ = p.FIN(); _, _ = p.End(waitLimit) }), "ws"), step: probe.TLS, want: `^TLS failed: it ended the connection$`},
 		"our certificate":       {url: wstest.ServeRaw(t, demanding(server), wstest.Echo), step: probe.TLS, want: `^TLS failed: .*certificate required$`, o: probe.Options{TLS: client}},
 		"TLS, and no WebSocket": {url: "ws" + strings.TrimPrefix(secure, "wss"), step: probe.Handshake, want: `^did not open a WebSocket: `},

@@ -119,7 +119,7 @@ func TestPongsUnknown(t *testing.T) {
 	}{
 		"no echo": {answers(wstest.AnswerOptions{}), "pings were answered and no message was echoed"},
 		"no pong": {answers(wstest.AnswerOptions{Echo: true, NoPong: true}), "echo 2 came before pong 1"},
-		"nothing": {wstest.Silent, "0 of 8 pongs and 0 of 8 echoes came: no whole answer within the 4s of the probe"},
+		"nothing": {wstest.Silent, "0 of 8 pongs and 0 of 8 echoes came: no whole answer within the 4s of the timeout"},
 		"a close": {func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1008, "")); _, _ = p.End(waitLimit) }, "it closed the connection"},
 		"a reverse": {func(p *wstest.Peer) {
 			var texts []string

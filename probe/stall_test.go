@@ -49,7 +49,7 @@ var stalls = map[string]struct {
 			}
 		}
 	}},
-	"101, and nothing": {step: probe.Echo, what: `did not send the message back: no whole answer within the 1\.5s of the probe$`},
+	"101, and nothing": {step: probe.Echo, what: `did not send the message back: no whole answer within the 1\.5s of the timeout$`},
 	"half an echo": {step: probe.Echo, handle: func(p *wstest.Peer) {
 		if f, err := p.Recv(); err == nil {
 			b := wstest.TextFrame(string(f.Payload)).Append(nil)
@@ -279,7 +279,7 @@ func TestCancelled(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		_, err := probe.Run(ctx, url, probe.Options{Timeout: waitLimit})
-		is(t, err, probe.Echo, `no whole answer within the 1\.[0-5]\d*s of the probe$`)
+		is(t, err, probe.Echo, `no whole answer within the 1\.[0-5]\d*s of the timeout$`)
 		if took := time.Since(began); took > short+2*time.Second {
 			t.Errorf("took %v", took)
 		}

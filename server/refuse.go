@@ -128,12 +128,12 @@ func (s *Server) reportMistake(remote net.Addr, m listener.Mistake) {
 	status, reason := http.StatusBadRequest, ""
 	switch m {
 	case listener.TLS:
-		reason = "the client began a TLS handshake, and this port has no TLS; is it wss:// for ws://?"
+		reason = "the client began a TLS handshake, and this port has no TLS; the client may need ws:// in place of wss://"
 	case listener.PROXY:
 		reason = "a proxy sent the header of the PROXY protocol, which is not accepted from this address; switch it off at the proxy, " +
 			"or accept it with --proxy-protocol and --trusted-proxy"
 	case listener.Plain:
-		reason = "the client sent a request without TLS, and this port has TLS; is it ws:// for wss://?"
+		reason = "the client sent a request without TLS, and this port has TLS; the client may need wss:// in place of ws://"
 	case listener.LargeHeader:
 		status = http.StatusRequestHeaderFieldsTooLarge
 		reason = fmt.Sprintf("the request has more than %d KiB of headers; does the client have many cookies for this host?", (maxHeaderBytes+4<<10)>>10)

@@ -207,8 +207,8 @@ func HelloAll() Fault {
 // PingEvery sends a ping this often, from a millisecond to an hour.
 func PingEvery(d time.Duration) Fault { return timed("PingEvery", d, func(p *plan) { p.ping = d }) }
 
-// Send sends n text messages that are no echo, such as "message 1 of 3". It waits for d
-// before each. n is at most 1,000,000, and d is from a millisecond to an hour.
+// Send sends n text messages that are no echo, such as "message 1 of 3". It waits for every
+// before each. n is at most 1,000,000. every is from a millisecond to an hour.
 func Send(n int, every time.Duration) Fault {
 	f := Fault{call: fmt.Sprintf("Send(%d, %v)", n, every), kind: "send", wrong: inRange("n", n, 1, maxCount),
 		set: func(p *plan) { p.send, p.every = n, every }}

@@ -65,7 +65,7 @@ func (f *checkCommand) Run(ctx context.Context, out streams, w warnings) error {
 	if errors.Is(failure, context.Canceled) {
 		return err
 	}
-	return exitError{error: err, code: failure.Step.ExitCode()}
+	return exitError{error: certificateHint(err), code: failure.Step.ExitCode()}
 }
 
 // probeOptions returns the options that the flags ask for, for the server at this URL.

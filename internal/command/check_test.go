@@ -86,7 +86,7 @@ func TestCheckCodes(t *testing.T) {
 			code           int
 			stdout, stderr string
 		}{
-			"TLS stalls":       {[]string{short, "wss" + silent}, 4, `^connect .*\n$`, `: TLS failed: no whole answer within the 1\.5s of the probe\n$`},
+			"TLS stalls":       {[]string{short, "wss" + silent}, 4, `^connect .*\n$`, `: TLS failed: no whole answer within the 1\.5s of the timeout\n$`},
 			"handshake stalls": {[]string{short, "ws" + silent}, 5, `^connect .*\n$`, `: did not open a WebSocket: no whole answer`},
 			"echo stalls":      {[]string{short, wstest.Serve(t, wstest.Silent)}, 6, `\nhandshake .*\n$`, `: did not send the message back: no whole answer`},
 			"pong stalls":      {[]string{short, "--pong", wstest.Serve(t, wstest.Silent)}, 6, `\nhandshake .*\n$`, `: did not answer the ping: no whole answer`},

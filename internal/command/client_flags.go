@@ -29,7 +29,7 @@ func parseHeader(fields []string, origin string) (http.Header, error) {
 	for _, h := range fields {
 		name, value, ok := strings.Cut(h, ":")
 		if !ok {
-			return nil, usageError{fmt.Errorf("--header: %q is not NAME:VALUE", h)}
+			return nil, usageError{fmt.Errorf("--header: %q is not NAME:VALUE, such as X-Request-Id:7", h)}
 		}
 		header.Add(name, strings.TrimSpace(value))
 	}

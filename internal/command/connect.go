@@ -24,7 +24,7 @@ type connectCommand struct {
 	Wait    duration `group:"time" env:"WSECHO_CONNECT_WAIT" default:"5s" off:"" zero:"" help:"Longest time to wait for answers after the end of stdin, one for each message. 0s: wait for none. off: stay until the server closes."`
 
 	PingInterval duration `group:"heartbeat" env:"WSECHO_CONNECT_PING_INTERVAL" default:"off" off:"" help:"Interval of pings, or off."`
-	MaxMissed    count    `group:"heartbeat" env:"WSECHO_CONNECT_MAX_MISSED" default:"2" zero:"" help:"Misses in a row to forgive. After one more, with nothing received, the connection ends as no pong."`
+	MaxMissed    count    `group:"heartbeat" env:"WSECHO_CONNECT_MAX_MISSED" default:"2" zero:"" help:"Pings in a row that may be missed. After one more, with nothing received, the connection ends as no pong."`
 
 	clientFlags  `embed:"" envprefix:"WSECHO_CONNECT_"`
 	connectFlags `embed:"" envprefix:"WSECHO_CONNECT_"`
@@ -48,7 +48,7 @@ func (*connectCommand) Help() string {
 
 On a terminal, each received message is a line with its time, type and size. Otherwise stdout has each message on a line of its own. A text is printed as it is, and a binary message as hexadecimal digits. Everything else is on stderr. With --json, stdout has one line of JSON for each event.
 
-At the end of stdin it waits for one answer to each message, at most for --wait. It then closes with 1000. Ctrl-C closes at once.
+At the end of stdin, wsecho connect waits for one answer to each message, at most for --wait. It then closes with 1000. Ctrl-C closes at once.
 
 The exit codes are those of wsecho probe. 0 means closed normally, 3 connecting, 4 TLS, 5 the handshake, 6 lost pongs or no answer within --wait. 7 means a close code other than 1000, or no answer to the close frame. 8 means going away (1001), 9 an end without a close frame, 10 a violation of the protocol. 2 is a mistake in the arguments, or in a line if stdin is no terminal. 1 is any other error.
 

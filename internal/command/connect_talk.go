@@ -105,7 +105,7 @@ func (t *talk) run(ctx context.Context) error {
 			code = exitFailure
 		}
 		t.view.failed(report, failure, code)
-		return exitError{error: fmt.Errorf("%s: %w", t.name, failure), code: code}
+		return exitError{error: certificateHint(fmt.Errorf("%s: %w", t.name, failure)), code: code}
 	case err != nil:
 		return flagError(err, connectFlagNames)
 	}

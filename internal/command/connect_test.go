@@ -75,7 +75,7 @@ func talkCases(t *testing.T) map[string]talkCase {
 		"heartbeat":      {answers(wstest.AnswerOptions{}), []string{"--wait=off", "--ping-interval=20ms"}, text("/close"), 0, `^$`, `closed by this side`},
 		"connect":        {"ws://127.0.0.1:1/", nil, text(""), 3, `^$`, `^wsecho: error: ws://127\.0\.0\.1:1/: cannot connect: `},
 		"TLS":            {wstest.ServeTLS(t, wstest.Echo), nil, text(""), 4, `^$`, `: TLS failed: `},
-		"handshake":      {echo, []string{"--subprotocol=chat"}, text(""), 5, `^$`, `: did not open a WebSocket: it chose no subprotocol of chat\n$`},
+		"handshake":      {echo, []string{"--subprotocol=chat"}, text(""), 5, `^$`, `: did not open a WebSocket: it chose none of the offered subprotocols: chat\n$`},
 		"lost":           {answers(wstest.AnswerOptions{NoPong: true}), []string{"--timeout=3s"}, text("/ping\n"), 6, `^$`, `\nno pong within 3s\nended: closed .*\nwsecho: error: .*: pongs were lost: 1\n$`},
 		"no pong":        {answers(wstest.AnswerOptions{NoPong: true}), []string{"--ping-interval=50ms", "--max-missed=0"}, held(t, ""), 6, `^$`, `\nended: no pong by this side, code 1001`},
 		"peer code":      {sends(wstest.CloseFrame(4000, "")), nil, held(t, ""), 7, `^$`, `^connected to .*\nended: peer code by the server, code 4000, after .*\n$`},

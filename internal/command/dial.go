@@ -114,7 +114,7 @@ func proxyFor(u *url.URL, choice string) (*url.URL, error) {
 	}
 	via, err := url.Parse(choice)
 	if err != nil || via.Host == "" {
-		return nil, fmt.Errorf("%q is not a URL, %s or %s", choice, environmentProxy, noProxy)
+		return nil, fmt.Errorf("%q is not a URL such as http://127.0.0.1:3128, %s or %s", choice, environmentProxy, noProxy)
 	}
 	return via, nil
 }

@@ -202,7 +202,7 @@ func TestWays(t *testing.T) {
 		{name: "a proxy that refuses", args: []string{"--proxy=http://" + refusing.addr, named}, code: 3, stderr: "cannot connect: the proxy " + refusing.addr + " answered 407 Proxy Authentication Required"},
 		{name: "a proxy that stalls", args: []string{"--timeout=1s", "--proxy=http://" + silent.Addr().String(), named}, code: 3, stderr: "cannot connect: no whole answer within the 1s"},
 		{name: "a SOCKS proxy that stalls", args: []string{"--timeout=1s", "--proxy=socks5://" + silent.Addr().String(), named}, code: 3, stderr: "cannot connect: no whole answer within the 1s"},
-		{name: "no URL", args: []string{"--proxy=somewhere", named}, code: 2, stderr: `--proxy: "somewhere" is not a URL, environment or none`},
+		{name: "no URL", args: []string{"--proxy=somewhere", named}, code: 2, stderr: `--proxy: "somewhere" is not a URL such as http://127.0.0.1:3128, environment or none`},
 		{name: "another scheme", args: []string{"--proxy=ftp://me:secret@a.example", named}, code: 2, stderr: `--proxy: ftp://me:xxxxx@a.example has another scheme than http, https and socks5`},
 		{name: "no address", args: []string{"--resolve=a.example:80", named}, code: 2, stderr: `--resolve: "a.example:80" is not HOST:PORT:ADDRESS`},
 		{name: "two ways", args: []string{"--unix-socket=/a", "--proxy=http://a.example", named}, code: 2, stderr: `--unix-socket: it excludes --proxy`},

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,14 @@ type hintError struct {
 }
 
 func (e hintError) Unwrap() error { return e.error }
+
+// certificateHint adds a hint to err if a certificate was not trusted.
+func certificateHint(err error) error {
+	if errors.As(err, new(*tls.CertificateVerificationError)) {
+		return hintError{err, "--ca=FILE trusts another authority, and --insecure accepts any certificate"}
+	}
+	return err
+}
 
 // exitCode returns the exit code for an error.
 func exitCode(err error) int {

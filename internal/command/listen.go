@@ -142,7 +142,7 @@ func inherit() (all listenerSet, err error) {
 	files := activation.Files(true)
 	if len(files) == 0 {
 		return nil, hintError{usageError{errors.New("--addr=systemd: the process has inherited no sockets from systemd")},
-			"start the socket unit, not the service alone, or use it only once"}
+			"start the socket unit, not the service alone, and name systemd only once in --addr"}
 	}
 	for _, file := range files {
 		l, listenErr := net.FileListener(file) // a copy of the descriptor

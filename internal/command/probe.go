@@ -20,7 +20,7 @@ type probeCommand struct {
 
 	Count     count  `group:"load" env:"WSECHO_PROBE_COUNT" placeholder:"N" help:"Pings to send; no limit unless set."`
 	Echo      string `group:"load" env:"WSECHO_PROBE_ECHO" enum:"off,beside,only" default:"off" help:"Messages that the server must echo: off, beside the pings, or only messages. Another connection then tests whether the server itself answers pings."`
-	MaxMissed count  `group:"load" env:"WSECHO_PROBE_MAX_MISSED" default:"2" zero:"" help:"Misses in a row to forgive. After one more, with nothing received, the connection ends as no pong."`
+	MaxMissed count  `group:"load" env:"WSECHO_PROBE_MAX_MISSED" default:"2" zero:"" help:"Pings in a row that may be missed. After one more, with nothing received, the connection ends as no pong."`
 	Reconnect bool   `group:"load" env:"WSECHO_PROBE_RECONNECT" help:"Connect again after an end or a failure, and count the gaps."`
 
 	Interval duration `group:"time" env:"WSECHO_PROBE_INTERVAL" default:"1s" help:"Time from one ping to the next."`
@@ -99,7 +99,11 @@ func (f *probeCommand) Run(ctx context.Context, out streams, w warnings) error {
 		if code := j.result.ExitCode(); code != 0 {
 			text, printed := verdict(j.result)
 			printed = printed && !f.JSON && !p.silent(j)
-			return exitError{fmt.Errorf("%s: %s", j.result.URL, text), code, printed}
+			err := fmt.Errorf("%s: %s", j.result.URL, text)
+			if j.result.Err != nil {
+				err = certificateHint(fmt.Errorf("%s: %w", j.result.URL, j.result.Err))
+			}
+			return exitError{err, code, printed}
 		}
 	}
 	return nil

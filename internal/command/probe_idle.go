@@ -109,7 +109,7 @@ func (f *probeCommand) findIdle(ctx context.Context, out streams, j *probeJob) e
 	case err == nil:
 		return nil
 	case errors.As(err, &failure) && !errors.Is(err, context.Canceled):
-		return exitError{error: fmt.Errorf("%s: %w", j.name, err), code: failure.Step.ExitCode()}
+		return exitError{error: certificateHint(fmt.Errorf("%s: %w", j.name, err)), code: failure.Step.ExitCode()}
 	case errors.As(err, new(*handshake.FieldError)):
 		return flagError(err, probeFlags)
 	}

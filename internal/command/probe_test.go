@@ -55,7 +55,7 @@ func probeCases(t *testing.T) map[string]probeCase {
 		"quiet":      {wstest.Serve(t, wstest.Echo), []string{"--count=2", "--quiet"}, 0, `^\nws://.*\npings    sent 2`, `^$`},
 		"normal":     {closes(1000, "done"), nil, 0, `\nended    normal by the server, code 1000, reason "done", after .*\n$`, `^$`},
 		"connect":    {"ws://127.0.0.1:1/", nil, 3, `^$`, `^wsecho: error: ws://127\.0\.0\.1:1/: cannot connect: .*\n$`},
-		"TLS":        {wstest.ServeTLS(t, wstest.Echo), nil, 4, `^$`, `^wsecho: error: wss://.*: TLS failed: .*certificate.*\n$`},
+		"TLS":        {wstest.ServeTLS(t, wstest.Echo), nil, 4, `^$`, `^wsecho: error: wss://.*: TLS failed: .*certificate.*\nwsecho: hint: --ca=FILE .*\n$`},
 		"handshake":  {refuses, nil, 5, `^$`, `^wsecho: error: ws://.*: did not open a WebSocket: the answer is 301 Moved Permanently, to "https://b\.example/": "moved"\n$`},
 		"lost":       {answers(wstest.AnswerOptions{NoPong: true}), []string{"--count=1", "--timeout=4s"}, 6, `\npong 1: none in time\n(.*\n)*pings    sent 1, received 0, lost 1 \(100 %\), late 0\npongs    .*\nended    closed by this side`, `: replies were lost: 1 of 1\n$`},
 		"pending":    {answers(wstest.AnswerOptions{NoPong: true}), []string{"--deadline=1s"}, 6, `\npings    sent \d+, received 0, lost 0 \(0 %\), late 0, pending \d+\n`, `: no ping was answered before the end\n$`},

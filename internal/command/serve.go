@@ -173,7 +173,7 @@ func (f *serveCommand) warn(log *slog.Logger) {
 		log.Warn("there are not enough file descriptors for as many connections", "flag", "--max-conns", "value", int(f.MaxConns), "enough_for", limit)
 	}
 	if f.AnyOrigin {
-		log.Warn("pages of any origin may connect from every browser that can reach this server", "flag", "--any-origin")
+		log.Warn("pages of any origin may connect from every browser that can reach this server; --origin allows only some", "flag", "--any-origin")
 	}
 	var budget string
 	switch {

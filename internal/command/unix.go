@@ -57,6 +57,9 @@ func listenUnix(addr string, mode fileMode) (net.Listener, error) {
 		}
 		l, err = bindUnix(path, mode)
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, hintError{fmt.Errorf("cannot listen on %s: %w", addr, inner(err)), "the directory of the socket must exist"}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", addr, inner(err))
 	}

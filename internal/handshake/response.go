@@ -169,7 +169,7 @@ func (o Offer) check(h http.Header) error {
 	case len(chosen) > 1, len(chosen) == 1 && !slices.Contains(o.Subprotocols, chosen[0]):
 		return errorf("it chose the subprotocol %s, which was not offered", Quoted([]byte(strings.Join(chosen, ", "))))
 	case len(chosen) == 0 && len(o.Subprotocols) > 0:
-		return errorf("it chose no subprotocol of %s", strings.Join(o.Subprotocols, ", "))
+		return errorf("it chose none of the offered subprotocols: %s", strings.Join(o.Subprotocols, ", "))
 	}
 	return nil
 }

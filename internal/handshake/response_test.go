@@ -47,7 +47,7 @@ func TestOpen(t *testing.T) {
 		"none of them":            {deflate, good, ""},
 		"a subprotocol":           {chat, status + upgrade + accept + "Sec-WebSocket-Protocol: b\r\n\r\n", ""},
 		"another subprotocol":     {chat, status + upgrade + accept + "Sec-WebSocket-Protocol: c\r\n\r\n", `^it chose the subprotocol "c", which was not offered$`},
-		"no subprotocol":          {chat, good, "^it chose no subprotocol of a, b$"},
+		"no subprotocol":          {chat, good, "^it chose none of the offered subprotocols: a, b$"},
 		"empty subprotocol":       {Offer{}, status + upgrade + accept + "Sec-WebSocket-Protocol:\r\n\r\n", `^it chose the subprotocol "", which was not offered$`},
 		"unknown code":            {Offer{}, "HTTP/1.1 199 Strange\r\n\r\n" + good, ""},
 		"refused with a sentence": {Offer{}, "HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\nno\ngo", `^the answer is 403 Forbidden: "no"; the server probably does not allow the Origin of the request$`},
