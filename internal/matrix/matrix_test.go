@@ -124,6 +124,19 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// TestDemands checks that no row passes without its fault: each demands an effect.
+func TestDemands(t *testing.T) {
+	healthy := good.with(func(o *outcome) { o.frame = 40 }) // about the length of a message of the probe
+	for _, r := range rows {
+		for c := range columns {
+			want, race := r.expected(c)
+			if r.fault != "" && r.unsupported[c] == "" && (healthy.meets(want) || healthy.meets(race)) {
+				t.Errorf("%v, %s %s: passes without the fault", c, r.fault, r.flags)
+			}
+		}
+	}
+}
+
 // TestPage compares the matrix in docs/liveness.md with the table.
 func TestPage(t *testing.T) {
 	_, text, begin, end, err := (&testbed{root: "../.."}).page()

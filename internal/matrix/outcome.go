@@ -26,6 +26,11 @@ type outcome struct {
 	others     int // messages that were no echoes; the expected one is any if it is negative
 
 	upgrade, echo time.Duration // the handshake and the fastest echo; the expected one is the least
+	deviation     time.Duration // of the times of echoes; the expected one is the least
+
+	// On the wire, if the expected one is not 0.
+	pings int // of the server; the expected one is the least
+	frame int // bytes of the server's longest data frame
 }
 
 // closeFrame is a part of the cause if the server has closed.
@@ -81,6 +86,17 @@ func (o outcome) delayedBy(d time.Duration) outcome {
 	return o.with(func(o *outcome) { o.echo = d })
 }
 
+func (o outcome) jitteredBy(d time.Duration) outcome {
+	return o.with(func(o *outcome) { o.deviation = d })
+}
+
+func (o outcome) pinging() outcome { return o.with(func(o *outcome) { o.pings = 2 }) }
+
+func (o outcome) fragmented(n int) outcome { return o.with(func(o *outcome) { o.frame = n }) }
+
+// wired reports whether only a relay can observe the outcome.
+func (o outcome) wired() bool { return o.pings > 0 || o.frame > 0 }
+
 // unanswered is a close frame of the probe without an answer.
 func (o outcome) unanswered() outcome {
 	return o.with(func(o *outcome) { o.closed, o.cause = 0, "no close frame was received" })
@@ -98,20 +114,24 @@ func (o outcome) meets(want outcome) bool {
 		o.others = want.others
 	}
 	const early = 2 * time.Millisecond // of the timers of other languages
-	if o.upgrade < want.upgrade-early || o.echo < want.echo-early {
+	if o.upgrade < want.upgrade-early || o.echo < want.echo-early || o.deviation < want.deviation || o.pings < want.pings {
 		return false
 	}
-	o.upgrade, o.echo = want.upgrade, want.echo
+	o.upgrade, o.echo, o.deviation, o.pings = want.upgrade, want.echo, want.deviation, want.pings
+	if want.frame == 0 {
+		o.frame = 0
+	}
 	return o == want
 }
 
-// busy reports whether a busy machine can be the cause of the difference. It is so if the
-// connection was not opened in time, or if the number of replies differs.
+// busy reports whether a busy machine, or chance, can be the cause of the difference. It is
+// so if the connection was not opened in time, or if the number of replies or pings or the
+// deviation differs.
 func (o outcome) busy(want outcome) bool {
 	if strings.Contains(o.fail, "no whole answer within the ") {
 		return true
 	}
-	o.lost, o.late, o.exit, o.others = want.lost, want.late, want.exit, want.others
+	o.lost, o.late, o.exit, o.others, o.pings, o.deviation = want.lost, want.late, want.exit, want.others, want.pings, want.deviation
 	return o.meets(want)
 }
 

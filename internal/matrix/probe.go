@@ -23,7 +23,7 @@ const attempts = 4
 func (r row) run(ctx context.Context, program string, c column, addr string) error {
 	want, race := r.expected(c)
 	for n := 1; ; n++ {
-		got, err := r.probe(ctx, program, addr)
+		got, err := r.observed(ctx, program, addr, want.wired())
 		switch {
 		case err != nil:
 			return err
@@ -33,6 +33,21 @@ func (r row) run(ctx context.Context, program string, c column, addr string) err
 			return fmt.Errorf("got %+v, want %+v", got, want)
 		}
 	}
+}
+
+// observed is probe, and observes the frames too if the row needs that.
+func (r row) observed(ctx context.Context, program, addr string, wired bool) (outcome, error) {
+	if !wired {
+		return r.probe(ctx, program, addr)
+	}
+	wire, err := startRelay(addr)
+	if err != nil {
+		return outcome{}, err
+	}
+	got, err := r.probe(ctx, program, wire.Addr().String())
+	wire.stop()
+	got.pings, got.frame = wire.pings, wire.frame
+	return got, err
 }
 
 // probe runs wsecho probe, and returns what it reports.
@@ -68,6 +83,7 @@ func (r row) probe(ctx context.Context, program, addr string) (outcome, error) {
 		Pings, Echoes struct {
 			Lost, Late int
 			Min        float64 `json:"min_seconds"`
+			Deviation  float64 `json:"deviation_seconds"`
 		}
 		Step, Error string
 		End         struct {
@@ -86,7 +102,7 @@ func (r row) probe(ctx context.Context, program, addr string) (outcome, error) {
 		exit: exit, kind: s.End.Kind, by: s.End.By, code: s.End.Code, reason: s.End.Reason, cause: s.End.Cause, closed: s.End.Received,
 		step: s.Step, fail: strings.TrimPrefix(s.Error, "did not open a WebSocket: "),
 		lost: s.Pings.Lost + s.Echoes.Lost, late: s.Pings.Late + s.Echoes.Late, others: s.Others,
-		upgrade: seconds(s.Phases.Upgrade), echo: seconds(s.Echoes.Min),
+		upgrade: seconds(s.Phases.Upgrade), echo: seconds(s.Echoes.Min), deviation: seconds(s.Echoes.Deviation),
 	}, nil
 }
 

@@ -53,8 +53,8 @@ var rows = []row{
 	{fault: "delay=300ms", flags: "--echo=only --count=3", want: good.delayedBy(300 * time.Millisecond)},
 	{fault: "delay=700ms", flags: "--echo=only --count=2 --interval=1s --timeout=300ms", want: good.lateBy(2).delayedBy(700 * time.Millisecond)},
 	{fault: "/delay/200ms", flags: "--echo=beside --count=2", want: good.delayedBy(200 * time.Millisecond)},
-	{fault: "jitter=50ms", flags: "--echo=only --count=3", want: good},
-	{fault: "delay=100ms&jitter=50ms", flags: "--echo=beside --count=3", want: good.delayedBy(50 * time.Millisecond)},
+	{fault: "jitter=190ms", flags: "--echo=only --count=12 --interval=200ms", want: good.jitteredBy(25 * time.Millisecond)},
+	{fault: "delay=100ms&jitter=50ms", flags: "--echo=beside --count=8 --interval=200ms", want: good.delayedBy(50 * time.Millisecond).jitteredBy(10 * time.Millisecond)},
 	{fault: "pong=off", flags: "--count=2 --timeout=500ms", want: good.losing(2)},
 	{fault: "pong=off", flags: "--max-missed=0 --timeout=500ms --interval=500ms", want: noPong.losing(1)},
 	{fault: "pong=off&send=1000&every=50ms", flags: "--count=10 --max-missed=0 --timeout=500ms", want: good.losing(10).sending(-1)},
@@ -65,7 +65,7 @@ var rows = []row{
 	{fault: "read=stall", flags: "--max-missed=0 --timeout=500ms --interval=500ms", want: noPong.losing(1)},
 	{fault: "read=slow:100B/s", flags: "--echo=beside --count=3", want: good.delayedBy(300 * time.Millisecond), unsupported: noRate},
 	{fault: "write=slow:100B/s", flags: "--echo=beside --count=3", want: good.delayedBy(300 * time.Millisecond), unsupported: noRate},
-	{fault: "fragment=1", flags: "--echo=only --count=3", want: good},
+	{fault: "fragment=1", flags: "--echo=only --count=3", want: good.fragmented(1)},
 	{fault: "mask=1", want: masked, unsupported: noMask},
 	{fault: "mask=1", flags: "--echo=only", want: masked, unsupported: noMask},
 
@@ -80,7 +80,7 @@ var rows = []row{
 
 	{fault: "hello=1", flags: "--count=2", want: good.sending(1)},
 	{fault: "hello=all", flags: "--count=2", want: good.sending(1)},
-	{fault: "ping=50ms", flags: "--count=5", want: good},
+	{fault: "ping=50ms", flags: "--count=5", want: good.pinging()},
 	{fault: "send=3&every=50ms", flags: "--count=6", want: good.sending(3)},
 	{fault: "send=1", flags: "--count=4 --interval=500ms", want: good.sending(1)},
 
@@ -88,7 +88,7 @@ var rows = []row{
 	{fault: "pong=late:500ms&drop=rst&after=1800ms", flags: "--interval=1s --timeout=200ms", want: reset.lateBy(2), except: proxied(abnormal.lateBy(2))},
 	{fault: "garbage=1&close=4000", want: opcode},
 	{fault: "utf8=bad&drop=fin&after=300ms", want: badText},
-	{fault: "delay=100ms&fragment=2&ping=50ms", flags: "--echo=beside --count=3", want: good.delayedBy(100 * time.Millisecond)},
+	{fault: "delay=100ms&fragment=2&ping=50ms", flags: "--echo=beside --count=3", want: good.delayedBy(100 * time.Millisecond).fragmented(2).pinging()},
 	{fault: "hold=200ms&status=403", want: refused("the answer is 403 Forbidden")},
 	{fault: "hello=1&read=stall&close=1011&after=300ms", want: closes(1011).sending(1)},
 }
