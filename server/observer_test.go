@@ -133,13 +133,20 @@ func TestObserver(t *testing.T) {
 func TestObserverDrainCut(t *testing.T) {
 	var e events
 	held := make(chan struct{})
+	o := e.observer()
+	record := o.Drain
+	o.Drain = func(step server.DrainStep, open int) {
+		record(step, open)
+		if step == server.DrainCut {
+			close(held)
+		}
+	}
 	s := serve(t, func(ctx context.Context, c *server.Conn) error {
 		<-held
 		return readAll(ctx, c)
-	}, server.Options{Observer: e.observer(), DrainTimeout: 50 * time.Millisecond, CloseTimeout: server.MaxCloseTimeout})
+	}, server.Options{Observer: o, DrainTimeout: 50 * time.Millisecond, CloseTimeout: server.MaxCloseTimeout})
 	s.dial(t, wstest.DialOptions{})
 	eventually(t, "it is open", func() bool { return s.open() == 1 })
-	time.AfterFunc(time.Second, func() { close(held) })
 	if err := s.stop(); err != nil {
 		t.Error(err)
 	}

@@ -173,11 +173,6 @@ func TestWays(t *testing.T) {
 		_, err := io.WriteString(out, "HTTP/1.1 407 \x1b[31m\r\nContent-Length: 0\r\n\r\n")
 		return "", "", errors.Join(err, errors.New("refused"))
 	})
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
 
 	for _, test := range []struct {
 		name, env string
@@ -200,8 +195,6 @@ func TestWays(t *testing.T) {
 		{name: "the environment, unless asked", env: "HTTP_PROXY=http://" + web.addr, args: []string{"--resolve=echo.example:" + port + ":127.0.0.1", named}},
 		{name: "loopback", env: "HTTP_PROXY=http://" + web.addr, args: []string{"--proxy=environment", echo}},
 		{name: "a proxy that refuses", args: []string{"--proxy=http://" + refusing.addr, named}, code: 3, stderr: "cannot connect: the proxy " + refusing.addr + " answered 407 Proxy Authentication Required"},
-		{name: "a proxy that stalls", args: []string{"--timeout=1s", "--proxy=http://" + silent.Addr().String(), named}, code: 3, stderr: "cannot connect: no whole answer within the 1s"},
-		{name: "a SOCKS proxy that stalls", args: []string{"--timeout=1s", "--proxy=socks5://" + silent.Addr().String(), named}, code: 3, stderr: "cannot connect: no whole answer within the 1s"},
 		{name: "no URL", args: []string{"--proxy=somewhere", named}, code: 2, stderr: `--proxy: "somewhere" is not a URL such as http://127.0.0.1:3128, environment or none`},
 		{name: "another scheme", args: []string{"--proxy=ftp://me:secret@a.example", named}, code: 2, stderr: `--proxy: ftp://me:xxxxx@a.example has another scheme than http, https and socks5`},
 		{name: "no address", args: []string{"--resolve=a.example:80", named}, code: 2, stderr: `--resolve: "a.example:80" is not HOST:PORT:ADDRESS`},
@@ -229,6 +222,25 @@ func TestWays(t *testing.T) {
 			}
 			if got := socks.addresses(); got != test.socks {
 				t.Errorf("the SOCKS proxy was asked for %q, want %q", got, test.socks)
+			}
+		})
+	}
+}
+
+// TestProxyStalls checks that the timeout includes the proxy.
+func TestProxyStalls(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() }) // after the parallel tests
+	for _, scheme := range []string{"http", "socks5"} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			code, stdout, stderr := ran(t, "check", "--timeout=1s", "--proxy="+scheme+"://"+silent.Addr().String(), "ws://echo.example/")
+			if code != 3 || !strings.Contains(stderr, "cannot connect: no whole answer within the 1s") {
+				t.Errorf("exit code %d, want 3\n%s%s", code, stdout, stderr)
 			}
 		})
 	}

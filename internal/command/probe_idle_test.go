@@ -31,6 +31,11 @@ func idleFor(limit time.Duration) func(*wstest.Peer) {
 func TestProbeIdle(t *testing.T) {
 	t.Parallel()
 	url := wstest.Serve(t, idleFor(2*time.Second))
+	t.Run("text", func(t *testing.T) { t.Parallel(); testIdleText(t, url) })
+	t.Run("JSON", func(t *testing.T) { t.Parallel(); testIdleJSON(t, url) })
+}
+
+func testIdleText(t *testing.T, url string) {
 	code, stdout, stderr := ran(t, "probe", "--find-idle-timeout", "--max-idle=5s", "--timeout=30s", url)
 	for _, line := range []string{`(?m)^both silent +survived .*, ended after .* when the connection was closed$`, `(?m)^server silent survived .*, ended after .* when the connection was closed$`, `(?m)^recommended ping interval: \S+s or less$`} {
 		if !regexp.MustCompile(line).MatchString(stdout) {
@@ -40,7 +45,10 @@ func TestProbeIdle(t *testing.T) {
 	if code != 0 || !strings.Contains(stderr, ": both silent: survived ") || !strings.Contains(stderr, ": server silent: survived ") {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
-	code, stdout, stderr = ran(t, "probe", "--find-idle-timeout", "--max-idle=5s", "--json", "--quiet", "--timeout=30s", url)
+}
+
+func testIdleJSON(t *testing.T, url string) {
+	code, stdout, stderr := ran(t, "probe", "--find-idle-timeout", "--max-idle=5s", "--json", "--quiet", "--timeout=30s", url)
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	if code != 0 || len(lines) != 3 || stderr != "" {
 		t.Fatalf("exit code %d\n%s%s", code, stdout, stderr)

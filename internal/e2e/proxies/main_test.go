@@ -19,6 +19,6 @@ const waitLimit = 30 * time.Second
 
 // TestMain runs wsecho if the test binary is called by that name.
 func TestMain(m *testing.M) {
-	testfull.Parallel(8, 4)
+	testfull.Parallel(16, 4)
 	testscript.Main(wstest.Verified{M: m}, map[string]func(){"wsecho": func() { os.Exit(command.Main("")) }})
 }
