@@ -34,8 +34,9 @@ type ConnOptions struct {
 	// must return soon, and the payload of the ping is valid until then. A panic is logged,
 	// and ends nothing. Nil: a pong with the payload of the ping is sent at once.
 	Pong func(ping []byte, send func(payload []byte))
-	// Fault names what goes wrong on purpose. [Info] and [Outcome] contain it. "": nothing
-	// does.
+	// Fault names what may go wrong on purpose, such as what the client has requested.
+	// [Info] and [Outcome] contain it, also if the connection ends before that happens. "":
+	// nothing does.
 	Fault string
 }
 

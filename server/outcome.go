@@ -22,7 +22,7 @@ type Info struct {
 	Host        string
 	URI         string // path and query
 	Subprotocol string
-	Fault       string // of ConnOptions; "": nothing goes wrong on purpose
+	Fault       string // of ConnOptions: requested, and perhaps not happened; "": nothing goes wrong on purpose
 
 	Since        time.Time // the end of the handshake
 	LastReceived time.Time // when the last byte was received
