@@ -186,8 +186,8 @@ func (o *output) unlock() {
 }
 
 // flushPending sends the pending control frames, unless a frame is in progress. It does not
-// wait for the peer: the Flusher and the heartbeat call it too. Under TLS a close frame may
-// need 20 milliseconds, once.
+// wait for the peer: the heartbeat calls it too. Under TLS a close frame may need 20
+// milliseconds, once, so the Flusher calls unlockNow.
 //
 // TryLock: hasPending is set before TryLock. If TryLock fails, another goroutine holds
 // o.mu. It unlocks later and then loads hasPending, through unlock or in this loop. So it

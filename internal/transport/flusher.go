@@ -91,7 +91,28 @@ func (o *output) flushLate(f *Flusher) {
 	if o.err == nil && o.batching() {
 		o.tryFlush(false)
 	}
-	o.unlock()
+	o.unlockNow()
+}
+
+// unlockNow is unlock for the Flusher. A close frame may need 20 milliseconds on a socket
+// without system calls of its own. There the goroutine of flushLater sends what is pending.
+func (o *output) unlockNow() {
+	if o.c.raw != nil {
+		o.unlock()
+		return
+	}
+	o.mu.Unlock()
+	if !o.hasPending.Load() || !o.mu.TryLock() { // see flushPending
+		return
+	}
+	failed := o.err != nil
+	if !failed {
+		o.flushLater()
+	}
+	o.mu.Unlock()
+	if failed {
+		o.flushPending()
+	}
 }
 
 // A reader is trusted after minPromptReads prompt reads. A read is prompt if it follows a
