@@ -177,6 +177,7 @@ func (s *idleSearch) confirm(ctx context.Context) (done bool, err error) {
 	default:
 		t.silence, done = min(t.silence, s.r.Failed), true
 		s.setFailed(t)
+		s.survive(0) // if it was a little shorter than r.Survived
 	}
 	if s.o.OnProgress != nil {
 		s.o.OnProgress(s.r)

@@ -86,7 +86,7 @@ func TestCloseConnection(t *testing.T) {
 // cause, closes nothing.
 func TestCloseConnectionRefused(t *testing.T) {
 	t.Parallel()
-	_, url, addr := startAdmin(t, server.Options{PingInterval: -1})
+	_, url, addr := startAdmin(t, server.Options{PingInterval: -1, CloseTimeout: 5 * time.Second})
 	p := dialPeer(t, url)
 	echoed(t, p, 1) // then the list has it
 	const path = "/connections/1/close"

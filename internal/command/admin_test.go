@@ -60,8 +60,8 @@ func startAdmin(t testing.TB, o server.Options) (s *server.Server, url, addr str
 			t.Error(err)
 		}
 		a.close()
-		if _, err := net.Dial("tcp", al.Addr().String()); err == nil {
-			t.Error("the port of the metrics is open after the end")
+		if err := al.Close(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the listener of the metrics is open after the end: %v", err)
 		}
 	})
 	return s, "ws://" + l.Addr().String() + "/", al.Addr().String()

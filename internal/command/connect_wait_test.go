@@ -131,26 +131,48 @@ func TestConnectStuckOutput(t *testing.T) {
 // TestConnectPausedOutput checks that a server which answers is not called dead while
 // stdout takes no bytes. No pong may count as lost.
 func TestConnectPausedOutput(t *testing.T) {
-	t.Parallel()
-	url := wstest.Serve(t, func(p *wstest.Peer) {
-		_ = p.Send(wstest.TextFrame("one"))
-		pings := 0
-		_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Each: func(f wstest.Frame) {
-			if f.Opcode == wstest.Ping {
-				if pings++; pings == 20 {
-					_ = p.Send(wstest.CloseFrame(1000, ""))
+	synctest.Test(t, func(t *testing.T) {
+		stdin, typing := io.Pipe()
+		talk, _, errs := overPipe(t, nil, stdin, "--wait=off", "--ping-interval=200ms", "--timeout=500ms")
+		talk.options.Connect.DialContext = dialBuffered(func(p *wstest.Peer) {
+			_ = p.Send(wstest.TextFrame("one"))
+			pings := 0
+			_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Each: func(f wstest.Frame) {
+				if f.Opcode == wstest.Ping {
+					if pings++; pings == 20 {
+						_ = p.Send(wstest.CloseFrame(1000, ""))
+					}
 				}
-			}
-		}})
+			}})
+		})
+		read, write := io.Pipe()
+		talk.view.out = write
+		go func() { _, _ = io.WriteString(typing, "/ping\n") }()
+		go func() {
+			time.Sleep(2 * time.Second)
+			_, _ = io.Copy(io.Discard, read)
+		}()
+		err := talk.runBounded(t.Context())
+		if err != nil || !strings.Contains(errs.String(), "normal by the server") || !strings.Contains(errs.String(), "pong after") {
+			t.Errorf("got %v\n%s", err, errs)
+		}
+		write.Close()
+		typing.Close()
 	})
-	f := parse(t, "connect", "--proxy=none", "--wait=off", "--ping-interval=200ms", "--timeout=500ms", url).Connect
-	f.stdin = held(t, "/ping\n")
-	read, write := io.Pipe()
-	time.AfterFunc(2*time.Second, func() { go func() { _, _ = io.Copy(io.Discard, read) }() })
-	var errs strings.Builder
-	err := f.Run(t.Context(), streams{write, &errs}, nil)
-	write.Close()
-	if err != nil || !strings.Contains(errs.String(), "normal by the server") || !strings.Contains(errs.String(), "pong after") {
-		t.Errorf("got %v\n%s", err, &errs)
+}
+
+// dialBuffered is a DialContext to a server over a pipe with buffers, as those of TCP.
+func dialBuffered(server func(*wstest.Peer)) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := wstest.Pipe()
+		go func() {
+			p := wstest.Server(theirs)
+			p.Timeout = -1
+			defer p.Close()
+			if p.Accept(nil) == nil {
+				server(p)
+			}
+		}()
+		return ours, nil
 	}
 }

@@ -27,31 +27,37 @@ func idleFor(limit time.Duration) func(*wstest.Peer) {
 	}
 }
 
-// TestProbeIdle checks both forms of the result.
+// TestProbeIdle checks both forms of the result, in synthetic time.
 func TestProbeIdle(t *testing.T) {
-	t.Parallel()
-	url := wstest.Serve(t, idleFor(2*time.Second))
-	t.Run("text", func(t *testing.T) { t.Parallel(); testIdleText(t, url) })
-	t.Run("JSON", func(t *testing.T) { t.Parallel(); testIdleJSON(t, url) })
+	synctest.Test(t, testProbeIdle)
 }
 
-func testIdleText(t *testing.T, url string) {
-	code, stdout, stderr := ran(t, "probe", "--find-idle-timeout", "--max-idle=5s", "--timeout=30s", url)
+func testProbeIdle(t *testing.T) {
+	found := func(args ...string) (err error, stdout, stderr string) {
+		args = append([]string{"probe", "--proxy=none", "--find-idle-timeout", "--max-idle=5s"}, args...)
+		f := parse(t, append(args, "ws://a.example/")...).Probe
+		jobs, err := f.jobs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		jobs[0].options.Connect.DialContext = dialBuffered(idleFor(2 * time.Second))
+		var out, errs strings.Builder
+		err = f.findIdle(t.Context(), streams{&out, &errs}, jobs[0])
+		return err, out.String(), errs.String()
+	}
+	err, stdout, stderr := found()
 	for _, line := range []string{`(?m)^both silent +survived .*, ended after .* when the connection was closed$`, `(?m)^server silent survived .*, ended after .* when the connection was closed$`, `(?m)^recommended ping interval: \S+s or less$`} {
 		if !regexp.MustCompile(line).MatchString(stdout) {
 			t.Errorf("no %s in\n%s", line, stdout)
 		}
 	}
-	if code != 0 || !strings.Contains(stderr, ": both silent: survived ") || !strings.Contains(stderr, ": server silent: survived ") {
-		t.Errorf("exit code %d\n%s", code, stderr)
+	if err != nil || !strings.Contains(stderr, ": both silent: survived ") || !strings.Contains(stderr, ": server silent: survived ") {
+		t.Errorf("got %v\n%s", err, stderr)
 	}
-}
-
-func testIdleJSON(t *testing.T, url string) {
-	code, stdout, stderr := ran(t, "probe", "--find-idle-timeout", "--max-idle=5s", "--json", "--quiet", "--timeout=30s", url)
+	err, stdout, stderr = found("--json", "--quiet")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
-	if code != 0 || len(lines) != 3 || stderr != "" {
-		t.Fatalf("exit code %d\n%s%s", code, stdout, stderr)
+	if err != nil || len(lines) != 3 || stderr != "" {
+		t.Fatalf("got %v\n%s%s", err, stdout, stderr)
 	}
 	for i, silent := range []string{"both", "server"} {
 		var l idleLine
@@ -153,7 +159,7 @@ func TestProbeIdleFails(t *testing.T) {
 		stderr string
 	}{
 		"no server": {[]string{"ws://127.0.0.1:1/"}, 3, "cannot connect"},
-		"deadline":  {[]string{"--deadline=1s", echo}, 1, "not finished"},
+		"deadline":  {[]string{"--deadline=3s", echo}, 1, "not finished"},
 		"two URLs":  {[]string{echo, echo}, 2, "--find-idle-timeout: there must be one URL"},
 		"short":     {[]string{"--max-idle=10ms", echo}, 2, "--max-idle: 10ms is not from 1s"},
 	} {

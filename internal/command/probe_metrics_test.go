@@ -60,7 +60,7 @@ func TestProbeMetrics(t *testing.T) {
 			~probe_ssl_earliest_cert_expiry [1-9]
 			probe_tls_version_info{version="TLS 1.3"} 1
 			~probe_websocket_duration_seconds\{phase="tls"\} \d.*[1-9]`, absent: "failure"},
-		"silent": {handle: answer(wstest.AnswerOptions{NoPong: true}), parameters: "count=2&timeout=1s", want: `
+		"silent": {handle: answer(wstest.AnswerOptions{NoPong: true}), parameters: "count=2&timeout=4s", want: `
 			probe_success 0
 			probe_websocket_connection_upgraded 1
 			probe_websocket_pings_sent 2
@@ -68,7 +68,7 @@ func TestProbeMetrics(t *testing.T) {
 			probe_websocket_pings_lost 2
 			probe_websocket_exit_code 6
 			probe_websocket_ending_info{kind="closed",side="local"} 1`, absent: "rtt"},
-		"no pong": {handle: answer(wstest.AnswerOptions{NoPong: true}), parameters: "count=50&timeout=1s", want: `
+		"no pong": {handle: answer(wstest.AnswerOptions{NoPong: true}), parameters: "count=50&timeout=4s", want: `
 			probe_success 0
 			probe_websocket_exit_code 6
 			probe_websocket_ending_info{kind="no pong",side="local"} 1`},
@@ -129,7 +129,7 @@ func TestProbeMetrics(t *testing.T) {
 			probe_websocket_status_code 0
 			probe_websocket_exit_code 4
 			probe_websocket_failure_info{step="tls"} 1`, absent: `ending|ssl`},
-		"stalled": {raw: true, handle: func(p *wstest.Peer) { _, _ = p.NetConn().Read(make([]byte, 1)); _, _ = p.End(waitLimit) }, parameters: "timeout=1s", want: `
+		"stalled": {raw: true, handle: func(p *wstest.Peer) { _, _ = p.NetConn().Read(make([]byte, 1)); _, _ = p.End(waitLimit) }, parameters: "timeout=4s", want: `
 			probe_success 0
 			probe_websocket_exit_code 5
 			probe_websocket_failure_info{step="handshake"} 1`},

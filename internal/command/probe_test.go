@@ -58,13 +58,13 @@ func probeCases(t *testing.T) map[string]probeCase {
 		"TLS":        {wstest.ServeTLS(t, wstest.Echo), nil, 4, `^$`, `^wsecho: error: wss://.*: TLS failed: .*certificate.*\nwsecho: hint: --ca=FILE .*\n$`},
 		"handshake":  {refuses, nil, 5, `^$`, `^wsecho: error: ws://.*: did not open a WebSocket: the answer is 301 Moved Permanently, to "https://b\.example/": "moved"\n$`},
 		"lost":       {answers(wstest.AnswerOptions{NoPong: true}), []string{"--count=1", "--timeout=4s"}, 6, `\npong 1: none in time\n(.*\n)*pings    sent 1, received 0, lost 1 \(100 %\), late 0\npongs    .*\nended    closed by this side`, `: replies were lost: 1 of 1\n$`},
-		"pending":    {answers(wstest.AnswerOptions{NoPong: true}), []string{"--deadline=1s"}, 6, `\npings    sent \d+, received 0, lost 0 \(0 %\), late 0, pending \d+\n`, `: no ping was answered before the end\n$`},
-		"no echo":    {answers(wstest.AnswerOptions{}), []string{"--deadline=1s", "--echo=beside"}, 6, `\nechoes   sent \d+, received 0, lost 0 \(0 %\), late 0, pending \d+\n`, `: no message was echoed before the end\n$`},
+		"pending":    {answers(wstest.AnswerOptions{NoPong: true}), []string{"--deadline=4s"}, 6, `\npings    sent \d+, received 0, lost 0 \(0 %\), late 0, pending \d+\n`, `: no ping was answered before the end\n$`},
+		"no echo":    {answers(wstest.AnswerOptions{}), []string{"--deadline=4s", "--echo=beside"}, 6, `\nechoes   sent \d+, received 0, lost 0 \(0 %\), late 0, pending \d+\n`, `: no message was echoed before the end\n$`},
 		"no pong":    {answers(wstest.AnswerOptions{NoPong: true}), []string{"--max-missed=0", "--timeout=4s"}, 6, `\nended    no pong by this side, code 1001, reason "pings missed in a row`, `^$`},
 		"peer code":  {closes(4000, ""), nil, 7, `^connected to .*\npong 1: .*\n\nws://.*\npings .*\nRTT .*\n .*\npongs .*\nended    peer code by the server, code 4000, after .*\n$`, `^$`},
 		"answer":     {answers(wstest.AnswerOptions{Code: 1011}), one, 7, `\nended    closed by this side, code 1000, answered with 1011, after `, `^$`},
 		"no answer":  {answers(wstest.AnswerOptions{NoClose: true}), one, 7, `\nended    closed by this side, code 1000, not answered: .*, after `, `^$`},
-		"retried":    {"ws://127.0.0.1:1/", []string{"--reconnect", "--deadline=1s"}, 3, `^(failed: .*\n)+\nws://127\.0\.0\.1:1/\ngaps     .*\nfailed   cannot connect: .*\n$`, `^$`},
+		"retried":    {"ws://127.0.0.1:1/", []string{"--reconnect", "--deadline=4s"}, 3, `^(failed: .*\n)+\nws://127\.0\.0\.1:1/\ngaps     .*\nfailed   cannot connect: .*\n$`, `^$`},
 		"going away": {closes(1001, "bye\x1b"), nil, 8, `\nended    going away by the server, code 1001, reason "bye\\x1b", after `, `^$`},
 		"goes away":  {answers(wstest.AnswerOptions{Code: 1001}), one, 8, `\nended    closed by this side, code 1000, answered with 1001, after `, `^$`},
 		"abnormal":   {wstest.Serve(t, answerOnce(func(p *wstest.Peer) { _ = p.FIN() })), nil, 9, `\nended    abnormal by the server: end of stream without a close frame, after `, `^$`},
@@ -110,19 +110,19 @@ func TestProbeCodes(t *testing.T) {
 // TestProbeInterrupted checks that Ctrl-C prints the summary.
 func TestProbeInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	url := wstest.Serve(t, func(p *wstest.Peer) {
-		_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Each: func(f wstest.Frame) {
-			if f.Opcode == wstest.Ping {
-				time.AfterFunc(10*time.Millisecond, cancel)
-			}
-		}})
-	})
-	var stdout, stderr strings.Builder
-	if code := Run(ctx, "", []string{"probe", url}, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "\npings    sent ") || stderr.Len() > 0 {
-		t.Errorf("exit code %d\n%s%s", code, &stdout, &stderr)
+	url := wstest.Serve(t, wstest.Echo)
+	var stdout onWrite
+	stdout.do = func() {
+		if strings.Contains(stdout.text.String(), "\npong 1: ") {
+			cancel()
+		}
+	}
+	var stderr strings.Builder
+	if code := Run(ctx, "", []string{"probe", "--interval=50ms", url}, &stdout, &stderr); code != 0 || !strings.Contains(stdout.text.String(), "\npings    sent ") || stderr.Len() > 0 {
+		t.Errorf("exit code %d\n%s%s", code, &stdout.text, &stderr)
 	}
 	if code := Run(ctx, "", []string{"probe", url}, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), "interrupted (at the step connect)") {
-		t.Errorf("before a connection: exit code %d\n%s%s", code, &stdout, &stderr)
+		t.Errorf("before a connection: exit code %d\n%s%s", code, &stdout.text, &stderr)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestProbeSeveralBeside(t *testing.T) {
 	t.Parallel()
 	good := wstest.Serve(t, wstest.Echo)
 	silent := wstest.Serve(t, func(p *wstest.Peer) { _, _ = p.Answer(context.Background(), wstest.AnswerOptions{}) })
-	code, stdout, stderr := ran(t, "probe", "--count=2", "--timeout=2s", "--interval=50ms", "--echo=beside", "--quiet", good, silent)
+	code, stdout, stderr := ran(t, "probe", "--count=2", "--timeout=4s", "--interval=50ms", "--echo=beside", "--quiet", good, silent)
 	for _, pattern := range []string{
 		regexp.QuoteMeta(good) + ` pings .* 2 +2 +0 +0 .*\n` + regexp.QuoteMeta(good) + ` echoes .* 2 +2 +0 +0 `,
 		regexp.QuoteMeta(silent) + ` pings .* 2 +2 +0 +0 .*\n` + regexp.QuoteMeta(silent) + ` echoes .* 2 +0 +2 +0 +–`,
