@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -40,13 +41,6 @@ func TestDial(t *testing.T) {
 		}
 	}
 	ended := func(c *probe.Conn) probe.End { return c.Ended(nil) }
-	stalled := func(c *probe.Conn) probe.End {
-		ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-		defer cancel()
-		for c.Write(ctx, websocket.MessageBinary, make([]byte, 1<<20)) == nil {
-		}
-		return c.Ended(nil)
-	}
 	for name, test := range map[string]struct {
 		server func(*wstest.Peer)
 		limit  int64
@@ -60,7 +54,6 @@ func TestDial(t *testing.T) {
 		"too big":     {sends(wstest.TextFrame("four")), 3, ended, probe.End{Ending: ending.Ending{Kind: ending.TooBig, By: ending.Local, Code: 1009}, Sent: 1009}},
 		"UTF-8":       {sends(wstest.TextFrame("\xff")), 0, ended, probe.End{Ending: ending.Ending{Kind: ending.InvalidUTF8, By: ending.Local, Code: 1007}, Sent: 1007}},
 		"mask":        {sends(wstest.TextFrame("a").WithKey([4]byte{1})), 0, ended, probe.End{Ending: ending.Ending{Kind: ending.Protocol, By: ending.Local, Code: 1002}, Sent: 1002}},
-		"stalled":     {wstest.Silent, 0, stalled, probe.End{Ending: ending.Ending{Kind: ending.WriteStalled, By: ending.Local}}},
 		"verdict": {wstest.Silent, 0, func(c *probe.Conn) probe.End { return c.Ended(&ending.Error{Kind: ending.NoPong}) },
 			probe.End{Ending: ending.Ending{Kind: ending.NoPong, By: ending.Local, Code: 1001}}},
 	} {
@@ -85,14 +78,33 @@ func TestDial(t *testing.T) {
 				t.Errorf("age %v, report %+v", got.Age, r)
 			}
 			got.Age, got.Cause = 0, nil
-			if name == "stalled" {
-				got.Reason = ""
-			}
 			if got != test.want {
 				t.Errorf("got  %+v\nwant %+v", got, test.want)
 			}
 		})
 	}
+}
+
+// TestDialStalled checks the end of a Conn whose server does not read, in synthetic time.
+func TestDialStalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop := make(chan struct{})
+		defer close(stop)
+		o := probe.ConnOptions{Connect: probe.Options{DialContext: pipe(func(*wstest.Peer) { <-stop })}}
+		c, _, err := probe.Dial(t.Context(), "ws://a.example/", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _, _ = c.Read() }()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := c.Write(ctx, websocket.MessageBinary, make([]byte, 1<<20)); err == nil {
+			t.Error("the write has succeeded")
+		}
+		if end := c.Ended(nil); end.Kind != ending.WriteStalled || end.By != ending.Local || end.Age != time.Minute {
+			t.Errorf("got %+v, want a stalled write", end)
+		}
+	})
 }
 
 // TestDialTalk checks messages, pings and the signs of life.

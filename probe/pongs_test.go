@@ -17,7 +17,8 @@ import (
 	"example.com/wsecho/wstest"
 )
 
-// between is a proxy that answers pings itself, in front of a server.
+// between is a proxy that answers pings itself, in front of a server. The first pong
+// precedes the first echo.
 func between(t *testing.T, url string) string {
 	return wstest.Serve(t, func(client *wstest.Peer) {
 		upstream, err := wstest.Dial(url, wstest.DialOptions{})
@@ -27,9 +28,13 @@ func between(t *testing.T, url string) string {
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		defer upstream.Close()
+		ponged := make(chan struct{})
+		release := sync.OnceFunc(func() { close(ponged) })
+		defer release()
 		wg.Go(func() {
 			_, _ = upstream.Answer(context.Background(), wstest.AnswerOptions{Each: func(f wstest.Frame) {
 				if f.Opcode == wstest.Text {
+					<-ponged
 					_ = client.Send(f)
 				}
 			}})
@@ -41,6 +46,7 @@ func between(t *testing.T, url string) string {
 			}
 			if f.Opcode == wstest.Ping {
 				err = client.Send(wstest.PongFrame(string(f.Payload)))
+				release()
 			} else {
 				f.Masked = false
 				err = upstream.Send(f)
@@ -80,7 +86,7 @@ func TestPongs(t *testing.T) {
 		"ours, parked":   start(server.Options{ParkAfter: time.Millisecond}, true),
 		"wstest":         wstest.Serve(t, wstest.Echo),
 	}
-	proxy := between(t, slow(t))
+	proxy := between(t, servers["wstest"])
 	o := probe.Options{Timeout: waitLimit}
 	for range testfull.N(10, 50) {
 		for name, url := range servers {
@@ -92,22 +98,6 @@ func TestPongs(t *testing.T) {
 			t.Fatalf("a proxy: got %v, %q, %v", got, why, err)
 		}
 	}
-}
-
-// slow is a server that echoes after a pause.
-func slow(t *testing.T) string {
-	return wstest.Serve(t, func(p *wstest.Peer) {
-		for {
-			f, err := p.Recv()
-			if err != nil {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-			if f.Opcode != wstest.Text || p.Send(wstest.TextFrame(string(f.Payload))) != nil {
-				return
-			}
-		}
-	})
 }
 
 // TestPongsUnknown checks what cannot be known, and servers that stall.

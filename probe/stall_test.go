@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/wsecho/probe"
@@ -18,7 +19,7 @@ import (
 
 const (
 	waitLimit = 20 * time.Second        // bounds each wait of a test that passes
-	short     = 1500 * time.Millisecond // long enough to reach any step
+	short     = 1500 * time.Millisecond // in synthetic time
 	every     = 20 * time.Millisecond   // between two bytes of a slow server
 )
 
@@ -34,7 +35,7 @@ var stalls = map[string]struct {
 	"half an answer": {step: probe.Handshake, raw: true, handle: func(p *wstest.Peer) {
 		if _, err := p.ReadRequest(); err == nil {
 			_ = p.SendRaw([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"))
-			wstest.Silent(p)
+			quiet(p)
 		}
 	}},
 	"an answer that drips": {step: probe.Handshake, raw: true, handle: func(p *wstest.Peer) {
@@ -54,13 +55,13 @@ var stalls = map[string]struct {
 		if f, err := p.Recv(); err == nil {
 			b := wstest.TextFrame(string(f.Payload)).Append(nil)
 			_ = p.SendRaw(b[:len(b)/2])
-			wstest.Silent(p)
+			quiet(p)
 		}
 	}},
 	"an echo that drips": {step: probe.Echo, handle: func(p *wstest.Peer) {
 		if f, err := p.Recv(); err == nil {
 			_ = p.Drip(wstest.TextFrame(string(f.Payload)).Append(nil), time.Second)
-			wstest.Silent(p)
+			quiet(p)
 		}
 	}},
 	"a long message that drips": {step: probe.Echo, handle: func(p *wstest.Peer) {
@@ -74,7 +75,7 @@ var stalls = map[string]struct {
 	}},
 	"another message": {step: probe.Echo, what: `; of the other messages \(1\) the last was "hello"$`, handle: func(p *wstest.Peer) {
 		_ = p.Send(wstest.TextFrame("hello"))
-		wstest.Silent(p)
+		quiet(p)
 	}},
 	"no pong": {step: probe.Echo, o: probe.Options{Ping: true}, what: "did not answer the ping: ", handle: func(p *wstest.Peer) {
 		_, _ = p.Answer(context.Background(), wstest.AnswerOptions{Echo: true, NoPong: true})
@@ -108,42 +109,72 @@ func echoed(then func(*wstest.Peer)) func(*wstest.Peer) {
 	}
 }
 
+// quiet reads and writes nothing, in synthetic time.
+func quiet(*wstest.Peer) { time.Sleep(waitLimit) }
+
+// buffered is a DialContext to a server over a pipe with buffers, as those of TCP, and over
+// TLS if there is a configuration.
+func buffered(config *tls.Config, handle func(*wstest.Peer)) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := wstest.Pipe()
+		go func() {
+			defer theirs.Close()
+			if config != nil {
+				secure := tls.Server(theirs, config)
+				if secure.Handshake() != nil {
+					return
+				}
+				theirs = secure
+			}
+			p := wstest.Server(theirs)
+			p.Timeout = waitLimit
+			handle(p)
+		}()
+		return ours, nil
+	}
+}
+
+// accepted answers the handshake and then calls handle.
+func accepted(handle func(*wstest.Peer)) func(*wstest.Peer) {
+	return func(p *wstest.Peer) {
+		if p.Accept(nil) == nil {
+			handle(p)
+		}
+	}
+}
+
 // TestStalls checks that the probe of a stalled server ends at its deadline and names the
-// step.
+// step, in synthetic time.
 func TestStalls(t *testing.T) {
 	t.Parallel()
 	server, client := wstest.TLS()
-	for name, test := range stalls {
-		for scheme, config := range map[string]*tls.Config{"ws": nil, "wss": server} {
-			t.Run(scheme+"/"+name, func(t *testing.T) {
-				t.Parallel()
-				handle := test.handle
-				if handle == nil {
-					handle = wstest.Silent
+	run := func(name, scheme string, config *tls.Config, step probe.Step, what string, o probe.Options, handle func(*wstest.Peer)) {
+		t.Run(scheme+"/"+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o.TLS, o.DialContext = client, buffered(config, handle)
+				began := time.Now()
+				stalled(t, scheme+"://127.0.0.1/", step, what, o)
+				if took := time.Since(began); took != short {
+					t.Errorf("took %v, want %v", took, short)
 				}
-				url := wstest.ServeRaw(t, config, func(p *wstest.Peer) {
-					p.Timeout = waitLimit
-					if test.raw || p.Accept(nil) == nil {
-						handle(p)
-					}
-				})
-				o := test.o
-				o.TLS = client
-				stalled(t, url, test.step, test.what, o)
+				time.Sleep(2 * waitLimit) // the server ends
 			})
-		}
-	}
-	t.Run("TLS", func(t *testing.T) {
-		t.Parallel()
-		url := wstest.ServeRaw(t, nil, wstest.Silent)
-		stalled(t, "wss"+strings.TrimPrefix(url, "ws"), probe.TLS, "^TLS failed: no whole answer within ", probe.Options{})
-	})
-	t.Run("TLS that drips", func(t *testing.T) {
-		t.Parallel()
-		url := wstest.ServeRaw(t, nil, func(p *wstest.Peer) {
-			_ = p.Drip(append([]byte{22, 3, 3, 60, 0, 2, 0, 0x3a, 0}, make([]byte, 10_000)...), every)
 		})
-		stalled(t, "wss"+strings.TrimPrefix(url, "ws"), probe.TLS, "", probe.Options{})
+	}
+	for name, test := range stalls {
+		handle := test.handle
+		if handle == nil {
+			handle = quiet
+		}
+		if !test.raw {
+			handle = accepted(handle)
+		}
+		run(name, "ws", nil, test.step, test.what, test.o, handle)
+		run(name, "wss", server, test.step, test.what, test.o, handle)
+	}
+	run("TLS", "wss", nil, probe.TLS, "^TLS failed: no whole answer within ", probe.Options{}, quiet)
+	run("TLS that drips", "wss", nil, probe.TLS, "", probe.Options{}, func(p *wstest.Peer) {
+		_ = p.Drip(append([]byte{22, 3, 3, 60, 0, 2, 0, 0x3a, 0}, make([]byte, 10_000)...), every)
 	})
 	t.Run("an answer that is no 101, and its body", func(t *testing.T) { // the status fails the step before the body does
 		t.Parallel()
@@ -169,7 +200,7 @@ func stalled(t *testing.T, url string, step probe.Step, what string, o probe.Opt
 	began := time.Now()
 	r, err := probe.Run(t.Context(), url, o)
 	took := time.Since(began)
-	if took < o.Timeout-100*time.Millisecond || took > o.Timeout+2*time.Second {
+	if took < o.Timeout-100*time.Millisecond || took > o.Timeout+5*time.Second {
 		t.Errorf("took %v, want %v", took, o.Timeout)
 	}
 	is(t, err, step, what)
@@ -273,15 +304,16 @@ func TestCancelled(t *testing.T) {
 		is(t, err, probe.Connect, "^interrupted")
 	})
 	t.Run("deadline", func(t *testing.T) { // of the context
-		t.Parallel()
-		url := wstest.Serve(t, wstest.Silent)
-		ctx, cancel := context.WithTimeout(t.Context(), short)
-		defer cancel()
-		began := time.Now()
-		_, err := probe.Run(ctx, url, probe.Options{Timeout: waitLimit})
-		is(t, err, probe.Echo, `no whole answer within the 1\.[0-5]\d*s of the timeout$`)
-		if took := time.Since(began); took > short+2*time.Second {
-			t.Errorf("took %v", took)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), short)
+			defer cancel()
+			began := time.Now()
+			_, err := probe.Run(ctx, "ws://a.example/", probe.Options{Timeout: waitLimit, DialContext: buffered(nil, accepted(quiet))})
+			is(t, err, probe.Echo, `no whole answer within the 1\.5s of the timeout$`)
+			if took := time.Since(began); took != short {
+				t.Errorf("took %v", took)
+			}
+			time.Sleep(waitLimit) // the server ends
+		})
 	})
 }

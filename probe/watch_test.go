@@ -54,14 +54,14 @@ func TestWatchEnds(t *testing.T) {
 		"count":            {handle: wstest.Echo, o: probe.WatchOptions{Count: 3}, kind: ending.Closed, code: 1000, sent: 1000, received: 1000, replies: 3},
 		"another answer":   {handle: answers(wstest.AnswerOptions{Code: 1011}), o: probe.WatchOptions{Count: 1}, kind: ending.Closed, code: 1000, sent: 1000, received: 1011, replies: 1},
 		"no answer":        {handle: answers(wstest.AnswerOptions{NoClose: true}), o: probe.WatchOptions{Count: 1}, kind: ending.Closed, code: 1000, sent: 1000, replies: 1},
-		"deadline":         {handle: wstest.Echo, o: probe.WatchOptions{Deadline: 2 * time.Second}, kind: ending.Closed, code: 1000, sent: 1000, received: 1000, replies: 1},
+		"deadline":         {handle: wstest.Echo, o: probe.WatchOptions{Deadline: stall}, kind: ending.Closed, code: 1000, sent: 1000, received: 1000, replies: 1},
 		"normal":           {handle: pongs(2, func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1000, "done")) }), kind: ending.Normal, code: 1000, reason: "done", sent: 1000, received: 1000, replies: 2},
 		"no code":          {handle: pongs(1, func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(0, "")) }), kind: ending.Normal, code: 1005, sent: 1005, received: 1005, replies: 1},
 		"going away":       {handle: pongs(1, func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1001, "bye")) }), kind: ending.GoingAway, code: 1001, reason: "bye", sent: 1001, received: 1001, replies: 1},
 		"peer code":        {handle: pongs(1, func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(4711, "")) }), kind: ending.PeerCode, code: 4711, sent: 4711, received: 4711, replies: 1},
 		"FIN":              {handle: pongs(1, func(p *wstest.Peer) { _ = p.FIN() }), kind: ending.Abnormal, replies: 1},
 		"FIN in a message": {handle: pongs(1, func(p *wstest.Peer) { _ = p.SendRaw([]byte{0x81, 5, 'a'}); _ = p.FIN() }), kind: ending.Abnormal, replies: 1},
-		"RST":              {handle: pongs(1, func(p *wstest.Peer) { _ = p.RST() }), kind: ending.Reset}, // it may discard the pong
+		"RST":              {handle: pongs(1, func(p *wstest.Peer) { _ = p.RST() }), o: probe.WatchOptions{Interval: waitLimit}, kind: ending.Reset}, // it may discard the pong; a ping would get the error in place of the reader
 		"garbage":          {handle: pongs(1, func(p *wstest.Peer) { _ = p.Send(wstest.TextFrame("a").WithRsv(wstest.RSV2)) }), kind: ending.Protocol, code: 1002, sent: 1002, replies: 1},
 		"a mask":           {handle: pongs(1, func(p *wstest.Peer) { _ = p.SendRaw([]byte{0x81, 0x81, 1, 2, 3, 4, 'a' ^ 1}) }), kind: ending.Protocol, code: 1002, sent: 1002, replies: 1},
 		"a long length":    {handle: pongs(1, func(p *wstest.Peer) { _ = p.SendRaw([]byte{0x81, 126, 0, 1, 'a'}) }), kind: ending.Protocol, code: 1002, sent: 1002, replies: 1},
@@ -319,7 +319,7 @@ func TestWatchEcho(t *testing.T) {
 			t.Parallel()
 			timeout := waitLimit
 			if test.received < test.echoes {
-				timeout = 3 * time.Second
+				timeout = stall
 			}
 			r, err := probe.Watch(t.Context(), wstest.Serve(t, test.handle), probe.WatchOptions{
 				Connect: probe.Options{Timeout: timeout}, Count: 3, Interval: 20 * time.Millisecond, Echo: test.mode,
@@ -331,38 +331,42 @@ func TestWatchEcho(t *testing.T) {
 	}
 }
 
-// TestWatchReconnect checks that each end is followed by a connection, and counts gaps.
+// TestWatchReconnect checks that each end is followed by a connection, and counts gaps, in
+// synthetic time.
 func TestWatchReconnect(t *testing.T) {
-	var connections atomic.Int32
-	url := wstest.Serve(t, func(p *wstest.Peer) {
-		if connections.Add(1) < 3 {
-			pongs(1, func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1001, "")) })(p)
-			return
-		}
-		wstest.Echo(p)
-	})
-	dials := 0
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-		if dials++; dials == 2 {
-			return nil, errors.New("no way")
-		}
-		return new(net.Dialer).DialContext(ctx, network, address)
-	}
-	var ends []ending.Kind
-	r, err := probe.Watch(t.Context(), url, probe.WatchOptions{
-		Connect: probe.Options{Timeout: waitLimit, DialContext: dial}, Count: 4, Interval: 50 * time.Millisecond, Reconnect: true,
-		OnEvent: func(e probe.Event) {
-			if e.Type == probe.Ended {
-				ends = append(ends, e.End.Kind)
+	synctest.Test(t, func(t *testing.T) {
+		var connections atomic.Int32
+		answering := pipe(func(p *wstest.Peer) {
+			if connections.Add(1) < 3 {
+				pongs(1, func(p *wstest.Peer) { _ = p.Send(wstest.CloseFrame(1001, "")) })(p)
+				return
 			}
-		},
+			wstest.Echo(p)
+		})
+		dials := 0
+		dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+			if dials++; dials == 2 {
+				return nil, errors.New("no way")
+			}
+			return answering(ctx, network, address)
+		}
+		var ends []ending.Kind
+		r, err := probe.Watch(t.Context(), "ws://a.example/", probe.WatchOptions{
+			Connect: probe.Options{DialContext: dial}, Count: 4, Interval: time.Second, Reconnect: true,
+			OnEvent: func(e probe.Event) {
+				if e.Type == probe.Ended {
+					ends = append(ends, e.End.Kind)
+				}
+			},
+		})
+		if err != nil || r.Opened != 3 || r.Failed != 1 || r.Gaps != 2 || r.GapTime != 3*time.Second || r.Err != nil {
+			t.Errorf("got %+v, %v", r, err)
+		}
+		if len(ends) != 3 || ends[0] != ending.GoingAway || ends[1] != ending.GoingAway || ends[2] != ending.Closed || r.Pings.Sent != 4 {
+			t.Errorf("got the ends %v and %+v", ends, r.Pings)
+		}
+		synctest.Wait()
 	})
-	if err != nil || r.Opened != 3 || r.Failed != 1 || r.Gaps != 2 || r.GapTime <= 0 || r.Err != nil {
-		t.Errorf("got %+v, %v", r, err)
-	}
-	if len(ends) != 3 || ends[0] != ending.GoingAway || ends[1] != ending.GoingAway || ends[2] != ending.Closed || r.Pings.Sent != 4 {
-		t.Errorf("got the ends %v and %+v", ends, r.Pings)
-	}
 }
 
 // TestWatchInterrupted checks that the end of the context closes the connection properly.
@@ -408,7 +412,7 @@ func TestWatchOptions(t *testing.T) {
 }
 
 // TestWatchPaused checks that a server which answers is not called dead while OnEvent
-// blocks.
+// blocks. Synthetic time would stand still, because other goroutines wait for a mutex.
 func TestWatchPaused(t *testing.T) {
 	t.Parallel()
 	url := wstest.Serve(t, wstest.Echo)
@@ -417,11 +421,11 @@ func TestWatchPaused(t *testing.T) {
 			t.Parallel()
 			replies := 0
 			r, err := probe.Watch(t.Context(), url, probe.WatchOptions{
-				Connect: probe.Options{Timeout: 200 * time.Millisecond}, Interval: 200 * time.Millisecond, Count: 4, Echo: mode,
+				Connect: probe.Options{Timeout: time.Second}, Interval: time.Second, Count: 4, Echo: mode,
 				OnEvent: func(e probe.Event) {
 					if e.Type == probe.Replied {
-						if replies++; replies == 2 {
-							time.Sleep(2 * time.Second)
+						if replies++; replies == 1 {
+							time.Sleep(6 * time.Second)
 						}
 					}
 				},

@@ -87,7 +87,8 @@ func TestProbeMetrics(t *testing.T) {
 			probe_websocket_exit_code 9
 			probe_websocket_ending_info{kind="abnormal",side="peer"} 1
 			probe_websocket_close_code 0`},
-		"RST": {handle: answering(1, func(p *wstest.Peer) { _ = p.RST() }), want: `
+		// A second ping could get the error in place of the reader.
+		"RST": {handle: answering(1, func(p *wstest.Peer) { _ = p.RST() }), parameters: "count=2&interval=10s", want: `
 			probe_success 0
 			probe_websocket_exit_code 9
 			probe_websocket_ending_info{kind="reset",side="peer"} 1`},
