@@ -16,7 +16,7 @@ import (
 
 // An explainCommand holds the flags of wsecho explain.
 type explainCommand struct {
-	Name []string `arg:"" name:"code|kind" help:"Close code, such as 1006, or kind of ending, such as \"no pong\" or no-pong."`
+	Name []string `arg:"" name:"code|kind" help:"One close code, such as 1006, or one kind of ending, such as no-pong, or the two words no pong."`
 
 	JSON bool `group:"result" name:"json" env:"WSECHO_EXPLAIN_JSON" help:"Print JSON."`
 }
@@ -81,7 +81,7 @@ func explain(given string) (explanation, string, error) {
 		return e, k.String(), nil
 	}
 	return explanation{}, "", hintError{usageError{fmt.Errorf("%q is neither a close code nor a kind of ending; the nearest kinds are %s", given, nearestKinds(name))},
-		"close codes are numbers from 0 to 65535, and docs/endings.md lists the kinds"}
+		"give one close code, from 0 to 65535, or one kind of docs/endings.md"}
 }
 
 // spelled returns the name of a kind as explain reads it.
