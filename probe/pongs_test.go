@@ -88,7 +88,7 @@ func TestPongs(t *testing.T) {
 	}
 	proxy := between(t, servers["wstest"])
 	o := probe.Options{Timeout: waitLimit}
-	for range testfull.N(10, 50) {
+	for range testfull.N(4, 50) {
 		for name, url := range servers {
 			if got, why, err := probe.Pongs(t.Context(), url, o); got != probe.PongsByServer || err != nil {
 				t.Fatalf("%s: got %v, %q, %v", name, got, why, err)

@@ -203,6 +203,7 @@ func TestProxyProtocolPending(t *testing.T) {
 
 // TestProxyProtocolTimeout checks that the handshake timeout bounds the wait for the header.
 func TestProxyProtocolTimeout(t *testing.T) {
+	t.Parallel()
 	_, addr, _ := serveBehindProxy(t, server.Options{HandshakeTimeout: 200 * time.Millisecond})
 	for _, sent := range []string{"", "PROXY TCP4 203.0.113.7", prefixV2, prefixV2 + "\x21\x11\x0f\xff" + strings.Repeat("x", 3000)} {
 		conn, err := net.Dial("tcp", addr)

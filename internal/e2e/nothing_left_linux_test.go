@@ -13,6 +13,7 @@ import (
 
 	"example.com/wsecho/internal/command"
 	"example.com/wsecho/internal/hostile"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/wstest"
 )
 
@@ -62,7 +63,7 @@ func TestNothingIsLeft(t *testing.T) {
 	if n := runtime.NumGoroutine(); n < goroutines+conns {
 		t.Errorf("got %d goroutines during the attack, %d before: the attack has not begun", n, goroutines)
 	}
-	time.Sleep(2 * time.Second) // the duration of the attack
+	time.Sleep(time.Duration(testfull.N(1, 2)) * time.Second) // the duration of the attack
 	c.stop(t)
 	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		g, f, h := current()

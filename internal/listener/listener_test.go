@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	testfull.Parallel(8, 2)
+	testfull.Parallel(3, 1)
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 
@@ -263,6 +263,7 @@ func TestEnsureSlot(t *testing.T) {
 // TestHoldsNoSlot attacks the slots from four times as many connections, which reconnect
 // as fast as they can. A request of another client is answered soon.
 func TestHoldsNoSlot(t *testing.T) {
+	t.Parallel()
 	const most, attackers, bound = 8, 32, 4 * time.Second
 	for name, request := range map[string]string{
 		"silence":                    "",
@@ -276,6 +277,7 @@ func TestHoldsNoSlot(t *testing.T) {
 		"requests, answers not read": strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 100_000),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			h := newTestServer(t, most)
 			ctx, stop := context.WithCancel(context.Background())
 			var attack sync.WaitGroup
