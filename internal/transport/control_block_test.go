@@ -12,18 +12,22 @@ import (
 )
 
 // fillSlowly fills the socket under c until the kernel accepts no more, also after a
-// while. The kernel would later enlarge buffers without a fixed size.
-func fillSlowly(t *testing.T, c *Conn, client net.Conn) {
+// while. The kernel would later enlarge buffers without a fixed size. It returns the number of
+// bytes.
+func fillSlowly(t *testing.T, c *Conn, client net.Conn) (n int) {
 	t.Helper()
 	if err := c.base.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil {
 		t.Fatal(err)
 	}
 	shrink(client)
 	for quiet := 0; quiet < 5; time.Sleep(5 * time.Millisecond) {
-		if quiet++; fillSocket(t, c.base) > 0 {
+		k := fillSocket(t, c.base)
+		if quiet++; k > 0 {
 			quiet = 0
 		}
+		n += k
 	}
+	return n
 }
 
 // TestControlNeverWaits checks that a ping and a pong for a peer that accepts nothing wait in
@@ -58,10 +62,21 @@ func TestControlSentLater(t *testing.T) {
 	fillSlowly(t, c, client)
 	c.Ping([]byte("one"))
 	c.Ping([]byte("two"))
-	all := drained(client)
+	arrived := make(chan []byte, 1)
+	go func() {
+		var all []byte
+		for b := make([]byte, 64<<10); !bytes.HasSuffix(all, []byte("two")); {
+			n, err := client.Read(b)
+			if all = append(all, b[:n]...); err != nil {
+				break
+			}
+		}
+		arrived <- all
+	}()
+	got := within(t, arrived)
 	eventually(t, "the ping has been sent", func() bool { return !c.PingSent().IsZero() })
+	client.Close()
 	c.Hangup()
-	got := within(t, all)
 	got = got[bytes.IndexByte(got, frame.Fin|frame.Ping):]
 	frames := decoded(t, got)
 	if last := frames[len(frames)-1]; last.Opcode != frame.Ping || string(last.Payload) != "two" {
@@ -85,6 +100,7 @@ func TestPingNeverStalls(t *testing.T) {
 			o.WriteTimeout = 100 * time.Millisecond
 			c := New(server, nil, o)
 			c.Ping([]byte("one"))
+			eventually(t, "the ping waits", c.Writing)
 			time.Sleep(4 * o.WriteTimeout)
 			c.Ping([]byte("two"))
 			if err := c.Err(); err != nil || !c.Writing() {

@@ -92,8 +92,11 @@ func TestControlAfterClose(t *testing.T) {
 	c := New(server, nil, options())
 	ws := accept(t, c)
 	all := drained(client)
-	c.CloseBy(time.Now().Add(100 * time.Millisecond))
-	_ = ws.Close(1001, "")
+	closed := make(chan error, 1)
+	go func() { closed <- ws.Close(1001, "") }()
+	eventually(t, "the close frame has been sent", c.CloseSent)
+	c.CloseBy(time.Now()) // the peer does not answer
+	_ = within(t, closed)
 	c.Ping([]byte("late"))
 	c.Hangup()
 	if got := decoded(t, <-all); len(got) != 1 || got[0].Opcode != frame.Close {

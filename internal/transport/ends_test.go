@@ -135,40 +135,56 @@ func reset(t *testing.T, c net.Conn) {
 func TestHangup(t *testing.T) {
 	for _, kind := range []string{"tcp", "tls"} {
 		t.Run(kind, func(t *testing.T) {
-			server, client := over(t, kind)
-			c := New(server, nil, options())
-			ws := accept(t, c)
-			bad := make(chan bool)
-			go func() {
-				defer close(bad)
-				junk := masked(frame.Fin|frame.Binary, make([]byte, 10_000))
-				for range 300 {
-					if _, err := client.Write(junk); err != nil {
-						t.Errorf("got %v, want all to be read off", err)
-						return
-					}
-				}
-				beneath(client).CloseWrite()
-			}()
-			for range 3 {
-				if _, err := message(ws); err != nil {
-					t.Fatal(err)
+			for attempt := 1; !hangUpBusy(t, kind); attempt++ {
+				if attempt == 10 {
+					t.Fatalf("Hangup needs %v for 3 MB", lingerTime)
 				}
 			}
-			// As package server does for a violation.
-			c.CloseBy(time.Now().Add(5 * time.Second))
-			c.Fail(&ending.Error{Kind: ending.Protocol})
-			_ = ws.Close(websocket.StatusProtocolError, "no")
-			done := make(chan bool)
-			go func() { c.Hangup(); close(done) }()
-			<-bad
-			b, err := io.ReadAll(client)
-			if err != nil || frames(t, b) != `8:"\x03\xeano"` {
-				t.Errorf("got %q, %v, want the close frame and the end", b, err)
-			}
-			within(t, done)
 		})
 	}
+}
+
+// hangUpBusy returns false if Hangup has reached its time limit and discarded only a part.
+func hangUpBusy(t *testing.T, kind string) bool {
+	server, client := over(t, kind)
+	c := New(server, nil, options())
+	ws := accept(t, c)
+	sent := make(chan error, 1)
+	go func() {
+		junk := masked(frame.Fin|frame.Binary, make([]byte, 10_000))
+		for range 300 {
+			if _, err := client.Write(junk); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- beneath(client).CloseWrite()
+	}()
+	for range 3 {
+		if _, err := message(ws); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// As package server does for a violation.
+	c.CloseBy(time.Now().Add(5 * time.Second))
+	c.Fail(&ending.Error{Kind: ending.Protocol})
+	_ = ws.Close(websocket.StatusProtocolError, "no")
+	took := make(chan time.Duration, 1)
+	go func() {
+		start := time.Now()
+		c.Hangup()
+		took <- time.Since(start)
+	}()
+	errSend := within(t, sent)
+	b, err := io.ReadAll(client)
+	atLimit := within(t, took) >= lingerTime // a slow machine discards less until then
+	if errSend == nil && err == nil && frames(t, b) == `8:"\x03\xeano"` {
+		return true
+	}
+	if !atLimit {
+		t.Errorf("got %q, %v, want the close frame and the end; sending: %v", b, err, errSend)
+	}
+	return !atLimit
 }
 
 // TestHangupFlood has a peer that never stops sending. Hangup must end before its time limit.
@@ -187,9 +203,11 @@ func TestHangupFlood(t *testing.T) {
 			}
 		}
 	}()
+	start := time.Now()
 	c.Hangup()
+	atLimit := time.Since(start) >= lingerTime // a slow machine sends less until then
 	// The sockets buffer more.
-	if n := within(t, sent); n < lingerBytes || n > lingerBytes+16<<20 {
+	if n := within(t, sent); n < lingerBytes && !atLimit || n > lingerBytes+16<<20 {
 		t.Errorf("%d bytes were sent, want little more than %d", n, lingerBytes)
 	}
 }
@@ -226,12 +244,12 @@ func TestHangupBound(t *testing.T) {
 				eventually(t, "the write waits", c.Writing)
 			}
 			go func() { _, _ = c.Read(make([]byte, 1)) }() // still reading at the end
-			if test.by != 0 {
-				c.CloseBy(time.Now().Add(test.by))
-			}
 			start := time.Now()
+			if test.by != 0 {
+				c.CloseBy(start.Add(test.by))
+			}
 			c.Hangup()
-			if took := time.Since(start); took < test.want*9/10 || took > test.want+5*time.Second || test.want == 0 && took > time.Second {
+			if took := time.Since(start); took < test.want || took > test.want+5*time.Second || test.want == 0 && took > time.Second {
 				t.Errorf("it took %v, want about %v", took, test.want)
 			}
 			c.in.mu.Lock()

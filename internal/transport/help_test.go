@@ -197,4 +197,15 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 	}
 }
 
+// timedOut reports whether a write of c has failed at its deadline. On a plain path a write at
+// the end of a connection has minStall, which a busy machine may exceed.
+func timedOut(c *Conn) bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return errors.Is(c.out.err, os.ErrDeadlineExceeded)
+}
+
+// manyAttempts is how often a test that was too slow for a short deadline tries again.
+const manyAttempts = 50
+
 func kindOf(err error) ending.Kind { return ending.Of(err).Kind }

@@ -5,9 +5,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,10 +43,11 @@ func TestIdle(t *testing.T) {
 			t.Run(test.name+"/"+kind, func(t *testing.T) {
 				server, client := over(t, kind)
 				asked := &sizeRecorder{Conn: server}
-				if kind == "pipe" { // a plain path
+				if kind != "tcp" { // a plain path
 					server = asked
 				}
 				c := New(server, nil, options())
+				before := c.LastReceived()
 				done := make(chan bool)
 				go func() {
 					defer close(done)
@@ -56,8 +57,13 @@ func TestIdle(t *testing.T) {
 					_, _ = client.Write(test.in)
 				}
 				time.Sleep(2*largeBufferWait + 20*time.Millisecond)
-				eventually(t, "the read waits with little", func() bool {
-					return !c.ReadingSince().IsZero() && asked.last.Load() <= maxIncompleteFrame
+				eventually(t, "the read waits with little, behind the whole input", func() bool {
+					if kind != "tcp" {
+						read, size := asked.waiting()
+						return read == len(test.in) && size <= maxIncompleteFrame && !c.ReadingSince().IsZero()
+					}
+					since, last := c.ReadingSince(), c.LastReceived()
+					return !since.IsZero() && !since.Before(last) && (len(test.in) == 0 || last.After(before))
 				})
 				_ = c.Close() // after the check
 				<-done
@@ -74,16 +80,34 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// sizeRecorder is a socket that records the buffer size of the last Read.
+// sizeRecorder is a socket that records what its reads have returned, and the buffer size of
+// the Read that waits.
 type sizeRecorder struct {
 	net.Conn
-	last atomic.Int64
+	mu         sync.Mutex
+	read, size int
 }
 
 func (a *sizeRecorder) Read(p []byte) (int, error) {
-	a.last.Store(int64(len(p)))
-	return a.Conn.Read(p)
+	a.mu.Lock()
+	a.size = len(p)
+	a.mu.Unlock()
+	n, err := a.Conn.Read(p)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.read += n
+	a.size = math.MaxInt // no Read waits
+	return n, err
 }
+
+func (a *sizeRecorder) waiting() (read, size int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.read, a.size
+}
+
+// NetConn returns the connection that a wraps.
+func (a *sizeRecorder) NetConn() net.Conn { return a.Conn }
 
 func TestTransportState(t *testing.T) {
 	for _, kind := range kinds {

@@ -16,7 +16,10 @@ func TestNotify(t *testing.T) {
 		do   func(c *Conn)
 		want error // nil: io.EOF, as io.Copy has it
 	}{
-		"clean": {func(c *Conn) { _, _ = c.Write(ping) }, nil},
+		"clean": {func(c *Conn) {
+			c.opts.WriteTimeout = 0
+			_, _ = c.Write(ping)
+		}, nil},
 		"a ping after the close": {func(c *Conn) {
 			_ = c.Close()
 			c.Ping([]byte("late"))

@@ -53,10 +53,9 @@ func TestYieldInEmptyBlocks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server, client := over(t, "tcp")
 			o := options()
-			o.Read = NewPool(64 << 10)
 			o.Deflate = &deflate.Params{ServerBits: 15}
-			c := New(server, nil, o)
-			go client.Write(masked(frame.Fin|frame.RSV1|frame.Binary, append(payload, 0)))
+			// All input has arrived. A wait would begin a new count.
+			c := New(server, masked(frame.Fin|frame.RSV1|frame.Binary, append(payload, 0)), o)
 			before := fairness.Yields()
 			n, err := io.ReadFull(c, make([]byte, 2)) // the header of a frame without payload
 			if err != nil {
