@@ -85,14 +85,20 @@ func TestEndsDuringWrite(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, server.Options{})
-			p := s.dial(t, path)
-			send(t, p, wstest.TextFrame(strings.Repeat("x", 5000))) // an echo takes 500 s
-			e, err := p.End(soon)
-			if err != nil || e.FIN != want.FIN || e.RST != want.RST || e.Truncated != want.Truncated {
-				t.Errorf("got %v, %v, want %v", e, err, want)
-			}
-			if o := s.outcome(t); o.Kind != ending.Closed || o.By != ending.Local || o.Sent != 0 {
-				t.Errorf("got %+v", o)
+			for attempt := 1; ; attempt++ {
+				p := s.dial(t, path)
+				send(t, p, wstest.TextFrame(strings.Repeat("x", 5000))) // an echo takes 500 s
+				e, err := p.End(soon)
+				if o := s.outcome(t); o.Kind != ending.Closed || o.By != ending.Local || o.Sent != 0 {
+					t.Errorf("got %+v", o)
+				}
+				if err == nil && !e.Truncated && attempt < 20 {
+					continue // on a busy machine the end may come before the write begins
+				}
+				if err != nil || e.FIN != want.FIN || e.RST != want.RST || e.Truncated != want.Truncated {
+					t.Errorf("got %v, %v, want %v", e, err, want)
+				}
+				return
 			}
 		})
 	}
@@ -187,7 +193,7 @@ func TestOtherEnds(t *testing.T) {
 			t.Parallel()
 			s := serve(t, server.Options{MaxAge: 100 * time.Millisecond})
 			p := s.dial(t, path)
-			send(t, p, wstest.TextFrame("a message"))
+			_ = p.Send(wstest.TextFrame("a message")) // on a busy machine the connection may have ended
 			if _, err := p.End(soon); err != nil {
 				t.Error(err)
 			}

@@ -20,7 +20,7 @@ import (
 // refused returns the status and the text of a refused handshake.
 func (ts *testServer) refused(t *testing.T, path string) (status int, text string) {
 	t.Helper()
-	p, err := wstest.Dial(ts.url+path, wstest.DialOptions{})
+	p, err := wstest.Dial(ts.url+path, wstest.DialOptions{Timeout: soon})
 	var e *wstest.HandshakeError
 	if !errors.As(err, &e) {
 		if err == nil {
@@ -151,7 +151,7 @@ func TestHandshake(t *testing.T) {
 		t.Errorf("the handshake took %v", took)
 	}
 
-	raw, err := wstest.RawDial(s.url, wstest.DialOptions{})
+	raw, err := wstest.RawDial(s.url, wstest.DialOptions{Timeout: soon})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestHoldGone(t *testing.T) {
 	t.Parallel()
 	gone := make(chan error, 1)
 	s := serve(t, server.Options{OnRefuse: func(_ *http.Request, _ int, reason error) { gone <- reason }})
-	p, err := wstest.RawDial(s.url, wstest.DialOptions{})
+	p, err := wstest.RawDial(s.url, wstest.DialOptions{Timeout: soon})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,6 +54,7 @@ func serveOn(t *testing.T, l net.Listener, o server.Options) *testServer {
 	o.PingInterval = cmp.Or(o.PingInterval, -1) // the first ping comes at a random time
 	o.OnEnd = func(o server.Outcome) { ts.ends <- o }
 	o.CloseTimeout = 500 * time.Millisecond
+	o.HandshakeTimeout = time.Minute // the machine may be busy
 	o.Logger = slog.New(slog.NewTextHandler(&ts.log, nil))
 	o.ParkAfter = time.Second
 	s, err := server.New(func(ctx context.Context, c *server.Conn) error { return echo.Serve(ctx, c) }, o)
@@ -80,6 +81,7 @@ func (ts *testServer) dial(t *testing.T, path string) *wstest.Peer {
 
 func (ts *testServer) dialWith(t *testing.T, path string, o wstest.DialOptions) *wstest.Peer {
 	t.Helper()
+	o.Timeout = soon
 	p, err := wstest.Dial(ts.url+path, o)
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)

@@ -109,7 +109,7 @@ func TestSameAsWstest(t *testing.T) {
 // idle, the client sends a ping and two texts. It sends a close frame when it has received
 // n frames. If n is negative, it waits a short time for the first frame.
 func observe(url string, n int, idle bool) (got []string) {
-	p, err := wstest.Dial(url, wstest.DialOptions{})
+	p, err := wstest.Dial(url, wstest.DialOptions{Timeout: soon})
 	if bad := (*wstest.HandshakeError)(nil); errors.As(err, &bad) {
 		return []string{fmt.Sprint(bad.Response.StatusCode, " ", bad.Reason)}
 	} else if err != nil {
