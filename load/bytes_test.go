@@ -44,7 +44,7 @@ func TestBytes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := run(t, plan, tcpServer(t, func(c net.Conn) { _, _ = io.Copy(c, c) }))
-			if target := r.Targets[0]; !r.OK() || target.Rounds[0].Messages == 0 {
+			if target := r.Targets[0]; !r.OK() {
 				t.Errorf("%q, %+v", target.Problems(), target.Rounds)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,7 +82,16 @@ func TestFaults(t *testing.T) {
 				if strings.Contains(test.want, "sent no echo") {
 					plan.Timeout = 500 * time.Millisecond
 				}
-				r := run(t, plan, wstest.Serve(t, after(5, test.then)))
+				var faults atomic.Int32
+				url := wstest.Serve(t, after(5, func(p *wstest.Peer, f wstest.Frame) {
+					faults.Add(1)
+					test.then(p, f)
+				}))
+				r := run(t, plan, url)
+				for attempt := 1; faults.Load() < 2 && attempt < 10; attempt++ { // a busy machine was silent before
+					faults.Store(0)
+					r = run(t, plan, url)
+				}
 				target := r.Targets[0]
 				if len(target.Failures) == 0 || r.OK() {
 					t.Fatalf("%+v", target)

@@ -169,7 +169,7 @@ func TestTakeover(t *testing.T) {
 				}
 			})
 			// Together the messages are longer than the window.
-			plan := load.Plan{Compression: true, Size: 3000, Connections: 1, Duration: time.Second, SkipGreeting: min(len(greeting), 1)}
+			plan := load.Plan{Compression: true, Size: 3000, Connections: 1, Rate: 20, Duration: time.Second, SkipGreeting: min(len(greeting), 1)}
 			if r := run(t, plan, url); !r.OK() || r.Targets[0].Messages < 12 {
 				t.Error(r.Targets[0].Messages, r.Targets[0].Problems())
 			}

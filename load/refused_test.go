@@ -64,11 +64,12 @@ func accepts(name, value string) func(*wstest.Peer) {
 // sentence, and soon.
 func TestNoWebSocket(t *testing.T) {
 	t.Parallel()
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	// Nothing listens on the port of a client, and no other process gets it.
+	nobody, err := net.Dial("tcp", strings.TrimPrefix(wstest.ServeRaw(t, nil, wstest.Silent), "ws://"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody.Close()
+	t.Cleanup(func() { nobody.Close() })
 	raw := func(handle func(*wstest.Peer)) func(*testing.T) string {
 		return func(t *testing.T) string { return wstest.ServeRaw(t, nil, handle) }
 	}
@@ -82,7 +83,7 @@ func TestNoWebSocket(t *testing.T) {
 		plan load.Plan
 		want string
 	}{
-		"refused":     {is("ws://" + nobody.Addr().String()), load.Plan{}, `cannot connect: .*refused`},
+		"refused":     {is("ws://" + nobody.LocalAddr().String()), load.Plan{}, `cannot connect: .*refused`},
 		"no host":     {is("ws://no-such-host.invalid/"), load.Plan{}, `cannot connect: `},
 		"404":         {raw(says("HTTP/1.1 404 Not Found\r\nContent-Length: 8\r\n\r\nnot\x1bhere")), load.Plan{}, `did not open a WebSocket: the answer is 404 Not Found: "not\\x1bhere"; the server probably`},
 		"404, red":    {raw(says("HTTP/1.1 404 \x1b[31mNo\r\n\r\n")), load.Plan{}, `the answer is 404 Not Found; the server probably has no WebSocket at this path$`},
@@ -100,7 +101,7 @@ func TestNoWebSocket(t *testing.T) {
 				_ = p.RST()
 			}
 		}), load.Plan{}, `did not open a WebSocket: it reset the connection$`},
-		"says nothing":         {raw(wstest.Silent), load.Plan{Timeout: 300 * time.Millisecond}, `did not open a WebSocket: no answer in 300ms$`},
+		"says nothing":         {raw(wstest.Silent), load.Plan{Timeout: time.Second}, `did not open a WebSocket: no answer in 1s$`},
 		"no compression":       {raw(accepts("X", "")), load.Plan{Compression: true}, `it does not agree to permessage-deflate$`},
 		"other compression":    {raw(accepts("Sec-WebSocket-Extensions", "x-gzip")), load.Plan{Compression: true}, `it chose the extensions "x-gzip", which were not offered$`},
 		"a window":             {raw(accepts("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits=9")), load.Plan{Compression: true}, `permessage-deflate with "client_max_window_bits", which was not offered$`},
