@@ -30,12 +30,15 @@ func (k captureListener) Accept() (net.Conn, error) {
 }
 
 // fillSocket writes to sock, past the frames, until the kernel accepts no more, also after
-// a while.
+// a while. The kernel does not enlarge the buffer of sock later.
 func fillSocket(t *testing.T, sock net.Conn) {
 	t.Helper()
 	raw := socket.Raw(sock)
 	if raw == nil {
 		t.Skip("package socket does not support this system")
+	}
+	if err := sock.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil {
+		t.Fatal(err)
 	}
 	junk := make([]byte, 64<<10)
 	for quiet := 0; quiet < 5; time.Sleep(5 * time.Millisecond) {

@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"context"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -37,12 +36,8 @@ func TestParkedWriteStalls(t *testing.T) {
 				OnStart: func(c *server.Conn) { conns <- c },
 			})
 			p := s.dial(t, wstest.DialOptions{})
-			waitParked(t, s)
-			sock := <-l.accepted
-			if err := sock.(*net.TCPConn).SetWriteBuffer(64 << 10); err != nil { // else the kernel enlarges it later
-				t.Fatal(err)
-			}
-			fillSocket(t, sock)
+			eventually(t, "the connection is parked", func() bool { return s.Parked() == 1 })
+			fillSocket(t, <-l.accepted)
 			write(<-conns, p)
 			wantKind(t, s.end(t), ending.WriteStalled)
 			_ = p.Close()
