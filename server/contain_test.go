@@ -152,6 +152,7 @@ func TestWrapPanics(t *testing.T) {
 	}})
 	url := s.url
 	for _, path := range []string{"", "nil", ""} {
+		s.usesSlots(t, 0)
 		p, err := wstest.Dial(url+path, wstest.DialOptions{}) // the 101 response is sent before Wrap
 		if err != nil {
 			t.Fatal(err)

@@ -17,6 +17,9 @@ func (s *Server) Parked() int {
 // be called before the server has a connection.
 func (s *Server) SetDrainTimeout(d time.Duration) { s.opts.DrainTimeout = d }
 
+// UsedSlots returns the number of connections and of handshakes in progress.
+func (s *Server) UsedSlots() int { return s.usedSlots() }
+
 // Draining reports whether a drain has begun.
 func (s *Server) Draining() bool {
 	s.mu.Lock()

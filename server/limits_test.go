@@ -51,6 +51,7 @@ func TestMaxConns(t *testing.T) {
 			_ = r.Body.Close()
 			_ = first.Close()
 			s.end(t)
+			s.usesSlots(t, 1)
 			for range 5 {
 				if status, _ := s.status(t, http.Header{"Sec-WebSocket-Version": {"8"}}); status != 400 {
 					t.Errorf("a place is free: got %d, want 400", status)
