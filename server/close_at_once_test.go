@@ -22,9 +22,9 @@ func TestMissedPongEndsAtOnce(t *testing.T) {
 	for name, secure := range map[string]bool{"tcp": false, "tls": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ct := newCloseTestOn(t, Options{PingInterval: 50 * time.Millisecond, MaxMissed: -1, CloseTimeout: MaxCloseTimeout}, nil, secure)
+			ct := newCloseTestOn(t, Options{PingInterval: 400 * time.Millisecond, MaxMissed: -1, CloseTimeout: MaxCloseTimeout}, nil, secure)
 			o := ct.endsAtOnce(t)
-			late := secure && o.Sent == 0 // a busy machine may need more than 20 ms for a record
+			late := secure && o.Sent == 0 && ct.lag.Total() > 0 // TLS has a limited time for a record
 			if o.Sent != websocket.StatusGoingAway && !late || o.Received != 0 {
 				t.Errorf("got sent %d, received %d, want 1001 sent", o.Sent, o.Received)
 			}
@@ -68,10 +68,11 @@ func (ct *closeTest) endsAtOnce(t *testing.T) Outcome {
 	if o.Kind != ending.NoPong {
 		t.Errorf("got %v, want no pong", o.Kind)
 	}
-	if d := gone.Sub(o.Ended); d > 500*time.Millisecond {
+	bound := 500*time.Millisecond + ct.lag.Total()
+	if d := gone.Sub(o.Ended); d > bound {
 		t.Errorf("the handler's context ended %v after the verdict", d)
 	}
-	if d := ended.Sub(o.Ended); d > 500*time.Millisecond {
+	if d := ended.Sub(o.Ended); d > bound {
 		t.Errorf("OnEnd was called %v after the verdict", d)
 	}
 	return o
@@ -153,12 +154,13 @@ func TestCloseDuringWrites(t *testing.T) {
 			time.Sleep(time.Duration(i) * time.Microsecond)
 			ct.c.closeAtOnce(ending.Ending{Kind: ending.Closed, By: ending.Local})
 			e, err := ct.peer.End(10 * time.Second)
-			if err != nil || e.Code != 1001 {
-				t.Errorf("the peer got %v, %v, want 1001", e, err)
-			}
 			_ = ct.peer.Close()
-			if o := next(t, ct.ends); o.Sent != websocket.StatusGoingAway {
-				t.Errorf("sent %d, want 1001", o.Sent)
+			o := next(t, ct.ends)
+			if o.Sent == 0 && ct.lag.Total() > 100*time.Millisecond {
+				continue // the Write has 200 ms
+			}
+			if err != nil || e.Code != 1001 || o.Sent != websocket.StatusGoingAway {
+				t.Errorf("the peer got %v, %v, and %d was sent, want 1001", e, err, o.Sent)
 			}
 		}
 	}

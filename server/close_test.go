@@ -13,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"example.com/wsecho/ending"
+	"example.com/wsecho/internal/testfull"
 	"example.com/wsecho/wstest"
 )
 
@@ -23,6 +24,7 @@ type closeTest struct {
 	read chan error     // the error of the handler's last read
 	gone chan time.Time // when the handler's context ended
 	ends chan Outcome
+	lag  *testfull.Lag
 }
 
 func newCloseTest(t *testing.T, o Options) *closeTest { return newCloseTestOn(t, o, nil, false) }
@@ -31,7 +33,7 @@ func newCloseTest(t *testing.T, o Options) *closeTest { return newCloseTestOn(t,
 // that wrap returns; nil: as they are.
 func newCloseTestOn(t *testing.T, o Options, wrap func(net.Conn) net.Conn, secure bool) *closeTest {
 	t.Helper()
-	ct := &closeTest{read: make(chan error, 1), gone: make(chan time.Time, 1), ends: make(chan Outcome, 1)}
+	ct := &closeTest{lag: testfull.MeasureLag(t), read: make(chan error, 1), gone: make(chan time.Time, 1), ends: make(chan Outcome, 1)}
 	o.OnEnd = func(end Outcome) { ct.ends <- end }
 	conns := make(chan *Conn, 1)
 	s, err := New(func(ctx context.Context, c *Conn) error {
@@ -154,7 +156,7 @@ func TestCause(t *testing.T) {
 		"peer":     {Options{}, func(ct *closeTest) { _ = ct.peer.Send(wstest.CloseFrame(1001, "bye")) }, ending.GoingAway},
 		"FIN":      {Options{}, func(ct *closeTest) { _ = ct.peer.FIN() }, ending.Abnormal},
 		"age":      {Options{MaxAge: 20 * time.Millisecond}, func(*closeTest) {}, ending.Aged},
-		"no pong":  {Options{PingInterval: 20 * time.Millisecond, MaxMissed: -1}, func(*closeTest) {}, ending.NoPong},
+		"no pong":  {Options{PingInterval: 400 * time.Millisecond, MaxMissed: -1}, func(*closeTest) {}, ending.NoPong},
 		"bad":      {Options{}, func(ct *closeTest) { _ = ct.peer.SendRaw([]byte{0x83, 0x80}) }, ending.Protocol},
 		"cut off":  {Options{}, func(ct *closeTest) { ct.c.cutOff() }, ending.Drained},
 	} {

@@ -90,7 +90,7 @@ var acts = []act{
 	{kind: ending.Truncated, tls: true, do: beneath([]byte{23, 3, 3, 0, 200, 1, 2, 3}), silent: true}, // a record with a longer announced length
 	{kind: ending.BadTLS, tls: true, do: beneath(append([]byte{23, 3, 3, 0, 40}, make([]byte, 40)...)), silent: true},
 	{kind: ending.BadTLS, name: "no record", tls: true, do: beneath([]byte("GET / HTTP/1.1\r\n\r\n")), silent: true},
-	{kind: ending.NoPong, opts: server.Options{PingInterval: 60 * time.Millisecond, MaxMissed: 1, CloseTimeout: 100 * time.Millisecond}, code: 1001, wire: 1001},
+	{kind: ending.NoPong, opts: server.Options{PingInterval: 200 * time.Millisecond, MaxMissed: 1, CloseTimeout: 100 * time.Millisecond}, code: 1001, wire: 1001},
 	{kind: ending.WriteStalled, opts: server.Options{WriteTimeout: 200 * time.Millisecond, PingInterval: -1},
 		handler: stall, dial: wstest.DialOptions{RcvBuf: 4096}, silent: true},
 	{kind: ending.Protocol, do: frames(wstest.TextFrame("x").WithRsv(wstest.RSV2)), code: 1002, wire: 1002},

@@ -198,7 +198,7 @@ func closeHeldOpen(t *testing.T, w way) {
 			}
 			return err
 		}, server.Options{}, nil, ending.Done, 1000},
-		"no pong": {nil, server.Options{PingInterval: 200 * time.Millisecond, MaxMissed: -1}, nil, ending.NoPong, 1001},
+		"no pong": {nil, server.Options{PingInterval: 400 * time.Millisecond, MaxMissed: -1}, nil, ending.NoPong, 1001},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
