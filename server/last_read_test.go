@@ -94,21 +94,18 @@ func TestLingeringInput(t *testing.T) {
 	for tries := 5; ; tries-- {
 		p := s.dial(t, wstest.DialOptions{})
 		p.Timeout = soon
-		sent := make(chan time.Duration, 1)
-		go func() {
-			start := time.Now()
-			_ = p.SendRaw(all)
-			sent <- time.Since(start)
-		}()
+		start := time.Now()
+		go func() { _ = p.SendRaw(all) }()
 		e, err := p.End(soon)
+		took := time.Since(start)
 		_ = p.Close()
 		wantKind(t, s.end(t), ending.Done)
 		if err == nil && e.Code == 1000 && e.FIN {
 			return
 		}
-		// The server discards input for a second. The peer itself may have been slower.
-		if took := <-sent; took < time.Second/2 || tries == 1 {
-			t.Fatalf("the peer got %v, %v after it has sent for %v, want code 1000 and FIN", e, err, took)
+		// The server discards input for a second. A busy machine may be slower.
+		if took < time.Second || tries == 1 {
+			t.Fatalf("the peer got %v, %v after %v, want code 1000 and FIN", e, err, took)
 		}
 	}
 }
