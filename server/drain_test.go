@@ -48,7 +48,7 @@ func TestDrain(t *testing.T) {
 	var log logBuffer
 	s := serve(t, func(ctx context.Context, c *server.Conn) error {
 		if c.Info().URI == "/stalled" {
-			return stall(ctx, c)
+			return c.Write(ctx, websocket.MessageBinary, large)
 		}
 		return echoes(ctx, c)
 	}, server.Options{Logger: log.logger(), CloseTimeout: server.DefaultCloseTimeout})
@@ -69,11 +69,14 @@ func TestDrain(t *testing.T) {
 	url := s.url
 	s.url += "stalled"
 	for range stalled {
-		s.dial(t, wstest.DialOptions{RcvBuf: 4096})
+		p := s.dial(t, wstest.DialOptions{RcvBuf: 4096})
+		// The message has begun, and never ends.
+		if _, err := p.NetConn().Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.url = url
 	eventually(t, "all are open", func() bool { return s.open() == good+silent+stalled })
-	time.Sleep(100 * time.Millisecond)
 	start := time.Now()
 	if err := s.stop(); err != nil {
 		t.Error(err)

@@ -213,13 +213,15 @@ func TestCloseByID(t *testing.T) {
 		if s.Conn(3) != nil || s.Conn(1).ID() != 1 {
 			t.Error("got the wrong connections")
 		}
-		go finish(t, a, 4001)
+		finished := make(chan struct{})
+		go func() { defer close(finished); finish(t, a, 4001) }()
 		if err := s.Conn(1).Close(4001, "kicked"); err != nil {
 			t.Error(err)
 		}
 		if o := s.end(t); o.ID != 1 || o.Kind != ending.Closed || o.Code != 4001 || o.Reason != "kicked" {
 			t.Errorf("got %+v", o)
 		}
+		<-finished
 		eventually(t, "one is left", func() bool { return s.Count() == 1 && s.Conn(1) == nil })
 		send(t, b, wstest.TextFrame("here"))
 		receive(t, b, wstest.Text, "here")

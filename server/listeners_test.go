@@ -34,8 +34,8 @@ func TestListeners(t *testing.T) {
 				t.Fatal(err)
 			}
 			config, clients := wstest.TLS()
-			broken := &failing{Listener: listen(t), fail: make(chan struct{})}
-			all := []net.Listener{broken, listener.WithTLS(listen(t), config), unix, listener.WithTLS(listen(t), config)}
+			broken := &failing{Listener: listenAlone(t), fail: make(chan struct{})}
+			all := []net.Listener{broken, listener.WithTLS(listenAlone(t), config), unix, listener.WithTLS(listenAlone(t), config)}
 			ends := make(chan server.Outcome, 2*len(all))
 			s, err := server.New(echoes, server.Options{
 				CloseTimeout: closeTimeout, ParkAfter: shortParkAfter, PingInterval: -1,

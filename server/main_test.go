@@ -8,11 +8,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +29,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	testfull.Parallel(24, 12)
+	alone.Store(rand.Uint32())
 	os.Exit(wstest.VerifyNoLeaks(m))
 }
 
@@ -70,17 +74,22 @@ func listen(tb testing.TB) net.Listener {
 	return l
 }
 
-// listenAlone listens on an address that no other test uses, if the system has several.
+// listenAlone listens on an address that no other listener uses, if the system has several.
 // The clients of such a test may dial after the server's end, when another test may
 // have its port.
 func listenAlone(tb testing.TB) net.Listener {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.9:0")
+	n := alone.Add(1)
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 9+n>>16&63, n>>8&255, n&255))
 	if err != nil {
 		return listen(tb)
 	}
 	return l
 }
+
+// alone counts the addresses of listenAlone. TestMain sets it at random, because another
+// process may run these tests too.
+var alone atomic.Uint32
 
 func serveTLS(tb testing.TB, h server.Handler, o server.Options) *testServer {
 	tb.Helper()
@@ -216,6 +225,13 @@ func (s *testServer) open() (n int) {
 		n++
 	}
 	return n
+}
+
+// usesSlots waits until the server uses n slots. It releases one after OnEnd, and after the
+// end of the stream.
+func (s *testServer) usesSlots(tb testing.TB, n int) {
+	tb.Helper()
+	eventually(tb, fmt.Sprintf("%d slots are used", n), func() bool { return s.UsedSlots() == n })
 }
 
 func send(tb testing.TB, p *wstest.Peer, frames ...wstest.Frame) {

@@ -94,7 +94,7 @@ func TestPark(t *testing.T) {
 		}
 		return false
 	})
-	_ = p.Close()
+	_ = p.FIN() // a close with an unread ping would be a reset
 	wantKind(t, s.end(t), ending.Abnormal)
 }
 

@@ -167,7 +167,7 @@ func TestShutdownEndsServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := listen(t)
+	l := listenAlone(t)
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(context.Background(), l) }()
 	p, err := wstest.Dial("ws://"+l.Addr().String()+"/", wstest.DialOptions{})
