@@ -99,6 +99,7 @@ func TestReadmeLength(t *testing.T) {
 }
 
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	program := build(t, "..", ".")
 	t.Run("commands", func(t *testing.T) { testCommands(t, program) })
 	t.Run("flags", func(t *testing.T) { testFlags(t, program) })
@@ -208,16 +209,21 @@ func normal(text string) string {
 // TestReadmePrograms builds the server and the client of the README in a module of
 // their own, and runs them.
 func TestReadmePrograms(t *testing.T) {
+	t.Parallel()
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(read(t, "../README.md"), -1)
 	if len(blocks) != 2 {
 		t.Fatalf("got %d Go programs, want a server and a client", len(blocks))
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	// The server listens there later. No other test uses this address, if the system has it.
+	l, err := net.Listen("tcp", "127.0.0.8:0")
+	if err != nil {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := l.Addr().String()
-	l.Close() // the server listens there
+	l.Close()
 	const client = `package main
 
 import (

@@ -25,7 +25,7 @@ const waitLimit = 30 * time.Second
 // TestMain runs wsecho, or a peer in another process, if the test binary is called by that
 // name.
 func TestMain(m *testing.M) {
-	testfull.Parallel(8, 2)
+	testfull.Parallel(12, 2)
 	// The default address is in use if two servers run.
 	if err := os.Setenv("WSECHO_ADMIN_ADDR", "off"); err != nil {
 		panic(err)
