@@ -213,7 +213,7 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 }
 
 // CloseNow closes the connection without sending a close frame. After a missed pong, or the
-// end of a call's context, the connection is ending already, and the peer gets 1001.
+// end of a call's context, the connection is ending already. The peer then gets 1001.
 func (c *Conn) CloseNow() error {
 	won := c.setReason(ending.Ending{Kind: ending.Closed, By: ending.Local})
 	c.mu.Lock()

@@ -46,8 +46,8 @@ import (
 // closes it. The code is 1000 after nil, and that of [CloseWith] or an *[ending.Choice].
 // After another error or a panic it is 1011.
 //
-// After the peer's FIN, a handler that is slow to read gets no further messages, not even
-// those from before the peer's close frame. The counts of [Outcome] include them.
+// After the peer's FIN, a slow handler gets no further messages, not even those from before
+// the peer's close frame. The counts of [Outcome] include them.
 type Handler func(ctx context.Context, c *Conn) error
 
 // A Server accepts WebSockets for one Handler. Make it with [New]. Its methods may be
