@@ -214,7 +214,6 @@ func TestParkedEnds(t *testing.T) {
 		{"no pong", server.Options{PingInterval: 400 * time.Millisecond, MaxMissed: -1}, nil, ending.NoPong, 1001},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
 			var calls atomic.Int64
 			c.opts.ParkAfter = shortParkAfter
 			var s *testServer

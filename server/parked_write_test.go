@@ -16,6 +16,7 @@ import (
 // TestParkedWriteStalls: a write of another goroutine, or the answer to a ping, stalls on a
 // parked connection without a heartbeat. The connection ends as one that is not parked does.
 func TestParkedWriteStalls(t *testing.T) {
+	t.Parallel()
 	for name, write := range map[string]func(c *server.Conn, p *wstest.Peer){
 		"Write": func(c *server.Conn, _ *wstest.Peer) {
 			_ = c.Write(context.Background(), websocket.MessageBinary, make([]byte, 1<<20))
@@ -27,6 +28,7 @@ func TestParkedWriteStalls(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := capture(listen(t))
 			conns := make(chan *server.Conn, 1)
 			s := serveOn(t, l, echoes, server.Options{
