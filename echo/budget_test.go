@@ -347,9 +347,10 @@ func TestPeerEndsWaiting(t *testing.T) {
 				_, _ = waiter.End(soon)
 			}
 			_ = waiter.Close()
-			if o := <-ends; o.Kind == ending.NoMemory || budget.Used() != 0 {
-				t.Errorf("the connection ended as %v, and %d bytes were not released", o.Kind, budget.Used())
+			if o := <-ends; o.Kind == ending.NoMemory {
+				t.Errorf("the connection ended as %v", o.Kind)
 			}
+			awaitUsed(t, budget, 0) // the first connection releases its memory after the echo
 		})
 	}
 }

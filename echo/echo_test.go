@@ -156,7 +156,7 @@ func TestOnMessage(t *testing.T) {
 			t.Errorf("got a %T", c)
 		}
 		messages <- message{typ, string(p)}
-	}}, server.Options{})
+	}}, server.Options{PingInterval: -1})
 	p := dial(t, url, wstest.DialOptions{})
 	if err := p.Send(wstest.TextFrame("a"), wstest.BinaryFrame([]byte("b")), wstest.TextFrame("truncated").Open()); err != nil {
 		t.Fatal(err)
