@@ -77,7 +77,7 @@ type Conn struct {
 	openedAt time.Time
 
 	mu            sync.Mutex // guards the fields up to lastFrame
-	closeBy       time.Time  // the deadline of every wait for the peer; zero: not closing
+	writeBy       time.Time  // the deadline of writes while lockSoon waits; zero: none
 	readDeadline  time.Time  // the read deadline that is set now
 	writeDeadline time.Time  // the write deadline that is set now
 	interruptible bool       // a read that waits now is one of Wait or ServeReady
@@ -86,10 +86,8 @@ type Conn struct {
 
 	pendingReset atomic.Pointer[error] // a socket error that a write or a peek has met; the kernel reports it once
 
-	// closing: CloseBy has been called. It stays true when closeSoon restores closeBy: a wait
-	// that CloseBy has interrupted must not begin again.
-	closing       atomic.Bool
-	peerCloseRead atomic.Bool // in.CloseCode is set; for Hangup, which does not wait for in.mu
+	closeBy       atomic.Pointer[time.Time] // the deadline of every wait for the peer; nil: not closing; set under mu
+	peerCloseRead atomic.Bool               // in.CloseCode is set; for Hangup, which does not wait for in.mu
 
 	in  input  // of the reading goroutine
 	out output // under out.mu
@@ -217,11 +215,10 @@ func (c *Conn) Err() error {
 func (c *Conn) CloseBy(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closeBy.IsZero() && !t.Before(c.closeBy) {
+	if c.closing() && !t.Before(*c.closeBy.Load()) {
 		return
 	}
-	c.closeBy = t
-	c.closing.Store(true)
+	c.closeBy.Store(&t)
 	if c.interruptible {
 		c.arm(longAgo)
 	} else if c.readDeadline.IsZero() || t.Before(c.readDeadline) {
@@ -230,6 +227,17 @@ func (c *Conn) CloseBy(t time.Time) {
 	if c.writeDeadline.IsZero() || t.Before(c.writeDeadline) {
 		c.armWrite(c.writeLimit())
 	}
+}
+
+// closing reports whether CloseBy was called.
+func (c *Conn) closing() bool { return c.closeBy.Load() != nil }
+
+// closeLimit returns the time of CloseBy. Zero means that it was not called.
+func (c *Conn) closeLimit() time.Time {
+	if t := c.closeBy.Load(); t != nil {
+		return *t
+	}
+	return time.Time{}
 }
 
 // Close is called by coder. It ends reads and writes. Hangup closes the socket later:

@@ -262,11 +262,9 @@ func endBatched(t *testing.T, kind, end string) bool {
 		c.Abort()
 	}
 	_ = ws.CloseNow()
-	c.mu.Lock()
-	if !c.closeBy.IsZero() {
+	if c.closing() {
 		t.Error("the batch shortens the wait of Hangup, and input in transit resets the connection")
 	}
-	c.mu.Unlock()
 	c.Hangup()
 	got := decoded(t, within(t, all))
 	if timedOut(c) {

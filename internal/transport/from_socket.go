@@ -129,15 +129,15 @@ func (c *Conn) shortenDeadline() (limit time.Time) {
 	return limit
 }
 
-// restoreDeadline restores the deadline. It reports false if that has passed too or reading has
-// failed.
+// restoreDeadline restores the deadline. It reports false if that has passed too, reading has
+// failed, or CloseBy has interrupted the wait.
 func (c *Conn) restoreDeadline(limit time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closeBy.IsZero() && (limit.IsZero() || c.closeBy.Before(limit)) {
-		limit = c.closeBy
+	if t := c.closeBy.Load(); t != nil && (limit.IsZero() || t.Before(limit)) {
+		limit = *t
 	}
-	if c.Err() != nil || !limit.IsZero() && !time.Now().Before(limit) {
+	if c.Err() != nil || c.interruptible && c.closing() || !limit.IsZero() && !time.Now().Before(limit) {
 		return false
 	}
 	c.arm(limit)

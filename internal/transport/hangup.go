@@ -19,11 +19,9 @@ import (
 // side's close frame, it calls Options.OnClose. It is called once.
 func (c *Conn) Hangup() {
 	limit := time.Now().Add(lingerTime)
-	c.mu.Lock()
-	if !c.closeBy.IsZero() && c.closeBy.Before(limit) {
-		limit = c.closeBy
+	if t := c.closeBy.Load(); t != nil && t.Before(limit) {
+		limit = *t
 	}
-	c.mu.Unlock()
 	defer c.out.end(true)
 	defer c.in.end(true)
 	defer c.base.Close()

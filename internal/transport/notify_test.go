@@ -27,7 +27,8 @@ func TestNotify(t *testing.T) {
 		"a ping whose time was over": {func(c *Conn) {
 			c.CloseBy(time.Now().Add(-time.Second))
 			c.Ping([]byte("late"))
-			c.closeBy = time.Now().Add(time.Minute)
+			late := time.Now().Add(time.Minute)
+			c.closeBy.Store(&late)
 		}, nil},
 		"part of a record": {func(c *Conn) {
 			p := append([]byte{0x82, 127, 0, 0, 0, 0, 4, 0, 0, 0}, make([]byte, 64<<20)...)

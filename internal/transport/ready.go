@@ -130,7 +130,7 @@ func (in *input) serveSome(fd uintptr) bool {
 		since = 0
 		a.idleAt = now + a.idle
 	}
-	if c.closing.Load() {
+	if c.closing() {
 		return true
 	}
 	c.waiting.Store(cmp.Or(since, now))
@@ -197,7 +197,7 @@ func (in *input) call() (again bool) {
 func (c *Conn) waitUntil(t int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.Err() != nil || !c.closeBy.IsZero() {
+	if c.Err() != nil || c.closing() {
 		return false
 	}
 	c.interruptible = true

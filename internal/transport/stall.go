@@ -157,7 +157,11 @@ func (c *Conn) writeLimit() time.Time {
 	case c.closed:
 		return longAgo
 	}
-	return c.closeBy
+	limit := c.closeLimit()
+	if !c.writeBy.IsZero() && (limit.IsZero() || c.writeBy.Before(limit)) {
+		return c.writeBy
+	}
+	return limit
 }
 
 // stallError returns the ending of a write that made too little progress.

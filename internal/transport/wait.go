@@ -30,7 +30,7 @@ func (in *input) fill(p waitMode) error {
 		in.err = err
 		return nil
 	}
-	if p != forInput && c.closing.Load() {
+	if p != forInput && c.closing() {
 		return errInterrupted
 	}
 	if p == forMessage && !began && c.opts.ServeReady {
@@ -82,7 +82,7 @@ func (c *Conn) await(began bool, waited time.Duration, p waitMode) error {
 		return err
 	}
 	c.interruptible = p != forInput
-	limit := c.closeBy
+	limit := c.closeLimit()
 	if began && c.opts.MessageTimeout > 0 {
 		end := time.Now().Add(c.opts.MessageTimeout - waited)
 		if limit.IsZero() || end.Before(limit) {
@@ -105,13 +105,13 @@ func (c *Conn) readError(err error, began bool) error {
 		return c.Err()
 	case err == errIdle: // no input is there now
 		return err
-	case c.interruptible && c.closing.Load() && errors.Is(err, os.ErrDeadlineExceeded):
+	case c.interruptible && c.closing() && errors.Is(err, os.ErrDeadlineExceeded):
 		return errInterrupted
 	case err == io.EOF && c.pendingReset.Load() != nil:
 		err = *c.pendingReset.Load()
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		err = ending.Stream(err)
-	case !c.closeBy.IsZero() && !time.Now().Before(c.closeBy):
+	case c.closing() && !time.Now().Before(c.closeLimit()):
 		err = net.ErrClosed // the closing handshake was too long
 	case !began && c.interruptible && c.opts.ServeReady:
 		return errIdle

@@ -167,10 +167,8 @@ func (o *output) sendBatch() {
 	if !o.batching() || o.c.pendingClose() != nil { // the close frame is sent with the batch
 		return
 	}
-	restore := o.c.closeSoon() // a holder of the lock may begin to wait for the peer now
-	o.mu.Lock()
+	o.lockSoon()
 	defer o.unlock()
-	restore() // trySend has a limit of its own
 	if o.err != nil || !o.batching() {
 		return
 	}
@@ -182,22 +180,22 @@ func (o *output) sendBatch() {
 	o.err = cmp.Or(err, net.ErrClosed)
 }
 
-// closeSoon is CloseBy for a short time. restore restores the earlier time. So Hangup
-// waits as long as without a batch. Otherwise input in transit would reset the connection,
-// and the peer would lose the batch.
-func (c *Conn) closeSoon() (restore func()) {
-	limit := time.Now().Add(minStall)
-	c.mu.Lock()
-	before := c.closeBy
-	c.mu.Unlock()
-	c.CloseBy(limit)
-	return func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.closeBy.Equal(limit) {
-			c.closeBy = before
-		}
+// lockSoon locks o.mu. A holder that waits for the peer, or begins to, has 20 milliseconds.
+//
+// TryLock: only the first look. If it fails, Lock follows.
+func (o *output) lockSoon() {
+	if o.mu.TryLock() {
+		return
 	}
+	c := o.c
+	c.mu.Lock()
+	c.writeBy = time.Now().Add(minStall)
+	c.armWrite(c.writeLimit())
+	c.mu.Unlock()
+	o.mu.Lock()
+	c.mu.Lock()
+	c.writeBy = time.Time{}
+	c.mu.Unlock()
 }
 
 // hasPartialRecord reports whether a TLS record was sent only in part, or may be.
@@ -320,7 +318,7 @@ func (o *output) fail(err error) {
 		return
 	}
 	o.err = c.stallError()
-	if c.closeBy.IsZero() {
+	if !c.closing() && c.writeBy.IsZero() {
 		c.fail(o.err)
 	}
 }
