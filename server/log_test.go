@@ -232,7 +232,8 @@ func TestLogGone(t *testing.T) {
 	}
 }
 
-// TestLogPanic: the server logs a panic once and continues.
+// TestLogPanic: the server logs a panic and continues. Peers cannot cause more lines than
+// those of a refusal.
 func TestLogPanic(t *testing.T) {
 	t.Parallel()
 	var log logBuffer
@@ -245,7 +246,7 @@ func TestLogPanic(t *testing.T) {
 	}, server.Options{Logger: log.logger()})
 	ctx, cancel := context.WithTimeout(context.Background(), soon)
 	defer cancel()
-	for range 2 {
+	for range 8 { // five lines at once, and one when the server stops
 		c, _, err := websocket.Dial(ctx, s.url, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -259,7 +260,7 @@ func TestLogPanic(t *testing.T) {
 		s.end(t)
 	}
 	_ = s.stop()
-	if text := log.String(); strings.Count(text, "level=ERROR") != 2 || strings.ContainsAny(text, "\x1b\u202e") || !strings.Contains(text, "log_test.go") {
+	if text := log.String(); strings.Count(text, "level=ERROR") != 6 || strings.Count(text, "suppressed=2") != 1 || strings.ContainsAny(text, "\x1b\u202e") || !strings.Contains(text, "log_test.go") {
 		t.Errorf("got %s", text)
 	}
 }

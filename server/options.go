@@ -215,8 +215,8 @@ type Options struct {
 	Observer *Observer
 	// Logger gets a line at level info for each ended connection, and at debug for each
 	// new one. A handler that panicked is logged at error, a refused handshake at warn.
-	// For each kind of refusal, five lines are logged at once, then one per 10 s with the
-	// number suppressed. The others are logged at debug. A string that a peer may have
+	// For each kind of refusal or panic, five lines are logged at once, then one per 10 s
+	// with the number suppressed. The others are logged at debug. A string that a peer may have
 	// chosen is truncated to 256 bytes. Nil: nothing is logged.
 	Logger *slog.Logger
 	// LogQuery logs the query of a request's URI, which may contain a token.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -218,13 +217,7 @@ func (c *Conn) recovered(v any) error {
 	if v == nil {
 		return &ending.Choice{Err: panicked}
 	}
-	c.logPanic("handler panicked", v)
+	c.srv.reportPanic("handler", c, v)
 	panicked.Cause = fmt.Errorf("panic: %v", v)
 	return &ending.Choice{Err: panicked}
-}
-
-// logPanic logs a panic of a function of the embedding program.
-func (c *Conn) logPanic(what string, v any) {
-	attrs := append([]slog.Attr{slog.Uint64("id", c.id), slog.String("remote", c.remote)}, panicAttrs(v)...)
-	c.srv.log.LogAttrs(context.Background(), slog.LevelError, what, attrs...)
 }
