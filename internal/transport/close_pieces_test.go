@@ -116,13 +116,11 @@ func pendingClosePeerInPieces(t *testing.T, kind string, f []byte, cut int, want
 		eventually(t, "the byte is discarded", func() bool { return socket.Unread(c.base) == 0 })
 		write(t, client, f[middle+i:middle+i+1])
 	}
-	if late = late || time.Since(began) >= lingerTime; late {
-		client.Close()
-		within(t, hungUp)
-		return true
-	}
 	client.Close()
 	within(t, hungUp)
+	if late || time.Since(began) >= lingerTime {
+		return true
+	}
 	if string(all) != "\x82\x03abc\x88\x06\x03\xe9ours" {
 		t.Errorf("cut at %d: the peer got %q", cut, all)
 	}

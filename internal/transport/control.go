@@ -56,14 +56,15 @@ type pendingControl struct {
 // the reader answers pings, and a peer may count the answers.
 const maxPongs = 2 << 10
 
-// sendControl sends a control frame, or makes it pending while a frame is in progress.
+// sendControl sends a control frame, or makes it pending while a frame is in progress or
+// another control frame is pending.
 //
 // TryLock: if it fails, the frame becomes pending. flushPending shows that a pending frame
 // is sent.
 func (o *output) sendControl(op byte, payload []byte) {
 	f := frame.Encode(op, payload)
 	if o.mu.TryLock() {
-		if o.AtBoundary() && o.hasRoom(len(f), op == frame.Pong) {
+		if !o.hasPending.Load() && o.AtBoundary() && o.hasRoom(len(f), op == frame.Pong) {
 			o.insert(f, op == frame.Pong)
 			o.unlock()
 			return

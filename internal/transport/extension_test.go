@@ -393,6 +393,46 @@ func TestDeflateAbandoned(t *testing.T) {
 	}
 }
 
+// TestDeflateFragmentBatch writes a fragment of which the compressor keeps all data, while
+// replies are batched. There is nothing to send when the Flusher, or the end of the
+// connection, sends the batch.
+func TestDeflateFragmentBatch(t *testing.T) {
+	for _, ends := range []bool{false, true} {
+		server, client := over(t, "tcp")
+		o := options()
+		o.Deflate = &deflate.Params{ServerBits: 15}
+		c := trusted(server, nil, o, true)
+		ws := accept(t, c)
+		got := drained(client)
+		c.in.hasInput.Store(true)
+		w, err := ws.Writer(t.Context(), websocket.MessageBinary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(make([]byte, 8<<10)); err != nil {
+			t.Fatal(err)
+		}
+		if c.out.batching() {
+			t.Error("nothing is buffered, and that counts as a batch")
+		}
+		want := ""
+		if !ends {
+			c.out.flushLate(c.opts.Flusher)
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			want = "2:" + string(make([]byte, 8<<10))
+		}
+		_ = ws.CloseNow()
+		c.Hangup()
+		out, err := unpack(within(t, got), false)
+		if err != nil || frames(t, out) != want {
+			t.Errorf("ends %v: got %d bytes, %v, want %d", ends, len(out), err, len(want))
+		}
+		checkReleased(t, c)
+	}
+}
+
 // BenchmarkDeflate echoes compressed messages.
 func BenchmarkDeflate(b *testing.B) {
 	for _, keep := range []bool{false, true} {

@@ -122,9 +122,10 @@ func (o *output) buffer(p []byte) {
 // batch reports whether the buffered frames wait for others. They do while input is
 // buffered and the reader is trusted. The order matters: batch makes batchSeq odd and then
 // loads in.hasInput. The reader clears in.hasInput and then loads batchSeq. So either batch
-// sees that no input is left, or the reader sees the batch and flushes it.
+// sees that no input is left, or the reader sees the batch and flushes it. The compressor may
+// have all data of a fragment, so that nothing is buffered.
 func (o *output) batch() bool {
-	if !o.trusted.Load() || o.Closing {
+	if !o.trusted.Load() || o.Closing || o.n == 0 {
 		return false
 	}
 	if o.batchSeq.Load()&1 == 0 { // a store costs more than a load
