@@ -21,7 +21,7 @@ import (
 type closeTest struct {
 	c    *Conn
 	peer *wstest.Peer
-	read chan error     // the error of the handler's last read
+	read chan error     // the error of the handler, which is that of its last read
 	gone chan time.Time // when the handler's context ended
 	ends chan Outcome
 	lag  *testfull.Lag
@@ -33,18 +33,33 @@ func newCloseTest(t *testing.T, o Options) *closeTest { return newCloseTestOn(t,
 // that wrap returns; nil: as they are.
 func newCloseTestOn(t *testing.T, o Options, wrap func(net.Conn) net.Conn, secure bool) *closeTest {
 	t.Helper()
-	ct := &closeTest{lag: testfull.MeasureLag(t), read: make(chan error, 1), gone: make(chan time.Time, 1), ends: make(chan Outcome, 1)}
+	lag := testfull.MeasureLag(t)
+	ct := newCloseTestWith(t, o, wrap, secure, readAll)
+	ct.lag = lag
+	return ct
+}
+
+// readAll is a handler that reads to the end.
+func readAll(ctx context.Context, c *Conn) error {
+	for {
+		if _, _, err := c.Read(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// newCloseTestWith is newCloseTestOn with a handler, and without a lag.
+func newCloseTestWith(t *testing.T, o Options, wrap func(net.Conn) net.Conn, secure bool, h Handler) *closeTest {
+	t.Helper()
+	ct := &closeTest{read: make(chan error, 1), gone: make(chan time.Time, 1), ends: make(chan Outcome, 1)}
 	o.OnEnd = func(end Outcome) { ct.ends <- end }
 	conns := make(chan *Conn, 1)
 	s, err := New(func(ctx context.Context, c *Conn) error {
 		context.AfterFunc(ctx, func() { ct.gone <- time.Now() })
 		conns <- c
-		for {
-			if _, _, err := c.Read(ctx); err != nil {
-				ct.read <- err
-				return err
-			}
-		}
+		err := h(ctx, c)
+		ct.read <- err
+		return err
 	}, o)
 	if err != nil {
 		t.Fatal(err)
