@@ -16,8 +16,7 @@ func TestNegotiateIsLinear(t *testing.T) {
 		",", " ", "x,", "x;y,", "permessage-deflate; x,", "permessage-deflate; server_no_context_takeover,",
 		"permessage-deflate;x;", `x;y="\a",`, `"`, `x;y="`, `\`, ";", "x;y=z;", "x",
 	} {
-		took := func(n int) time.Duration {
-			best := time.Hour
+		took := func(n int, best time.Duration) time.Duration {
 			header := []string{"x; y=\"" + strings.Repeat(unit, n/len(unit)), "x; y," + strings.Repeat(unit, n/len(unit))}
 			for range 3 {
 				start := time.Now()
@@ -28,7 +27,12 @@ func TestNegotiateIsLinear(t *testing.T) {
 			}
 			return best
 		}
-		if small, large := took(8<<10), took(256<<10); large > 300*max(small, 20*time.Microsecond) {
+		small, large := took(8<<10, time.Hour), took(256<<10, time.Hour)
+		slow := func() bool { return large > 300*max(small, 20*time.Microsecond) }
+		for try := 1; slow() && try < 20; try++ { // other processes can only make it longer
+			large = took(256<<10, large)
+		}
+		if slow() {
 			t.Errorf("%q: %v for 8 KiB and %v for 256 KiB", unit, small, large)
 		}
 	}
