@@ -20,6 +20,7 @@ func (c deadlineless) NetConn() net.Conn              { return c.Conn }
 // TestDeadlinesIgnored ends connections whose net.Conn ignores its deadlines, while a Write
 // and a Read wait for the peer. Each ends soon after the CloseTimeout.
 func TestDeadlinesIgnored(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(*closeTest){
 		"no pong": (*closeTest).missPong,
 		"close":   func(ct *closeTest) { _ = ct.c.Close(websocket.StatusNormalClosure, "") },
