@@ -3,8 +3,10 @@ package e2e
 import (
 	"crypto/tls"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -96,6 +98,9 @@ func startTarget(t *testing.T, program, others string, a hostile.Attack) *target
 	t.Helper()
 	s := new(target)
 	args := slices.Clone(a.Flags)
+	if a.Fault != hostile.None {
+		args = append(args, "--log-level=debug") // for began
+	}
 	if a.TLS {
 		args = append(args, "--tls-self-signed")
 		s.tls = &tls.Config{InsecureSkipVerify: true}
@@ -199,10 +204,16 @@ func (s *target) measureAttack(t *testing.T, untouched *target, a hostile.Attack
 	defer peak()
 	leave := keepSending(t, good)
 	defer func() { leave() }()
+	before := s.began(t)
 	var c *attackProcess
 	s.far(func() { c = startAttack(idlePriority, a.Name, s.addr, f.conns) })
 	defer func() { s.attackers += c.stop(t) }()
 	c.waitBegun(t)
+	for start := time.Now(); a.Fault != hostile.None && s.began(t) < before+f.conns; time.Sleep(20 * time.Millisecond) {
+		if time.Since(start) > waitLimit {
+			t.Fatal("the attackers have not opened their WebSockets")
+		}
+	}
 	s.injectFault(t, c, a.Fault)
 	began := time.Now()
 	leave()
@@ -235,6 +246,16 @@ func (s *target) measureAttack(t *testing.T, untouched *target, a hostile.Attack
 		}
 	}
 	return f
+}
+
+// began returns the number of WebSockets that attackers have opened, at the log level debug.
+func (s *target) began(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile(s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(regexp.MustCompile(`(?m) msg=began .* host=x `).FindAllIndex(text, -1))
 }
 
 // injectFault injects the attack's fault, if it has one, while the attack runs.
