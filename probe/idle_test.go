@@ -3,6 +3,7 @@ package probe_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -107,6 +108,30 @@ func TestFindIdle(t *testing.T) {
 				time.Sleep(2 * time.Hour) // the servers end
 				synctest.Wait()
 			})
+		})
+	}
+}
+
+// TestFindIdleInexact checks the order of the two silences if the timeouts of the connections
+// differ by up to 2.5 %.
+func TestFindIdleInexact(t *testing.T) {
+	for seed := range uint64(60) {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			random := rand.New(rand.NewPCG(seed, 0))
+			handle := func(p *wstest.Peer) {
+				mu.Lock()
+				timeout := time.Minute - time.Duration(random.Int64N(int64(time.Minute/40)))
+				mu.Unlock()
+				idleServer{timeout: timeout, visible: true}.handle(p)
+			}
+			r, err := probe.FindIdle(t.Context(), "ws://a.example/", probe.IdleOptions{
+				Connect: probe.Options{DialContext: pipe(handle), Timeout: 5 * time.Second}})
+			if err != nil || r.Survived >= r.Failed || r.Survived < 56*time.Second || r.Failed > time.Minute {
+				t.Errorf("seed %d: got %v to %v, %v", seed, r.Survived, r.Failed, err)
+			}
+			time.Sleep(2 * time.Hour) // the servers end
+			synctest.Wait()
 		})
 	}
 }
