@@ -90,7 +90,7 @@ func TestDead(t *testing.T) {
 		{"TCP stays open", scripted(t, func(p *wstest.Peer) {
 			_ = p.Send(wstest.CloseFrame(1001, ""))
 			wstest.Silent(p)
-		}), 5 * pause, 1, 4 * pause, "closed with 1001, but TCP was still open 5."},
+		}), 20 * time.Second, 1, 10 * time.Second, "closed with 1001, but TCP was still open 5."},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -182,7 +182,7 @@ func TestDrainHalfAnswers(t *testing.T) {
 	var answers atomic.Int64
 	addr := scripted(t, func(p *wstest.Peer) {
 		<-terminated
-		p.Timeout = 3 * pause
+		p.Timeout = 20 * pause
 		if p.Send(wstest.CloseFrame(1001, "")) != nil {
 			return
 		}

@@ -129,17 +129,18 @@ func get(t *testing.T, url string) (status int, body string) {
 func TestRun(t *testing.T) {
 	o := build(t, base)
 	c := o.container(t)
-	r := run(t, c, "--addr=:8080", "--addr=127.0.0.1:0", "--admin-addr=:9090", "--admin-addr=127.0.0.1:0", "--drain-delay=10s", "--drain-delay=2s")
+	r := run(t, c, "--addr=:8080", "--addr=127.0.0.1:0", "--admin-addr=:9090", "--admin-addr=127.0.0.1:0", "--drain-delay=10s", "--drain-delay=6s")
 	for _, probe := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
 		if status, body := get(t, "http://"+r.addr+probe.HTTPGet.Path); status != http.StatusOK {
 			t.Errorf("%s: got %d %s, want 200", probe.HTTPGet.Path, status, body)
 		}
 	}
 	// The HorizontalPodAutoscaler's metric is a gauge on the page that the ServiceMonitor names.
-	admin := regexp.MustCompile(`"msg":"serving metrics","addr":"([^"]+)"`).FindStringSubmatch(r.log.String())
-	if admin == nil {
-		t.Fatal("the admin port is not served")
-	}
+	var admin []string
+	r.await(t, "the admin port is served", func() bool {
+		admin = regexp.MustCompile(`"msg":"serving metrics","addr":"([^"]+)"`).FindStringSubmatch(r.log.String())
+		return admin != nil
+	})
 	gauge := "# TYPE " + o.scaler.Spec.Metrics[0].Pods.Metric.Name + " gauge\n"
 	if status, body := get(t, "http://"+admin[1]+o.monitor.Spec.Endpoints[0].Path); status != http.StatusOK || !strings.Contains(body, gauge) {
 		t.Errorf("got %d without %q from the admin port:\n%s", status, gauge, body)

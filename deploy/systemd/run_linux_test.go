@@ -77,15 +77,20 @@ func TestService(t *testing.T) {
 	}()
 	await := func(want string) {
 		t.Helper()
+		exited := ended
 		for end := time.After(waitLimit); ; {
 			select {
 			case s := <-states:
 				if strings.Contains(s, want) {
 					return
 				}
-			case err := <-ended:
-				t.Fatalf("the server has ended before %s: %v\n%s", want, err, log)
+			case err := <-exited: // its last notifications may not be read yet
+				ended <- err
+				exited, end = nil, time.After(5*time.Second)
 			case <-end:
+				if exited == nil {
+					t.Fatalf("the server has ended before %s: %v\n%s", want, <-ended, log)
+				}
 				t.Fatalf("there was no %s", want)
 			}
 		}
