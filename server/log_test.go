@@ -54,7 +54,8 @@ func TestLogSeconds(t *testing.T) {
 	sendLast(t, p, 1000, wstest.CloseFrame(1000, ""))
 	o := s.end(t)
 	_ = s.stop()
-	round := func(d, unit time.Duration) float64 { return d.Round(unit).Seconds() }
+	// Not d.Seconds, whose result may be another float64.
+	round := func(d, unit time.Duration) float64 { return float64(d.Round(unit)/unit) / float64(time.Second/unit) }
 	age, silent := round(o.Ended.Sub(o.Since), time.Millisecond), round(max(0, o.Ended.Sub(o.LastReceived)), time.Millisecond)
 	rtt := round(o.Heartbeat.RTT.Last, time.Microsecond)
 	found := 0
