@@ -33,7 +33,7 @@ func TestProbeIdle(t *testing.T) {
 }
 
 func testProbeIdle(t *testing.T) {
-	found := func(args ...string) (err error, stdout, stderr string) {
+	found := func(args ...string) (stdout, stderr string, err error) {
 		args = append([]string{"probe", "--proxy=none", "--find-idle-timeout", "--max-idle=5s"}, args...)
 		f := parse(t, append(args, "ws://a.example/")...).Probe
 		jobs, err := f.jobs()
@@ -43,9 +43,9 @@ func testProbeIdle(t *testing.T) {
 		jobs[0].options.Connect.DialContext = dialBuffered(idleFor(2 * time.Second))
 		var out, errs strings.Builder
 		err = f.findIdle(t.Context(), streams{&out, &errs}, jobs[0])
-		return err, out.String(), errs.String()
+		return out.String(), errs.String(), err
 	}
-	err, stdout, stderr := found()
+	stdout, stderr, err := found()
 	for _, line := range []string{`(?m)^both silent +survived .*, ended after .* when the connection was closed$`, `(?m)^server silent survived .*, ended after .* when the connection was closed$`, `(?m)^recommended ping interval: \S+s or less$`} {
 		if !regexp.MustCompile(line).MatchString(stdout) {
 			t.Errorf("no %s in\n%s", line, stdout)
@@ -54,7 +54,7 @@ func testProbeIdle(t *testing.T) {
 	if err != nil || !strings.Contains(stderr, ": both silent: survived ") || !strings.Contains(stderr, ": server silent: survived ") {
 		t.Errorf("got %v\n%s", err, stderr)
 	}
-	err, stdout, stderr = found("--json", "--quiet")
+	stdout, stderr, err = found("--json", "--quiet")
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	if err != nil || len(lines) != 3 || stderr != "" {
 		t.Fatalf("got %v\n%s%s", err, stdout, stderr)
