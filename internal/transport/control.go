@@ -193,8 +193,8 @@ func (o *output) unlock() {
 // TryLock: hasPending is set before TryLock. If TryLock fails, another goroutine holds
 // o.mu. It unlocks later and then loads hasPending, through unlock or in this loop. So it
 // sees the pending frame and sends it. The goroutine of flushLater sends a frame for which
-// there is no room. hasPartialRecord and end do not load hasPending. Hangup calls them, after which
-// nothing is sent. It calls awaitClose before them.
+// there is no room. end does not load hasPending. Hangup calls it, after which nothing is sent.
+// It calls awaitClose before.
 func (o *output) flushPending() {
 	for o.hasPending.Load() && o.mu.TryLock() {
 		if !o.AtBoundary() && o.err == nil {

@@ -27,7 +27,7 @@ func (c *Conn) Hangup() {
 	defer c.base.Close()
 	c.awaitClose()
 	top := c.sock
-	if c.out.hasPartialRecord() {
+	if c.out.insideTLSRecord.Load() {
 		top = c.base // a close_notify after a torn record would be reported as an attack
 	}
 	half, ok := top.(interface{ CloseWrite() error })

@@ -81,8 +81,9 @@ func (o *output) trySend(p []byte) (n int, err error) {
 	c.mu.Unlock()
 
 	if c.raw == nil {
+		o.insideTLSRecord.Store(true)
 		n, err = c.sock.Write(p)
-		o.partialTLSRecord = err != nil
+		o.insideTLSRecord.Store(err != nil)
 		c.mu.Lock()
 		c.armWrite(c.writeLimit())
 		c.mu.Unlock()

@@ -203,7 +203,7 @@ func TestTryCloseFullSocket(t *testing.T) {
 				t.Error("a close frame counts as sent, and was not")
 			}
 			if kind == "tls" {
-				if !c.out.hasPartialRecord() {
+				if !c.out.insideTLSRecord.Load() {
 					t.Error("the TLS stream counts as complete after a failed write")
 				}
 				client.Close()

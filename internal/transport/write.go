@@ -33,13 +33,13 @@ type output struct {
 	n   int    // bytes in buf
 	err error  // of all later writes
 
-	pingBuffered     bool         // buf contains a ping
-	pongBuffered     bool         // buf contains pongs
-	onlyPings        bool         // flush sends nothing but pings
-	closeSent        bool         // the kernel has accepted a close frame
-	partialTLSRecord bool         // a write of sendPlain failed, perhaps inside a TLS record
-	failed           atomic.Bool  // a write of the socket has failed
-	unsent           atomic.Int64 // bytes that wait for the kernel
+	pingBuffered    bool         // buf contains a ping
+	pongBuffered    bool         // buf contains pongs
+	onlyPings       bool         // flush sends nothing but pings
+	closeSent       bool         // the kernel has accepted a close frame
+	insideTLSRecord atomic.Bool  // a plain write is in progress, or has failed inside a TLS record
+	failed          atomic.Bool  // a write of the socket has failed
+	unsent          atomic.Int64 // bytes that wait for the kernel
 
 	trusted    atomic.Bool   // the handler reads again soon, so replies may wait in buf
 	wroteAt    atomic.Int64  // when a reply was sent early, as Conn.received; 0: none, or the handler has read since
@@ -197,19 +197,6 @@ func (o *output) lockSoon() {
 	c.mu.Lock()
 	c.writeBy = time.Time{}
 	c.mu.Unlock()
-}
-
-// hasPartialRecord reports whether a TLS record was sent only in part, or may be.
-//
-// TryLock: only Hangup asks, to choose between a close_notify and a plain FIN. A holder of
-// the lock may be inside a record, so true is the safe answer. Hangup then closes the
-// connection beneath TLS, which is correct in any state.
-func (o *output) hasPartialRecord() bool {
-	if !o.mu.TryLock() {
-		return true
-	}
-	defer o.mu.Unlock()
-	return o.partialTLSRecord
 }
 
 // end releases the buffers. Nothing is written afterwards. If wait is false, it does
@@ -379,16 +366,17 @@ func (o *output) sendPlain(p []byte) error {
 	}
 	o.beginStall()
 	defer o.endStall()
+	o.insideTLSRecord.Store(true)
 	for len(p) > 0 {
 		c.stalledSince.Store(c.now())
 		n, err := c.sock.Write(p[:min(len(p), maxRecord)])
 		p = p[n:]
 		o.unsent.Store(int64(len(p)))
 		if err != nil && !(n > 0 && errors.Is(err, os.ErrDeadlineExceeded) && o.resumeStall()) {
-			o.partialTLSRecord = true
 			return err
 		}
 	}
+	o.insideTLSRecord.Store(false)
 	return nil
 }
 
