@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"example.com/wsecho/internal/listener"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -299,6 +301,39 @@ func TestSlowHandshake(t *testing.T) {
 	wg.Wait()
 	send(t, good, wstest.TextFrame("the timeout is not the connection's"))
 	receive(t, good, wstest.Text, "the timeout is not the connection's")
+}
+
+// TestLateAnswer: the time of the handshake is over when the server would answer. The
+// client gets the end of the stream. Under TLS it gets no record out of order.
+func TestLateAnswer(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []string{"ws", "wss"} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			const timeout = 2 * time.Second // a busy machine may need one for a handshake
+			l := listen(t)
+			config, clients := wstest.TLS()
+			if scheme == "wss" {
+				l = listener.WithTLS(l, config)
+			}
+			s := serveOn(t, l, echoes, server.Options{HandshakeTimeout: timeout, CheckOrigin: func(*http.Request) bool {
+				time.Sleep(timeout)
+				return true
+			}})
+			s.url = scheme + strings.TrimPrefix(s.url, "ws")
+			p, err := wstest.RawDial(s.url, wstest.DialOptions{TLS: clients})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			if err := p.SendRaw(wstest.Request(s.url, "", http.Header{"Origin": {"http://other.example"}})); err != nil {
+				t.Fatal(err)
+			}
+			if r, err := p.ReadResponse(); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the client got %v, %v, want the end of the stream", r, err)
+			}
+		})
+	}
 }
 
 // TestUpgradeOfAnOldConnection upgrades an HTTP connection that was open for longer

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -207,9 +208,15 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	sock = listener.Unwrap(sock)
 	defer func(sock net.Conn) {
-		if h.tr == nil { // an error, or a panic of ConnOptions.Wrap; net/http has passed on the socket
-			_ = sock.Close()
+		if h.tr != nil {
+			return
 		}
+		// An error, or a panic of ConnOptions.Wrap. Net/http has passed on the socket. A
+		// close_notify could wait for the peer. After a lost answer it has a wrong number.
+		if t, ok := sock.(*tls.Conn); ok {
+			sock = t.NetConn()
+		}
+		_ = sock.Close()
 	}(sock)
 	if answered {
 		if !h.by.IsZero() && !time.Now().Before(h.by) {
