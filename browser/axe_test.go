@@ -30,6 +30,8 @@ func (p *tab) checkAccess(state string) {
 		ID, Help string
 		Nodes    []struct{ HTML, FailureSummary string }
 	}
+	// The colours between two schemes are not those of the page.
+	eval[bool](p, `document.getAnimations().forEach(a => { if (a instanceof CSSTransition) a.finish() }), true`)
 	found := eval[string](p, `axe.run({resultTypes: ["violations"]}).then(r => JSON.stringify(r.violations))`)
 	var findings []finding
 	if err := json.Unmarshal([]byte(found), &findings); err != nil {
