@@ -34,7 +34,8 @@ const (
 func (c *Conn) setReason(end ending.Ending) bool { return c.setReasonFor(end, nil) }
 
 // setReasonFor is setReason, and sets atOnce with the reason. Abort is for a net.Conn that
-// ignores its deadlines. All others are closed before.
+// ignores its deadlines, and for the peer of a handler that does not return. All other
+// connections are closed before.
 func (c *Conn) setReasonFor(end ending.Ending, atOnce chan struct{}) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

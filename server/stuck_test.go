@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/wsecho/ending"
 	"example.com/wsecho/server"
 	"example.com/wsecho/wstest"
 )
@@ -66,6 +67,37 @@ func TestStuckHandler(t *testing.T) {
 			if n := log.count("has not returned"); n != 1 {
 				t.Errorf("drained %v: reported %d times", drained, n)
 			}
+		})
+	}
+}
+
+// TestStuckHandlerPeer: the peer of a handler that does not return gets the end of the stream.
+// The connection keeps its slot until the handler returns.
+func TestStuckHandlerPeer(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []string{"ws", "wss"} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			release := make(chan struct{})
+			defer close(release)
+			stuck := func(ctx context.Context, c *server.Conn) error {
+				_, _, err := c.Read(ctx)
+				<-release
+				return err
+			}
+			start := serve
+			if scheme == "wss" {
+				start = serveTLS
+			}
+			s := start(t, stuck, server.Options{PingInterval: -1})
+			p := s.dial(t, wstest.DialOptions{})
+			send(t, p, wstest.CloseFrame(1000, "bye"))
+			finish(t, p, 1000)
+			if n := s.open(); n != 1 {
+				t.Errorf("got %d open connections, want 1", n)
+			}
+			release <- struct{}{}
+			wantKind(t, s.end(t), ending.Normal)
 		})
 	}
 }

@@ -1,7 +1,8 @@
 // Package testfull selects between the short and the full tests, and lets tests that wait
-// run at once. It also has the rule for tests that lack a tool.
+// run at once. It also has the rule for tests that lack a tool, and measures the delays of a
+// busy machine.
 //
-// By default go test ./... takes a little over a minute. If the environment variable
+// By default go test ./... takes about a minute and a half. If the environment variable
 // WSECHO_TEST_FULL is not empty, the tests also run the long cases. These are thousands of
 // connections, attacks at full force, and every case of a sweep.
 package testfull
